@@ -1,0 +1,1 @@
+//! Load, validate, and hand each room its settings.

@@ -1,0 +1,17 @@
+//! `meetwatch` knows who is in a Google Meet call right now, says so when that changes, and can prove it missed nothing.
+//!
+//! `docs/ARCHITECTURE.md` is the map: which room holds what, and who may know whom.
+
+pub mod app;
+pub mod backoff;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod meet;
+pub mod model;
+pub mod serve;
+pub mod sim;
+pub mod status;
+pub mod store;
+pub mod watch;
+pub mod webhook;

@@ -1,0 +1,236 @@
+//! The JSON that the Meet and People APIs speak, as their discovery documents describe it (Meet v2, People v1).
+//!
+//! Unknown fields are ignored and missing lists are empty. These types stay in `meet` (and in the simulator, which
+//! speaks the other side of them): [`TryFrom`] parses them into [`crate::model`].
+
+use serde::{Deserialize, Serialize};
+
+/// `ConferenceRecord`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConferenceRecord {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
+}
+
+/// `Participant`. At most one of the three users is set; a kind that is not known yet sets none of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Participant {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signedin_user: Option<SignedinUser>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous_user: Option<NamedUser>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_user: Option<NamedUser>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earliest_start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_end_time: Option<String>,
+}
+
+/// `SignedinUser`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SignedinUser {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+}
+
+/// `AnonymousUser` and `PhoneUser`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NamedUser {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+}
+
+/// `ParticipantSession`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParticipantSession {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<String>,
+}
+
+/// `Space`, as far as it is read here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Space {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meeting_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meeting_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_conference: Option<ActiveConference>,
+}
+
+/// `ActiveConference`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ActiveConference {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub conference_record: String,
+}
+
+/// `ListConferenceRecordsResponse`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConferenceRecords {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conference_records: Vec<ConferenceRecord>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub next_page_token: String,
+}
+
+/// `ListParticipantsResponse`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Participants {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<Participant>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub next_page_token: String,
+    /// Sent only when the field mask names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_size: Option<i32>,
+}
+
+/// `ListParticipantSessionsResponse`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParticipantSessions {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub participant_sessions: Vec<ParticipantSession>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub next_page_token: String,
+}
+
+/// `Person` of the People API, with the fields of the mask `names,emailAddresses`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Person {
+    pub resource_name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<PersonName>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub email_addresses: Vec<EmailAddress>,
+}
+
+/// `Name` of the People API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersonName {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<FieldMetadata>,
+    pub display_name: String,
+}
+
+/// `EmailAddress` of the People API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmailAddress {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<FieldMetadata>,
+    pub value: String,
+}
+
+/// `FieldMetadata` of the People API: which of several values counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FieldMetadata {
+    pub primary: bool,
+    pub source_primary: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<FieldSource>,
+}
+
+/// `Source` of the People API: `PROFILE`, `DOMAIN_PROFILE`, `CONTACT`, `OTHER_CONTACT` …
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FieldSource {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub id: String,
+}
+
+/// `GetPeopleResponse` of `people:batchGet`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GetPeopleResponse {
+    pub responses: Vec<PersonResponse>,
+}
+
+/// One item of [`GetPeopleResponse`]: a person, or why there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersonResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+    pub requested_resource_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ItemStatus>,
+}
+
+/// `google.rpc.Status` of one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemStatus {
+    pub code: i32,
+    pub message: String,
+}
+
+/// The body of every refusal: `{"error": …}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorBody {
+    pub error: ErrorStatus,
+}
+
+/// `code`, `message`, `status` and typed details.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorStatus {
+    pub code: i32,
+    pub message: String,
+    pub status: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<ErrorDetail>,
+}
+
+/// One typed detail. Only `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "@type")]
+pub enum ErrorDetail {
+    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+    ErrorInfo {
+        #[serde(default)]
+        reason: String,
+        #[serde(default)]
+        domain: String,
+        #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+        metadata: std::collections::BTreeMap<String, String>,
+    },
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
+    RetryInfo {
+        /// Seconds with up to nine fractional digits and an `s`: `12s`, `0.5s`.
+        #[serde(rename = "retryDelay", default)]
+        retry_delay: String,
+    },
+    #[serde(other)]
+    Other,
+}

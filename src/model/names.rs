@@ -1,0 +1,234 @@
+//! Google's resource names and the names that an operator gives, as types that cannot be confused with one another.
+//!
+//! A name is checked once, where it enters, and is cheap to clone afterwards. None of them is a person's name;
+//! a participant's name and a user's name still identify a person, so their `Debug` form is for tests only and
+//! they never go into a log line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest resource name taken from Google, in bytes. Real ones stay under 200.
+pub const MAX_NAME_BYTES: usize = 512;
+
+/// A name that is not what its type promises. Says which kind of name was expected and never repeats the input,
+/// because the input may identify a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {kind} (expected {shape})")]
+pub struct InvalidName {
+    /// What kind of name was expected, such as `conference record name`.
+    pub kind: &'static str,
+    /// What such a name looks like.
+    pub shape: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $shape:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a name that follows the shape of this type.
+            ///
+            /// # Errors
+            /// [`InvalidName`] where it does not.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                let valid: fn(&str) -> bool = $valid;
+                if text.len() <= MAX_NAME_BYTES && valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidName { kind: $kind, shape: $shape })
+                }
+            }
+
+            /// The name as it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// `conferenceRecords/{id}`: one conference, from its first join to its last leave.
+    ConferenceName,
+    "conference record name",
+    "conferenceRecords/{id}",
+    |text| path_of(text, &["conferenceRecords"])
+);
+
+name!(
+    /// `conferenceRecords/{id}/participants/{id}`: one person in one conference.
+    ParticipantName,
+    "participant name",
+    "conferenceRecords/{id}/participants/{id}",
+    |text| path_of(text, &["conferenceRecords", "participants"])
+);
+
+name!(
+    /// `conferenceRecords/{id}/participants/{id}/participantSessions/{id}`: one device's stay.
+    SessionName,
+    "participant session name",
+    "conferenceRecords/{id}/participants/{id}/participantSessions/{id}",
+    |text| path_of(text, &["conferenceRecords", "participants", "participantSessions"])
+);
+
+name!(
+    /// `spaces/{id}`: the place that a meeting code leads to.
+    SpaceName,
+    "space name",
+    "spaces/{id}",
+    |text| path_of(text, &["spaces"])
+);
+
+name!(
+    /// `users/{id}`: a signed-in Google account.
+    UserName,
+    "user name",
+    "users/{id}",
+    |text| path_of(text, &["users"])
+);
+
+name!(
+    /// `abc-mnop-xyz`, what people type to join. Google reuses codes, so it is never a key.
+    MeetingCode,
+    "meeting code",
+    "abc-mnop-xyz",
+    |text| {
+        text.len() <= 128
+            && text.split('-').count() == 3
+            && text.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
+    }
+);
+
+name!(
+    /// The operator's name for an `[[identity]]`. Safe in logs and labels.
+    IdentityName,
+    "identity name",
+    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    operator_name
+);
+
+name!(
+    /// The operator's name for a `[[target]]`. Safe in logs and labels.
+    TargetName,
+    "target name",
+    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    operator_name
+);
+
+name!(
+    /// The operator's name for a `[[webhook]]`. Safe in logs and labels.
+    EndpointName,
+    "webhook name",
+    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    operator_name
+);
+
+impl ParticipantName {
+    /// The conference this participant belongs to.
+    #[must_use]
+    pub fn conference(&self) -> ConferenceName {
+        ConferenceName(parent(self.as_str()).into())
+    }
+}
+
+impl SessionName {
+    /// The participant this session belongs to.
+    #[must_use]
+    pub fn participant(&self) -> ParticipantName {
+        ParticipantName(parent(self.as_str()).into())
+    }
+}
+
+/// What is left of a checked name without its last two segments.
+fn parent(name: &str) -> &str {
+    let cut = name.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at);
+    &name[..cut]
+}
+
+/// Whether `text` is the named collections, each followed by an id, and nothing else.
+fn path_of(text: &str, collections: &[&str]) -> bool {
+    let mut segments = text.split('/');
+    collections.iter().all(|collection| segments.next() == Some(collection) && segments.next().is_some_and(is_id))
+        && segments.next().is_none()
+}
+
+/// Ids are opaque; what may stand in a URL path segment unescaped is taken, so that no name can leave its place.
+fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && id != "."
+        && id != ".."
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b'+' | b'='))
+}
+
+fn operator_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_knows_its_parents() {
+        let session = SessionName::parse("conferenceRecords/c-1/participants/p/participantSessions/s").unwrap();
+        assert_eq!(session.participant().as_str(), "conferenceRecords/c-1/participants/p");
+        assert_eq!(session.participant().conference().as_str(), "conferenceRecords/c-1");
+    }
+
+    #[test]
+    fn a_name_that_could_leave_its_place_in_a_url_is_refused() {
+        for bad in [
+            "conferenceRecords/",
+            "conferenceRecords/..",
+            "conferenceRecords/a/b",
+            "conferenceRecords/a?b",
+            "spaces/a",
+            "conferenceRecords/a b",
+            "",
+        ] {
+            assert!(ConferenceName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_meeting_code_is_three_lower_case_words() {
+        assert!(MeetingCode::parse("abc-mnop-xyz").is_ok());
+        for bad in ["abc-mnop", "abc-Mnop-xyz", "abc--xyz", "abc-mnop-xyz-q", "abc-mn1p-xyz"] {
+            assert!(MeetingCode::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Which endpoint wants which event: a pure function, asked once, when the event is committed.
+
+use super::event::{Event, EventType, Provenance};
+use super::names::{EndpointName, TargetName};
+use super::resources::Kind;
+
+/// One endpoint's filters. An empty list means all, except for `events`, whose default leaves nothing out either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub endpoint: EndpointName,
+    pub events: Vec<EventPattern>,
+    /// Asked only of events that have a participant.
+    pub kinds: Vec<Kind>,
+    pub targets: Vec<TargetName>,
+    pub provenance: Vec<Provenance>,
+}
+
+impl Route {
+    /// Whether this endpoint is owed `event`. What corrects or retracts an event goes, besides, to every endpoint
+    /// that was owed the event it names; the store knows those.
+    #[must_use]
+    pub fn wants(&self, event: &Event) -> bool {
+        let any = |empty: bool, found: bool| empty || found;
+        any(self.events.is_empty(), self.events.iter().any(|pattern| pattern.matches(event.event)))
+            && any(self.targets.is_empty(), event.targets.iter().any(|target| self.targets.contains(target)))
+            && any(self.provenance.is_empty(), self.provenance.contains(&event.provenance))
+            && event
+                .participant
+                .as_ref()
+                .is_none_or(|person| any(self.kinds.is_empty(), self.kinds.contains(&person.kind)))
+    }
+}
+
+/// An event type, or a family of them such as `participant.*`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventPattern {
+    All,
+    /// Everything before the dot.
+    Family(String),
+    One(EventType),
+}
+
+impl EventPattern {
+    /// Reads `*`, `participant.*` or `participant.joined`; `None` for what matches no event type.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::All);
+        }
+        let Some(family) = text.strip_suffix(".*") else {
+            return EventType::parse(text).map(Self::One);
+        };
+        let known = EventType::ALL.iter().any(|event| family_of(*event) == family);
+        known.then(|| Self::Family(family.to_owned()))
+    }
+
+    /// Whether an event of this type is meant.
+    #[must_use]
+    pub fn matches(&self, event: EventType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Family(family) => family_of(event) == family,
+            Self::One(one) => *one == event,
+        }
+    }
+}
+
+fn family_of(event: EventType) -> &'static str {
+    event.as_str().split('.').next().unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+//! HTTP: health, metrics, API.
+
+pub mod settings;
+
+pub use settings::ServerSettings;

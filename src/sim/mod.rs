@@ -1,0 +1,1 @@
+//! A Meet API to try things on.

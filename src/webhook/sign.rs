@@ -1,0 +1,5 @@
+//! Standard Webhooks 1.0 signatures.
+
+/// A signing secret.
+#[derive(Debug, Clone)]
+pub struct SigningSecret {}
