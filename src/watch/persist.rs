@@ -1,0 +1,120 @@
+//! Pure: what has to be written so that the store knows what a roster knows.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::roster::{Known, Person, Roster, Told};
+use crate::model::{IdentityName, ParticipantName, Route, TargetName};
+use crate::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
+
+/// What the rows need besides the roster.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub phase: Phase,
+    pub identity: &'a IdentityName,
+    pub targets: &'a [TargetName],
+    pub routes: &'a [Route],
+    pub backfilled_to: Option<Timestamp>,
+    pub final_read_due: Option<Timestamp>,
+}
+
+/// An event could not be written as JSON. It holds nothing that could fail to be, so this is a defect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an event could not be written as JSON: {0}")]
+pub struct Unwritable(String);
+
+/// The difference between two rosters as rows, and what was told as events with their deliveries.
+///
+/// # Errors
+/// [`Unwritable`] if an event has no JSON form.
+pub fn commit(
+    before: Option<&Roster>,
+    after: &Roster,
+    told: Vec<Told>,
+    context: &Context<'_>,
+) -> Result<Commit, Unwritable> {
+    let mut commit = Commit { conference: Some(conference(after, context)), ..Commit::default() };
+    for (name, person) in after.people() {
+        let known = before.and_then(|before| before.people().get(name));
+        if known.is_some_and(|known| Arc::ptr_eq(known, person)) {
+            continue;
+        }
+        let row = participant(name, person);
+        if known.is_none_or(|known| participant(name, known) != row) {
+            commit.participants.push(row);
+        }
+        let sessions = person.sessions().iter().filter(|session| {
+            let old = known.and_then(|known| known.sessions().iter().find(|old| old.name == session.name));
+            old.is_none_or(|old| (old.start, old.end) != (session.start, session.end))
+        });
+        commit.sessions.extend(sessions.map(session_row));
+    }
+    commit.events = told.into_iter().map(|told| event(told, context)).collect::<Result<_, _>>()?;
+    Ok(commit)
+}
+
+/// The conference's own row.
+#[must_use]
+pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
+    let record = roster.record();
+    ConferenceRow {
+        name: record.name.clone(),
+        space: record.space.clone(),
+        meeting_code: record.meeting_code.clone(),
+        start: record.start,
+        end: record.end,
+        phase: context.phase,
+        identity: Some(context.identity.clone()),
+        last_sequence: roster.sequence(),
+        present: roster.present(),
+        last_listed: roster.listed().map(|listed| listed.at),
+        backfilled_to: context.backfilled_to,
+        final_read_due: context.final_read_due,
+    }
+}
+
+/// An event with its frozen bytes, owed to whoever wants it.
+///
+/// # Errors
+/// [`Unwritable`] if the event has no JSON form.
+pub fn event(told: Told, context: &Context<'_>) -> Result<NewEvent, Unwritable> {
+    let Told { mut event, source, n, takes_back } = told;
+    event.targets = context.targets.to_vec();
+    let body = serde_json::to_string(&event).map_err(|error| Unwritable(error.to_string()))?;
+    let owed_to =
+        context.routes.iter().filter(|route| route.wants(&event)).map(|route| route.endpoint.clone()).collect();
+    Ok(NewEvent {
+        id: event.id,
+        event: event.event,
+        conference: event.conference.map(|conference| conference.name),
+        participant: event.participant.map(|participant| participant.name),
+        session: event.session.map(|session| session.name),
+        sequence: event.sequence,
+        time: event.time,
+        observed_at: event.observed_at,
+        provenance: event.provenance,
+        source,
+        n,
+        takes_back,
+        body: body.into(),
+        owed_to,
+    })
+}
+
+fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
+    ParticipantRow {
+        name: name.clone(),
+        kind: person.kind,
+        user: person.user.clone(),
+        display_name: person.display_name.clone(),
+        earliest_start: person.earliest_start,
+        latest_end: person.latest_end,
+        email: person.email.clone(),
+        affiliation: person.affiliation,
+    }
+}
+
+fn session_row(session: &Known) -> SessionRow {
+    SessionRow { name: session.name.clone(), start: session.start, end: session.end }
+}

@@ -1,0 +1,228 @@
+//! Pure: when what is read of one conference.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::roster::Roster;
+use super::settings::SWEEP_BATCH;
+use super::stretch::Stretch;
+use crate::backoff::{Backoff, Random, jittered};
+use crate::clock::Mono;
+use crate::meet::Priority;
+use crate::model::ParticipantName;
+
+/// How often each kind of read is due, before the quota stretches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    pub listing: Duration,
+    pub sweep: Duration,
+    pub backfill: Duration,
+    pub record: Duration,
+}
+
+/// What one read of a live conference is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everybody who is in the call.
+    Listing,
+    /// All sessions of somebody whose sessions do not fit.
+    Person(ParticipantName),
+    /// The conference record.
+    Record,
+    /// Those who left since the last time.
+    Backfill,
+    /// Somebody's turn in the sweep: all sessions every fifth time, the open ones else.
+    Sweep { participant: ParticipantName, all: bool },
+}
+
+impl Purpose {
+    /// Who gets the next of a scarce quota.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        match self {
+            Self::Listing => Priority::Listing,
+            Self::Person(_) => Priority::Person,
+            Self::Record => Priority::Record,
+            Self::Backfill => Priority::Backfill,
+            Self::Sweep { .. } => Priority::Sweep,
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Read(Purpose),
+    WaitUntil(Mono),
+}
+
+/// A conference that stays empty is listed so rarely.
+const EMPTY_INTERVAL: Duration = Duration::from_secs(60);
+/// Every so many sweeps of somebody read all of their sessions, not only the open ones.
+const FULL_SWEEP_EVERY: u32 = 5;
+/// Periods are spread by this share, so that conferences do not beat in time.
+const JITTER: f64 = 0.05;
+
+/// The due times of one conference.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    rhythm: Rhythm,
+    backoff: Backoff,
+    listing: Mono,
+    record: Mono,
+    backfill: Mono,
+    sweep: Mono,
+    /// Whose turn it is in the sweep that is going on.
+    queue: VecDeque<(ParticipantName, bool)>,
+    /// Who was asked last.
+    cursor: Option<ParticipantName>,
+    /// How many times the sweep has come round.
+    round: u32,
+    /// Failed listings in a row.
+    failures: u32,
+    empty: bool,
+}
+
+impl Plan {
+    /// A plan that begins with a listing.
+    #[must_use]
+    pub fn new(rhythm: Rhythm, backoff: Backoff, now: Mono) -> Self {
+        Self {
+            rhythm,
+            backoff,
+            listing: now,
+            record: now + rhythm.record,
+            backfill: now + rhythm.backfill,
+            sweep: now + rhythm.sweep,
+            queue: VecDeque::new(),
+            cursor: None,
+            round: 0,
+            failures: 0,
+            empty: false,
+        }
+    }
+
+    /// How often the conference is listed at present.
+    #[must_use]
+    pub fn interval(&self, stretch: &Stretch) -> Duration {
+        let plain = self.rhythm.listing.mul_f64(stretch.listing);
+        if self.empty { plain.max(EMPTY_INTERVAL) } else { plain }
+    }
+
+    /// The most urgent read that is due, or when the next one will be. `held`: whose reading waits for something else,
+    /// and until when. While nobody could look for long, only a listing (and the record) can bring sight back.
+    #[must_use]
+    pub fn next(
+        &self,
+        roster: &Roster,
+        blind: bool,
+        now: Mono,
+        held: impl Fn(&ParticipantName) -> Option<Mono>,
+    ) -> Next {
+        if self.listing <= now {
+            return Next::Read(Purpose::Listing);
+        }
+        let mut wake = self.listing.min(self.record);
+        if !blind {
+            let mut earliest: Option<(Mono, &ParticipantName)> = None;
+            for (name, attention) in roster.attention() {
+                let due = attention.due.max(held(name).unwrap_or_default());
+                if earliest.is_none_or(|(other, _)| due < other) {
+                    earliest = Some((due, name));
+                }
+            }
+            match earliest {
+                Some((due, name)) if due <= now => return Next::Read(Purpose::Person(name.clone())),
+                Some((due, _)) => wake = wake.min(due),
+                None => {}
+            }
+        }
+        if self.record <= now {
+            return Next::Read(Purpose::Record);
+        }
+        if !blind {
+            if self.backfill <= now {
+                return Next::Read(Purpose::Backfill);
+            }
+            wake = wake.min(self.backfill);
+            if let Some((participant, all)) = self.queue.front() {
+                return Next::Read(Purpose::Sweep { participant: participant.clone(), all: *all });
+            }
+            wake = wake.min(self.sweep);
+        }
+        Next::WaitUntil(wake)
+    }
+
+    /// Lines up whose turn it is when a sweep is due.
+    pub fn line_up(&mut self, roster: &Roster, stretch: &Stretch, now: Mono, random: &mut Random) {
+        if now < self.sweep || !self.queue.is_empty() {
+            return;
+        }
+        self.sweep = now + jittered(self.rhythm.sweep.mul_f64(stretch.sweep), JITTER, random);
+        let mut names: Vec<_> = roster.present_after(self.cursor.as_ref()).take(SWEEP_BATCH).cloned().collect();
+        let all = self.round % FULL_SWEEP_EVERY == FULL_SWEEP_EVERY - 1;
+        self.queue = names.iter().map(|name| (name.clone(), all)).collect();
+        self.cursor = names.pop();
+        if self.queue.len() < SWEEP_BATCH {
+            // Once round: begin again with those at the front, each still at most once in this sweep.
+            self.round = self.round.wrapping_add(1);
+            let all = self.round % FULL_SWEEP_EVERY == FULL_SWEEP_EVERY - 1;
+            let room = SWEEP_BATCH - self.queue.len();
+            let front: Vec<_> = roster
+                .present_after(None)
+                .take(room)
+                .filter(|name| !self.queue.iter().any(|(other, _)| other == *name))
+                .cloned()
+                .collect();
+            self.cursor = front.last().cloned().or(self.cursor.take());
+            self.queue.extend(front.into_iter().map(|name| (name, all)));
+        }
+    }
+
+    /// A read went well.
+    pub fn done(&mut self, purpose: &Purpose, stretch: &Stretch, now: Mono, random: &mut Random) {
+        match purpose {
+            Purpose::Listing => {
+                self.failures = 0;
+                self.listing = now + jittered(self.interval(stretch), JITTER, random);
+            }
+            Purpose::Record => self.record = now + jittered(self.rhythm.record, JITTER, random),
+            Purpose::Backfill => {
+                self.backfill = now + jittered(self.rhythm.backfill.mul_f64(stretch.backfill), JITTER, random);
+            }
+            Purpose::Sweep { .. } => drop(self.queue.pop_front()),
+            Purpose::Person(_) => {}
+        }
+    }
+
+    /// A read failed: the same is not tried again before a back-off, nor before Google allows it.
+    pub fn failed(&mut self, purpose: &Purpose, asked: Option<Duration>, now: Mono, random: &mut Random) {
+        let wait =
+            |failures: u32, random: &mut Random| self.backoff.delay(failures, random).max(asked.unwrap_or_default());
+        match purpose {
+            Purpose::Listing => {
+                self.failures = self.failures.saturating_add(1);
+                self.listing = now + wait(self.failures, random);
+            }
+            Purpose::Record => self.record = now + wait(3, random),
+            Purpose::Backfill => self.backfill = now + wait(3, random),
+            // The turn is over; the next sweep asks again.
+            Purpose::Sweep { .. } => drop(self.queue.pop_front()),
+            Purpose::Person(_) => {}
+        }
+    }
+
+    /// Takes note of how a listing came out: an empty conference is listed less often, and its record is read at once
+    /// when it has just become empty.
+    pub fn listed(&mut self, nobody: bool, now: Mono) {
+        if nobody && !self.empty {
+            self.record = now;
+        }
+        self.empty = nobody;
+    }
+
+    /// Reads the record as soon as possible: discovery no longer shows the conference.
+    pub fn hurry_record(&mut self, now: Mono) {
+        self.record = self.record.min(now);
+    }
+}

@@ -1,0 +1,193 @@
+//! Pure: the roster, all that is known of one conference, and the events that follow from learning more.
+//!
+//! No clock, no IO, no randomness: [`Roster::observe`] takes what one complete read told and returns the roster after it
+//! and the events it gives rise to. How that comes about, a file each:
+//!
+//! 1. [`observation`]: what can be observed.
+//! 2. [`session`] and [`person`]: knowledge is merged; it only grows, so that the order of reads does not matter.
+//! 3. [`presence`]: the union of a person's sessions.
+//! 4. [`facts`]: what now holds, minus what was told, is what is to be told, corrected or taken back.
+//! 5. [`observe`], [`sight`]: the pieces in order; who is missing, and when that becomes having left.
+//! 6. [`tell`]: the events, ordered and numbered. [`attendance`]: the account at the end.
+//! 7. [`restore`]: the way back from the stored rows.
+
+pub mod attendance;
+pub mod directory;
+pub mod facts;
+pub mod observation;
+pub mod observe;
+pub mod person;
+pub mod presence;
+pub mod restore;
+pub mod session;
+pub mod sight;
+pub mod tell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use directory::Directory;
+pub use observation::{Moment, Observation, Rules, Seen};
+pub use observe::Outcome;
+pub use person::Person;
+pub use session::{Known, Telling};
+pub use sight::Attention;
+pub use tell::Told;
+
+use crate::clock::Mono;
+use crate::model::{ConferenceName, IdentityName, Kind, MeetingCode, ParticipantName, Source, SpaceName};
+use person::Withdrawn;
+
+/// All that is known of one conference. Cloning is cheap: what does not change is shared.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    record: Arc<Record>,
+    people: Arc<BTreeMap<ParticipantName, Arc<Person>>>,
+    /// Whose sessions have to be read in full, and when. Few at a time.
+    attention: Arc<BTreeMap<ParticipantName, Attention>>,
+    /// How many events were told.
+    sequence: u64,
+    /// How many are present after the last of them.
+    present: u32,
+    /// How many a complete listing would show if nothing changed.
+    expected: usize,
+    listed: Option<Listed>,
+    /// The last time in which nobody looked.
+    blind: Option<(Timestamp, Timestamp)>,
+    /// Whether anything was told after the conference's end was.
+    late: bool,
+    /// How often Google said something that does not fit what it said before.
+    disagreements: u64,
+}
+
+/// The conference itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub name: ConferenceName,
+    pub space: Option<SpaceName>,
+    pub meeting_code: Option<MeetingCode>,
+    pub start: Timestamp,
+    pub end: Option<(Timestamp, Source)>,
+    started: Option<Telling>,
+    ended: Option<Telling>,
+    /// What was told of the conference and taken back since.
+    withdrawn: Vec<Withdrawn>,
+}
+
+/// The last complete listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// By our clock.
+    pub at: Timestamp,
+    /// `None` when it was another process that listed.
+    pub mono: Option<Mono>,
+    pub by: Option<IdentityName>,
+}
+
+impl Roster {
+    /// A conference of which nothing is known yet but its record.
+    #[must_use]
+    pub fn new(
+        name: ConferenceName,
+        space: Option<SpaceName>,
+        meeting_code: Option<MeetingCode>,
+        start: Timestamp,
+    ) -> Self {
+        let record =
+            Record { name, space, meeting_code, start, end: None, started: None, ended: None, withdrawn: Vec::new() };
+        Self {
+            record: Arc::new(record),
+            people: Arc::default(),
+            attention: Arc::default(),
+            sequence: 0,
+            present: 0,
+            expected: 0,
+            listed: None,
+            blind: None,
+            late: false,
+            disagreements: 0,
+        }
+    }
+
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Everybody who was ever seen here, by name.
+    #[must_use]
+    pub fn people(&self) -> &BTreeMap<ParticipantName, Arc<Person>> {
+        &self.people
+    }
+
+    /// Whose sessions have to be read in full, and when.
+    #[must_use]
+    pub fn attention(&self) -> &BTreeMap<ParticipantName, Attention> {
+        &self.attention
+    }
+
+    /// How many events were told.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How many are present, by what was told.
+    #[must_use]
+    pub fn present(&self) -> u32 {
+        self.present
+    }
+
+    /// The last complete listing.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Listed> {
+        self.listed.as_ref()
+    }
+
+    /// How often Google said something that does not fit what it said before.
+    #[must_use]
+    pub fn disagreements(&self) -> u64 {
+        self.disagreements
+    }
+
+    /// Whether its start was told.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.record.started.is_some()
+    }
+
+    /// Whether its end was told.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.record.ended.is_some()
+    }
+
+    /// How many are present of each kind, in the order of [`Kind::ALL`], and how many sessions are open.
+    #[must_use]
+    pub fn counts(&self) -> ([u32; Kind::ALL.len()], u32) {
+        let mut kinds = [0; Kind::ALL.len()];
+        let mut sessions = 0;
+        for person in self.people.values() {
+            let open = person.open_sessions().count();
+            sessions += u32::try_from(open).unwrap_or(u32::MAX);
+            if person.is_present()
+                && let Some(at) = Kind::ALL.iter().position(|kind| *kind == person.kind)
+            {
+                kinds[at] += 1;
+            }
+        }
+        (kinds, sessions)
+    }
+
+    /// Those who are present, after `cursor` in the order of their names.
+    pub fn present_after(&self, cursor: Option<&ParticipantName>) -> impl Iterator<Item = &ParticipantName> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = cursor.map_or(Unbounded, Excluded);
+        self.people
+            .range::<ParticipantName, _>((from, Unbounded))
+            .filter(|(_, person)| person.is_present())
+            .map(|(name, _)| name)
+    }
+}

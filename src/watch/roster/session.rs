@@ -1,0 +1,89 @@
+//! Pure: what is known of one session, and how a new reading changes it.
+//!
+//! Knowledge only grows: the start is the earliest told; the end goes open → inferred → Google's, and of two of Google's
+//! the later holds. So reading twice changes nothing, and what Google said ends up the same in whatever order it was read.
+
+use jiff::Timestamp;
+
+use crate::model::{self, SessionName, Source};
+
+/// What is known of one session, and what was told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub name: SessionName,
+    pub start: Timestamp,
+    /// `None` while it is open.
+    pub end: Option<(Timestamp, Source)>,
+    pub(super) started: Option<Telling>,
+    pub(super) ended: Option<Telling>,
+}
+
+/// An event that was told and stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telling {
+    pub time: Timestamp,
+    pub source: Source,
+    /// How often the same was told and taken back before.
+    pub n: u32,
+}
+
+/// What a reading did to what was known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    pub changed: bool,
+    /// How many things did not fit what was known.
+    pub disagreements: u64,
+}
+
+impl Known {
+    /// A session that is read for the first time.
+    #[must_use]
+    pub fn new(read: &model::Session) -> (Self, Merged) {
+        let mut known = Self { name: read.name.clone(), start: read.start, end: None, started: None, ended: None };
+        let merged = known.merge(read, true);
+        (known, Merged { changed: true, ..merged })
+    }
+
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Takes in a reading of the same session. `lift`: whether "open" takes an inferred end back, which it does for as
+    /// long as the conference goes on; afterwards nothing is open.
+    pub fn merge(&mut self, read: &model::Session, lift: bool) -> Merged {
+        let before = (self.start, self.end);
+        let mut disagreements = 0;
+        if read.start != self.start {
+            disagreements += 1;
+            self.start = self.start.min(read.start);
+        }
+        self.end = match (self.end, read.end) {
+            (Some((known, Source::Google)), Some(told)) => {
+                disagreements += u64::from(known != told);
+                Some((known.max(told), Source::Google))
+            }
+            (Some((known, Source::Google)), None) => {
+                disagreements += 1;
+                Some((known, Source::Google))
+            }
+            (Some((_, Source::Inferred)), None) if lift => None,
+            (inferred_or_open, None) => inferred_or_open,
+            (_, Some(told)) => Some((told, Source::Google)),
+        };
+        if let Some((end, source)) = self.end
+            && end < self.start
+        {
+            disagreements += 1;
+            self.end = Some((self.start, source));
+        }
+        Merged { changed: before != (self.start, self.end), disagreements }
+    }
+
+    /// Concludes that an open session ended at `time`, for want of a word from Google.
+    pub fn infer_end(&mut self, time: Timestamp) {
+        if self.is_open() {
+            self.end = Some((time.max(self.start), Source::Inferred));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Pure: who was listed, who is missing, and whose sessions have to be read because of it.
+//!
+//! Missing from a complete listing makes a suspect, no more. A suspect's sessions are read; only Google's end makes a
+//! leave. Where Google stays silent, a leave is concluded late, after time *and* listings, in a round in which the
+//! conference itself could be read; and whoever turns up again takes the conclusion back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::observation::Rules;
+use super::person::Person;
+use crate::clock::Mono;
+use crate::model::IdentityName;
+
+/// How a person stands to the complete listings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// In none, or rightly missing. A listing that shows the person makes it `Listed`.
+    Away,
+    /// In the last one. Becomes `Missing` when the next one under the same identity does not show the person.
+    Listed { by: IdentityName },
+    /// In an earlier one, and not in the last, though a session is open. Ends with the session, by Google's word or
+    /// by conclusion, or with a listing that shows the person again.
+    Missing {
+        by: IdentityName,
+        since: Mono,
+        /// The last listing that showed the person, by Google's clock.
+        last_listed: Timestamp,
+        /// How many listings in a row did not.
+        without: u32,
+    },
+}
+
+/// Whose sessions have to be read in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attention {
+    pub due: Mono,
+    pub tries: u32,
+}
+
+/// After so many readings that changed nothing, somebody who is away and does not fit is left to the conference's end.
+const MAX_TRIES_WHEN_AWAY: u32 = 10;
+
+impl Attention {
+    /// Read at once.
+    #[must_use]
+    pub fn at_once(now: Mono) -> Self {
+        Self { due: now, tries: 0 }
+    }
+
+    /// Read again later, backing off; `None` when it is time to give up.
+    #[must_use]
+    pub fn again(self, person: &Person, now: Mono, rules: &Rules) -> Option<Self> {
+        if person.sight == Sight::Away && self.tries >= MAX_TRIES_WHEN_AWAY {
+            return None;
+        }
+        let (first, most) = rules.reread;
+        let delay = first.saturating_mul(1 << self.tries.min(16)).min(most);
+        Some(Self { due: now + delay, tries: self.tries + 1 })
+    }
+}
+
+impl Person {
+    /// Whether what is known of the sessions does not go with what is known of the person.
+    #[must_use]
+    pub(super) fn is_unsettled(&self) -> bool {
+        let open = self.open_sessions().next().is_some();
+        match self.sight {
+            _ if self.sessions.is_empty() => true,
+            Sight::Listed { .. } if !open => true,
+            Sight::Missing { .. } if open => true,
+            _ => self.latest_end.is_some_and(|end| self.last_google_end().is_none_or(|known| known < end)),
+        }
+    }
+
+    /// Whether a complete listing ought to show this person.
+    #[must_use]
+    pub(super) fn is_expected(&self) -> bool {
+        matches!(self.sight, Sight::Listed { .. }) || self.is_present()
+    }
+
+    /// Takes note of a complete listing under `by` that does not show this person.
+    pub(super) fn miss(&mut self, by: &IdentityName, now: Mono, last_listed: Timestamp) {
+        let there = self.is_present();
+        match &mut self.sight {
+            // Absence counts only under the identity that saw the person.
+            Sight::Listed { by: other } | Sight::Missing { by: other, .. } if other != by => {}
+            Sight::Missing { without, .. } if there => *without += 1,
+            _ if there => self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1 },
+            sight => *sight = Sight::Away,
+        }
+    }
+
+    /// Begins the count of a suspect anew: for a time nobody looked.
+    pub(super) fn doubt_the_absence(&mut self, now: Mono) {
+        if let Sight::Missing { since, without, .. } = &mut self.sight {
+            (*since, *without) = (now, 0);
+        }
+    }
+
+    /// When this person is to be taken as having left though Google did not say so, if it has come to that.
+    #[must_use]
+    pub(super) fn concluded_leave(&self, now: Mono, rules: &Rules) -> Option<Timestamp> {
+        match self.sight {
+            Sight::Missing { since, last_listed, without, .. } => {
+                let long_enough = now.saturating_sub(since) >= rules.leave_grace && without >= rules.leave_listings;
+                (long_enough && self.is_present()).then_some(last_listed)
+            }
+            Sight::Away | Sight::Listed { .. } => None,
+        }
+    }
+
+    /// Whether the participant resource alone may stand in for sessions that could not be read.
+    #[must_use]
+    pub(super) fn resource_counts(&self, now: Mono, wait: Duration) -> bool {
+        self.sessions.is_empty() && now.saturating_sub(self.first_seen) >= wait
+    }
+}

@@ -1,0 +1,219 @@
+//! Pure: from changes to events, in order, numbered, each with the id that it has for ever.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::facts::{Change, ChangeKind};
+use super::observation::{Moment, Rules};
+use super::observe::Blindness;
+use super::session::Telling;
+use super::{Roster, attendance};
+use crate::clock::elapsed;
+use crate::model::event::{ConferenceRef, Gap, MAX_ATTENDANCE_ROWS, ParticipantRef, SCHEMA, SessionRef};
+use crate::model::event_id::Edge;
+use crate::model::{Event, EventId, EventKey, EventType, Provenance, Source};
+
+/// An event, and what has to be kept beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Without its targets: they are not the roster's to know.
+    pub event: Event,
+    pub source: Source,
+    pub n: u32,
+    /// The event that no longer stands because of this one.
+    pub takes_back: Option<EventId>,
+}
+
+/// A change, and whom it concerns.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub participant: Option<ParticipantRef>,
+    pub session: Option<SessionRef>,
+    pub change: Change,
+}
+
+impl Line {
+    /// The type of the event that is told, which for a retraction is not that of the change.
+    fn event(&self) -> EventType {
+        if self.change.kind == ChangeKind::Retracts { EventType::EventRetracted } else { self.change.event }
+    }
+
+    fn name(&self) -> &str {
+        let session = self.session.as_ref().map(|session| session.name.as_str());
+        session.or_else(|| self.participant.as_ref().map(|person| person.name.as_str())).unwrap_or_default()
+    }
+
+    /// What this does to the number of those present.
+    fn presence(&self) -> i64 {
+        match (self.change.event, self.change.kind) {
+            (EventType::ParticipantJoined, ChangeKind::New) | (EventType::ParticipantLeft, ChangeKind::Retracts) => 1,
+            (EventType::ParticipantLeft, ChangeKind::New) | (EventType::ParticipantJoined, ChangeKind::Retracts) => -1,
+            _ => 0,
+        }
+    }
+}
+
+impl Roster {
+    /// Orders and numbers what there is to tell: a gap first, then by time, type and name.
+    pub(super) fn tell(
+        &mut self,
+        mut lines: Vec<Line>,
+        gap: Option<Blindness>,
+        moment: Moment,
+        rules: &Rules,
+    ) -> Vec<Told> {
+        if lines.is_empty() && gap.is_none() {
+            return Vec::new();
+        }
+        lines.sort_by(|a, b| {
+            (a.change.telling.time, a.event(), a.name()).cmp(&(b.change.telling.time, b.event(), b.name()))
+        });
+        self.late |=
+            self.record.ended.is_some() && lines.iter().any(|line| line.change.event != EventType::ConferenceEnded);
+        let mut told = Vec::with_capacity(lines.len() + 1);
+        if let Some(gap) = gap {
+            self.blind = Some((gap.from, gap.to));
+            told.push(self.tell_gap(gap, moment));
+        }
+        for line in lines {
+            self.present = u32::try_from((i64::from(self.present) + line.presence()).max(0)).unwrap_or(u32::MAX);
+            told.push(self.tell_line(line, moment, rules));
+        }
+        told
+    }
+
+    fn tell_line(&mut self, line: Line, moment: Moment, rules: &Rules) -> Told {
+        let event = line.event();
+        let Line { participant, session, change: Change { event: about, session: edge, telling, kind, since } } = line;
+        let person = participant.as_ref().map(|person| person.name.as_str());
+        let session_name = edge.as_ref().map(crate::model::names::SessionName::as_str);
+        let id_of = |telling: Telling| self.id(about, person, session_name, telling);
+        let (id, source, n, takes_back) = match kind {
+            ChangeKind::New => (id_of(telling), telling.source, telling.n, None),
+            ChangeKind::Corrects(stale) => (id_of(telling), telling.source, telling.n, Some(id_of(stale))),
+            ChangeKind::Retracts => {
+                let taken_back = id_of(telling);
+                let resource = self.resource(about, person, session_name);
+                let edge = Edge::Name(taken_back.as_str());
+                (
+                    EventKey { event, resource, edge, source: Source::Google, n: 0 }.id(),
+                    Source::Google,
+                    0,
+                    Some(taken_back),
+                )
+            }
+        };
+        let observed_at = moment.google.max(telling.time);
+        let provenance = self.provenance(telling.time, source, observed_at, rules);
+        let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
+        let many = ending
+            .as_ref()
+            .is_some_and(|attendance| usize::try_from(attendance.total).is_ok_and(|total| total > MAX_ATTENDANCE_ROWS));
+        self.sequence += 1;
+        let event = Event {
+            schema: SCHEMA,
+            id,
+            event,
+            time: telling.time,
+            observed_at,
+            provenance,
+            sequence: Some(self.sequence),
+            targets: Vec::new(),
+            conference: Some(self.reference()),
+            participant,
+            session,
+            present: Some(self.present),
+            corrects: takes_back.clone().filter(|_| kind != ChangeKind::Retracts),
+            retracts: takes_back.clone().filter(|_| kind == ChangeKind::Retracts),
+            seconds_present: since
+                .filter(|_| event == EventType::ParticipantLeft)
+                .map(|since| seconds(elapsed(since, telling.time))),
+            attendance: ending,
+            attendance_path: many.then(|| format!("/api/v1/{}/attendance", self.record.name)),
+            gap: None,
+        };
+        Told { event, source, n, takes_back }
+    }
+
+    fn tell_gap(&mut self, gap: Blindness, moment: Moment) -> Told {
+        let edge = Edge::Time(gap.from);
+        let key = EventKey {
+            event: EventType::WatchGap,
+            resource: self.record.name.as_str(),
+            edge,
+            source: Source::Google,
+            n: 0,
+        };
+        let id = key.id();
+        self.sequence += 1;
+        let event = Event {
+            schema: SCHEMA,
+            id,
+            event: EventType::WatchGap,
+            time: gap.from,
+            observed_at: moment.google.max(gap.from),
+            provenance: Provenance::Observed,
+            sequence: Some(self.sequence),
+            targets: Vec::new(),
+            conference: Some(self.reference()),
+            participant: None,
+            session: None,
+            present: Some(self.present),
+            corrects: None,
+            retracts: None,
+            seconds_present: None,
+            attendance: None,
+            attendance_path: None,
+            gap: Some(Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() }),
+        };
+        Told { event, source: Source::Google, n: 0, takes_back: None }
+    }
+
+    /// How an event is known: Google's time, told soon and while somebody looked, is `observed`.
+    fn provenance(&self, time: Timestamp, source: Source, observed_at: Timestamp, rules: &Rules) -> Provenance {
+        let unseen = self.blind.is_some_and(|(from, to)| (from..=to).contains(&time));
+        match source {
+            Source::Inferred => Provenance::Inferred,
+            Source::Google if unseen || elapsed(time, observed_at) > rules.observed_within => Provenance::Backfilled,
+            Source::Google => Provenance::Observed,
+        }
+    }
+
+    fn id(&self, event: EventType, person: Option<&str>, session: Option<&str>, telling: Telling) -> EventId {
+        let resource = self.resource(event, person, session);
+        let edge = match event {
+            EventType::SessionStarted | EventType::SessionEnded => Edge::Name(resource),
+            EventType::ConferenceStarted | EventType::ConferenceEnded => Edge::Once,
+            _ => Edge::Time(telling.time),
+        };
+        EventKey { event, resource, edge, source: telling.source, n: telling.n }.id()
+    }
+
+    /// The name of what an event of this type is about.
+    fn resource<'a>(&'a self, event: EventType, person: Option<&'a str>, session: Option<&'a str>) -> &'a str {
+        let about = match event {
+            EventType::SessionStarted | EventType::SessionEnded => session,
+            EventType::ParticipantJoined | EventType::ParticipantLeft => person,
+            _ => None,
+        };
+        about.unwrap_or(self.record.name.as_str())
+    }
+
+    /// The conference as events show it.
+    #[must_use]
+    pub fn reference(&self) -> ConferenceRef {
+        ConferenceRef {
+            name: self.record.name.clone(),
+            space: self.record.space.clone(),
+            meeting_code: self.record.meeting_code.clone(),
+            start_time: self.record.start,
+        }
+    }
+}
+
+/// Seconds, to the millisecond: finer than anybody reads, and the same on every machine.
+pub(super) fn seconds(duration: Duration) -> f64 {
+    let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+    f64::from(millis) / 1000.0
+}
