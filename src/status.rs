@@ -30,6 +30,8 @@ pub struct ConferenceStatus {
     /// How many are present, by the index of their kind in [`Kind::ALL`].
     pub present: [u32; Kind::ALL.len()],
     pub open_sessions: u32,
+    /// How many events it has had.
+    pub sequence: u64,
 }
 
 /// One configured target.

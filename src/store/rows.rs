@@ -33,6 +33,8 @@ pub struct ConferenceRow {
     /// When it ended: Google's word, or an inference.
     pub end: Option<(Timestamp, Source)>,
     pub phase: Phase,
+    /// The targets that reach it.
+    pub targets: Vec<TargetName>,
     /// The identity that saw it last.
     pub identity: Option<IdentityName>,
     /// How many events with a sequence it has had.

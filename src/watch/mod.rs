@@ -2,12 +2,18 @@
 
 pub mod closing;
 pub mod lookup;
+pub mod metrics;
 pub mod persist;
 pub mod plan;
 pub mod roster;
+pub mod scheduler;
 pub mod settings;
 pub mod skew;
 pub mod stretch;
 pub mod target;
+pub mod watched;
 
+pub use metrics::Metrics;
+pub use roster::Roster;
+pub use scheduler::{Command, Input, Key, Memory, Scheduler, Setup, WatchIdentity};
 pub use settings::{TargetSettings, WatchSettings, What};

@@ -65,6 +65,7 @@ pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
         start: record.start,
         end: record.end,
         phase: context.phase,
+        targets: context.targets.to_vec(),
         identity: Some(context.identity.clone()),
         last_sequence: roster.sequence(),
         present: roster.present(),

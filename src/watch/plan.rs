@@ -68,6 +68,8 @@ const JITTER: f64 = 0.05;
 pub struct Plan {
     rhythm: Rhythm,
     backoff: Backoff,
+    /// Nothing at all is read before.
+    not_before: Mono,
     listing: Mono,
     record: Mono,
     backfill: Mono,
@@ -90,6 +92,7 @@ impl Plan {
         Self {
             rhythm,
             backoff,
+            not_before: now,
             listing: now,
             record: now + rhythm.record,
             backfill: now + rhythm.backfill,
@@ -119,6 +122,9 @@ impl Plan {
         now: Mono,
         held: impl Fn(&ParticipantName) -> Option<Mono>,
     ) -> Next {
+        if now < self.not_before {
+            return Next::WaitUntil(self.not_before);
+        }
         if self.listing <= now {
             return Next::Read(Purpose::Listing);
         }
@@ -219,6 +225,11 @@ impl Plan {
             self.record = now;
         }
         self.empty = nobody;
+    }
+
+    /// Reads nothing before `until`: what was read last could not be kept.
+    pub fn pause(&mut self, until: Mono) {
+        self.not_before = self.not_before.max(until);
     }
 
     /// Reads the record as soon as possible: discovery no longer shows the conference.

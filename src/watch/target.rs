@@ -26,6 +26,8 @@ pub struct Target {
     pub row: TargetRow,
     /// The row as it is in the store, if it is.
     pub stored: Option<TargetRow>,
+    /// The row that is being written down.
+    pub writing: Option<TargetRow>,
     shown: BTreeSet<ConferenceName>,
     due: Mono,
     ended_due: Mono,
@@ -76,6 +78,7 @@ impl Target {
             settings,
             row,
             stored,
+            writing: None,
             shown: BTreeSet::new(),
             due: now,
             ended_due: now,
@@ -162,6 +165,9 @@ impl Target {
     /// The row to be written down, if it is new or has aged enough.
     #[must_use]
     pub fn to_remember(&self) -> Option<TargetRow> {
+        if self.writing.is_some() {
+            return None;
+        }
         let aged = |stored: &TargetRow| {
             let (Some(old), Some(new)) = (stored.last_looked, self.row.last_looked) else { return *stored != self.row };
             new.duration_since(old) >= REMEMBER_EVERY
@@ -169,9 +175,11 @@ impl Target {
         self.stored.as_ref().is_none_or(aged).then(|| self.row.clone())
     }
 
-    /// Whether a conference that ended at `end` is to be reported for this target's sake.
-    #[must_use]
-    pub fn reports(&self, end: Option<Timestamp>) -> bool {
-        end.is_none_or(|end| end >= self.row.watched_since)
+    /// The row was written down, or not.
+    pub fn written(&mut self, well: bool) {
+        let row = self.writing.take();
+        if well {
+            self.stored = row;
+        }
     }
 }

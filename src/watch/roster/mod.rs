@@ -164,6 +164,14 @@ impl Roster {
         self.record.ended.is_some()
     }
 
+    /// Whether another roster of the same conference knows and has told exactly the same. May say no where that is so.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.people, &other.people)
+            && Arc::ptr_eq(&self.record, &other.record)
+            && self.sequence == other.sequence
+    }
+
     /// How many are present of each kind, in the order of [`Kind::ALL`], and how many sessions are open.
     #[must_use]
     pub fn counts(&self) -> ([u32; Kind::ALL.len()], u32) {

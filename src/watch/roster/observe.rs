@@ -137,6 +137,12 @@ impl Roster {
         before
     }
 
+    /// Whether nobody has looked for so long that the next listing will tell a gap.
+    #[must_use]
+    pub fn is_blind(&self, moment: Moment, rules: &Rules) -> bool {
+        self.listed.as_ref().is_some_and(|before| blindness(before, moment, "", rules).is_some())
+    }
+
     /// Somebody is listed who was not, or not like this.
     fn see_listed(&mut self, read: &Participant, by: &IdentityName, moment: Moment, work: &mut Work) {
         let stranger = !self.people.contains_key(&read.name);
