@@ -22,6 +22,8 @@ pub mod restore;
 pub mod session;
 pub mod sight;
 pub mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

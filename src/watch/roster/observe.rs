@@ -285,6 +285,7 @@ impl Roster {
             }
             self.expected = self.people.values().filter(|person| person.is_expected()).count();
         }
+        self.late |= self.record.ended.is_some() && !lines.is_empty();
         self.settle_record(work.complete, &mut lines);
         lines
     }
@@ -303,8 +304,7 @@ impl Roster {
         );
         if complete {
             // What was told after the end makes the account given with it out of date, so the end is told again.
-            let late = record.ended.is_some() && (self.late || !lines.is_empty());
-            if late {
+            if self.late {
                 facts::tell_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
             record.ended = facts::settle_edge(

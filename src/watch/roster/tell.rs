@@ -69,8 +69,6 @@ impl Roster {
         lines.sort_by(|a, b| {
             (a.change.telling.time, a.event(), a.name()).cmp(&(b.change.telling.time, b.event(), b.name()))
         });
-        self.late |=
-            self.record.ended.is_some() && lines.iter().any(|line| line.change.event != EventType::ConferenceEnded);
         let mut told = Vec::with_capacity(lines.len() + 1);
         if let Some(gap) = gap {
             self.blind = Some((gap.from, gap.to));

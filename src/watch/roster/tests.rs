@@ -1,0 +1,400 @@
+//! The rules of the roster, each by name.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Directory, Moment, Observation, Roster, Rules, Seen, Told};
+use crate::clock::Now;
+use crate::model::{
+    Conference, ConferenceName, EventType, IdentityName, Kind, Participant, ParticipantName, Provenance, Session,
+    SessionName,
+};
+
+const CONFERENCE: &str = "conferenceRecords/c";
+
+/// Seconds after ten o'clock.
+fn at(seconds: i64) -> Timestamp {
+    "2026-01-05T10:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+}
+
+fn person(id: &str) -> ParticipantName {
+    ParticipantName::parse(&format!("{CONFERENCE}/participants/{id}")).unwrap()
+}
+
+fn session(owner: &str, id: &str, start: i64, end: Option<i64>) -> Session {
+    let name = SessionName::parse(&format!("{CONFERENCE}/participants/{owner}/participantSessions/{id}")).unwrap();
+    Session { name, start: at(start), end: end.map(at) }
+}
+
+fn participant(id: &str, start: i64, end: Option<i64>) -> Participant {
+    Participant {
+        name: person(id),
+        kind: Kind::Anonymous,
+        user: None,
+        display_name: Some(id.into()),
+        earliest_start: Some(at(start)),
+        latest_end: end.map(at),
+    }
+}
+
+/// One conference, and everything that was told of it.
+struct Scene {
+    roster: Roster,
+    log: Vec<Told>,
+    by: IdentityName,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let roster = Roster::new(ConferenceName::parse(CONFERENCE).unwrap(), None, None, at(0));
+        let mut scene = Self { roster, log: Vec::new(), by: IdentityName::parse("one").unwrap() };
+        scene.record(0, None);
+        scene
+    }
+
+    fn see(&mut self, now: i64, seen: Seen) -> Vec<Told> {
+        let mono = Duration::from_secs(u64::try_from(now).unwrap() + 1000);
+        let moment = Moment { now: Now { mono, wall: at(now) }, google: at(now) };
+        let observation = Observation { moment, by: self.by.clone(), seen };
+        let rules = Rules::new(Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600));
+        let outcome = self.roster.observe(&observation, &Directory::default(), &rules);
+        let again = outcome.roster.observe(&observation, &Directory::default(), &rules);
+        assert_eq!(again.told, Vec::new(), "observing the same twice tells nothing twice");
+        self.roster = outcome.roster;
+        self.log.extend(outcome.told.clone());
+        outcome.told
+    }
+
+    fn record(&mut self, now: i64, end: Option<i64>) -> Vec<Told> {
+        let name = ConferenceName::parse(CONFERENCE).unwrap();
+        self.see(now, Seen::Record(Conference { name, space: None, start: at(0), end: end.map(at), expire: None }))
+    }
+
+    fn list(&mut self, now: i64, people: &[(&str, i64)]) -> Vec<Told> {
+        let participants = people.iter().map(|(id, start)| participant(id, *start, None)).collect();
+        self.see(now, Seen::Active { participants, reason: "network" })
+    }
+
+    fn sessions(&mut self, now: i64, owner: &str, sessions: &[(&str, i64, Option<i64>)]) -> Vec<Told> {
+        let sessions = sessions.iter().map(|(id, start, end)| session(owner, id, *start, *end)).collect();
+        self.see(now, Seen::Sessions { participant: person(owner), sessions, all: true })
+    }
+
+    /// Ada joined at 5 and is there.
+    fn with_ada() -> Self {
+        let mut scene = Self::new();
+        scene.list(10, &[("ada", 5)]);
+        scene.sessions(11, "ada", &[("s1", 5, None)]);
+        scene
+    }
+
+    fn wants(&self, owner: &str) -> bool {
+        self.roster.attention().contains_key(&person(owner))
+    }
+
+    fn restart(&mut self) {
+        let identity = self.by.clone();
+        let context = crate::watch::persist::Context {
+            phase: crate::store::Phase::Live,
+            identity: &identity,
+            targets: &[],
+            routes: &[],
+            backfilled_to: None,
+            final_read_due: None,
+        };
+        let commit = crate::watch::persist::commit(None, &self.roster, self.log.clone(), &context).unwrap();
+        let taken_back: Vec<_> = self.log.iter().filter_map(|told| told.takes_back.clone()).collect();
+        let told = commit.events.iter().map(|event| crate::store::ToldRow {
+            event: event.event,
+            participant: event.participant.clone(),
+            session: event.session.clone(),
+            time: event.time,
+            source: event.source,
+            n: event.n,
+            stands: !taken_back.contains(&event.id),
+        });
+        let stored = crate::store::StoredConference {
+            conference: commit.conference.clone().unwrap(),
+            participants: commit.participants.clone(),
+            sessions: commit.sessions.clone(),
+            told: told.collect(),
+        };
+        self.roster = Roster::restore(stored, Duration::from_secs(5000));
+    }
+}
+
+fn types(told: &[Told]) -> Vec<&'static str> {
+    told.iter().map(|told| told.event.event.as_str()).collect()
+}
+
+#[test]
+fn a_join_is_told_with_the_session_that_made_it() {
+    let mut scene = Scene::new();
+    assert_eq!(types(&scene.list(10, &[("ada", 5)])), Vec::<&str>::new());
+    let told = scene.sessions(11, "ada", &[("s1", 5, None)]);
+    assert_eq!(types(&told), ["session.started", "participant.joined"]);
+    assert_eq!(told[1].event.time, at(5));
+    assert_eq!(told[1].event.present, Some(1));
+    assert_eq!(told[1].event.provenance, Provenance::Observed);
+    assert!(told[1].event.session.is_some());
+}
+
+#[test]
+fn sequence_has_no_hole() {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[]);
+    scene.sessions(21, "ada", &[("s1", 5, Some(18))]);
+    let sequence: Vec<_> = scene.log.iter().map(|told| told.event.sequence.unwrap()).collect();
+    assert_eq!(sequence, (1..=5).collect::<Vec<_>>());
+    assert_eq!(types(&scene.log).last(), Some(&"session.ended"));
+}
+
+#[test]
+fn a_person_missing_from_a_listing_has_not_left_until_google_says_so() {
+    let mut scene = Scene::with_ada();
+    assert_eq!(types(&scene.list(20, &[])), Vec::<&str>::new());
+    assert!(scene.wants("ada"));
+    assert_eq!(types(&scene.sessions(21, "ada", &[("s1", 5, None)])), Vec::<&str>::new());
+    assert!(scene.wants("ada"), "read again later");
+    let told = scene.sessions(31, "ada", &[("s1", 5, Some(19))]);
+    assert_eq!(types(&told), ["participant.left", "session.ended"]);
+    assert_eq!(told[0].event.seconds_present, Some(14.0));
+    assert!(!scene.wants("ada"));
+}
+
+#[test]
+fn a_second_device_raises_only_session_facts() {
+    let mut scene = Scene::with_ada();
+    assert_eq!(types(&scene.sessions(20, "ada", &[("s1", 5, None), ("s2", 15, None)])), ["session.started"]);
+    assert_eq!(types(&scene.sessions(30, "ada", &[("s1", 5, Some(25)), ("s2", 15, None)])), ["session.ended"]);
+    assert_eq!(scene.roster.present(), 1);
+}
+
+#[test]
+fn a_rejoin_is_a_new_presence_with_its_own_time() {
+    let mut scene = Scene::with_ada();
+    let told = scene.sessions(60, "ada", &[("s1", 5, Some(40)), ("s2", 50, None)]);
+    assert_eq!(types(&told), ["participant.left", "session.ended", "session.started", "participant.joined"]);
+    assert_eq!(told[3].event.time, at(50));
+    assert_eq!(told[0].event.present, Some(0));
+    assert_eq!(told[3].event.present, Some(1));
+}
+
+#[test]
+fn touching_sessions_are_one_presence() {
+    let mut scene = Scene::with_ada();
+    let told = scene.sessions(60, "ada", &[("s1", 5, Some(40)), ("s2", 40, None)]);
+    assert_eq!(types(&told), ["session.started", "session.ended"]);
+}
+
+#[test]
+fn without_a_readable_session_a_join_is_told_from_the_participant_and_is_the_same_event() {
+    let mut scene = Scene::new();
+    scene.list(10, &[("ada", 5)]);
+    assert_eq!(types(&scene.list(20, &[("ada", 5)])), Vec::<&str>::new());
+    let told = scene.list(30, &[("ada", 5)]);
+    assert_eq!(types(&told), ["participant.joined"]);
+    assert_eq!(told[0].event.session, None);
+    assert_eq!(types(&scene.sessions(31, "ada", &[("s1", 5, None)])), ["session.started"]);
+
+    let mut prompt = Scene::new();
+    prompt.list(10, &[("ada", 5)]);
+    let with_session = prompt.sessions(11, "ada", &[("s1", 5, None)]);
+    assert_eq!(with_session[1].event.id, told[0].event.id);
+}
+
+#[test]
+fn an_earlier_overlapping_session_corrects_the_join() {
+    let mut scene = Scene::with_ada();
+    let first =
+        scene.log.iter().find(|told| told.event.event == EventType::ParticipantJoined).unwrap().event.id.clone();
+    let told = scene.sessions(20, "ada", &[("s0", 2, Some(8)), ("s1", 5, None)]);
+    assert_eq!(types(&told), ["session.started", "participant.joined", "session.ended"]);
+    assert_eq!(told[1].event.corrects, Some(first));
+    assert_eq!(told[1].event.present, Some(1), "a correction changes nobody's presence");
+}
+
+#[test]
+fn a_bridge_between_two_presences_takes_the_edges_between_back() {
+    let mut scene = Scene::with_ada();
+    scene.sessions(60, "ada", &[("s1", 5, Some(40)), ("s2", 50, None)]);
+    let left = scene.log.iter().find(|told| told.event.event == EventType::ParticipantLeft).unwrap().event.clone();
+    let told = scene.sessions(70, "ada", &[("s1", 5, Some(40)), ("s2", 50, None), ("s3", 30, Some(55))]);
+    assert_eq!(types(&told), ["session.started", "event.retracted", "event.retracted", "session.ended"]);
+    assert_eq!(told[1].event.retracts, Some(left.id));
+    assert_eq!(told[1].event.session, left.session);
+    assert_eq!(told[2].event.present, Some(1));
+    assert_eq!(scene.roster.present(), 1);
+}
+
+fn inferred() -> Scene {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[("ada", 5)]);
+    for now in (30..=660).step_by(10) {
+        scene.list(now, &[]);
+        let told = scene.record(now, None);
+        if now < 630 {
+            assert_eq!(types(&told), Vec::<&str>::new(), "at {now}");
+        } else if now == 630 {
+            assert_eq!(types(&told), ["participant.left", "session.ended"]);
+            assert_eq!(told[0].event.provenance, Provenance::Inferred);
+            assert_eq!(told[0].event.time, at(20), "the last listing that showed her");
+        }
+    }
+    scene
+}
+
+#[test]
+fn a_leave_is_concluded_only_after_the_grace() {
+    assert_eq!(inferred().roster.present(), 0);
+}
+
+#[test]
+fn a_concluded_leave_is_corrected_by_googles_end() {
+    let mut scene = inferred();
+    let left = scene.log.iter().find(|told| told.event.event == EventType::ParticipantLeft).unwrap().event.id.clone();
+    let told = scene.sessions(700, "ada", &[("s1", 5, Some(24))]);
+    assert_eq!(types(&told), ["participant.left", "session.ended"]);
+    assert_eq!(told[0].event.corrects, Some(left));
+    assert_eq!(told[0].event.time, at(24));
+}
+
+#[test]
+fn a_concluded_leave_is_taken_back_when_the_person_turns_up() {
+    let mut scene = inferred();
+    scene.list(700, &[("ada", 5)]);
+    assert!(scene.wants("ada"));
+    let told = scene.sessions(701, "ada", &[("s1", 5, None)]);
+    assert_eq!(types(&told), ["event.retracted", "event.retracted"]);
+    assert_eq!(scene.roster.present(), 1);
+}
+
+#[test]
+fn absence_counts_only_under_the_identity_that_saw_the_person() {
+    let mut scene = Scene::with_ada();
+    scene.by = IdentityName::parse("two").unwrap();
+    for now in (20..=900).step_by(10) {
+        scene.list(now, &[]);
+        assert_eq!(types(&scene.record(now, None)), Vec::<&str>::new());
+    }
+    assert_eq!(scene.roster.present(), 1);
+}
+
+#[test]
+fn a_gap_is_told_once_before_what_it_explains() {
+    let mut scene = Scene::with_ada();
+    let told = scene.list(200, &[("ada", 5), ("bo", 100)]);
+    assert_eq!(types(&told), ["watch.gap"]);
+    let gap = told[0].event.gap.clone().unwrap();
+    assert_eq!((gap.from, gap.to, gap.reason.as_str()), (at(10), at(200), "network"));
+    let told = scene.sessions(201, "bo", &[("b", 100, None)]);
+    assert_eq!(told[1].event.provenance, Provenance::Backfilled, "nobody looked then");
+    assert_eq!(types(&scene.list(210, &[("ada", 5), ("bo", 100)])), Vec::<&str>::new());
+}
+
+#[test]
+fn a_gap_begins_the_count_of_a_suspect_anew() {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[]);
+    scene.list(800, &[]);
+    scene.list(810, &[]);
+    scene.list(820, &[]);
+    assert_eq!(types(&scene.record(821, None)), Vec::<&str>::new());
+}
+
+#[test]
+fn the_end_is_told_with_the_attendance_after_everything_was_read() {
+    let mut scene = Scene::with_ada();
+    assert_eq!(types(&scene.record(100, Some(95))), Vec::<&str>::new());
+    scene.see(
+        101,
+        Seen::Everybody {
+            participants: vec![participant("ada", 5, Some(95)), participant("bo", 20, Some(22))],
+            reason: "",
+        },
+    );
+    scene.sessions(102, "ada", &[("s1", 5, None)]);
+    let flash = scene.sessions(103, "bo", &[("b", 20, Some(22))]);
+    assert_eq!(types(&flash), ["session.started", "participant.joined", "participant.left", "session.ended"]);
+    let told = scene.see(104, Seen::Complete);
+    assert_eq!(types(&told), ["participant.left", "session.ended", "conference.ended"]);
+    assert_eq!(told[0].event.provenance, Provenance::Inferred, "Google left the session open");
+    let attendance = told[2].event.attendance.clone().unwrap();
+    assert_eq!((attendance.peak, attendance.total), (2, 2));
+    let rows = attendance.participants.unwrap();
+    assert_eq!((rows[0].seconds_present, rows[0].sessions), (90.0, 1));
+    assert_eq!(rows[1].seconds_present, 2.0);
+}
+
+#[test]
+fn what_comes_late_is_followed_by_an_end_that_corrects_the_first() {
+    let mut scene = Scene::with_ada();
+    scene.record(100, Some(95));
+    scene.sessions(102, "ada", &[("s1", 5, Some(95))]);
+    let first = scene.see(104, Seen::Complete);
+    assert_eq!(types(&scene.see(600, Seen::Complete)), Vec::<&str>::new(), "nothing new, nothing told");
+    scene.sessions(700, "ada", &[("s1", 5, Some(95)), ("s2", 3, Some(7))]);
+    let second = scene.see(704, Seen::Complete);
+    assert_eq!(types(&second), ["conference.ended"]);
+    assert_eq!(second[0].event.corrects, Some(first[0].event.id.clone()));
+}
+
+#[test]
+fn a_restart_changes_and_tells_nothing() {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[("ada", 5), ("bo", 15)]);
+    scene.sessions(21, "bo", &[("b1", 15, None)]);
+    scene.sessions(40, "bo", &[("b1", 15, Some(30)), ("b2", 35, None)]);
+    scene.sessions(41, "ada", &[("s0", 3, Some(6)), ("s1", 5, None)]);
+    let told = scene.log.len();
+    scene.restart();
+    assert_eq!(scene.roster.present(), 2);
+    scene.list(45, &[("ada", 3), ("bo", 15)]);
+    scene.sessions(46, "bo", &[("b1", 15, Some(30)), ("b2", 35, None)]);
+    scene.sessions(47, "ada", &[("s0", 3, Some(6)), ("s1", 5, None)]);
+    assert_eq!(scene.log.len(), told);
+    scene.sessions(60, "bo", &[("b1", 15, Some(30)), ("b2", 35, Some(50))]);
+    assert_eq!(scene.roster.present(), 1);
+}
+
+#[test]
+fn what_google_said_ends_up_the_same_in_whatever_order_it_was_read() {
+    let readings: [&[(&str, i64, Option<i64>)]; 4] = [
+        &[("s1", 5, None)],
+        &[("s1", 5, Some(40)), ("s2", 50, None)],
+        &[("s1", 5, Some(45)), ("s2", 48, Some(70))],
+        &[("s3", 44, Some(49))],
+    ];
+    let mut ends = Vec::new();
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        let mut scene = Scene::new();
+        scene.list(10, &[("ada", 5)]);
+        for (step, reading) in order.into_iter().enumerate() {
+            scene.sessions(100 + i64::try_from(step).unwrap(), "ada", readings[reading]);
+        }
+        let person = &scene.roster.people()[&person("ada")];
+        ends.push(
+            person.sessions().iter().map(|known| (known.name.clone(), known.start, known.end)).collect::<Vec<_>>(),
+        );
+    }
+    assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:?}");
+}
+
+#[test]
+fn ids_are_unique() {
+    let mut scene = inferred();
+    scene.list(700, &[("ada", 5)]);
+    scene.sessions(701, "ada", &[("s1", 5, None)]);
+    for now in (710..=1400).step_by(10) {
+        scene.list(now, &[]);
+        scene.record(now, None);
+    }
+    scene.sessions(1500, "ada", &[("s1", 5, Some(705))]);
+    let mut ids: Vec<_> = scene.log.iter().map(|told| told.event.id.clone()).collect();
+    let told = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), told);
+    assert_eq!(scene.roster.present(), 0);
+}
