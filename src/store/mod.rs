@@ -1,8 +1,37 @@
 //! What survives: the roster, the event log, what is owed to whom, and how far everything was read. SQLite, one writer.
+//!
+//! A [`Commit`] comes in through the [`Store`], waits with others for the writer's thread, and is written by the [`Db`] in
+//! one transaction: facts, log, deliveries. The dispatcher takes deliveries out by [`OutboxRequest`]s that go the same way.
+//! Whoever only reads does so on connections of its own.
 
+pub mod db;
+pub mod delivery;
+pub mod error;
+pub mod handle;
+pub mod metrics;
+pub mod open;
 pub mod rows;
 pub mod settings;
 
+mod endpoints;
+mod facts;
+mod inspect;
+mod log;
+mod migrate;
+mod outbox;
+mod readers;
+mod values;
+mod writer;
+
+pub use db::{Db, Work, Written};
+pub use delivery::{
+    AttemptRow, ClaimRequest, Claimed, DeliveryId, DeliveryRow, DeliveryState, EndpointReply, EndpointSummary, LogRow,
+    OutboxReply, OutboxRequest, Record, Then,
+};
+pub use error::{CommitError, StoreError};
+pub use handle::Store;
+pub use metrics::StoreMetrics;
+pub use open::OpenError;
 pub use rows::{
     Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,
 };

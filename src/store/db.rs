@@ -1,0 +1,213 @@
+//! The synchronous core: one writing connection, time as an argument. The daemon drives it from the writer's thread, a
+//! simulated history directly.
+//!
+//! **The contract**, which any other backend has to keep: a [`Commit`] is written whole or not at all, and survives a crash
+//! once it was acknowledged. An event stands in the log once. Within a conference the log counts 1, 2, 3 … Whoever is owed
+//! an event has a delivery from the same instant on. A delivery is claimed by one at a time, in its lane's order.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::error::{CommitError, StoreError};
+use super::open::{self, OpenError};
+use super::rows::{Commit, StoredConference, TargetRow};
+use super::{endpoints, facts, inspect, log, outbox};
+use crate::model::{ConferenceName, EndpointName};
+
+/// An open store.
+#[derive(Debug)]
+pub struct Db {
+    connection: Connection,
+    /// Held while the store is open, so that a second process keeps away.
+    _lock: Option<std::fs::File>,
+}
+
+/// One piece of work for the writer.
+#[derive(Debug, Clone, Copy)]
+pub enum Work<'a> {
+    Commit(&'a Commit),
+    Exchange(&'a OutboxRequest),
+    /// Switches an endpoint on again.
+    SwitchOn(&'a EndpointName),
+}
+
+/// What came of one piece of work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    Committed,
+    Exchanged(OutboxReply),
+}
+
+impl Db {
+    /// Opens the store at `path`, makes it where there is none, and brings an older one up to date. Whatever was being
+    /// sent when the last process ended is owed again.
+    ///
+    /// # Errors
+    /// [`OpenError`], each a sentence with its remedy.
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
+        let (connection, lock) = open::open(path, now)?;
+        Ok(Self { connection, _lock: Some(lock) })
+    }
+
+    /// A store that lives as long as the value does.
+    ///
+    /// # Errors
+    /// [`OpenError::Store`] where SQLite fails.
+    pub fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
+        Ok(Self { connection: open::in_memory(now)?, _lock: None })
+    }
+
+    /// Writes commits in one transaction. One that fails leaves nothing behind and takes no other along; where the
+    /// transaction itself fails, all have failed. The results are in the order of the commits.
+    pub fn commit_group(&mut self, commits: &[Commit], now: Timestamp) -> Vec<Result<(), CommitError>> {
+        let work: Vec<_> = commits.iter().map(|commit| (Work::Commit(commit), now)).collect();
+        self.write_group(&work).into_iter().map(|result| result.map(drop)).collect()
+    }
+
+    /// One round with the outbox.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`]; nothing was recorded and nothing claimed then.
+    pub fn exchange(&mut self, request: &OutboxRequest, now: Timestamp) -> Result<OutboxReply, CommitError> {
+        match self.write_group(&[(Work::Exchange(request), now)]).pop() {
+            Some(Ok(Written::Exchanged(reply))) => Ok(reply),
+            Some(Err(error)) => Err(error),
+            Some(Ok(Written::Committed)) | None => Err(CommitError::Invariant("an exchange without a reply")),
+        }
+    }
+
+    /// Switches an endpoint on again: all it is owed is sent.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`].
+    pub fn switch_on(&mut self, endpoint: &EndpointName, now: Timestamp) -> Result<(), CommitError> {
+        self.write_group(&[(Work::SwitchOn(endpoint), now)]).into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    /// Does work of all kinds in one transaction, each piece with its own time, under the rules of [`Self::commit_group`].
+    pub fn write_group(&mut self, work: &[(Work<'_>, Timestamp)]) -> Vec<Result<Written, CommitError>> {
+        self.try_group(work).unwrap_or_else(|error| {
+            if !self.connection.is_autocommit()
+                && let Err(error) = self.run("ROLLBACK")
+            {
+                tracing::error!(reason = error.reason(), "a failed transaction could not be rolled back");
+            }
+            work.iter().map(|_| Err(error.clone())).collect()
+        })
+    }
+
+    fn try_group(&self, work: &[(Work<'_>, Timestamp)]) -> Result<Vec<Result<Written, CommitError>>, CommitError> {
+        self.run("BEGIN IMMEDIATE")?;
+        let mut results = Vec::with_capacity(work.len());
+        for (piece, now) in work {
+            self.run("SAVEPOINT piece")?;
+            let result = write(&self.connection, *piece, *now);
+            if let Err(error) = &result {
+                if self.connection.is_autocommit() {
+                    // A full disk and its like end the whole transaction, and what was written before this piece with it.
+                    return Err(error.clone());
+                }
+                self.run("ROLLBACK TO piece")?;
+            }
+            self.run("RELEASE piece")?;
+            results.push(result);
+        }
+        self.run("COMMIT")?;
+        Ok(results)
+    }
+
+    fn run(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Every conference that is not closed, as it was committed last, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn load_unfinished(&self) -> Result<Vec<StoredConference>, StoreError> {
+        facts::unfinished(&self.connection)
+    }
+
+    /// What every target remembers, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn targets(&self) -> Result<Vec<TargetRow>, StoreError> {
+        facts::targets(&self.connection)
+    }
+
+    /// Whether nothing more is to be told of a conference, though Google may still show it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_finished(&self, conference: &ConferenceName) -> Result<bool, StoreError> {
+        facts::is_finished(&self.connection, conference)
+    }
+
+    /// All conferences of which nothing more is to be told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn finished(&self) -> Result<BTreeSet<ConferenceName>, StoreError> {
+        facts::finished(&self.connection)
+    }
+
+    /// The log after a position (0: from its beginning), at most `limit` events.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn log_after(&self, position: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
+        log::after(&self.connection, position, limit)
+    }
+
+    /// How every endpoint fares.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError> {
+        endpoints::summary(&self.connection)
+    }
+
+    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn deliveries(
+        &self,
+        endpoint: &EndpointName,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        inspect::deliveries(&self.connection, endpoint, after, limit)
+    }
+
+    /// Writes everything from the write-ahead log into the file itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Written, CommitError> {
+    match work {
+        Work::Commit(commit) => {
+            facts::write(connection, commit)?;
+            let appended = log::append(connection, commit)?;
+            outbox::owe(connection, &appended, now)?;
+            Ok(Written::Committed)
+        }
+        Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),
+        Work::SwitchOn(endpoint) => {
+            endpoints::switch_on(connection, endpoint, now)?;
+            Ok(Written::Committed)
+        }
+    }
+}

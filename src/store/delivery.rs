@@ -1,0 +1,201 @@
+//! What the outbox hands out and takes back, as plain data.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{ConferenceName, EndpointName, EventId, EventType};
+
+/// One event owed to one endpoint. Stays the same over retries and restarts, and is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub i64);
+
+/// How a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Owed; becomes `Leased` when it is claimed.
+    Pending,
+    /// Owed, and somebody is sending it; leaves by what is recorded, or back to `Pending` when the lease ends.
+    Leased,
+    /// It arrived.
+    Done,
+    /// Given up; only an operator brings it back.
+    Dead,
+    /// It undid itself before it was due.
+    Settled,
+    /// Too old for the endpoint; never sent.
+    Expired,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [Self::Pending, Self::Leased, Self::Done, Self::Dead, Self::Settled, Self::Expired];
+
+    /// The name in rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Leased => "leased",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Settled => "settled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One round of a dispatcher with the outbox, in one transaction: first what came of the last claims, then new claims,
+/// so that the next of a lane can be claimed in the very round that finishes the one before.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutboxRequest {
+    pub records: Vec<Record>,
+    pub claims: Vec<ClaimRequest>,
+    /// What the asker is sending right now: its leases hold, however the clock jumps.
+    pub in_flight: Vec<DeliveryId>,
+}
+
+/// Asks for deliveries of one endpoint that are due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    pub endpoint: EndpointName,
+    /// How many at most. Zero only asks when the next is due.
+    pub limit: usize,
+    /// How long the claim holds.
+    pub lease: Duration,
+    /// No due time lies further ahead than this: one that does comes from a clock that jumped, and is pulled in.
+    pub longest_wait: Duration,
+}
+
+/// What came of one claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub delivery: DeliveryId,
+    /// [`Claimed::claim`]. A record for an earlier claim changes nothing.
+    pub claim: i64,
+    /// `None` where nothing was sent.
+    pub attempt: Option<AttemptRow>,
+    pub then: Then,
+}
+
+/// One attempt as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    pub began_at: Timestamp,
+    pub duration: Duration,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The reason's name; `None` for a success.
+    pub reason: Option<&'static str>,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// It arrived; the next of its lane has its turn.
+    Done,
+    /// It is tried again.
+    Retry {
+        at: Timestamp,
+        /// When it has to give way, if others wait behind it: its next attempt is no later than this then.
+        hold_until: Timestamp,
+        /// How many of its last attempts were rejected, one after another.
+        rejections: u32,
+    },
+    /// It is given up for this reason; the next of its lane has its turn.
+    Dead { reason: &'static str },
+    /// The endpoint wants nothing any more: it is switched off, and this delivery stays owed with all others.
+    EndpointOff { reason: &'static str },
+    /// Nothing was sent: it is owed as before.
+    Release,
+}
+
+/// The outbox's answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutboxReply {
+    /// One for each [`ClaimRequest`], in their order.
+    pub endpoints: Vec<EndpointReply>,
+    /// Records that came too late: the claim was over.
+    pub stale: Vec<DeliveryId>,
+}
+
+/// What one endpoint has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointReply {
+    pub endpoint: EndpointName,
+    /// False while it is switched off: nothing is claimed then.
+    pub enabled: bool,
+    pub claimed: Vec<Claimed>,
+    /// When the first of those not claimed is due; may be past when the limit was reached.
+    pub next_due: Option<Timestamp>,
+}
+
+/// One delivery, claimed, with all that sending it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub delivery: DeliveryId,
+    /// The number of this claim, to be given back with the record.
+    pub claim: i64,
+    pub event: EventId,
+    pub event_type: EventType,
+    pub conference: Option<ConferenceName>,
+    /// When the event happened.
+    pub time: Timestamp,
+    /// The event as JSON, frozen.
+    pub body: Box<str>,
+    /// The event owed to this endpoint before this one, in the same conference.
+    pub previous: Option<EventId>,
+    /// How many attempts were recorded before.
+    pub attempts: u32,
+    /// How many of the last ones were rejected, one after another.
+    pub rejections: u32,
+    /// When the event was committed.
+    pub owed_at: Timestamp,
+    /// When the first attempt began: this claim, for the first.
+    pub tried_since: Timestamp,
+    /// Whether others wait behind it.
+    pub others_wait: bool,
+}
+
+/// How an endpoint fares, from counters and an index: cheap at any backlog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSummary {
+    pub endpoint: EndpointName,
+    pub enabled: bool,
+    /// Owed and not arrived.
+    pub pending: u64,
+    pub dead: u64,
+    /// When the oldest that is owed was committed.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// One event of the log as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Where it stands in the log; later events have greater positions.
+    pub position: u64,
+    pub id: EventId,
+    /// The event as JSON, frozen.
+    pub body: Box<str>,
+    /// The event that corrected or retracted it.
+    pub taken_back_by: Option<EventId>,
+}
+
+/// One delivery with its attempts, for those who look into what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub delivery: DeliveryId,
+    pub endpoint: EndpointName,
+    pub event: EventId,
+    pub state: DeliveryState,
+    pub due_at: Timestamp,
+    pub attempts: u32,
+    /// Why the last attempt failed, or why it was given up.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,83 @@
+//! All SQL about endpoints as such: whether they are on, and how much they are owed.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::delivery::EndpointSummary;
+use super::error::StoreError;
+use super::values::{nanos, optional_time_at, parse_at};
+use crate::model::EndpointName;
+
+/// The endpoint's number; an endpoint that was never heard of gets one, and is on.
+pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<i64, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT id FROM endpoints WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(number) = found {
+        return Ok(number);
+    }
+    connection.prepare_cached("INSERT INTO endpoints (name) VALUES (?1)")?.execute([name.as_str()])?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(super) fn is_on(connection: &Connection, endpoint: i64) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT state = 'on' FROM endpoints WHERE id = ?1")?;
+    Ok(statement.query_row([endpoint], |row| row.get(0))?)
+}
+
+/// Switches an endpoint off. What it is owed stays owed.
+pub(super) fn switch_off(
+    connection: &Connection,
+    endpoint: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE endpoints SET state = 'off', state_since = ?2, state_reason = ?3 WHERE id = ?1 AND state = 'on'",
+        )?
+        .execute(params![endpoint, nanos(now), reason])?;
+    Ok(())
+}
+
+/// Switches an endpoint on again; what it is owed is sent.
+pub(super) fn switch_on(connection: &Connection, name: &EndpointName, now: Timestamp) -> Result<(), StoreError> {
+    let endpoint = number_of(connection, name)?;
+    connection
+        .prepare_cached(
+            "UPDATE endpoints SET state = 'on', state_since = ?2, state_reason = NULL WHERE id = ?1 AND state = 'off'",
+        )?
+        .execute([endpoint, nanos(now)])?;
+    Ok(())
+}
+
+/// Keeps the counters: so many more are owed, and so many more dead.
+pub(super) fn count(connection: &Connection, endpoint: i64, owed: i64, dead: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE endpoints SET owed = owed + ?2, dead = dead + ?3 WHERE id = ?1")?
+        .execute([endpoint, owed, dead])?;
+    Ok(())
+}
+
+/// How every endpoint fares that was ever owed anything, by name.
+pub(super) fn summary(connection: &Connection) -> Result<Vec<EndpointSummary>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, state = 'on' AS enabled, owed, dead,
+                (SELECT min(owed_at) FROM deliveries INDEXED BY deliveries_oldest WHERE endpoint = e.id AND head = 1)
+                    AS oldest
+         FROM endpoints e ORDER BY name",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(EndpointSummary {
+            endpoint: parse_at(row, "name", EndpointName::parse)?,
+            enabled: row.get("enabled")?,
+            pending: u64::try_from(row.get::<_, i64>("owed")?).unwrap_or(0),
+            dead: u64::try_from(row.get::<_, i64>("dead")?).unwrap_or(0),
+            oldest_pending: optional_time_at(row, "oldest")?,
+        });
+    }
+    Ok(all)
+}

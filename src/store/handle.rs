@@ -1,0 +1,154 @@
+//! The store as the rest of the daemon holds it: cheap to clone, nothing blocks.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::db::{Db, Written};
+use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::error::{CommitError, StoreError};
+use super::metrics::StoreMetrics;
+use super::open::OpenError;
+use super::readers::Readers;
+use super::rows::{Commit, StoredConference, TargetRow};
+use super::writer::{Job, Task, WAITING, Writer};
+use super::{endpoints, facts, inspect, log};
+use crate::clock::Clock;
+use crate::model::{ConferenceName, EndpointName};
+
+/// A handle on the open store. When the last one is dropped, what waits is still written and the file closed; use
+/// [`Store::close`] to know when.
+#[derive(Debug, Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    readers: Readers,
+}
+
+impl Store {
+    /// Opens the store as [`Db::open`] does and starts its writer's thread. Blocks for as long as a migration takes.
+    ///
+    /// # Errors
+    /// [`OpenError`], each a sentence with its remedy.
+    pub fn open(path: &Path, clock: Clock, metrics: StoreMetrics) -> Result<Self, OpenError> {
+        let db = Db::open(path, clock.now().wall)?;
+        let (sender, jobs) = mpsc::channel(WAITING);
+        let writer = Writer { db, jobs, metrics, clock, path: path.to_owned() };
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Self { jobs: sender, readers: Readers::new(path.to_owned()) })
+    }
+
+    /// Writes a commit: facts, events and deliveries, whole. It is on the disk once this returns. Cancelling the future
+    /// leaves open whether it was written.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing of it was written then.
+    pub async fn commit(&self, commit: Commit, now: Timestamp) -> Result<(), CommitError> {
+        self.write(Task::Commit(Box::new(commit)), now).await.map(drop)
+    }
+
+    /// One round with the outbox.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`]; nothing was recorded and nothing claimed then.
+    pub async fn exchange(&self, request: OutboxRequest, now: Timestamp) -> Result<OutboxReply, CommitError> {
+        match self.write(Task::Exchange(Box::new(request)), now).await? {
+            Written::Exchanged(reply) => Ok(reply),
+            Written::Committed => Err(CommitError::Invariant("an exchange without a reply")),
+        }
+    }
+
+    /// Switches an endpoint on again: all it is owed is sent.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`].
+    pub async fn switch_on(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
+        self.write(Task::SwitchOn(endpoint), now).await.map(drop)
+    }
+
+    async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job { task, now, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(StoreError::from)?
+    }
+
+    /// Writes what waits, tidies the file up and closes it, within `bound`. Every handle answers
+    /// [`StoreError::Closed`] from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where `bound` was too short (nothing acknowledged is lost); otherwise what tidying up said.
+    pub async fn close(&self, bound: Duration) -> Result<(), StoreError> {
+        self.readers.close();
+        match tokio::time::timeout(bound, self.write(Task::Close, Timestamp::UNIX_EPOCH)).await {
+            Err(_) => Err(StoreError::Busy),
+            Ok(Err(CommitError::Store(error))) => Err(error),
+            Ok(Err(CommitError::Duplicate(_) | CommitError::Invariant(_)) | Ok(_)) => Ok(()),
+        }
+    }
+
+    /// Every conference that is not closed, as it was committed last, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn load_unfinished(&self) -> Result<Vec<StoredConference>, StoreError> {
+        self.readers.read(facts::unfinished).await
+    }
+
+    /// What every target remembers, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn targets(&self) -> Result<Vec<TargetRow>, StoreError> {
+        self.readers.read(facts::targets).await
+    }
+
+    /// Whether nothing more is to be told of a conference, though Google may still show it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_finished(&self, conference: ConferenceName) -> Result<bool, StoreError> {
+        self.readers.read(move |connection| facts::is_finished(connection, &conference)).await
+    }
+
+    /// All conferences of which nothing more is to be told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn finished(&self) -> Result<BTreeSet<ConferenceName>, StoreError> {
+        self.readers.read(facts::finished).await
+    }
+
+    /// The log after a position (0: from its beginning), at most `limit` events.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_after(&self, position: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
+        self.readers.read(move |connection| log::after(connection, position, limit)).await
+    }
+
+    /// How every endpoint fares that was ever owed anything. Cheap at any backlog.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError> {
+        self.readers.read(endpoints::summary).await
+    }
+
+    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn deliveries(
+        &self,
+        endpoint: EndpointName,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.readers.read(move |connection| inspect::deliveries(connection, &endpoint, after, limit)).await
+    }
+}

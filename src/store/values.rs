@@ -1,0 +1,71 @@
+//! How plain values stand in a column, and how they are read back.
+
+use jiff::Timestamp;
+use rusqlite::Row;
+
+use super::error::StoreError;
+use crate::model::Source;
+
+/// Nanoseconds since 1970. What lies outside the years 1677 to 2262 becomes the nearest that fits.
+pub(super) fn nanos(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+}
+
+/// The time that [`nanos`] wrote.
+pub(super) fn time(nanos: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_nanosecond(i128::from(nanos)).map_err(|_| StoreError::Unreadable("a time"))
+}
+
+pub(super) fn optional_nanos(time: Option<Timestamp>) -> Option<i64> {
+    time.map(nanos)
+}
+
+pub(super) fn optional_time(nanos: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+    nanos.map(time).transpose()
+}
+
+/// Reads a time column.
+pub(super) fn time_at(row: &Row<'_>, column: &str) -> Result<Timestamp, StoreError> {
+    time(row.get(column)?)
+}
+
+/// Reads a time column that may be NULL.
+pub(super) fn optional_time_at(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    optional_time(row.get(column)?)
+}
+
+/// Reads a text column with the parser of its type.
+pub(super) fn parse_at<T, E>(
+    row: &Row<'_>,
+    column: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, StoreError> {
+    let text = row.get_ref(column)?.as_str().map_err(|_| StoreError::Unreadable(column))?;
+    parse(text).map_err(|_| StoreError::Unreadable(column))
+}
+
+/// Reads a text column that may be NULL with the parser of its type.
+pub(super) fn optional_parse_at<T, E>(
+    row: &Row<'_>,
+    column: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, StoreError> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(|_| StoreError::Unreadable(column))?;
+    text.map(parse).transpose().map_err(|_| StoreError::Unreadable(column))
+}
+
+/// Makes a parser that gives an `Option` one that gives a `Result`.
+pub(super) fn known<T>(parse: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(&str) -> Result<T, ()> {
+    move |text| parse(text).ok_or(())
+}
+
+/// Reads the columns `end` and `end_source`.
+pub(super) fn end_at(row: &Row<'_>) -> Result<Option<(Timestamp, Source)>, StoreError> {
+    let end = optional_time_at(row, "end")?;
+    let source = optional_parse_at(row, "end_source", known(Source::parse))?;
+    match (end, source) {
+        (Some(end), Some(source)) => Ok(Some((end, source))),
+        (None, None) => Ok(None),
+        _ => Err(StoreError::Unreadable("an end without its source")),
+    }
+}

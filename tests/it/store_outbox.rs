@@ -1,0 +1,230 @@
+//! Who is owed what, in which order it is handed out, and to whom at a time.
+
+use std::time::Duration;
+
+use meetwatch::store::{
+    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryState, EndpointReply, OutboxRequest, Record, Then,
+};
+
+use crate::store_samples::*;
+
+const LEASE: Duration = Duration::from_secs(45);
+
+fn db(commits: &[Commit]) -> Db {
+    let mut db = Db::in_memory(noon()).unwrap();
+    write(&mut db, commits);
+    db
+}
+
+fn write(db: &mut Db, commits: &[Commit]) {
+    for result in db.commit_group(commits, noon()) {
+        result.unwrap();
+    }
+}
+
+fn claim_from(name: &str) -> ClaimRequest {
+    ClaimRequest {
+        endpoint: endpoint(name),
+        limit: 100,
+        lease: LEASE,
+        longest_wait: Duration::from_secs(15 * 3600),
+    }
+}
+
+fn ask(db: &mut Db, name: &str, seconds: i64) -> EndpointReply {
+    let request = OutboxRequest { claims: vec![claim_from(name)], ..OutboxRequest::default() };
+    db.exchange(&request, at(seconds)).unwrap().endpoints.remove(0)
+}
+
+fn claim(db: &mut Db, name: &str, seconds: i64) -> Vec<Claimed> {
+    ask(db, name, seconds).claimed
+}
+
+fn bodies(claimed: &[Claimed]) -> Vec<String> {
+    let mut all: Vec<_> = claimed
+        .iter()
+        .map(|claimed| format!("{}/{}", claimed.conference.as_ref().map_or("-", |c| &c.as_str()[18..]), &claimed.body[23..claimed.body.len() - 1]))
+        .collect();
+    all.sort();
+    all
+}
+
+fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
+    let reason = if then == Then::Done { None } else { Some("server_error") };
+    let attempt = AttemptRow { began_at: at(seconds), duration: Duration::from_millis(3), status: Some(200), reason };
+    let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
+    let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
+    db.exchange(&request, at(seconds)).unwrap().stale.is_empty()
+}
+
+fn retry(seconds: i64, hold: i64) -> Then {
+    Then::Retry { at: at(seconds), hold_until: at(hold), rejections: 0 }
+}
+
+#[test]
+fn conferences_go_side_by_side_and_each_in_its_own_order() {
+    let mut db = db(&[joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops", "audit"])]);
+    let first = claim(&mut db, "ops", 1);
+    assert_eq!(bodies(&first), ["c/1", "d/1"]);
+    assert!(claim(&mut db, "ops", 2).is_empty(), "what is being sent is not handed out again");
+    assert_eq!(bodies(&claim(&mut db, "audit", 2)), ["d/1"]);
+
+    let c = first.iter().find(|claimed| claimed.conference == Some(conference("c"))).unwrap();
+    assert_eq!((c.previous.clone(), c.others_wait), (None, true));
+    assert!(record(&mut db, c, Then::Done, 3));
+    let second = claim(&mut db, "ops", 3);
+    assert_eq!(bodies(&second), ["c/2"]);
+    assert_eq!(second[0].previous, Some(event("c", 1, &[]).id));
+
+    assert!(record(&mut db, &second[0], Then::Dead { reason: "expired" }, 4));
+    assert_eq!(bodies(&claim(&mut db, "ops", 4)), ["c/3"], "a dead one holds nobody back");
+}
+
+#[test]
+fn the_next_of_a_lane_is_claimed_in_the_round_that_finishes_the_one_before() {
+    let mut db = db(&[joins("c", 1..=2, &["ops"])]);
+    let first = claim(&mut db, "ops", 1).remove(0);
+    let record = Record { delivery: first.delivery, claim: first.claim, attempt: None, then: Then::Done };
+    let request =
+        OutboxRequest { records: vec![record], claims: vec![claim_from("ops")], ..OutboxRequest::default() };
+    let reply = db.exchange(&request, at(2)).unwrap();
+    assert_eq!(bodies(&reply.endpoints[0].claimed), ["c/2"]);
+}
+
+#[test]
+fn a_correction_goes_to_whoever_was_owed_what_it_corrects_though_the_filters_do_not_match() {
+    let mut db = db(&[joins("c", 1..=1, &["ops"])]);
+    let mut taken_back = retraction("c", 2, &event("c", 1, &[]).id);
+    taken_back.owed_to = vec![endpoint("audit")];
+    write(&mut db, &[commit("c", vec![taken_back])]);
+
+    let first = claim(&mut db, "ops", 1).remove(0);
+    assert!(record(&mut db, &first, Then::Done, 1));
+    let second = claim(&mut db, "ops", 2).remove(0);
+    assert_eq!(second.event, retraction("c", 2, &first.event).id);
+    assert_eq!(second.previous, Some(first.event));
+    let audit = claim(&mut db, "audit", 2).remove(0);
+    assert_eq!((audit.event, audit.previous), (second.event, None));
+}
+
+#[test]
+fn a_correction_in_the_very_commit_of_what_it_corrects_is_owed_once() {
+    let mut db = db(&[]);
+    let mut taken_back = retraction("c", 2, &event("c", 1, &[]).id);
+    taken_back.owed_to = vec![endpoint("ops")];
+    write(&mut db, &[commit("c", vec![event("c", 1, &["ops"]), taken_back])]);
+    assert_eq!(db.outbox_summary().unwrap()[0].pending, 2);
+}
+
+#[test]
+fn a_retry_waits_for_its_time_and_keeps_its_place() {
+    let mut db = db(&[joins("c", 1..=2, &["ops"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    assert!(record(&mut db, &first, retry(5, 21_600), 1));
+    let reply = ask(&mut db, "ops", 4);
+    assert_eq!((reply.claimed.len(), reply.next_due), (0, Some(at(5))));
+    let again = claim(&mut db, "ops", 5).remove(0);
+    assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, at(0)));
+    assert_eq!(again.claim, first.claim + 1);
+    assert!(!record(&mut db, &first, Then::Done, 6), "an answer to an earlier claim changes nothing");
+    assert!(record(&mut db, &again, Then::Done, 6));
+    assert_eq!(bodies(&claim(&mut db, "ops", 6)), ["c/2"]);
+}
+
+#[test]
+fn a_head_that_nobody_waits_for_is_put_off_freely_until_somebody_does() {
+    let mut db = db(&[joins("c", 1..=1, &["ops"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    assert!(record(&mut db, &first, retry(40_000, 21_600), 1));
+    assert_eq!(ask(&mut db, "ops", 2).next_due, Some(at(40_000)));
+    write(&mut db, &[joins("c", 2..=2, &["ops"])]);
+    assert_eq!(ask(&mut db, "ops", 2).next_due, Some(at(21_600)));
+
+    let again = claim(&mut db, "ops", 21_600).remove(0);
+    assert!(again.others_wait);
+    assert!(record(&mut db, &again, retry(99_000, 21_600), 21_601));
+    assert_eq!(ask(&mut db, "ops", 21_600).next_due, Some(at(21_601)), "its hold is over: now or never");
+}
+
+#[test]
+fn events_without_a_conference_have_a_lane_of_their_own() {
+    let gaps = Commit { events: vec![lone_gap(1, &["ops"]), lone_gap(2, &["ops"])], ..Commit::default() };
+    let mut db = db(&[joins("c", 1..=1, &["ops"]), gaps]);
+    let claimed = claim(&mut db, "ops", 1);
+    assert_eq!(bodies(&claimed), ["-/1", "c/1"]);
+    let gap = claimed.iter().find(|claimed| claimed.conference.is_none()).unwrap();
+    assert!(record(&mut db, gap, Then::Done, 2));
+    let next = claim(&mut db, "ops", 2).remove(0);
+    assert_eq!((next.event, next.previous), (lone_gap(2, &[]).id, None));
+}
+
+#[test]
+fn a_lease_that_ended_is_void_unless_its_holder_is_still_at_it() {
+    let mut db = db(&[joins("c", 1..=1, &["ops"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    let still_at_it = OutboxRequest {
+        claims: vec![claim_from("ops")],
+        in_flight: vec![first.delivery],
+        ..OutboxRequest::default()
+    };
+    assert!(db.exchange(&still_at_it, at(3600)).unwrap().endpoints[0].claimed.is_empty());
+    assert!(claim(&mut db, "ops", 44).is_empty());
+    assert_eq!(claim(&mut db, "ops", 45).len(), 1);
+}
+
+#[test]
+fn leases_are_void_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meetwatch.db");
+    let mut db = Db::open(&path, noon()).unwrap();
+    write(&mut db, &[joins("c", 1..=1, &["ops"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    drop(db);
+    let mut db = Db::open(&path, at(1)).unwrap();
+    let again = claim(&mut db, "ops", 1).remove(0);
+    assert_eq!(again.delivery, first.delivery);
+    assert_eq!(again.attempts, 0);
+}
+
+#[test]
+fn an_endpoint_that_is_off_keeps_its_backlog_and_is_handed_nothing() {
+    let mut db = db(&[joins("c", 1..=2, &["ops", "audit"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    assert!(record(&mut db, &first, Then::EndpointOff { reason: "gone" }, 1));
+    let reply = ask(&mut db, "ops", 2);
+    assert_eq!((reply.enabled, reply.claimed.len(), reply.next_due), (false, 0, None));
+    assert_eq!(claim(&mut db, "audit", 2).len(), 1);
+    let summary = db.outbox_summary().unwrap();
+    assert_eq!((summary[1].enabled, summary[1].pending, summary[1].dead), (false, 2, 0));
+
+    db.switch_on(&endpoint("ops"), at(3)).unwrap();
+    assert_eq!(bodies(&claim(&mut db, "ops", 3)), ["c/1"]);
+}
+
+#[test]
+fn a_due_time_from_a_clock_that_jumped_is_pulled_in() {
+    let mut db = db(&[joins("c", 1..=1, &["ops"])]);
+    let first = claim(&mut db, "ops", 0).remove(0);
+    assert!(record(&mut db, &first, retry(30 * 86_400, 31 * 86_400), 1));
+    assert_eq!(ask(&mut db, "ops", 2).next_due, Some(at(2 + 15 * 3600)));
+}
+
+#[test]
+fn the_counters_say_what_the_rows_say() {
+    let mut db = db(&[joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops"])]);
+    let claimed = claim(&mut db, "ops", 0);
+    assert!(record(&mut db, &claimed[0], Then::Done, 1));
+    assert!(record(&mut db, &claimed[1], Then::Dead { reason: "rejected" }, 1));
+    let summary = db.outbox_summary().unwrap().remove(0);
+    let rows = db.deliveries(&endpoint("ops"), 0, 100).unwrap();
+    let count = |states: &[DeliveryState]| rows.iter().filter(|row| states.contains(&row.state)).count() as u64;
+    assert_eq!(summary.pending, count(&[DeliveryState::Pending, DeliveryState::Leased]));
+    assert_eq!((summary.pending, summary.dead), (2, count(&[DeliveryState::Dead])));
+    assert_eq!(summary.oldest_pending, Some(noon()));
+    for sequence in 2..=3 {
+        let claimed = claim(&mut db, "ops", sequence).remove(0);
+        assert!(record(&mut db, &claimed, Then::Done, sequence));
+    }
+    let summary = db.outbox_summary().unwrap().remove(0);
+    assert_eq!((summary.pending, summary.dead, summary.oldest_pending), (0, 1, None));
+}
