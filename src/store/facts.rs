@@ -54,14 +54,14 @@ impl Numbers {
 
 fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), CommitError> {
     let mut statement = connection.prepare_cached(
-        r#"INSERT INTO conferences (name, space, meeting_code, start, "end", end_source, phase, identity, last_sequence,
+        r#"INSERT INTO conferences (name, space, meeting_code, start, "end", end_source, phase, targets, identity, last_sequence,
                                     present, last_listed, backfilled_to, final_read_due)
-           VALUES (:name, :space, :meeting_code, :start, :end, :end_source, :phase, :identity, :last_sequence,
+           VALUES (:name, :space, :meeting_code, :start, :end, :end_source, :phase, :targets, :identity, :last_sequence,
                    :present, :last_listed, :backfilled_to, :final_read_due)
            ON CONFLICT (name) DO UPDATE SET
                space = excluded.space, meeting_code = excluded.meeting_code, start = excluded.start,
                "end" = excluded."end", end_source = excluded.end_source, phase = excluded.phase,
-               identity = excluded.identity, last_sequence = excluded.last_sequence, present = excluded.present,
+               targets = excluded.targets, identity = excluded.identity, last_sequence = excluded.last_sequence, present = excluded.present,
                last_listed = excluded.last_listed, backfilled_to = excluded.backfilled_to,
                final_read_due = excluded.final_read_due"#,
     )?;
@@ -74,6 +74,7 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
         ":end": row.end.map(|(end, _)| nanos(end)),
         ":end_source": row.end.map(|(_, source)| source.as_str()),
         ":phase": row.phase.as_str(),
+        ":targets": row.targets.iter().map(TargetName::as_str).collect::<Vec<_>>().join(" "),
         ":identity": row.identity.as_ref().map(IdentityName::as_str),
         ":last_sequence": last_sequence,
         ":present": row.present,
@@ -200,6 +201,7 @@ fn read_conference(row: &Row<'_>) -> Result<ConferenceRow, StoreError> {
         start: time_at(row, "start")?,
         end: end_at(row)?,
         phase: parse_at(row, "phase", known(Phase::parse))?,
+        targets: parse_at(row, "targets", |names| names.split_whitespace().map(TargetName::parse).collect())?,
         identity: optional_parse_at(row, "identity", IdentityName::parse)?,
         last_sequence: u64::try_from(row.get::<_, i64>("last_sequence")?)
             .map_err(|_| StoreError::Unreadable("last_sequence"))?,

@@ -6,6 +6,7 @@ pub mod metrics;
 pub mod persist;
 pub mod plan;
 pub mod roster;
+pub mod run;
 pub mod scheduler;
 pub mod settings;
 pub mod skew;
@@ -15,5 +16,6 @@ pub mod watched;
 
 pub use metrics::Metrics;
 pub use roster::Roster;
+pub use run::{Parts, run};
 pub use scheduler::{Command, Input, Key, Memory, Scheduler, Setup, WatchIdentity};
 pub use settings::{TargetSettings, WatchSettings, What};

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{
     ConferenceName, EndpointName, EventId, EventKey, EventType, Kind, ParticipantName, Provenance, SessionName, Source,
+    TargetName,
 };
 use meetwatch::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
 
@@ -41,6 +42,7 @@ pub(crate) fn conference_row(id: &str, last_sequence: u64) -> ConferenceRow {
         start: noon(),
         end: None,
         phase: Phase::Live,
+        targets: vec![TargetName::parse("board").unwrap(), TargetName::parse("all").unwrap()],
         identity: None,
         last_sequence,
         present: 0,

@@ -17,6 +17,8 @@ CREATE TABLE conferences (
     "end"           INTEGER,
     end_source      TEXT,
     phase           TEXT    NOT NULL CHECK (phase IN ('live', 'ended', 'closed')),
+    -- Names, with a space between: no name has one.
+    targets         TEXT    NOT NULL,
     identity        TEXT,
     last_sequence   INTEGER NOT NULL,
     present         INTEGER NOT NULL,

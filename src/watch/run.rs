@@ -1,0 +1,127 @@
+//! The thin loop around the schedule: does what it says, and tells it what came of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Metrics;
+use super::scheduler::{Command, Input, Key, Scheduler};
+use crate::clock::Clock;
+use crate::meet::{ReadError, Reader, Reason};
+use crate::store::Store;
+
+/// How long a commit that is under way at the stop is waited for.
+const LAST_COMMITS: Duration = Duration::from_secs(5);
+/// The loop turns at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// What the loop works with.
+#[derive(Debug)]
+pub struct Parts<R> {
+    pub reader: Arc<R>,
+    pub store: Store,
+    pub clock: Clock,
+    /// Rung after each commit that may have made deliveries due.
+    pub bell: Arc<Notify>,
+    pub metrics: Metrics,
+}
+
+/// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for,
+/// within a bound.
+pub async fn run<R: Reader>(mut scheduler: Scheduler, parts: Parts<R>, stop: CancellationToken) {
+    let mut reads = Tasks::default();
+    let mut commits = Tasks::default();
+    let mut input = Input::Tick;
+    loop {
+        for command in scheduler.step(parts.clock.now(), input) {
+            start(command, &parts, &mut reads, &mut commits);
+        }
+        let now = parts.clock.now().mono;
+        let sleep = scheduler.next_wake().map_or(LONGEST_SLEEP, |at| at.saturating_sub(now)).min(LONGEST_SLEEP);
+        input = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(done) = commits.next() => done,
+            Some(done) = reads.next() => done,
+            () = tokio::time::sleep(sleep) => Input::Tick,
+        };
+    }
+    drop(reads);
+    let drained = tokio::time::timeout(LAST_COMMITS, async { while commits.next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!("a commit was still under way at the stop; what it held is read again at the next start");
+    }
+}
+
+fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commits: &mut Tasks) {
+    match command {
+        Command::Read { key, identity, priority, read } => {
+            let (reader, clock, duration) = (parts.reader.clone(), parts.clock, parts.metrics.poll_duration.clone());
+            reads.spawn(key.clone(), async move {
+                let begun = clock.now().mono;
+                let result = reader.read(&identity, priority, &read).await;
+                if matches!(key, Key::Conference(_)) {
+                    duration.observe(clock.now().mono.saturating_sub(begun).as_secs_f64());
+                }
+                Input::Answered(key, result)
+            });
+        }
+        Command::Commit { key, commit } => {
+            let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
+            let rings = !commit.events.is_empty();
+            commits.spawn(key.clone(), async move {
+                let result = store.commit(*commit, now).await;
+                if let Err(error) = &result {
+                    tracing::error!(%error, "a commit failed; what it held is read again");
+                } else if rings {
+                    bell.notify_one();
+                }
+                Input::Committed(key, result.is_ok())
+            });
+        }
+    }
+}
+
+/// Tasks under way, each with the key whose turn it is, so that even one that dies gives its turn back.
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<Input>,
+    keys: HashMap<Id, Key>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, key: Key, task: impl Future<Output = Input> + Send + 'static) {
+        let handle = self.set.spawn(task);
+        self.keys.insert(handle.id(), key);
+    }
+
+    async fn next(&mut self) -> Option<Input> {
+        match self.set.join_next_with_id().await? {
+            Ok((id, input)) => {
+                self.keys.remove(&id);
+                Some(input)
+            }
+            Err(error) => Some(self.died(&error)),
+        }
+    }
+
+    fn died(&mut self, error: &JoinError) -> Input {
+        tracing::error!("a task died; this is a defect, please report it");
+        match self.keys.remove(&error.id()) {
+            Some(key) => Input::Answered(
+                key,
+                Err(ReadError {
+                    reason: Reason::Malformed,
+                    attempted: "read",
+                    detail: "the task that did it died".to_owned(),
+                    remedy: "please report this as a defect",
+                    retry_after: None,
+                }),
+            ),
+            None => Input::Tick,
+        }
+    }
+}
