@@ -12,5 +12,6 @@ pub mod serve;
 pub mod sim;
 pub mod status;
 pub mod store;
+pub mod verify;
 pub mod watch;
 pub mod webhook;

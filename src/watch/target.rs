@@ -28,6 +28,7 @@ pub struct Target {
     pub stored: Option<TargetRow>,
     /// The row that is being written down.
     pub writing: Option<TargetRow>,
+    created: Mono,
     shown: BTreeSet<ConferenceName>,
     due: Mono,
     ended_due: Mono,
@@ -79,6 +80,7 @@ impl Target {
             row,
             stored,
             writing: None,
+            created: now,
             shown: BTreeSet::new(),
             due: now,
             ended_due: now,
@@ -120,6 +122,11 @@ impl Target {
         random: &mut Random,
     ) -> Found {
         self.failures = 0;
+        if self.row.last_looked.is_none() {
+            // Ends are Google's, so the beginning has to be, too: our clock may be minutes off.
+            let ago = now.saturating_sub(self.created);
+            self.row.watched_since = google.saturating_sub(ago).unwrap_or(google);
+        }
         self.row.last_looked = Some(google);
         let mut found = Found::default();
         match answer {

@@ -74,8 +74,11 @@ impl Roster {
             self.blind = Some((gap.from, gap.to));
             told.push(self.tell_gap(gap, moment));
         }
+        // Told after the fact, a rejoin may count below what was already counted out; after the last line it is whole.
+        let mut running = i64::from(self.present);
         for line in lines {
-            self.present = u32::try_from((i64::from(self.present) + line.presence()).max(0)).unwrap_or(u32::MAX);
+            running += line.presence();
+            self.present = u32::try_from(running.max(0)).unwrap_or(u32::MAX);
             told.push(self.tell_line(line, moment, rules));
         }
         told

@@ -1,0 +1,239 @@
+//! The simulated API as the schedule meets it: reads that take time, page by page, and fail the way the real ones do.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::backoff::Random;
+use crate::clock::Mono;
+use crate::meet::parse::Unreadable;
+use crate::meet::{Answer, Read, ReadError, Reading, Reason, merge, wire};
+use crate::model::{Conference, Participant, Session, Space};
+use crate::sim::api::{Api, Call, Caller, Listing, Payload, Refusal};
+use crate::sim::faults::Fault;
+use crate::sim::filter;
+
+/// A read that is under way.
+#[derive(Debug)]
+pub(super) struct Errand {
+    read: Read,
+    pages: u32,
+    /// How often the page that is asked for failed.
+    failures: u32,
+    token: String,
+    conferences: Vec<Conference>,
+    participants: Vec<Participant>,
+    sessions: Vec<Session>,
+}
+
+/// What a page brought.
+pub(super) enum Progress {
+    /// The next page is asked for at this time.
+    Later(Errand, Mono),
+    Done(Result<Reading, ReadError>),
+}
+
+/// A list with more pages is given up, as the client does.
+const MAX_PAGES: u32 = 100;
+/// How often one page is asked for again.
+const MAX_RETRIES: u32 = 4;
+
+impl Errand {
+    pub(super) fn new(read: Read) -> Self {
+        Self {
+            read,
+            pages: 0,
+            failures: 0,
+            token: String::new(),
+            conferences: Vec::new(),
+            participants: Vec::new(),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// Whether this is about a conference that is over by now.
+    pub(super) fn is_about_the_past(&self, api: &mut Api, google: Timestamp) -> bool {
+        api.world.step(google);
+        let id = match &self.read {
+            Read::Conference(name) | Read::Participants(name, _) => name.as_str(),
+            Read::Participant(name) | Read::Sessions(name, _) => name.as_str(),
+            Read::Session(name) => name.as_str(),
+            Read::Conferences(_) | Read::Space(_) | Read::SpaceByCode(_) | Read::People(_) => return false,
+        };
+        let conference = id.split('/').nth(1).and_then(|id| api.world.conference_by_id(id));
+        conference.is_some_and(|key| api.world.conference(key).end.is_some())
+    }
+
+    /// Asks for one page (or the one thing) at `google`, by Google's clock.
+    pub(super) fn proceed(
+        mut self,
+        api: &mut Api,
+        caller: Caller,
+        now: Mono,
+        google: Timestamp,
+        random: &mut Random,
+    ) -> Progress {
+        self.pages += 1;
+        let call = match call(&self.read, &self.token) {
+            Ok(call) => call,
+            Err(error) => return Progress::Done(Err(error)),
+        };
+        let (answer, faults) = api.read(&call, caller, google);
+        if let Some(reason) = faults.iter().find_map(broken) {
+            return self.retry(failure(reason, None), now);
+        }
+        let slow: Duration =
+            faults.iter().map(|fault| if let Fault::Slow(time) = fault { *time } else { Duration::ZERO }).sum();
+        let answered = match answer {
+            Ok(payload) => self.take(payload),
+            Err(refusal) => Err(refused(&refusal)),
+        };
+        let skew = faults
+            .iter()
+            .find_map(|fault| if let Fault::Skew(by) = fault { Some(*by) } else { None })
+            .unwrap_or_default();
+        let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
+        match answered {
+            Err(error) => self.retry(error, now),
+            Ok(Some(answer)) => Progress::Done(Ok(Reading { answer, google_time: date, pages: self.pages })),
+            Ok(None) if self.pages >= MAX_PAGES => Progress::Done(Err(failure(Reason::Malformed, None))),
+            Ok(None) => {
+                self.failures = 0;
+                Progress::Later(self, now + latency(random) + slow)
+            }
+        }
+    }
+
+    /// The same page again, a few times, if that may help; as the client does.
+    fn retry(mut self, error: ReadError, now: Mono) -> Progress {
+        let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
+        if !may_help || self.failures >= MAX_RETRIES {
+            return Progress::Done(Err(error));
+        }
+        self.failures += 1;
+        self.pages -= 1;
+        let wait = error.retry_after.unwrap_or_default().max(Duration::from_secs(1 << self.failures));
+        Progress::Later(self, now + wait)
+    }
+
+    /// Takes a page in; `None` while more pages follow.
+    fn take(&mut self, payload: Payload) -> Result<Option<Answer>, ReadError> {
+        let token = match payload {
+            Payload::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
+            Payload::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
+            Payload::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
+            Payload::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
+            Payload::Person(_) | Payload::People(_) => return Ok(Some(Answer::People(Vec::new()))),
+            Payload::Conferences(page) => {
+                extend(&mut self.conferences, page.conference_records)?;
+                page.next_page_token
+            }
+            Payload::Participants(page) => {
+                extend(&mut self.participants, page.participants)?;
+                page.next_page_token
+            }
+            Payload::Sessions(page) => {
+                extend(&mut self.sessions, page.participant_sessions)?;
+                page.next_page_token
+            }
+        };
+        if !token.is_empty() {
+            // A token that repeats never ends, so the client gives up.
+            let repeats = token == self.token;
+            self.token = token;
+            return if repeats { Err(failure(Reason::Malformed, None)) } else { Ok(None) };
+        }
+        Ok(Some(match &self.read {
+            Read::Conferences(_) => Answer::Conferences(merge::distinct(std::mem::take(&mut self.conferences))),
+            Read::Participants(..) => Answer::Participants(merge::distinct(std::mem::take(&mut self.participants))),
+            _ => Answer::Sessions(merge::distinct(std::mem::take(&mut self.sessions))),
+        }))
+    }
+}
+
+/// How long an answer takes.
+pub(super) fn latency(random: &mut Random) -> Duration {
+    Duration::from_millis(random.u64(20..400))
+}
+
+/// The call that the client would make.
+fn call(read: &Read, token: &str) -> Result<Call, ReadError> {
+    let listing = |filter: String| {
+        let parsed = if filter.is_empty() { Ok(filter::Filter::default()) } else { filter::parse(&filter) };
+        let filter_of = parsed.map_err(|_| failure(Reason::BadRequest, None))?;
+        Ok(Listing {
+            filter: filter_of,
+            filter_text: filter,
+            page_size: 250,
+            page_token: token.to_owned(),
+            total_size: false,
+        })
+    };
+    let part = |name: &str, at: usize| name.split('/').nth(at).unwrap_or_default().to_owned();
+    Ok(match read {
+        Read::Conference(name) => Call::Conference { conference: part(name.as_str(), 1) },
+        Read::Conferences(filter) => Call::Conferences(listing(filter.to_string())?),
+        Read::Participant(name) => {
+            Call::Participant { conference: part(name.as_str(), 1), participant: part(name.as_str(), 3) }
+        }
+        Read::Participants(parent, filter) => {
+            Call::Participants { conference: part(parent.as_str(), 1), listing: listing(filter.to_string())? }
+        }
+        Read::Session(name) => Call::Session {
+            conference: part(name.as_str(), 1),
+            participant: part(name.as_str(), 3),
+            session: part(name.as_str(), 5),
+        },
+        Read::Sessions(parent, filter) => Call::Sessions {
+            conference: part(parent.as_str(), 1),
+            participant: part(parent.as_str(), 3),
+            listing: listing(filter.to_string())?,
+        },
+        Read::Space(name) => Call::Space { id: part(name.as_str(), 1) },
+        Read::SpaceByCode(code) => Call::Space { id: code.as_str().to_owned() },
+        Read::People(_) => return Err(failure(Reason::ScopeMissing, None)),
+    })
+}
+
+/// Faults that spoil the answer on its way.
+fn broken(fault: &Fault) -> Option<Reason> {
+    match fault {
+        Fault::CutOff | Fault::Malformed | Fault::Oversized(_) => Some(Reason::Malformed),
+        Fault::Html(status) => Some(if *status >= 500 { Reason::Server } else { Reason::Malformed }),
+        Fault::Reset => Some(Reason::Network),
+        _ => None,
+    }
+}
+
+fn refused(refusal: &Refusal) -> ReadError {
+    let reason = match refusal.code {
+        400 => Reason::BadRequest,
+        401 => Reason::Unauthenticated,
+        403 => Reason::NoAccess,
+        404 => Reason::NotFound,
+        429 => Reason::Throttled,
+        _ => Reason::Server,
+    };
+    failure(reason, (reason == Reason::Throttled).then_some(Duration::from_secs(2)))
+}
+
+fn failure(reason: Reason, retry_after: Option<Duration>) -> ReadError {
+    ReadError { reason, attempted: "read", detail: "a simulated fault".to_owned(), remedy: "", retry_after }
+}
+
+fn parse<W, M>(wire: W) -> Result<M, ReadError>
+where
+    M: TryFrom<W, Error = Unreadable>,
+{
+    M::try_from(wire).map_err(|_| failure(Reason::Malformed, None))
+}
+
+fn extend<W, M>(list: &mut Vec<M>, page: Vec<W>) -> Result<(), ReadError>
+where
+    M: TryFrom<W, Error = Unreadable>,
+{
+    for item in page {
+        list.push(parse(item)?);
+    }
+    Ok(())
+}

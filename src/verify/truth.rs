@@ -1,0 +1,222 @@
+//! The log against the world: every session started and ended once with Google's times, joins and leaves at the edges of
+//! their union, a sequence without a hole, ids that are unique, corrections applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::history::History;
+use crate::model::Source;
+use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
+use crate::sim::world::World;
+use crate::store::{Db, StoreError};
+use crate::watch::roster::presence::{Stretch, unite};
+
+/// Who is where, as the log tells it once its corrections are applied.
+#[derive(Debug, Default)]
+struct Told {
+    started: BTreeMap<ConferenceName, Timestamp>,
+    ended: BTreeMap<ConferenceName, Timestamp>,
+    sessions: BTreeMap<SessionName, (Option<Timestamp>, Option<Timestamp>)>,
+    joins: BTreeMap<ParticipantName, BTreeSet<Timestamp>>,
+    leaves: BTreeMap<ParticipantName, BTreeSet<Timestamp>>,
+}
+
+/// Compares and writes what does not agree into the history.
+///
+/// # Errors
+/// If the store could not be read.
+pub fn compare(world: &World, db: &Db, history: &mut History) -> Result<(), StoreError> {
+    let events = events(db, history)?;
+    check_log(&events, history);
+    let standing = standing(&events);
+    let told = Told::of(&standing);
+    let mut problems = Vec::new();
+    check_sessions(world, &told, &standing, &mut problems, history);
+    check_presences(world, &told, &standing, &mut problems);
+    check_conferences(world, &told, &mut problems, history);
+    history.disagreements.extend(problems);
+    Ok(())
+}
+
+fn events(db: &Db, history: &mut History) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    let mut position = 0;
+    loop {
+        let rows = db.log_after(position, 1000)?;
+        let Some(last) = rows.last() else { return Ok(events) };
+        position = last.position;
+        for row in rows {
+            match serde_json::from_str::<Event>(&row.body) {
+                Ok(event) => events.push(event),
+                Err(error) => history.disagreements.push(format!("an event that cannot be read back: {error}")),
+            }
+        }
+    }
+}
+
+/// What holds of the log by itself.
+fn check_log(events: &[Event], history: &mut History) {
+    let mut ids = BTreeSet::new();
+    let mut sequences: BTreeMap<ConferenceName, u64> = BTreeMap::new();
+    let mut present: BTreeMap<ConferenceName, i64> = BTreeMap::new();
+    let types: BTreeMap<EventId, EventType> = events.iter().map(|event| (event.id.clone(), event.event)).collect();
+    for event in events {
+        *history.events.entry(event.provenance.as_str()).or_default() += 1;
+        history.log.push(line(event));
+        let mut wrong = |what: &str| history.disagreements.push(format!("{what}: {}", line(event)));
+        if !ids.insert(event.id.clone()) {
+            wrong("an id twice");
+        }
+        if event.observed_at < event.time {
+            wrong("observed before it happened");
+        }
+        let Some(conference) = event.conference.as_ref().map(|conference| conference.name.clone()) else { continue };
+        let last = sequences.entry(conference.clone()).or_default();
+        *last += 1;
+        if event.sequence != Some(*last) {
+            wrong("a hole in the sequence");
+        }
+        let retracted = event.retracts.as_ref().and_then(|id| types.get(id));
+        let step = match (event.event, event.corrects.is_some(), retracted) {
+            (EventType::ParticipantJoined, false, _) | (_, _, Some(EventType::ParticipantLeft)) => 1,
+            (EventType::ParticipantLeft, false, _) | (_, _, Some(EventType::ParticipantJoined)) => -1,
+            _ => 0,
+        };
+        let count = present.entry(conference).or_default();
+        *count += step;
+        if event.present.map(i64::from) != Some((*count).max(0)) {
+            wrong("a wrong count of those present");
+        }
+    }
+}
+
+/// The events that nothing takes back.
+fn standing(events: &[Event]) -> Vec<&Event> {
+    let taken_back: BTreeSet<_> =
+        events.iter().flat_map(|event| [&event.corrects, &event.retracts]).flatten().collect();
+    events.iter().filter(|event| !taken_back.contains(&event.id)).collect()
+}
+
+impl Told {
+    fn of(standing: &[&Event]) -> Self {
+        let mut told = Self::default();
+        for event in standing {
+            let conference = event.conference.as_ref().map(|conference| conference.name.clone());
+            let participant = event.participant.as_ref().map(|participant| participant.name.clone());
+            let session = event.session.as_ref().map(|session| session.name.clone());
+            match (event.event, conference, participant, session) {
+                (EventType::ConferenceStarted, Some(name), ..) => drop(told.started.insert(name, event.time)),
+                (EventType::ConferenceEnded, Some(name), ..) => drop(told.ended.insert(name, event.time)),
+                (EventType::SessionStarted, .., Some(name)) => {
+                    told.sessions.entry(name).or_default().0 = Some(event.time)
+                }
+                (EventType::SessionEnded, .., Some(name)) => {
+                    told.sessions.entry(name).or_default().1 = Some(event.time)
+                }
+                (EventType::ParticipantJoined, _, Some(name), _) => {
+                    let _ = told.joins.entry(name).or_default().insert(event.time);
+                }
+                (EventType::ParticipantLeft, _, Some(name), _) => {
+                    let _ = told.leaves.entry(name).or_default().insert(event.time);
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+}
+
+/// Whether the log says, honestly, that an end is not Google's.
+fn is_inferred(standing: &[&Event], session: &SessionName) -> bool {
+    standing.iter().any(|event| {
+        event.event == EventType::SessionEnded
+            && event.provenance == Provenance::Inferred
+            && event.session.as_ref().is_some_and(|told| told.name == *session)
+    })
+}
+
+fn check_sessions(world: &World, told: &Told, standing: &[&Event], problems: &mut Vec<String>, history: &mut History) {
+    let mut known = told.sessions.clone();
+    for truth in world.sessions() {
+        history.sessions += 1;
+        match known.remove(&truth.session) {
+            None => problems.push(format!("missing: {} from {} to {:?}", truth.session, truth.start, truth.end)),
+            Some((start, _)) if start != Some(truth.start) => {
+                problems.push(format!("{} started {} and was told {start:?}", truth.session, truth.start));
+            }
+            // What Google never ended is told as inferred.
+            Some((_, Some(_))) if truth.end.is_none() && is_inferred(standing, &truth.session) => {}
+            Some((_, end)) if end != truth.end => {
+                problems.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end))
+            }
+            Some(_) => {}
+        }
+    }
+    problems.extend(known.into_keys().map(|session| format!("told and never there: {session}")));
+}
+
+fn check_presences(world: &World, told: &Told, standing: &[&Event], problems: &mut Vec<String>) {
+    let mut sessions: BTreeMap<ParticipantName, Vec<_>> = BTreeMap::new();
+    for truth in world.sessions() {
+        let inferred = told.sessions.get(&truth.session).and_then(|(_, end)| *end);
+        let end = truth.end.or_else(|| inferred.filter(|_| is_inferred(standing, &truth.session)));
+        sessions.entry(truth.participant.clone()).or_default().push((truth.session, truth.start, end));
+    }
+    for (participant, sessions) in sessions {
+        let stretches = sessions.iter().map(|(name, start, end)| Stretch {
+            session: Some(name),
+            start: *start,
+            end: end.map(|end| (end, Source::Google)),
+        });
+        let united = unite(stretches);
+        let joins: BTreeSet<_> = united.iter().map(|presence| presence.start).collect();
+        let leaves: BTreeSet<_> = united.iter().filter_map(|presence| presence.end).map(|(end, _)| end).collect();
+        if told.joins.get(&participant).unwrap_or(&BTreeSet::new()) != &joins {
+            problems.push(format!("{participant} joined {joins:?} and was told {:?}", told.joins.get(&participant)));
+        }
+        if told.leaves.get(&participant).unwrap_or(&BTreeSet::new()) != &leaves {
+            problems.push(format!("{participant} left {leaves:?} and was told {:?}", told.leaves.get(&participant)));
+        }
+    }
+}
+
+fn check_conferences(world: &World, told: &Told, problems: &mut Vec<String>, history: &mut History) {
+    for truth in world.conferences() {
+        history.conferences += 1;
+        if told.started.get(&truth.conference) != Some(&truth.start) {
+            problems.push(format!(
+                "{} started {} and was told {:?}",
+                truth.conference,
+                truth.start,
+                told.started.get(&truth.conference)
+            ));
+        }
+        if told.ended.get(&truth.conference).copied() != truth.end {
+            problems.push(format!(
+                "{} ended {:?} and was told {:?}",
+                truth.conference,
+                truth.end,
+                told.ended.get(&truth.conference)
+            ));
+        }
+    }
+}
+
+/// One event, readable. Simulated people have no privacy.
+fn line(event: &Event) -> String {
+    let id = |name: &str| name.rsplit('/').next().unwrap_or_default().chars().take(8).collect::<String>();
+    format!(
+        "{} {:>4} {} {:<18} {} {} {} told {} present {} {}",
+        event.conference.as_ref().map_or_else(String::new, |conference| id(conference.name.as_str())),
+        event.sequence.unwrap_or_default(),
+        event.time,
+        event.event.as_str(),
+        event.participant.as_ref().map_or_else(String::new, |person| id(person.name.as_str())),
+        event.session.as_ref().map_or_else(String::new, |session| id(session.name.as_str())),
+        event.provenance.as_str(),
+        event.observed_at,
+        event.present.unwrap_or_default(),
+        event.corrects.as_ref().map(|_| "corrects").or(event.retracts.as_ref().map(|_| "retracts")).unwrap_or_default(),
+    )
+}
