@@ -23,12 +23,7 @@ fn write(db: &mut Db, commits: &[Commit]) {
 }
 
 fn claim_from(name: &str) -> ClaimRequest {
-    ClaimRequest {
-        endpoint: endpoint(name),
-        limit: 100,
-        lease: LEASE,
-        longest_wait: Duration::from_secs(15 * 3600),
-    }
+    ClaimRequest { endpoint: endpoint(name), limit: 100, lease: LEASE, longest_wait: Duration::from_secs(15 * 3600) }
 }
 
 fn ask(db: &mut Db, name: &str, seconds: i64) -> EndpointReply {
@@ -43,7 +38,13 @@ fn claim(db: &mut Db, name: &str, seconds: i64) -> Vec<Claimed> {
 fn bodies(claimed: &[Claimed]) -> Vec<String> {
     let mut all: Vec<_> = claimed
         .iter()
-        .map(|claimed| format!("{}/{}", claimed.conference.as_ref().map_or("-", |c| &c.as_str()[18..]), &claimed.body[23..claimed.body.len() - 1]))
+        .map(|claimed| {
+            format!(
+                "{}/{}",
+                claimed.conference.as_ref().map_or("-", |c| &c.as_str()[18..]),
+                &claimed.body[23..claimed.body.len() - 1]
+            )
+        })
         .collect();
     all.sort();
     all
@@ -85,8 +86,7 @@ fn the_next_of_a_lane_is_claimed_in_the_round_that_finishes_the_one_before() {
     let mut db = db(&[joins("c", 1..=2, &["ops"])]);
     let first = claim(&mut db, "ops", 1).remove(0);
     let record = Record { delivery: first.delivery, claim: first.claim, attempt: None, then: Then::Done };
-    let request =
-        OutboxRequest { records: vec![record], claims: vec![claim_from("ops")], ..OutboxRequest::default() };
+    let request = OutboxRequest { records: vec![record], claims: vec![claim_from("ops")], ..OutboxRequest::default() };
     let reply = db.exchange(&request, at(2)).unwrap();
     assert_eq!(bodies(&reply.endpoints[0].claimed), ["c/2"]);
 }
@@ -162,11 +162,8 @@ fn events_without_a_conference_have_a_lane_of_their_own() {
 fn a_lease_that_ended_is_void_unless_its_holder_is_still_at_it() {
     let mut db = db(&[joins("c", 1..=1, &["ops"])]);
     let first = claim(&mut db, "ops", 0).remove(0);
-    let still_at_it = OutboxRequest {
-        claims: vec![claim_from("ops")],
-        in_flight: vec![first.delivery],
-        ..OutboxRequest::default()
-    };
+    let still_at_it =
+        OutboxRequest { claims: vec![claim_from("ops")], in_flight: vec![first.delivery], ..OutboxRequest::default() };
     assert!(db.exchange(&still_at_it, at(3600)).unwrap().endpoints[0].claimed.is_empty());
     assert!(claim(&mut db, "ops", 44).is_empty());
     assert_eq!(claim(&mut db, "ops", 45).len(), 1);
