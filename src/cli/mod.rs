@@ -1,1 +1,4 @@
 //! The command line.
+
+pub mod event_line;
+pub mod listen;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::collector::OutboxCollector;
 use super::db::{Db, Written};
 use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
@@ -137,6 +138,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError> {
         self.readers.read(endpoints::summary).await
+    }
+
+    /// What an endpoint is owed, as metrics that are read from the store at each scrape.
+    ///
+    /// # Errors
+    /// Where the descriptions of the metrics are malformed, which they are not.
+    pub fn outbox_collector(&self, endpoints: Vec<EndpointName>) -> prometheus::Result<OutboxCollector> {
+        OutboxCollector::new(self.readers.clone(), endpoints)
     }
 
     /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.

@@ -35,7 +35,7 @@ impl StoreMetrics {
             size: IntGauge::new("meetwatch_store_size_bytes", "The size of the store's files.")?,
         };
         for reason in CommitError::REASONS {
-            metrics.commit_failures.with_label_values(&[reason]).inc_by(0);
+            metrics.commit_failures.with_label_values(&[reason]);
         }
         registry.register(Box::new(metrics.commit_duration.clone()))?;
         registry.register(Box::new(metrics.commit_failures.clone()))?;

@@ -4,6 +4,7 @@
 //! one transaction: facts, log, deliveries. The dispatcher takes deliveries out by [`OutboxRequest`]s that go the same way.
 //! Whoever only reads does so on connections of its own.
 
+pub mod collector;
 pub mod db;
 pub mod delivery;
 pub mod error;
@@ -23,6 +24,7 @@ mod readers;
 mod values;
 mod writer;
 
+pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{
     AttemptRow, ClaimRequest, Claimed, DeliveryId, DeliveryRow, DeliveryState, EndpointReply, EndpointSummary, LogRow,

@@ -37,12 +37,33 @@ impl Readers {
             let answer = in_one_instant(&connection, query);
             // One that failed may be stale, such as after the file was replaced: the next query gets a new one.
             if answer.is_ok() {
-                readers.idle().push(connection);
+                readers.give_back(connection);
             }
             drop(place);
             answer
         });
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Runs `query` here and now. For those who cannot wait, and whose query is short.
+    pub(super) fn read_now<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.places.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let connection = self.take()?;
+        let answer = in_one_instant(&connection, query)?;
+        self.give_back(connection);
+        Ok(answer)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        // After the store was closed nobody would let it go any more.
+        if !self.places.is_closed() {
+            self.idle().push(connection);
+        }
     }
 
     fn take(&self) -> Result<Connection, StoreError> {

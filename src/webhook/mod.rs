@@ -1,6 +1,19 @@
 //! Deliveries: format, sign, send, decide, record. Reads what it owes from the store and knows nothing of watching.
+//!
+//! A commit wakes the [`Dispatcher`]. Its [`step`] asks the store for what is due, the dispatcher sends it, [`decide`] says
+//! what becomes of it, and that goes back to the store in the round that asks for more.
 
+pub mod decide;
+pub mod dispatch;
+pub mod format;
+pub mod metrics;
+pub mod retry_after;
+pub mod send;
 pub mod settings;
 pub mod sign;
+pub mod step;
 
+pub use decide::{Policy, Reason};
+pub use dispatch::{Dispatcher, Options};
+pub use metrics::WebhookMetrics;
 pub use settings::{EndpointSettings, Format};

@@ -5,3 +5,7 @@ mod store_commit;
 mod store_open;
 mod store_outbox;
 mod store_samples;
+mod webhook_attempt;
+mod webhook_delivery;
+mod webhook_history;
+mod webhook_receiver;

@@ -1,0 +1,104 @@
+//! How much is owed, as metrics: read at each scrape, so that they are never behind the store.
+
+use std::collections::BTreeMap;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, IntGaugeVec, Opts};
+
+use super::delivery::EndpointSummary;
+use super::endpoints;
+use super::readers::Readers;
+use crate::model::EndpointName;
+
+/// The metrics of the outbox. Register it once; it costs a scrape two small statements, at any backlog.
+#[derive(Debug)]
+pub struct OutboxCollector {
+    readers: Readers,
+    endpoints: Vec<EndpointName>,
+    shown: Shown,
+}
+
+#[derive(Debug, Clone)]
+struct Shown {
+    pending: IntGaugeVec,
+    oldest: GaugeVec,
+    dead: IntGaugeVec,
+    enabled: IntGaugeVec,
+}
+
+impl Shown {
+    fn new() -> prometheus::Result<Self> {
+        let labels = &["endpoint"];
+        let gauge = |name, help| IntGaugeVec::new(Opts::new(name, help), labels);
+        Ok(Self {
+            pending: gauge("meetwatch_webhook_pending", "Deliveries that are owed and did not arrive yet.")?,
+            oldest: GaugeVec::new(
+                Opts::new(
+                    "meetwatch_webhook_oldest_pending_timestamp_seconds",
+                    "When the oldest delivery that is owed was committed; absent when none is.",
+                ),
+                labels,
+            )?,
+            dead: gauge("meetwatch_webhook_dead", "Deliveries that were given up.")?,
+            enabled: gauge("meetwatch_webhook_endpoint_enabled", "Whether the endpoint is on (1) or off (0).")?,
+        })
+    }
+
+    fn show(&self, summary: &EndpointSummary) {
+        let endpoint = &[summary.endpoint.as_str()];
+        let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        self.pending.with_label_values(endpoint).set(count(summary.pending));
+        self.dead.with_label_values(endpoint).set(count(summary.dead));
+        self.enabled.with_label_values(endpoint).set(i64::from(summary.enabled));
+        if let Some(oldest) = summary.oldest_pending {
+            self.oldest.with_label_values(endpoint).set(oldest.as_duration().as_secs_f64());
+        }
+    }
+
+    fn collectors(&self) -> [&dyn Collector; 4] {
+        [&self.pending, &self.oldest, &self.dead, &self.enabled]
+    }
+}
+
+impl OutboxCollector {
+    /// A collector that always shows `endpoints`, and others that are still owed something.
+    pub(super) fn new(readers: Readers, endpoints: Vec<EndpointName>) -> prometheus::Result<Self> {
+        Ok(Self { readers, endpoints, shown: Shown::new()? })
+    }
+
+    fn read(&self) -> Option<Vec<EndpointSummary>> {
+        let unheard = |endpoint: &EndpointName| EndpointSummary {
+            endpoint: endpoint.clone(),
+            enabled: true,
+            pending: 0,
+            dead: 0,
+            oldest_pending: None,
+        };
+        let mut all: BTreeMap<_, _> =
+            self.endpoints.iter().map(|endpoint| (endpoint.clone(), unheard(endpoint))).collect();
+        // Where the store cannot be read, no figures are better than wrong ones.
+        for summary in self.readers.read_now(endpoints::summary).ok()? {
+            if summary.pending > 0 || all.contains_key(&summary.endpoint) {
+                all.insert(summary.endpoint.clone(), summary);
+            }
+        }
+        Some(all.into_values().collect())
+    }
+}
+
+impl Collector for OutboxCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.shown.collectors().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // Gauges made for this scrape alone: two scrapes at once do not disturb each other, and nothing stale stays.
+        let Ok(shown) = Shown::new() else { return Vec::new() };
+        for summary in self.read().unwrap_or_default() {
+            shown.show(&summary);
+        }
+        let families = shown.collectors().into_iter().flat_map(Collector::collect);
+        families.filter(|family| !family.get_metric().is_empty()).collect()
+    }
+}

@@ -1,0 +1,244 @@
+//! The dispatcher: the thin loop around [`super::step`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::decide::{Outcome, Policy, Reason, Verdict};
+use super::format;
+use super::metrics::WebhookMetrics;
+use super::send::{Sender, SenderError};
+use super::settings::{EndpointSettings, Format};
+use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
+use crate::backoff::{InvalidBackoff, Random};
+use crate::clock::{Clock, Mono};
+use crate::model::EndpointName;
+use crate::store::{Claimed, CommitError, OutboxReply, Store};
+
+/// How the dispatcher goes about it, beyond what each endpoint says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long what is being sent may take to finish after the stop.
+    pub grace: Duration,
+    /// The policy of an endpoint.
+    pub policy: fn(&EndpointSettings) -> Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10), policy: |endpoint| Policy::new(endpoint.window) }
+    }
+}
+
+/// Why there is no dispatcher.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    #[error(transparent)]
+    Sender(#[from] SenderError),
+    #[error(transparent)]
+    Backoff(#[from] InvalidBackoff),
+}
+
+/// Sends what the store owes, until it is stopped.
+#[derive(Debug)]
+pub struct Dispatcher {
+    store: Store,
+    clock: Clock,
+    wake: Arc<Notify>,
+    metrics: WebhookMetrics,
+    core: Core,
+    targets: BTreeMap<EndpointName, Target>,
+    grace: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct Target {
+    sender: Sender,
+    format: Format,
+}
+
+type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
+
+impl Dispatcher {
+    /// A dispatcher for these endpoints. Whoever commits calls `wake` afterwards, and so does whoever switches an endpoint
+    /// on.
+    ///
+    /// # Errors
+    /// [`DispatchError`] where no HTTP client can be made.
+    pub fn new(
+        endpoints: &[EndpointSettings],
+        store: Store,
+        clock: Clock,
+        wake: Arc<Notify>,
+        metrics: WebhookMetrics,
+        random: Random,
+        options: &Options,
+    ) -> Result<Self, DispatchError> {
+        let mut targets = BTreeMap::new();
+        for endpoint in endpoints {
+            let target = Target { sender: Sender::new(endpoint, clock)?, format: endpoint.format };
+            targets.insert(endpoint.name.clone(), target);
+        }
+        let endpoints = endpoints.iter().map(|endpoint| Endpoint {
+            name: endpoint.name.clone(),
+            policy: (options.policy)(endpoint),
+            timeout: endpoint.timeout,
+            concurrency: endpoint.concurrency,
+        });
+        let core = Core::new(endpoints, random)?;
+        Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace })
+    }
+
+    /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
+    /// returns.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let wake = Arc::clone(&self.wake);
+        let mut woken = pin!(wake.notified());
+        // From here on no call is missed, whenever it comes.
+        woken.as_mut().enable();
+        let mut sends = Sends::default();
+        let mut exchange: Option<Exchange> = None;
+        let mut wake_at = Some(Mono::ZERO);
+        let mut give_up_at: Option<Mono> = None;
+        loop {
+            let now = self.clock.now().mono;
+            let input = tokio::select! {
+                () = woken.as_mut() => {
+                    woken.set(wake.notified());
+                    woken.as_mut().enable();
+                    Input::Woken
+                }
+                reply = answer(&mut exchange) => {
+                    exchange = None;
+                    reply.map_or_else(|error| {
+                        tracing::error!(reason = error.reason(), "the outbox could not be written: {error}");
+                        Input::ExchangeFailed
+                    }, Input::Exchanged)
+                }
+                Some(sent) = sends.next() => Input::Sent(sent),
+                () = until(wake_at, now) => Input::Tick,
+                () = until(give_up_at, now), if give_up_at.is_some() => {
+                    give_up_at = None;
+                    sends.tasks.abort_all();
+                    Input::Abandon
+                }
+                () = stop.cancelled(), if !self.core.is_stopping() => {
+                    give_up_at = Some(now + self.grace);
+                    Input::Stop
+                }
+            };
+            let Step { commands, wake_at: next, finished } = self.core.step(self.clock.now(), input);
+            wake_at = next;
+            for command in commands {
+                match command {
+                    Command::Exchange(request) => {
+                        let (store, now) = (self.store.clone(), self.clock.now().wall);
+                        exchange = Some(Box::pin(async move { store.exchange(request, now).await }));
+                    }
+                    Command::Send { endpoint, claimed } => {
+                        if let Some(target) = self.targets.get(&endpoint) {
+                            sends.begin(target.clone(), endpoint, *claimed, self.clock);
+                        }
+                    }
+                    Command::Note(note) => self.note(&note),
+                }
+            }
+            if finished {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, note: &Note) {
+        self.metrics.attempted(&note.endpoint, note.took, note.outcome.reason());
+        let (endpoint, delivery, attempt) = (note.endpoint.as_str(), note.delivery.0, note.attempt);
+        let failure = note.outcome.reason().map_or("", Reason::as_str);
+        match note.verdict {
+            Verdict::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
+            Verdict::Retry { at, reason } => {
+                tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
+            }
+            Verdict::Dead { reason } => {
+                tracing::warn!(
+                    endpoint,
+                    delivery,
+                    attempt,
+                    reason = reason.as_str(),
+                    failure,
+                    "a delivery is given up"
+                );
+            }
+            Verdict::EndpointOff { reason } => {
+                tracing::warn!(
+                    endpoint,
+                    delivery,
+                    attempt,
+                    reason = reason.as_str(),
+                    "the endpoint said it wants nothing any more and is switched off; what it is owed stays owed until it is switched on again"
+                );
+            }
+        }
+    }
+}
+
+/// The attempts under way, a task each.
+#[derive(Debug, Default)]
+struct Sends {
+    tasks: JoinSet<Sent>,
+    /// What came of each if its task breaks off.
+    broken: HashMap<tokio::task::Id, Sent>,
+}
+
+impl Sends {
+    fn begin(&mut self, target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) {
+        let broken = Sent {
+            endpoint: endpoint.clone(),
+            delivery: claimed.delivery,
+            began_at: clock.now().wall,
+            took: Duration::ZERO,
+            outcome: Outcome::Failed { reason: Reason::Interrupted, status: None },
+        };
+        let task = self.tasks.spawn(attempt(target, endpoint, claimed, clock));
+        self.broken.insert(task.id(), broken);
+    }
+
+    /// The next attempt that ends, in whatever way; `None` when there is none.
+    async fn next(&mut self) -> Option<Sent> {
+        let ended = self.tasks.join_next_with_id().await?;
+        let (id, sent) = ended.map_or_else(|error| (error.id(), None), |(id, sent)| (id, Some(sent)));
+        let broken = self.broken.remove(&id);
+        sent.or(broken)
+    }
+}
+
+/// Waits for the exchange that is under way, or for ever.
+async fn answer(exchange: &mut Option<Exchange>) -> Result<OutboxReply, CommitError> {
+    match exchange {
+        Some(exchange) => exchange.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a time, or for ever.
+async fn until(at: Option<Mono>, now: Mono) {
+    match at {
+        Some(at) => tokio::time::sleep(at.saturating_sub(now)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
+    let began = clock.now();
+    let outcome = match format::write(target.format, claimed.event_type, claimed.time, &claimed.body) {
+        Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
+        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None },
+    };
+    let took = clock.now().mono.saturating_sub(began.mono);
+    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, outcome }
+}

@@ -1,0 +1,66 @@
+//! What deliveries say of themselves. How much is owed is the store's to say.
+
+use std::time::Duration;
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+use super::decide::Reason;
+use crate::model::EndpointName;
+
+/// The webhooks' metrics.
+#[derive(Debug, Clone)]
+pub struct WebhookMetrics {
+    deliveries: IntCounterVec,
+    failures: IntCounterVec,
+    duration: HistogramVec,
+}
+
+impl WebhookMetrics {
+    /// Makes the metrics, at zero for these endpoints, and puts them into `registry`.
+    ///
+    /// # Errors
+    /// Where the registry has metrics of these names already.
+    pub fn register<'a>(
+        registry: &Registry,
+        endpoints: impl IntoIterator<Item = &'a EndpointName>,
+    ) -> prometheus::Result<Self> {
+        let metrics = Self {
+            deliveries: IntCounterVec::new(
+                Opts::new("meetwatch_webhook_deliveries_total", "Deliveries that arrived."),
+                &["endpoint"],
+            )?,
+            failures: IntCounterVec::new(
+                Opts::new("meetwatch_webhook_attempt_failures_total", "Attempts that failed, by reason."),
+                &["endpoint", "reason"],
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::new(
+                    "meetwatch_webhook_attempt_duration_seconds",
+                    "How long attempts took, to the last byte of the answer.",
+                )
+                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+                &["endpoint"],
+            )?,
+        };
+        for endpoint in endpoints {
+            metrics.deliveries.with_label_values(&[endpoint.as_str()]);
+            metrics.duration.with_label_values(&[endpoint.as_str()]);
+            for reason in Reason::ALL {
+                metrics.failures.with_label_values(&[endpoint.as_str(), reason.as_str()]);
+            }
+        }
+        registry.register(Box::new(metrics.deliveries.clone()))?;
+        registry.register(Box::new(metrics.failures.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(super) fn attempted(&self, endpoint: &EndpointName, took: Duration, failure: Option<Reason>) {
+        let endpoint = endpoint.as_str();
+        self.duration.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        match failure {
+            None => self.deliveries.with_label_values(&[endpoint]).inc(),
+            Some(reason) => self.failures.with_label_values(&[endpoint, reason.as_str()]).inc(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One attempt over HTTP. No redirect is followed, no proxy of the environment is used, and an answer is read only as far
+//! as a receiver's may reasonably go.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+
+use super::decide::{Outcome, Reason};
+use super::format::Body;
+use super::retry_after;
+use super::settings::EndpointSettings;
+use super::sign::SigningSecret;
+use crate::clock::Clock;
+use crate::model::EventId;
+
+/// No receiver's answer is larger than this; one that is fails.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// A connection that takes longer fails, even where the endpoint's timeout leaves more.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const PREVIOUS: HeaderName = HeaderName::from_static("meetwatch-previous");
+
+/// What sends to one endpoint, over connections of its own.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    client: Client,
+    url: Url,
+    secrets: Vec<SigningSecret>,
+    timeout: Duration,
+    clock: Clock,
+}
+
+/// An HTTP client that could not be made, such as for want of the machine's certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for webhooks cannot be made: {0}")]
+pub struct SenderError(reqwest::Error);
+
+impl Sender {
+    /// A sender for an endpoint.
+    ///
+    /// # Errors
+    /// [`SenderError`] where TLS cannot be set up.
+    pub fn new(settings: &EndpointSettings, clock: Clock) -> Result<Self, SenderError> {
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .pool_max_idle_per_host(settings.concurrency)
+            .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| SenderError(error.without_url()))?;
+        Ok(Self {
+            client,
+            url: settings.url.clone(),
+            secrets: settings.secrets.clone(),
+            timeout: settings.timeout,
+            clock,
+        })
+    }
+
+    /// Makes one attempt, within the endpoint's timeout from connecting to the last byte of the answer.
+    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Outcome {
+        let headers = self.headers(event, previous, &body, self.clock.now().wall);
+        let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
+        let attempt = async {
+            match request.send().await {
+                Ok(response) => self.read(response).await,
+                Err(error) => Outcome::Failed { reason: classify(&error), status: None },
+            }
+        };
+        let timed_out = Outcome::Failed { reason: Reason::Timeout, status: None };
+        tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out)
+    }
+
+    fn headers(&self, event: &EventId, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
+        let timestamp = now.as_second();
+        let signatures: Vec<_> =
+            self.secrets.iter().map(|secret| secret.sign(event.as_str(), timestamp, &body.bytes)).collect();
+        let mut headers = HeaderMap::with_capacity(5);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+        headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
+        let mut put = |name, text: &str| {
+            // Ids and signatures are letters and digits; what is not could be no header, and is left out.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        put(ID, event.as_str());
+        if !signatures.is_empty() {
+            put(SIGNATURE, &signatures.join(" "));
+        }
+        if let Some(previous) = previous {
+            put(PREVIOUS, previous.as_str());
+        }
+        headers
+    }
+
+    /// Reads the answer to its end, so that the connection can be used again, and keeps nothing of it.
+    async fn read(&self, mut response: Response) -> Outcome {
+        let status = response.status().as_u16();
+        let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wish.and_then(|wish| retry_after::parse(wish, self.clock.now().wall));
+        let mut length = 0;
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Outcome::Answered { status, retry_after },
+                Ok(Some(chunk)) => length += chunk.len(),
+                Err(error) => return Outcome::Failed { reason: classify(&error), status: Some(status) },
+            }
+            if length > MAX_ANSWER_BYTES {
+                return Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
+            }
+        }
+    }
+}
+
+/// Names an error. Its text is not looked at and goes nowhere: it could repeat the address.
+fn classify(error: &reqwest::Error) -> Reason {
+    if error.is_timeout() {
+        Reason::Timeout
+    } else if error.is_dns() {
+        Reason::Dns
+    } else if has_tls_cause(error) {
+        Reason::Tls
+    } else if error.is_connect() {
+        Reason::Connect
+    } else {
+        Reason::Interrupted
+    }
+}
+
+fn has_tls_cause(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An IO error does not name what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}

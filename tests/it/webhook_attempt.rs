@@ -1,0 +1,137 @@
+//! One attempt: what is sent, and how each way to fail is named.
+
+use std::time::Duration;
+
+use meetwatch::clock::Clock;
+use meetwatch::webhook::EndpointSettings;
+use meetwatch::webhook::decide::{Outcome, Reason};
+use meetwatch::webhook::format::Body;
+use meetwatch::webhook::send::{MAX_ANSWER_BYTES, Sender};
+use meetwatch::webhook::sign::SigningSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::store_samples::event;
+use crate::webhook_receiver::{Answer, Receiver};
+
+/// Answers every connection by these bytes after reading something, then does as `end` says.
+#[derive(Clone, Copy)]
+enum End {
+    Close,
+    Hang,
+    Repeat,
+}
+
+async fn raw(bytes: &'static [u8], end: End) -> EndpointSettings {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(talk(stream, bytes, end));
+        }
+    });
+    EndpointSettings { url: format!("http://{address}/").parse().unwrap(), ..template().await }
+}
+
+async fn talk(mut stream: TcpStream, bytes: &'static [u8], end: End) {
+    let _ = stream.read(&mut [0; 4096]).await;
+    let _ = stream.write_all(bytes).await;
+    match end {
+        End::Close => {}
+        End::Hang => std::future::pending().await,
+        End::Repeat => while stream.write_all(&[b'x'; 65_536]).await.is_ok() {},
+    }
+}
+
+async fn template() -> EndpointSettings {
+    Receiver::start(Answer::Status(204)).await.endpoint("ops")
+}
+
+async fn send(settings: &EndpointSettings) -> Outcome {
+    let sender = Sender::new(settings, Clock::new()).unwrap();
+    let body = Body { content_type: "application/json", bytes: br#"{"data":{"sequence":1}}"#.to_vec() };
+    sender.send(&event("c", 1, &[]).id, Some(&event("c", 9, &[]).id), body).await
+}
+
+async fn failure(settings: &EndpointSettings) -> (Reason, Option<u16>) {
+    match send(settings).await {
+        Outcome::Failed { reason, status } => (reason, status),
+        answered @ Outcome::Answered { .. } => unreachable!("{answered:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_carries_id_time_every_signature_and_what_came_before() {
+    let mut receiver = Receiver::start(Answer::Status(200)).await;
+    let mut settings = receiver.endpoint("ops");
+    settings.secrets.insert(0, SigningSecret::from_bytes(vec![9; 24]).unwrap());
+    assert_eq!(send(&settings).await, Outcome::Answered { status: 200, retry_after: None });
+    let got = receiver.next().await;
+    assert_eq!(got.id, event("c", 1, &[]).id.as_str());
+    assert_eq!(got.previous.as_deref(), Some(event("c", 9, &[]).id.as_str()));
+    assert_eq!(got.headers["content-type"], "application/json");
+    assert!(got.headers["user-agent"].to_str().unwrap().starts_with("meetwatch/"));
+    assert_eq!(got.headers["webhook-signature"].to_str().unwrap().split(' ').count(), 2);
+}
+
+#[tokio::test]
+async fn statuses_come_back_as_they_are_and_redirects_are_not_followed() {
+    let mut receiver = Receiver::start(Answer::Status(302)).await;
+    let settings = receiver.endpoint("ops");
+    for status in [302, 404, 410, 500] {
+        receiver.answer(Answer::Status(status));
+        assert_eq!(send(&settings).await, Outcome::Answered { status, retry_after: None });
+    }
+    assert_eq!(receiver.rest().len(), 4);
+    let inner = raw(b"HTTP/1.1 307 See\r\nlocation: /inner\r\ncontent-length: 0\r\n\r\n", End::Close).await;
+    assert_eq!(send(&inner).await, Outcome::Answered { status: 307, retry_after: None });
+}
+
+#[tokio::test]
+async fn retry_after_is_read_and_nonsense_in_it_ignored() {
+    let asked = raw(b"HTTP/1.1 503 No\r\nretry-after: 17\r\ncontent-length: 0\r\n\r\n", End::Close).await;
+    let retry_after = Some(Duration::from_secs(17));
+    assert_eq!(send(&asked).await, Outcome::Answered { status: 503, retry_after });
+    let nonsense = raw(b"HTTP/1.1 429 No\r\nretry-after: \xff later\r\ncontent-length: 0\r\n\r\n", End::Close).await;
+    assert_eq!(send(&nonsense).await, Outcome::Answered { status: 429, retry_after: None });
+}
+
+#[tokio::test]
+async fn no_connection_no_name_and_no_tls_are_told_apart() {
+    let mut settings = template().await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    settings.url = format!("http://{free}/").parse().unwrap();
+    assert_eq!(failure(&settings).await, (Reason::Connect, None));
+    settings.url = "http://no-such-host.invalid/".parse().unwrap();
+    assert_eq!(failure(&settings).await, (Reason::Dns, None));
+    let plain = raw(b"HTTP/1.1 400 This is no TLS\r\n\r\n", End::Close).await;
+    settings.url = plain.url.as_str().replace("http:", "https:").parse().unwrap();
+    assert_eq!(failure(&settings).await, (Reason::Tls, None));
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_or_drips_costs_the_timeout_and_no_more() {
+    let timeout = Duration::from_millis(200);
+    let silent = EndpointSettings { timeout, ..raw(b"", End::Hang).await };
+    assert_eq!(failure(&silent).await, (Reason::Timeout, None));
+    let half =
+        EndpointSettings { timeout, ..raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Hang).await };
+    assert_eq!(failure(&half).await.0, Reason::Timeout);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_at_the_cap() {
+    let endless = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n", End::Repeat).await;
+    assert_eq!(failure(&endless).await, (Reason::BodyTooLarge, Some(200)));
+    const { assert!(MAX_ANSWER_BYTES <= 1 << 20) };
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
+    let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
+    assert_eq!(failure(&cut).await, (Reason::Interrupted, Some(200)));
+    let babble = raw(b"SSH-2.0-OpenSSH_9.9\r\n", End::Close).await;
+    assert_eq!(failure(&babble).await, (Reason::Interrupted, None));
+    let nothing = raw(b"", End::Close).await;
+    assert_eq!(failure(&nothing).await, (Reason::Interrupted, None));
+}

@@ -1,0 +1,241 @@
+//! The dispatcher over real sockets: in order, again until it arrives, and no endpoint at another's cost.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use meetwatch::backoff::Random;
+use meetwatch::clock::Clock;
+use meetwatch::store::{Commit, DeliveryState, Store, StoreMetrics};
+use meetwatch::webhook::dispatch::Options;
+use meetwatch::webhook::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
+use prometheus::Registry;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::store_samples::{commit, endpoint, event, joins, retraction};
+use crate::webhook_receiver::{Answer, Receiver};
+
+/// A store with a dispatcher on it.
+struct House {
+    store: Store,
+    clock: Clock,
+    wake: Arc<Notify>,
+    registry: Registry,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+fn quick(settings: &EndpointSettings) -> Policy {
+    let step = Duration::from_millis(5);
+    Policy { schedule: vec![step; 1000], after_rejection: [step; 2], ..Policy::new(settings.window) }
+}
+
+impl House {
+    fn open(path: &Path, endpoints: &[EndpointSettings]) -> Self {
+        Self::open_with(path, endpoints, &Options { grace: Duration::from_secs(10), policy: quick })
+    }
+
+    fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &Options) -> Self {
+        let (clock, registry, wake) = (Clock::new(), Registry::new(), Arc::new(Notify::new()));
+        let store = Store::open(path, clock, StoreMetrics::register(&registry).unwrap()).unwrap();
+        let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+        let metrics = WebhookMetrics::register(&registry, &names).unwrap();
+        registry.register(Box::new(store.outbox_collector(names).unwrap())).unwrap();
+        let random = Random::with_seed(7);
+        let dispatcher =
+            Dispatcher::new(endpoints, store.clone(), clock, Arc::clone(&wake), metrics, random, options).unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(dispatcher.run(stop.clone()));
+        Self { store, clock, wake, registry, stop, running }
+    }
+
+    async fn commit(&self, commit: Commit) {
+        self.store.commit(commit, self.clock.now().wall).await.unwrap();
+        self.wake.notify_one();
+    }
+
+    /// Stops as the daemon does.
+    async fn close(self) {
+        self.stop.cancel();
+        self.running.await.unwrap();
+        self.store.close(Duration::from_secs(10)).await.unwrap();
+    }
+
+    fn metrics(&self) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+
+    async fn states(&self, name: &str) -> Vec<DeliveryState> {
+        let rows = self.store.deliveries(endpoint(name), 0, 1000).await.unwrap();
+        rows.into_iter().map(|row| row.state).collect()
+    }
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meetwatch.db");
+    (folder, path)
+}
+
+#[tokio::test]
+async fn what_is_committed_arrives_once_in_order_and_names_what_came_before() {
+    let (_folder, path) = folder();
+    let mut receiver = Receiver::start(Answer::Status(204)).await;
+    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    house.commit(joins("c", 1..=3, &["ops"])).await;
+    assert_eq!(receiver.want(1).await.previous, None);
+    assert_eq!(receiver.want(2).await.previous, Some(event("c", 1, &[]).id.to_string()));
+    receiver.want(3).await;
+    house.commit(commit("c", vec![retraction("c", 4, &event("c", 2, &[]).id)])).await;
+    assert_eq!(receiver.want(4).await.id, retraction("c", 4, &event("c", 2, &[]).id).id.to_string());
+    house.close().await;
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_receiver_gets_the_same_again_until_it_takes_it_and_the_next_only_then() {
+    let (_folder, path) = folder();
+    let mut receiver = Receiver::start(Answer::Refuse(2, 500)).await;
+    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    house.commit(joins("c", 1..=3, &["ops"])).await;
+    receiver.want(1).await;
+    let first = receiver.want(2).await;
+    for _ in 0..3 {
+        assert_eq!(receiver.want(2).await.id, first.id);
+    }
+    // Another conference goes on meanwhile; it has no second event, so none is refused.
+    house.commit(joins("d", 1..=1, &["ops"])).await;
+    while receiver.next().await.sequence != 1 {}
+    receiver.answer(Answer::Status(200));
+    let mut last = receiver.next().await;
+    while last.sequence == 2 {
+        assert_eq!(last.id, first.id);
+        last = receiver.next().await;
+    }
+    assert_eq!((last.sequence, last.answered), (3, 200));
+    let metrics = house.metrics();
+    assert!(!metrics.contains(r#"failures_total{endpoint="ops",reason="server_error"} 0"#), "{metrics}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_before_a_restart_arrives_after_it() {
+    let (_folder, path) = folder();
+    let mut receiver = Receiver::start(Answer::Status(503)).await;
+    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    house.commit(joins("c", 1..=2, &["ops"])).await;
+    let first = receiver.want(1).await;
+    receiver.want(1).await;
+    house.close().await;
+    receiver.rest();
+
+    receiver.answer(Answer::Status(200));
+    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    assert_eq!(receiver.want(1).await.id, first.id);
+    receiver.want(2).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_delays_no_other() {
+    let (_folder, path) = folder();
+    let mut slow = Receiver::start(Answer::Hang).await;
+    let mut fast = Receiver::start(Answer::Status(200)).await;
+    let options = Options { grace: Duration::ZERO, policy: quick };
+    let house = House::open_with(&path, &[slow.endpoint("slow"), fast.endpoint("fast")], &options);
+    // More conferences than the slow endpoint has room for.
+    for number in 0..20 {
+        house.commit(joins(&format!("c{number}"), 1..=2, &["slow", "fast"])).await;
+    }
+    for _ in 0..40 {
+        fast.next().await;
+    }
+    for _ in 0..8 {
+        slow.next().await;
+    }
+    for _ in 0..100 {
+        house.wake.notify_one();
+        house.commit(Commit::default()).await;
+    }
+    assert!(slow.rest().is_empty(), "what is being sent is not sent again, and there is no room for more");
+    house.close().await;
+
+    slow.answer(Answer::Status(200));
+    let house = House::open(&path, &[slow.endpoint("slow"), fast.endpoint("fast")]);
+    for _ in 0..40 {
+        slow.next().await;
+    }
+    house.close().await;
+    assert!(slow.rest().is_empty() && fast.rest().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_left_alone_and_keeps_its_backlog() {
+    let (_folder, path) = folder();
+    let mut gone = Receiver::start(Answer::Status(410)).await;
+    let mut other = Receiver::start(Answer::Status(200)).await;
+    let house = House::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
+    house.commit(joins("c", 1..=2, &["gone", "other"])).await;
+    gone.want(1).await;
+    other.want(1).await;
+    other.want(2).await;
+    house.commit(joins("d", 1..=1, &["gone", "other"])).await;
+    other.want(1).await;
+    house.close().await;
+    assert!(gone.rest().is_empty());
+
+    gone.answer(Answer::Status(200));
+    let house = House::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
+    let metrics = house.metrics();
+    assert!(metrics.contains(r#"meetwatch_webhook_endpoint_enabled{endpoint="gone"} 0"#), "{metrics}");
+    assert!(metrics.contains(r#"meetwatch_webhook_pending{endpoint="gone"} 3"#), "{metrics}");
+    assert!(metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="gone"}"#), "{metrics}");
+    assert!(!metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="other"}"#), "{metrics}");
+    house.store.switch_on(endpoint("gone"), house.clock.now().wall).await.unwrap();
+    house.wake.notify_one();
+    for _ in 0..3 {
+        gone.next().await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_rejected_delivery_is_given_up_and_the_next_has_its_turn() {
+    let (_folder, path) = folder();
+    let mut receiver = Receiver::start(Answer::Refuse(1, 404)).await;
+    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    house.commit(joins("c", 1..=2, &["ops"])).await;
+    for _ in 0..3 {
+        receiver.want(1).await;
+    }
+    receiver.want(2).await;
+    let states = loop {
+        let states = house.states("ops").await;
+        if states[1] == DeliveryState::Done {
+            break states;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(states, [DeliveryState::Dead, DeliveryState::Done]);
+    let metrics = house.metrics();
+    assert!(metrics.contains(r#"meetwatch_webhook_dead{endpoint="ops"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"meetwatch_webhook_deliveries_total{endpoint="ops"} 1"#), "{metrics}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_stop_claims_no_more_and_what_it_abandons_is_owed_as_before() {
+    let (_folder, path) = folder();
+    let mut receiver = Receiver::start(Answer::Hang).await;
+    let options = Options { grace: Duration::from_millis(50), policy: quick };
+    let house = House::open_with(&path, &[receiver.endpoint("ops")], &options);
+    house.commit(joins("c", 1..=2, &["ops"])).await;
+    receiver.want(1).await;
+    let store = house.store.clone();
+    house.stop.cancel();
+    house.running.await.unwrap();
+    let rows = store.deliveries(endpoint("ops"), 0, 10).await.unwrap();
+    assert!(rows.iter().all(|row| row.state == DeliveryState::Pending && row.attempts == 0), "{rows:?}");
+    store.close(Duration::from_secs(10)).await.unwrap();
+}

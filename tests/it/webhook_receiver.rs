@@ -1,0 +1,132 @@
+//! A receiver on a real socket whose answers change in mid-test, and that tells what arrived.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use meetwatch::clock::Clock;
+use meetwatch::model::{EndpointName, Route};
+use meetwatch::webhook::sign::{SigningSecret, TOLERANCE, verify};
+use meetwatch::webhook::{EndpointSettings, Format};
+use tokio::sync::mpsc;
+
+/// Long enough for a slow machine; nothing waits so long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How it answers from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Status(u16),
+    /// Takes the request and never answers.
+    Hang,
+    /// Events of this sequence with this status, all others with 204.
+    Refuse(u64, u16),
+}
+
+/// One request that arrived, and what it was answered (0: nothing).
+#[derive(Debug, Clone)]
+pub(crate) struct Got {
+    pub(crate) id: String,
+    pub(crate) sequence: u64,
+    pub(crate) previous: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) answered: u16,
+}
+
+#[derive(Clone)]
+struct Shared {
+    answer: Arc<Mutex<Answer>>,
+    got: mpsc::UnboundedSender<Got>,
+}
+
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) secret: SigningSecret,
+    answer: Arc<Mutex<Answer>>,
+    got: mpsc::UnboundedReceiver<Got>,
+}
+
+impl Receiver {
+    pub(crate) async fn start(answer: Answer) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, got) = mpsc::unbounded_channel();
+        let answer = Arc::new(Mutex::new(answer));
+        let shared = Shared { answer: Arc::clone(&answer), got: sender };
+        let router = Router::new().fallback(receive).with_state(shared);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, secret: SigningSecret::from_bytes(vec![7; 32]).unwrap(), answer, got }
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// The next request, whose signature has to be right.
+    pub(crate) async fn next(&mut self) -> Got {
+        let got = tokio::time::timeout(PATIENCE, self.got.recv()).await.expect("a request in time").unwrap();
+        let header = |name| got.headers.get(name).map_or("", |value| value.to_str().unwrap());
+        let secrets = [self.secret.clone()];
+        let (timestamp, signature) = (header("webhook-timestamp"), header("webhook-signature"));
+        let now = Clock::new().now().wall;
+        verify(&secrets, &got.id, timestamp, signature, &got.body, now, TOLERANCE).unwrap();
+        got
+    }
+
+    /// The next request, which has to be the `sequence`th event of its conference.
+    pub(crate) async fn want(&mut self, sequence: u64) -> Got {
+        let got = self.next().await;
+        assert_eq!(got.sequence, sequence, "{got:?}");
+        got
+    }
+
+    /// What arrived and was not looked at yet.
+    pub(crate) fn rest(&mut self) -> Vec<Got> {
+        std::iter::from_fn(|| self.got.try_recv().ok()).collect()
+    }
+
+    /// Settings of an endpoint that leads here.
+    pub(crate) fn endpoint(&self, name: &str) -> EndpointSettings {
+        let name = EndpointName::parse(name).unwrap();
+        EndpointSettings {
+            url: format!("http://{}/hook?token=s3cret", self.address).parse().unwrap(),
+            secrets: vec![self.secret.clone()],
+            route: Route {
+                endpoint: name.clone(),
+                events: Vec::new(),
+                kinds: Vec::new(),
+                targets: Vec::new(),
+                provenance: Vec::new(),
+            },
+            name,
+            format: Format::Standard,
+            timeout: Duration::from_secs(10),
+            window: Duration::from_secs(3 * 86_400),
+            concurrency: 8,
+        }
+    }
+}
+
+async fn receive(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let sequence = payload["data"]["sequence"].as_u64().unwrap_or(0);
+    let answer = *shared.answer.lock().unwrap();
+    let answered = match answer {
+        Answer::Status(status) => status,
+        Answer::Hang => 0,
+        Answer::Refuse(refused, status) if sequence == refused => status,
+        Answer::Refuse(..) => 204,
+    };
+    let (id, previous) = (header("webhook-id").unwrap_or_default(), header("meetwatch-previous"));
+    let _ = shared.got.send(Got { id, sequence, previous, headers, body, answered });
+    if answered == 0 {
+        std::future::pending::<()>().await;
+    }
+    StatusCode::from_u16(answered).unwrap()
+}
