@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_credential_cannot_leave_its_folder() {
-        let environment = Environment { credentials_directory: Some("/run/credentials/m".into()), ..Default::default() };
+        let environment =
+            Environment { credentials_directory: Some("/run/credentials/m".into()), ..Default::default() };
         let resolve = |written| environment.resolve(written, Path::new("/etc/meetwatch"));
         assert_eq!(resolve("credential:key.json"), Ok("/run/credentials/m/key.json".into()));
         for bad in ["credential:", "credential:..", "credential:../x", "credential:a/b"] {

@@ -16,6 +16,8 @@ pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     known: RefCell<BTreeSet<String>>,
+    /// The first secret that stands in the file itself.
+    secret: RefCell<Option<(usize, String)>>,
 }
 
 impl Report {
@@ -27,6 +29,7 @@ impl Report {
             problems: RefCell::default(),
             warnings: RefCell::default(),
             known: RefCell::default(),
+            secret: RefCell::default(),
         }
     }
 
@@ -50,12 +53,26 @@ impl Report {
         self.warnings.borrow_mut().push(self.new_problem(line, key, message.into(), false));
     }
 
+    /// A secret stands in the file itself.
+    pub(super) fn holds_a_secret(&self, line: usize, key: &str) {
+        self.secret.borrow_mut().get_or_insert_with(|| (line, key.to_owned()));
+    }
+
+    /// The file can be read by everybody: a warning if there is a secret in it.
+    pub(super) fn file_is_open(&self) {
+        if let Some((line, key)) = self.secret.borrow().as_ref() {
+            let message = "is a secret, and every user of this machine can read this file; `chmod 600` it";
+            self.warning(Some(*line), key, message);
+        }
+    }
+
     /// A key was asked for, so it is one that an operator may write.
     pub(super) fn know(&self, key: String) {
         self.known.borrow_mut().insert(key);
     }
 
     /// Every key that was asked for, as `section.key`.
+    #[cfg(test)]
     pub(super) fn known(&self) -> BTreeSet<String> {
         self.known.borrow().clone()
     }

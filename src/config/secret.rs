@@ -40,6 +40,11 @@ pub(super) fn several<'a>(
         let all = words::list(&[key, key_file, keys, keys_files]);
         section.problem(keys, format!("more than one of {all} is given; keep one of them"));
     }
+    for (key, list) in [(keys, &values), (keys_files, &value_files)] {
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            section.problem(key, format!("is empty; give at least one: {what}"));
+        }
+    }
     let written_there = value.into_iter().chain(values.unwrap_or_default()).filter_map(|text| written(text, what));
     let kept_there = file.into_iter().chain(value_files.unwrap_or_default());
     written_there.chain(kept_there.filter_map(|text| kept(text, files, what))).collect()
@@ -68,17 +73,10 @@ fn present<T>(found: &Found<'_, T>, secret: &str, what: &str) -> Option<SecretSt
     Some(SecretString::from(secret))
 }
 
-/// A secret that has to satisfy more than being there.
-pub(super) fn checked<'a, T>(
-    secret: &Found<'a, SecretString>,
-    expected: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Option<Found<'a, T>> {
-    match parse(secret.value.expose_secret()) {
-        Some(value) => Some(secret.with(value)),
-        None => {
-            secret.problem(format!("must be {expected}"));
-            None
-        }
-    }
+/// A secret that has to satisfy more than being there. What is wrong with it must not repeat it.
+pub(super) fn checked<T, E: std::fmt::Display>(
+    secret: &Found<'_, SecretString>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    parse(secret.value.expose_secret()).inspect_err(|error| secret.problem(error.to_string())).ok()
 }

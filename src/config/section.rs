@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::report::Report;
 use super::words;
@@ -96,13 +96,21 @@ impl<'a> Section<'a> {
             }
             let line = self.report.line_of(key.span().start);
             let hint = words::hint(name, &asked);
-            self.report.problem(Some(line), &self.path_of(&words::shown(name)), format!("there is no such key; {hint}"));
+            self.report.problem(
+                Some(line),
+                &self.path_of(&words::shown(name)),
+                format!("there is no such key; {hint}"),
+            );
         }
     }
 
     /// The key with its section in front.
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    pub(super) fn path_of(&self, key: &str) -> String {
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
     }
 
     fn get(&self, key: &'static str) -> Option<Found<'a, &'a DeValue<'a>>> {
@@ -117,17 +125,17 @@ impl<'a> Section<'a> {
         Found { value, key: self.path_of(key), line, report: self.report }
     }
 
-    /// Whether the file has this section.
-    pub(super) fn is_there(&self) -> bool {
-        self.table.is_some()
+    /// Whether the file has this key, be its value good or bad.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Where the section begins.
-    pub(super) fn line(&self) -> Option<usize> {
-        self.line
+    /// Something about `key` is wrong that has no better place than the section.
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
+        self.report.problem(self.line, &self.path_of(key), message);
     }
 
-    /// Says that something about `key`, which need not be there, is wrong.
+    /// `key` is not there and has to be.
     pub(super) fn absent(&self, key: &str, message: impl Into<String>) {
         self.report.absent(self.line, &self.path_of(key), message);
     }
@@ -173,12 +181,7 @@ impl<'a> Section<'a> {
     }
 
     /// A length of time as humans write it.
-    pub(super) fn duration(
-        &self,
-        key: &'static str,
-        default: Duration,
-        allowed: RangeInclusive<Duration>,
-    ) -> Duration {
+    pub(super) fn duration(&self, key: &'static str, default: Duration, allowed: RangeInclusive<Duration>) -> Duration {
         let show = humantime::format_duration;
         let expected = format!(
             "a length of time such as \"10s\" or \"2m\", from {} to {}",
@@ -196,9 +199,9 @@ impl<'a> Section<'a> {
             DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok(),
             _ => None,
         };
-        let found = self.get(key).and_then(|found| {
-            found.must_be(expected, |value| parse(value).filter(|number| allowed.contains(number)))
-        });
+        let found = self
+            .get(key)
+            .and_then(|found| found.must_be(expected, |value| parse(value).filter(|number| allowed.contains(number))));
         found.map_or(default, |found| found.value)
     }
 
@@ -227,6 +230,11 @@ impl<'a> Section<'a> {
 }
 
 impl<'a, T> Found<'a, T> {
+    /// The line it stands in, counted from 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
     /// Something is wrong with this value.
     pub(super) fn problem(&self, message: impl Into<String>) {
         self.report.problem(Some(self.line), &self.key, message);
@@ -235,6 +243,11 @@ impl<'a, T> Found<'a, T> {
     /// This value names something that has to be elsewhere in the file and is not.
     pub(super) fn dangling(&self, message: impl Into<String>) {
         self.report.absent(Some(self.line), &self.key, message);
+    }
+
+    /// This value is a secret that stands in the file itself.
+    pub(super) fn holds_a_secret(&self) {
+        self.report.holds_a_secret(self.line, &self.key);
     }
 
     /// Something about this value is allowed and dangerous.
