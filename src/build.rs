@@ -1,5 +1,4 @@
 //! Puts the revision that is being built into the program, as far as it is known.
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 #![expect(clippy::disallowed_methods, reason = "cargo hands everything over in the environment")]
 
 use std::env;

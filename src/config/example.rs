@@ -94,18 +94,26 @@ mod tests {
     fn every_key_that_may_be_added_has_a_value_of_the_right_shape() {
         let folder = folder();
         let lines: Vec<&str> = EXAMPLE.lines().collect();
-        for (index, line) in lines.iter().enumerate() {
-            let Some(added) = line.strip_prefix('#').filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
-            else {
-                continue;
-            };
+        let mut index = 0;
+        while index < lines.len() {
+            // A key alone, or a section with all its keys.
+            let can_be_added = |line: &&str| line.strip_prefix('#').is_some_and(|rest| !rest.starts_with([' ', '#']));
+            let section = lines[index].starts_with("#[[");
+            let added =
+                lines[index..].iter().take_while(|line| can_be_added(line)).count().min(if section { 9 } else { 1 });
             let mut changed = lines.clone();
-            changed[index] = added;
+            for line in &mut changed[index..index + added] {
+                *line = &line[1..];
+            }
+            index += added.max(1);
+            if added == 0 {
+                continue;
+            }
             let (_, report) = judged(&changed.join("\n"), folder.path());
             let problems = report.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
             let wrong =
                 ["must be a", "no such key", "not TOML", "not a list", "from "].map(|word| problems.contains(word));
-            assert_eq!(wrong, [false; 5], "{added}: {problems}");
+            assert_eq!(wrong, [false; 5], "line {index}: {problems}");
         }
     }
 }

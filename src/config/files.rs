@@ -21,11 +21,11 @@ pub(super) struct Files<'a> {
 impl Files<'_> {
     /// The path that `key` names, if it is there and can be one.
     pub(super) fn path<'a>(&self, section: &Section<'a>, key: &'static str) -> Option<Found<'a, PathBuf>> {
-        self.resolve(section.text(key)?)
+        self.resolve(&section.text(key)?)
     }
 
     /// The path that a text means.
-    pub(super) fn resolve<'a>(&self, text: Found<'a, &'a str>) -> Option<Found<'a, PathBuf>> {
+    pub(super) fn resolve<'a>(&self, text: &Found<'a, &'a str>) -> Option<Found<'a, PathBuf>> {
         if text.value.is_empty() || text.value.contains('\0') {
             text.problem("must be the path of a file, or `credential:NAME`");
             return None;

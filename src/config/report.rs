@@ -77,16 +77,17 @@ impl Report {
         self.known.borrow().clone()
     }
 
-    /// The file is not TOML in the places that `errors` name. What was concluded from a line that could not be read,
-    /// or from something not being there, is forgotten: it need not be so.
+    /// The file is not TOML in the places that `errors` name. What was concluded from a line that could not be read is
+    /// forgotten, and if more than that line may be lost, what was concluded from something not being there: it need
+    /// not be so.
     pub(super) fn syntax(&self, errors: &[toml::de::Error]) {
-        if errors.is_empty() {
-            return;
-        }
         let mut problems = self.problems.borrow_mut();
         let line_of = |error: &toml::de::Error| error.span().map(|span| self.line_of(span.start));
         let broken: BTreeSet<_> = errors.iter().filter_map(line_of).collect();
-        problems.retain(|problem| !problem.absence && problem.line.is_none_or(|line| !broken.contains(&line)));
+        let all_is_read = errors.iter().all(costs_one_value);
+        problems.retain(|problem| {
+            (all_is_read || !problem.absence) && problem.line.is_none_or(|line| !broken.contains(&line))
+        });
         // Only the message: the whole error would quote the line, which may hold a secret.
         let syntax = errors.iter().map(|error| {
             let message = format!("this is not TOML: {}", error.message());
@@ -106,6 +107,11 @@ impl Report {
     fn new_problem(&self, line: Option<usize>, key: &str, message: String, absence: bool) -> Problem {
         Problem { file: self.file.clone(), line, key: key.to_owned(), message, absence }
     }
+}
+
+/// Whether an error is one of those after which reading goes on with the next value and nothing else is lost.
+fn costs_one_value(error: &toml::de::Error) -> bool {
+    ["duplicate key", "string values must be quoted"].iter().any(|known| error.message().starts_with(known))
 }
 
 #[cfg(test)]

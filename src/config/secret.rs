@@ -20,8 +20,8 @@ pub(super) fn one<'a>(
         file.problem(format!("stands beside `{key}`; keep one of them"));
     }
     match (value, file) {
-        (Some(value), _) => written(value, what),
-        (None, Some(file)) => kept(file, files, what),
+        (Some(value), _) => written(&value, what),
+        (None, Some(file)) => kept(&file, files, what),
         (None, None) => None,
     }
 }
@@ -45,18 +45,18 @@ pub(super) fn several<'a>(
             section.problem(key, format!("is empty; give at least one: {what}"));
         }
     }
-    let written_there = value.into_iter().chain(values.unwrap_or_default()).filter_map(|text| written(text, what));
+    let written_there = value.into_iter().chain(values.unwrap_or_default()).filter_map(|text| written(&text, what));
     let kept_there = file.into_iter().chain(value_files.unwrap_or_default());
-    written_there.chain(kept_there.filter_map(|text| kept(text, files, what))).collect()
+    written_there.chain(kept_there.filter_map(|text| kept(&text, files, what))).collect()
 }
 
-fn written<'a>(text: Found<'a, &'a str>, what: &str) -> Option<Found<'a, SecretString>> {
-    let secret = present(&text, text.value, what)?;
+fn written<'a>(text: &Found<'a, &'a str>, what: &str) -> Option<Found<'a, SecretString>> {
+    let secret = present(text, text.value, what)?;
     text.holds_a_secret();
     Some(text.with(secret))
 }
 
-fn kept<'a>(text: Found<'a, &'a str>, files: &Files<'_>, what: &str) -> Option<Found<'a, SecretString>> {
+fn kept<'a>(text: &Found<'a, &'a str>, files: &Files<'_>, what: &str) -> Option<Found<'a, SecretString>> {
     let path = files.resolve(text)?;
     let contents = files.contents(&path)?;
     warn_if_open(&path, &path.value);

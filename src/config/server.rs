@@ -60,9 +60,7 @@ fn expose(section: &Section<'_>) -> Expose {
         match text.value {
             "metrics" => expose.metrics = true,
             "health" => expose.health = true,
-            other => {
-                text.problem(format!("is none of {}; {}", words::list(&KNOWN), words::hint(other, &KNOWN)));
-            }
+            other => text.problem(words::one_of(other, &KNOWN)),
         }
     }
     expose

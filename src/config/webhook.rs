@@ -82,14 +82,16 @@ fn secrets(section: &Section<'_>, files: &Files<'_>) -> Option<Vec<SigningSecret
 }
 
 fn events(section: &Section<'_>) -> Vec<EventPattern> {
-    let known = || EventType::ALL.map(EventType::as_str);
+    let families =
+        || EventType::ALL.into_iter().filter_map(|event| Some(format!("{}.*", event.as_str().split_once('.')?.0)));
+    let known = || families().chain(EventType::ALL.map(|event| event.as_str().to_owned())).collect::<Vec<_>>();
     let mut patterns = Vec::new();
     for text in section.texts("events").unwrap_or_default() {
         match EventPattern::parse(text.value) {
             Some(pattern) => patterns.push(pattern),
             None => text.problem(format!(
-                "must be `*`, a family such as `participant.*`, or an event; {}",
-                words::hint(text.value, &known())
+                "must be `*`, a family such as `participant.*`, or an event{}",
+                words::meant(text.value, &known())
             )),
         }
     }
@@ -109,7 +111,7 @@ fn one_of<T>(section: &Section<'_>, key: &'static str, known: &[&str], parse: fn
     for text in section.texts(key).unwrap_or_default() {
         match parse(text.value) {
             Some(value) => values.push(value),
-            None => text.problem(format!("is none of {}; {}", words::list(known), words::hint(text.value, known))),
+            None => text.problem(words::one_of(text.value, known)),
         }
     }
     values

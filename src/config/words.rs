@@ -26,6 +26,17 @@ pub(super) fn hint<S: AsRef<str>>(given: &str, known: &[S]) -> String {
     }
 }
 
+/// Which words there are to choose from, and the one that was meant.
+pub(super) fn one_of<S: AsRef<str>>(given: &str, known: &[S]) -> String {
+    format!("must be one of {}{}", list(known), meant(given, known))
+}
+
+/// `; did you mean …?`, if any known word resembles the one that was given.
+pub(super) fn meant<S: AsRef<str>>(given: &str, known: &[S]) -> String {
+    let meant = nearest(given, known.iter().map(AsRef::as_ref));
+    meant.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+}
+
 /// `` `a`, `b` and `c` ``.
 pub(super) fn list<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
