@@ -35,6 +35,8 @@ pub(super) fn several<'a>(
 ) -> Vec<Found<'a, SecretString>> {
     let (value, file) = (section.text(key), section.text(key_file));
     let (values, value_files) = (section.texts(keys), section.texts(keys_files));
+    section.mark_secret(key);
+    section.mark_secret(keys);
     let given = [value.is_some(), file.is_some(), values.is_some(), value_files.is_some()];
     if given.into_iter().filter(|given| *given).count() > 1 {
         let all = words::list(&[key, key_file, keys, keys_files]);
@@ -52,7 +54,6 @@ pub(super) fn several<'a>(
 
 fn written<'a>(text: &Found<'a, &'a str>, what: &str) -> Option<Found<'a, SecretString>> {
     let secret = present(text, text.value, what)?;
-    text.holds_a_secret();
     Some(text.with(secret))
 }
 

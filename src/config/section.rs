@@ -140,6 +140,13 @@ impl<'a> Section<'a> {
         self.report.absent(self.line, &self.path_of(key), message);
     }
 
+    /// If `key` is here, it holds a secret, so that nobody else should be able to read the file.
+    pub(super) fn mark_secret(&self, key: &str) {
+        if let Some(value) = self.table.and_then(|table| table.get(key)) {
+            self.report.holds_a_secret(self.report.line_of(value.span().start), &self.path_of(key));
+        }
+    }
+
     /// A text, whatever it holds.
     pub(super) fn text(&self, key: &'static str) -> Option<Found<'a, &'a str>> {
         self.get(key)?.must_be("a text in quotes", |value| match value {
@@ -243,11 +250,6 @@ impl<'a, T> Found<'a, T> {
     /// This value names something that has to be elsewhere in the file and is not.
     pub(super) fn dangling(&self, message: impl Into<String>) {
         self.report.absent(Some(self.line), &self.key, message);
-    }
-
-    /// This value is a secret that stands in the file itself.
-    pub(super) fn holds_a_secret(&self) {
-        self.report.holds_a_secret(self.line, &self.key);
     }
 
     /// Something about this value is allowed and dangerous.

@@ -68,6 +68,7 @@ fn expose(section: &Section<'_>) -> Expose {
 
 fn token(section: &Section<'_>, files: &Files<'_>) -> Option<SecretString> {
     let found = secret::one(section, files, ["token", "token_file"], "the token")?;
+    section.mark_secret("token");
     let good = |text: &str| text.len() >= MIN_TOKEN_CHARS && text.bytes().all(|b| b.is_ascii_graphic());
     secret::checked(&found, |text| {
         let wrong = format!("must be at least {MIN_TOKEN_CHARS} letters, digits and signs, without spaces");
