@@ -6,6 +6,7 @@ pub mod backoff;
 
 pub mod clock;
 pub mod config;
+pub mod log;
 pub mod meet;
 pub mod model;
 pub mod serve;

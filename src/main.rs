@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: hands the command line over and returns its exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meetwatch::cli::main(std::env::args_os())
+}

@@ -12,6 +12,9 @@ pub struct ServerSettings {
     pub expose: Expose,
     /// The token that everything else asks for. Without one, the daemon makes one at its first start.
     pub token: Option<SecretString>,
+    /// Names, besides `localhost` and bare addresses, under which a browser may ask for what needs the token.
+    /// Lower-case, without a port.
+    pub hosts: Vec<String>,
     /// How many conferences have series of their own.
     pub max_conferences: usize,
 }
@@ -29,6 +32,7 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9840)),
             expose: Expose::default(),
             token: None,
+            hosts: Vec::new(),
             max_conferences: 1000,
         }
     }

@@ -1,6 +1,12 @@
-//! The behaviours of the program, a file each, in one binary.
-#![cfg(test)]
+//! What the program promises, over real sockets and real files: one file for each behaviour.
 
+mod architecture;
+mod config_check;
+mod config_files;
+mod config_problems;
+mod serve_access;
+mod serve_limits;
+mod serve_metrics;
 mod store_commit;
 mod store_open;
 mod store_outbox;

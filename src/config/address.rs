@@ -1,0 +1,54 @@
+//! Addresses on the network, and which of them may be spoken to without encryption.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use super::section::{Found, Section};
+
+/// What an address of an HTTP server looks like.
+const EXPECTED: &str = "an address such as \"https://example.com/path\"";
+
+/// The address of an HTTP server.
+pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, Url>> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(url) = url else {
+        found.problem(format!("must be {EXPECTED}"));
+        return None;
+    };
+    Some(found.with(url))
+}
+
+/// Refuses to send `what` without encryption, except to this machine or where the operator allows it.
+pub(super) fn require_https(section: &Section<'_>, url: &Found<'_, Url>, allow_http: bool, what: &str) {
+    if url.value.scheme() != "https" && !allow_http && !is_loopback(&url.value) {
+        let path = section.path_of("allow_http");
+        url.problem(format!("would send {what} unencrypted; use https, or set `{path} = true`"));
+    }
+}
+
+/// Whether an address is on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for here in
+            ["http://localhost:1", "http://127.0.0.1/x", "http://127.9.9.9", "http://[::1]:8", "http://LOCALHOST"]
+        {
+            assert!(is(here), "{here}");
+        }
+        for there in ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]", "http://127.0.0.1.example.com"]
+        {
+            assert!(!is(there), "{there}");
+        }
+    }
+}

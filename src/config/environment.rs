@@ -1,0 +1,78 @@
+//! What is taken from the environment, and the only reading of it in the whole program.
+
+use std::path::{Path, PathBuf};
+
+/// The environment, read once and handed on as a plain value.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `LoadCredential=` names.
+    pub credentials_directory: Option<PathBuf>,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: the file that application default credentials come from.
+    pub google_application_credentials: Option<PathBuf>,
+    /// Where `gcloud auth application-default login` leaves its file: in `CLOUDSDK_CONFIG`, or under `HOME`.
+    pub gcloud_credentials: Option<PathBuf>,
+    /// `NO_COLOR`: whoever set it wants no colours.
+    pub no_colour: bool,
+}
+
+impl Environment {
+    /// Reads the environment of this process.
+    #[must_use]
+    pub fn read() -> Self {
+        let gcloud = path("CLOUDSDK_CONFIG").or_else(|| path("HOME").map(|home| home.join(".config/gcloud")));
+        Self {
+            credentials_directory: path("CREDENTIALS_DIRECTORY"),
+            google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
+            gcloud_credentials: gcloud.map(|folder| folder.join("application_default_credentials.json")),
+            no_colour: path("NO_COLOR").is_some(),
+        }
+    }
+
+    /// The file that a path in the configuration means: `credential:NAME` is a systemd credential, anything that is
+    /// not absolute lies beside the configuration file.
+    ///
+    /// # Errors
+    /// What is wrong, in words, if it is a credential that cannot be.
+    pub(super) fn resolve(&self, written: &str, beside: &Path) -> Result<PathBuf, &'static str> {
+        let Some(name) = written.strip_prefix("credential:") else {
+            return Ok(beside.join(written));
+        };
+        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+            return Err("must be `credential:` and the name that `LoadCredential=` gives it");
+        }
+        match &self.credentials_directory {
+            Some(folder) => Ok(folder.join(name)),
+            None => Err("is a systemd credential, and those are there only when systemd starts the program with \
+                         `LoadCredential=` or `SetCredential=`"),
+        }
+    }
+}
+
+/// A variable that is set and not empty.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+fn path(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_cannot_leave_its_folder() {
+        let environment =
+            Environment { credentials_directory: Some("/run/credentials/m".into()), ..Default::default() };
+        let resolve = |written| environment.resolve(written, Path::new("/etc/meetwatch"));
+        assert_eq!(resolve("credential:key.json"), Ok("/run/credentials/m/key.json".into()));
+        for bad in ["credential:", "credential:..", "credential:../x", "credential:a/b"] {
+            assert!(resolve(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_relative_to_the_configuration_file() {
+        let resolve = |written| Environment::default().resolve(written, Path::new("/etc/meetwatch"));
+        assert_eq!(resolve("ops.secret"), Ok("/etc/meetwatch/ops.secret".into()));
+        assert_eq!(resolve("/run/ops.secret"), Ok("/run/ops.secret".into()));
+    }
+}

@@ -1,0 +1,119 @@
+//! The annotated example: every key there is, with its default.
+
+/// A whole configuration, as `meetwatch check --example` prints it. A line that begins with `#` and a key shows a key
+/// that may be added.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::report::Report;
+    use crate::config::{Config, Environment, Origin, judge};
+    use crate::meet::settings::GoogleSettings;
+    use crate::serve::ServerSettings;
+    use crate::store::StoreSettings;
+    use crate::watch::WatchSettings;
+
+    /// A folder with the files that the example names.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let key = r#"{"type": "service_account", "client_email": "a@b", "private_key": "k"}"#;
+        std::fs::write(folder.path().join("key.json"), key).unwrap();
+        std::fs::write(folder.path().join("ops.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+        folder
+    }
+
+    fn judged(text: &str, folder: &Path) -> (Config, Report) {
+        let environment = Environment::default();
+        let origin = Origin { file: "example.toml", folder, environment: &environment, world_readable: false };
+        let report = Report::new("example.toml", text);
+        (judge(text, &origin, &report), report)
+    }
+
+    /// The lines of the example with those keys that may be added, each with the section it belongs to.
+    fn keys(text: &str) -> BTreeSet<String> {
+        let mut section = String::new();
+        let mut keys = BTreeSet::new();
+        for line in text.lines() {
+            let line = line.strip_prefix('#').unwrap_or(line);
+            if line.starts_with('[') {
+                section = line.trim_matches(['[', ']']).to_owned();
+                let top = section.split('.').next().unwrap().to_owned();
+                keys.extend([top, section.clone()]);
+            } else if let Some((key, _)) = line.split_once(" = ")
+                && !line.starts_with(' ')
+            {
+                keys.insert(format!("{section}.{key}"));
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn the_example_is_valid_and_says_what_the_defaults_are() {
+        let folder = folder();
+        let (config, report) = judged(EXAMPLE, folder.path());
+        report.finish().unwrap();
+        assert_eq!((config.identities.len(), config.targets.len(), config.webhooks.len()), (3, 4, 1));
+        assert_eq!(format!("{:?}", config.google), format!("{:?}", GoogleSettings::default()));
+        assert_eq!(config.watch, WatchSettings::default());
+        assert_eq!(config.store, StoreSettings::default());
+        assert_eq!(format!("{:?}", config.server), format!("{:?}", ServerSettings::default()));
+    }
+
+    #[test]
+    fn what_the_example_shows_of_a_webhook_is_the_default() {
+        let folder = folder();
+        let (shown, _) = judged(EXAMPLE, folder.path());
+        let (bare, _) = judged(
+            "[[webhook]]\nname = \"ops\"\nurl = \"https://hooks.example.com/meet\"\nsecret_file = \"ops.secret\"",
+            folder.path(),
+        );
+        let (shown, bare) = (&shown.webhooks[0], &bare.webhooks[0]);
+        let of = |webhook: &crate::webhook::EndpointSettings| (webhook.timeout, webhook.window, webhook.concurrency);
+        assert_eq!(of(shown), of(bare));
+        assert_eq!(shown.format, bare.format);
+    }
+
+    #[test]
+    fn the_example_documents_every_key_and_no_other() {
+        let folder = folder();
+        let (_, report) = judged(EXAMPLE, folder.path());
+        let documented = keys(EXAMPLE);
+        let known = report.known();
+        let missing: Vec<_> = known.difference(&documented).collect();
+        let unknown: Vec<_> = documented.difference(&known).collect();
+        assert!(missing.is_empty(), "not in the example: {missing:?}");
+        assert!(unknown.is_empty(), "in the example, and unknown: {unknown:?}");
+    }
+
+    #[test]
+    fn every_key_that_may_be_added_has_a_value_of_the_right_shape() {
+        let folder = folder();
+        let lines: Vec<&str> = EXAMPLE.lines().collect();
+        let mut index = 0;
+        while index < lines.len() {
+            // A key alone, or a section with all its keys.
+            let can_be_added = |line: &&str| line.strip_prefix('#').is_some_and(|rest| !rest.starts_with([' ', '#']));
+            let section = lines[index].starts_with("#[[");
+            let added =
+                lines[index..].iter().take_while(|line| can_be_added(line)).count().min(if section { 9 } else { 1 });
+            let mut changed = lines.clone();
+            for line in &mut changed[index..index + added] {
+                *line = &line[1..];
+            }
+            index += added.max(1);
+            if added == 0 {
+                continue;
+            }
+            let (_, report) = judged(&changed.join("\n"), folder.path());
+            let problems = report.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
+            let wrong =
+                ["must be a", "no such key", "not TOML", "not a list", "from "].map(|word| problems.contains(word));
+            assert_eq!(wrong, [false; 5], "line {index}: {problems}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Reading the files that a configuration names. Each is small, or it is the wrong file.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::section::{Found, Section};
+
+/// More than any key, secret or list of subjects takes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Where the files of one configuration are looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Files<'a> {
+    pub(super) environment: &'a Environment,
+    /// The folder of the configuration file.
+    pub(super) beside: &'a Path,
+}
+
+impl Files<'_> {
+    /// The path that `key` names, if it is there and can be one.
+    pub(super) fn path<'a>(&self, section: &Section<'a>, key: &'static str) -> Option<Found<'a, PathBuf>> {
+        self.resolve(&section.text(key)?)
+    }
+
+    /// The path that a text means.
+    pub(super) fn resolve<'a>(&self, text: &Found<'a, &'a str>) -> Option<Found<'a, PathBuf>> {
+        if text.value.is_empty() || text.value.contains('\0') {
+            text.problem("must be the path of a file, or `credential:NAME`");
+            return None;
+        }
+        match self.environment.resolve(text.value, self.beside) {
+            Ok(path) => Some(text.with(path)),
+            Err(message) => {
+                text.problem(message);
+                None
+            }
+        }
+    }
+
+    /// What a file holds that has to be there.
+    pub(super) fn contents<'a>(&self, path: &Found<'a, PathBuf>) -> Option<Found<'a, String>> {
+        match read(&path.value) {
+            Ok(text) => Some(path.with(text)),
+            Err(error) => {
+                path.problem(format!("the file {}", told(&error)));
+                None
+            }
+        }
+    }
+}
+
+/// Reads a text file. Something that is no plain file could be endless or never answer, so it is refused unread.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    // Looked at before it is opened, for opening a pipe would wait for its other end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a plain file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// Why a file could not be read and what to do, as the end of a sentence about it.
+pub(super) fn told(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist; put it there or correct the path".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read; let the user that runs meetwatch read it".to_owned(),
+        io::ErrorKind::InvalidData => "is not text in UTF-8".to_owned(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => error.to_string(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// Warns if others than the owner and the group can read the file.
+pub(super) fn warn_if_open<T>(found: &Found<'_, T>, path: &Path) {
+    if std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata)) {
+        found.warning("every user of this machine can read the file; `chmod 600` it");
+    }
+}
+
+/// Whether everybody on the machine can read a file.
+#[cfg(unix)]
+pub(super) fn is_world_readable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o004 != 0
+}
+
+/// Whether everybody on the machine can read a file. Not known here.
+#[cfg(not(unix))]
+pub(super) fn is_world_readable(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_plain_file_is_refused_unread() {
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(told(&error), "is not a plain file");
+        assert!(read(tempfile::tempdir().unwrap().path()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        std::fs::write(&path, vec![b'a'; usize::try_from(MAX_FILE_BYTES).unwrap() + 1]).unwrap();
+        assert_eq!(told(&read(&path).unwrap_err()), "is larger than 1 MiB");
+        std::fs::write(&path, "fine").unwrap();
+        assert_eq!(read(&path).unwrap(), "fine");
+    }
+}

@@ -1,0 +1,276 @@
+//! Reading one table of the file: each key is asked for by name, and what nobody asked for is unknown.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::report::Report;
+use super::words;
+
+/// A table, such as `[watch]` or one `[[webhook]]`.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    /// The table's key, such as `google.quota`; empty for the whole file.
+    path: String,
+    /// Where it begins; `None` if the file does not have it.
+    line: Option<usize>,
+    table: Option<&'a DeTable<'a>>,
+    report: &'a Report,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+/// A value that was found, and where.
+#[derive(Debug)]
+pub(super) struct Found<'a, T> {
+    pub(super) value: T,
+    key: String,
+    line: usize,
+    report: &'a Report,
+}
+
+impl<'a> Section<'a> {
+    /// Reads the whole file with `read`.
+    pub(super) fn read_root<T>(table: &'a DeTable<'a>, report: &'a Report, read: impl FnOnce(&Self) -> T) -> T {
+        Self { path: String::new(), line: None, table: Some(table), report, asked: RefCell::default() }.read(read)
+    }
+
+    /// Reads the table `key` with `read`, as an empty one if it is not there.
+    pub(super) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Self) -> T) -> T {
+        let path = self.path_of(key);
+        let found = self.get(key);
+        let table = found.as_ref().and_then(|found| match found.value {
+            DeValue::Table(table) => Some(table),
+            DeValue::Array(_) => {
+                found.problem(format!("is written several times; write `[{path}]`, once"));
+                None
+            }
+            _ => {
+                found.problem(format!("is a single value; write a section `[{path}]`"));
+                None
+            }
+        });
+        let line = table.and(found.as_ref().map(|found| found.line));
+        Self { path, line, table, report: self.report, asked: RefCell::default() }.read(read)
+    }
+
+    /// Reads each table of the list `key` with `read`.
+    pub(super) fn tables<T>(&self, key: &'static str, mut read: impl FnMut(&Self) -> T) -> Vec<T> {
+        let path = self.path_of(key);
+        let Some(found) = self.get(key) else { return Vec::new() };
+        let wanted = format!("write `[[{path}]]`, once for each");
+        let DeValue::Array(items) = found.value else {
+            found.problem(format!("is not a list; {wanted}"));
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for item in items {
+            let line = self.report.line_of(item.span().start);
+            if let DeValue::Table(table) = item.get_ref() {
+                let asked = RefCell::default();
+                let section =
+                    Self { path: path.clone(), line: Some(line), table: Some(table), report: self.report, asked };
+                all.push(section.read(&mut read));
+            } else {
+                self.report.problem(Some(line), &path, format!("is not a section; {wanted}"));
+            }
+        }
+        all
+    }
+
+    fn read<T>(self, read: impl FnOnce(&Self) -> T) -> T {
+        let value = read(&self);
+        self.refuse_unknown();
+        value
+    }
+
+    fn refuse_unknown(&self) {
+        let asked = self.asked.borrow();
+        for (key, _) in self.table.into_iter().flatten() {
+            let name = key.get_ref().as_ref();
+            if asked.contains(&name) {
+                continue;
+            }
+            let line = self.report.line_of(key.span().start);
+            let hint = words::hint(name, &asked);
+            self.report.problem(
+                Some(line),
+                &self.path_of(&words::shown(name)),
+                format!("there is no such key; {hint}"),
+            );
+        }
+    }
+
+    /// The key with its section in front.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
+    }
+
+    fn get(&self, key: &'static str) -> Option<Found<'a, &'a DeValue<'a>>> {
+        self.asked.borrow_mut().push(key);
+        self.report.know(self.path_of(key));
+        let value = self.table?.get(key)?;
+        Some(self.found(key, value, value.get_ref()))
+    }
+
+    fn found<T>(&self, key: &str, at: &Spanned<DeValue<'a>>, value: T) -> Found<'a, T> {
+        let line = self.report.line_of(at.span().start);
+        Found { value, key: self.path_of(key), line, report: self.report }
+    }
+
+    /// Whether the file has this key, be its value good or bad.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Something about `key` is wrong that has no better place than the section.
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
+        self.report.problem(self.line, &self.path_of(key), message);
+    }
+
+    /// `key` is not there and has to be.
+    pub(super) fn absent(&self, key: &str, message: impl Into<String>) {
+        self.report.absent(self.line, &self.path_of(key), message);
+    }
+
+    /// If `key` is here, it holds a secret, so that nobody else should be able to read the file.
+    pub(super) fn mark_secret(&self, key: &str) {
+        if let Some(value) = self.table.and_then(|table| table.get(key)) {
+            self.report.holds_a_secret(self.report.line_of(value.span().start), &self.path_of(key));
+        }
+    }
+
+    /// A text, whatever it holds.
+    pub(super) fn text(&self, key: &'static str) -> Option<Found<'a, &'a str>> {
+        self.get(key)?.must_be("a text in quotes", |value| match value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// A text that `parse` understands. `expected` says what it would have understood.
+    pub(super) fn parsed<T>(
+        &self,
+        key: &'static str,
+        expected: impl Display,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Found<'a, T>> {
+        self.text(key)?.must_be(expected, parse)
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Found<'a, &'a str>>> {
+        let found = self.get(key)?;
+        let DeValue::Array(items) = found.value else {
+            found.problem("is not a list; write texts in brackets, such as [\"…\", \"…\"]");
+            return None;
+        };
+        let one = |item: &'a Spanned<DeValue<'a>>| {
+            self.found(key, item, item.get_ref()).must_be("a list of texts in quotes", |value| match value {
+                DeValue::String(text) => Some(text.as_ref()),
+                _ => None,
+            })
+        };
+        Some(items.iter().filter_map(one).collect())
+    }
+
+    /// A list of texts, each of which `parse` understands; empty if it is not there.
+    pub(super) fn each<T>(&self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let texts = self.texts(key).unwrap_or_default();
+        texts.into_iter().filter_map(|text| text.must_be(expected, &parse)).map(|found| found.value).collect()
+    }
+
+    /// A length of time as humans write it.
+    pub(super) fn duration(&self, key: &'static str, default: Duration, allowed: RangeInclusive<Duration>) -> Duration {
+        let show = humantime::format_duration;
+        let expected = format!(
+            "a length of time such as \"10s\" or \"2m\", from {} to {}",
+            show(*allowed.start()),
+            show(*allowed.end())
+        );
+        let parse = |text: &str| humantime::parse_duration(text).ok().filter(|duration| allowed.contains(duration));
+        self.parsed(key, expected, parse).map_or(default, |found| found.value)
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self, key: &'static str, default: u32, allowed: RangeInclusive<u32>) -> u32 {
+        let expected = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        let parse = |value: &DeValue<'_>| match value {
+            DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok(),
+            _ => None,
+        };
+        let found = self
+            .get(key)
+            .and_then(|found| found.must_be(expected, |value| parse(value).filter(|number| allowed.contains(number))));
+        found.map_or(default, |found| found.value)
+    }
+
+    /// A share of a whole, above 0 and at most 1.
+    pub(super) fn share(&self, key: &'static str, default: f64) -> f64 {
+        let parse = |value: &DeValue<'_>| match value {
+            DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        let found = self.get(key).and_then(|found| {
+            found.must_be("a number above 0 and at most 1", |value| {
+                parse(value).filter(|share| *share > 0.0 && *share <= 1.0)
+            })
+        });
+        found.map_or(default, |found| found.value)
+    }
+
+    /// Yes or no; no if it is not there.
+    pub(super) fn flag(&self, key: &'static str) -> Option<Found<'a, bool>> {
+        self.get(key)?.must_be("true or false", |value| match value {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+}
+
+impl<'a, T> Found<'a, T> {
+    /// The line it stands in, counted from 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Something is wrong with this value.
+    pub(super) fn problem(&self, message: impl Into<String>) {
+        self.report.problem(Some(self.line), &self.key, message);
+    }
+
+    /// This value names something that has to be elsewhere in the file and is not.
+    pub(super) fn dangling(&self, message: impl Into<String>) {
+        self.report.absent(Some(self.line), &self.key, message);
+    }
+
+    /// Something about this value is allowed and dangerous.
+    pub(super) fn warning(&self, message: impl Into<String>) {
+        self.report.warning(Some(self.line), &self.key, message);
+    }
+
+    /// Another value in the same place.
+    pub(super) fn with<U>(&self, value: U) -> Found<'a, U> {
+        Found { value, key: self.key.clone(), line: self.line, report: self.report }
+    }
+
+    /// What `parse` makes of the value; if nothing, the problem is told.
+    pub(super) fn must_be<U>(self, expected: impl Display, parse: impl FnOnce(T) -> Option<U>) -> Option<Found<'a, U>> {
+        let Self { value, key, line, report } = self;
+        match parse(value) {
+            Some(value) => Some(Found { value, key, line, report }),
+            None => {
+                report.problem(Some(line), &key, format!("must be {expected}"));
+                None
+            }
+        }
+    }
+}

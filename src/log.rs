@@ -1,0 +1,158 @@
+//! What the program says about itself: one line for each thing that an operator can act on, on standard error.
+//!
+//! Only this crate's own lines follow the level that was asked for. Libraries are held at `warn` whatever was asked:
+//! at their debug levels some print tokens and addresses. Libraries that use the `log` crate are not listened to at
+//! all, for nothing here installs a logger for it.
+
+use std::io::{IsTerminal as _, stderr};
+
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::SetGlobalDefaultError;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt};
+
+/// `[log]`. What is not set is chosen by [`install`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important lines of this program that are written; `info` if not set.
+    pub level: Option<LevelFilter>,
+    /// Text on a terminal and JSON otherwise, if not set.
+    pub format: Option<Format>,
+}
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    /// One object a line.
+    Json,
+}
+
+impl Format {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl LogSettings {
+    /// The levels by name, the most important first.
+    pub const LEVELS: [&'static str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+    /// The level of that name.
+    #[must_use]
+    pub fn parse_level(name: &str) -> Option<LevelFilter> {
+        Self::LEVELS.contains(&name).then(|| name.parse().ok()).flatten()
+    }
+}
+
+/// Writes what this process logs to standard error from now on. To be called by a command, once.
+///
+/// # Errors
+/// If it was called before.
+pub fn install(settings: LogSettings, colours: bool) -> Result<(), SetGlobalDefaultError> {
+    let terminal = stderr().is_terminal();
+    let format = settings.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let level = settings.level.unwrap_or(LevelFilter::INFO);
+    // Not `init`, which would listen to the `log` crate too if some library turned that feature on.
+    tracing::subscriber::set_global_default(subscriber(level, format, terminal && colours, stderr))
+}
+
+/// What [`install`] installs, for any writer.
+pub fn subscriber<W>(level: LevelFilter, format: Format, colours: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match format {
+        Format::Text => lines.with_ansi(colours).with_target(false).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    let libraries = level.min(LevelFilter::WARN);
+    let filter = Targets::new().with_default(libraries).with_target(env!("CARGO_CRATE_NAME"), level);
+    Registry::default().with(lines.with_filter(filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: LevelFilter, format: Format, lines: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(level, format, false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, lines);
+        let bytes = memory.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn libraries_are_not_heard_below_warn_whatever_is_asked() {
+        let text = logged(LevelFilter::TRACE, Format::Text, || {
+            for (line, secret) in [("trace", "t0ken"), ("debug", "t0ken"), ("info", "t0ken")] {
+                let _ = line;
+                tracing::trace!(target: "yup_oauth2::authenticator", "found token {secret}");
+                tracing::debug!(target: "hyper_util::client", "request to {secret}");
+                tracing::info!(target: "rustls", "{secret}");
+            }
+            tracing::warn!(target: "h2", "a library's warning");
+            tracing::trace!("our own trace");
+        });
+        assert!(!text.contains("t0ken"), "{text}");
+        assert!(text.contains("a library's warning") && text.contains("our own trace"), "{text}");
+    }
+
+    #[test]
+    fn a_library_says_less_where_less_is_asked() {
+        let text = logged(LevelFilter::ERROR, Format::Text, || {
+            tracing::warn!(target: "h2", "a library's warning");
+            tracing::warn!("our own warning");
+            tracing::error!("our own error");
+        });
+        assert!(!text.contains("warning") && text.contains("our own error"), "{text}");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_the_fields_beside_the_message() {
+        let text = logged(LevelFilter::INFO, Format::Json, || {
+            tracing::info!(conference = "conferenceRecords/c", "listed");
+            tracing::debug!("unwanted");
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!(line["message"], "listed");
+        assert_eq!(line["conference"], "conferenceRecords/c");
+        assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn levels_have_their_names_and_no_others() {
+        assert_eq!(LogSettings::parse_level("debug"), Some(LevelFilter::DEBUG));
+        for bad in ["off", "DEBUG", "5", ""] {
+            assert_eq!(LogSettings::parse_level(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which path leads where, and which of them need the token.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus::{IntCounterVec, Registry};
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use super::health::{self, Readiness};
+use super::settings::ServerSettings;
+use super::{guard, metrics, status};
+use crate::status::StatusBoard;
+
+/// How many scrapes are answered at once.
+const MAX_SCRAPES: usize = 4;
+
+/// What the server shows.
+#[derive(Debug, Clone)]
+pub struct Exposed {
+    /// Everything that [`metrics`](super::metrics) and the other rooms registered.
+    pub registry: Registry,
+    pub board: StatusBoard,
+    pub readiness: Readiness,
+    /// As [`limit_reached`](super::metrics::limit_reached) made it.
+    pub limit_reached: IntCounterVec,
+    /// The configured token, or the one that [`load_or_create`](super::token::load_or_create) gave.
+    pub token: SecretString,
+}
+
+/// What every route can reach.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) registry: Registry,
+    pub(super) board: StatusBoard,
+    pub(super) readiness: Readiness,
+    pub(super) token: SecretString,
+    pub(super) hosts: Vec<String>,
+    pub(super) scrapes: Semaphore,
+}
+
+/// All routes. On loopback, metrics and health are open; elsewhere only if `expose` says so.
+pub(super) fn router(settings: &ServerSettings, exposed: Exposed) -> Router {
+    let Exposed { registry, board, readiness, token, .. } = exposed;
+    let hosts = settings.hosts.clone();
+    let shared = Arc::new(Shared { registry, board, readiness, token, hosts, scrapes: Semaphore::new(MAX_SCRAPES) });
+    let loopback = settings.listen.ip().is_loopback();
+    let token = from_fn_with_state(shared.clone(), guard::token);
+    let unless = |open: bool, routes: Router<Arc<Shared>>| {
+        if loopback || open { routes } else { routes.route_layer(token.clone()) }
+    };
+
+    let metrics = Router::new().route("/metrics", get(metrics::scrape));
+    let health = Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready));
+    let api = Router::new()
+        .route("/api/v1/status", get(status::status))
+        .route_layer(token.clone())
+        .route_layer(from_fn_with_state(shared.clone(), guard::browser));
+    Router::new()
+        .merge(unless(settings.expose.metrics, metrics))
+        .merge(unless(settings.expose.health, health))
+        .merge(api)
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing here") })
+        .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "this can only be read") })
+        .layer(from_fn(careful))
+        .with_state(shared)
+}
+
+/// An answer that says no, in the shape that all of them have.
+pub(super) fn refusal(status: StatusCode, why: &'static str) -> Response {
+    (status, Json(serde_json::json!({ "error": why }))).into_response()
+}
+
+/// Nothing here is to be kept by a cache or taken for another type by a browser.
+async fn careful(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,196 @@
+//! Reading Rust just well enough to know which paths a file uses.
+
+/// The code of a file without its comments, texts and lifetimes, and without its unit tests.
+pub(crate) fn code_of(text: &str) -> String {
+    let code = without_text(text);
+    match code.find("#[cfg(test)]\nmod tests") {
+        Some(at) => code[..at].to_owned(),
+        None => code,
+    }
+}
+
+fn without_text(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let skipped = length_of_text(rest, code.chars().next_back());
+        if skipped > 0 {
+            // What stood on either side stays apart.
+            code.push(' ');
+            rest = &rest[skipped..];
+        } else {
+            code.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    code
+}
+
+/// How long the comment, text, character or lifetime is that `rest` begins with; 0 if it begins with none.
+fn length_of_text(rest: &str, before: Option<char>) -> usize {
+    if rest.starts_with("//") {
+        return rest.find('\n').unwrap_or(rest.len());
+    }
+    if rest.starts_with("/*") {
+        return rest.find("*/").map_or(rest.len(), |at| at + 2);
+    }
+    let in_a_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    if let Some(length) = raw_text(rest).filter(|_| !in_a_word) {
+        return length;
+    }
+    match rest.as_bytes()[0] {
+        b'"' => quoted(rest, '"'),
+        b'\'' => character_or_lifetime(rest),
+        _ => 0,
+    }
+}
+
+fn raw_text(rest: &str) -> Option<usize> {
+    let inner = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
+    let hashes = inner.len() - inner.trim_start_matches('#').len();
+    let body = inner[hashes..].strip_prefix('"')?;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let opening = rest.len() - body.len();
+    Some(body.find(&end).map_or(rest.len(), |at| opening + at + end.len()))
+}
+
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+fn character_or_lifetime(rest: &str) -> usize {
+    let mut inner = rest.chars().skip(1);
+    match (inner.next(), inner.next()) {
+        (Some('\\'), _) | (Some(_), Some('\'')) => quoted(rest, '\''),
+        _ => 1 + rest[1..].find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len() - 1),
+    }
+}
+
+/// Every path in `code` that leads to the root of the crate, as its segments from there. `module` is where the code
+/// stands.
+pub(crate) fn paths_in(code: &str, module: &[&str]) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    let words = tokens(code);
+    let mut at = 0;
+    while at < words.len() {
+        let starts = at == 0 || words[at - 1] != "::";
+        let from: Option<Vec<String>> = match words[at] {
+            "crate" if starts => Some(Vec::new()),
+            "super" if starts => module.split_last().map(|(_, above)| above.iter().map(ToString::to_string).collect()),
+            _ => None,
+        };
+        at += 1;
+        if let (Some(from), Some(&"::")) = (from, words.get(at)) {
+            tree(&words, &mut at, from, &mut paths);
+        }
+    }
+    paths.retain(|path| !path.is_empty());
+    paths
+}
+
+/// Reads what follows a path: `::name`, `::{…}` and so on, each branch a path of its own.
+fn tree(words: &[&str], at: &mut usize, mut path: Vec<String>, paths: &mut Vec<Vec<String>>) {
+    while words.get(*at) == Some(&"::") {
+        match words.get(*at + 1) {
+            Some(&"super") => {
+                path.pop();
+            }
+            Some(&"{") => {
+                *at += 2;
+                branches(words, at, &path, paths);
+                return;
+            }
+            Some(word) if word.starts_with(|c: char| c.is_alphabetic() || c == '_') => path.push((*word).to_owned()),
+            Some(&"*") => {
+                *at += 2;
+                break;
+            }
+            _ => {
+                *at += 1;
+                break;
+            }
+        }
+        *at += 2;
+    }
+    paths.push(path);
+}
+
+fn branches(words: &[&str], at: &mut usize, path: &[String], paths: &mut Vec<Vec<String>>) {
+    while let Some(word) = words.get(*at) {
+        *at += 1;
+        match *word {
+            "}" => return,
+            "," => {}
+            "self" | "*" => paths.push(path.to_vec()),
+            "as" => *at += 1,
+            word => {
+                let branch = path.iter().cloned().chain([word.to_owned()]).collect();
+                tree(words, at, branch, paths);
+            }
+        }
+    }
+}
+
+/// Words, `::`, and every other sign alone.
+fn tokens(code: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let mut rest = code.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = if first.is_alphanumeric() || first == '_' {
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+        } else if rest.starts_with("::") {
+            2
+        } else {
+            first.len_utf8()
+        };
+        tokens.push(&rest[..length]);
+        rest = rest[length..].trim_start();
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(code: &str, module: &[&str]) -> Vec<String> {
+        paths_in(&code_of(code), module).iter().map(|path| path.join("::")).collect()
+    }
+
+    #[test]
+    fn all_ways_to_write_a_path_are_read() {
+        let found = paths("use crate::{a::b, c::{self, d::*}, e as f}; fn g(x: crate::h::I<crate::j>) {}", &["m"]);
+        assert_eq!(found, ["a::b", "c", "c::d", "e", "h::I", "j"]);
+    }
+
+    #[test]
+    fn a_way_upwards_is_followed() {
+        assert_eq!(paths("use super::b;", &["m"]), ["b"]);
+        assert_eq!(paths("use super::b;", &["m", "n"]), ["m::b"]);
+        assert_eq!(paths("use super::super::b::C;", &["m", "n"]), ["b::C"]);
+    }
+
+    #[test]
+    fn comments_texts_and_tests_use_nothing() {
+        let text = r####"
+            // use crate::a;
+            /* crate::b */
+            const C: &'static str = "crate::c \" crate::d";
+            const E: &str = r#"crate::e " crate::f"#;
+            const G: char = '"';
+            const H: char = '\'';
+            use crate::i;
+            "####;
+        assert_eq!(paths(text, &["m"]), ["i"]);
+        assert_eq!(paths("use crate::a;\n#[cfg(test)]\nmod tests { use crate::b; }", &["m"]), ["a"]);
+    }
+}

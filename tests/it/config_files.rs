@@ -1,0 +1,229 @@
+//! The files that a configuration names: keys, secrets, subjects, and what systemd hands over.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use meetwatch::config::{Config, Environment, Problems, load};
+use meetwatch::meet::settings::Credentials;
+use meetwatch::watch::What;
+use tempfile::TempDir;
+
+const KEY: &str = r#"{"type": "service_account", "client_email": "a@b", "private_key": "hush"}"#;
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A folder with a configuration and the files beside it, each readable by its owner alone.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(config: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("m.toml", config);
+        folder.write("key.json", KEY);
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn open_to_all(&self, name: &str) {
+        fs::set_permissions(self.0.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    fn load(&self) -> Result<Config, Problems> {
+        self.load_in(&Environment::default())
+    }
+
+    fn load_in(&self, environment: &Environment) -> Result<Config, Problems> {
+        load(&self.0.path().join("m.toml"), environment)
+    }
+
+    fn refusal(&self) -> String {
+        self.load().unwrap_err().to_string()
+    }
+}
+
+fn identity(keys: &str) -> String {
+    format!("[[identity]]\nname = \"me\"\n{keys}\n[[target]]\nname = \"t\"\nidentity = \"me\"\norganizer = true\n")
+}
+
+fn warnings(config: &Config) -> String {
+    config.warnings.iter().map(|warning| format!("{warning}\n")).collect()
+}
+
+#[test]
+fn a_key_file_that_is_missing_or_no_key_is_told() {
+    let with_key = identity("service_account_key = \"key.json\"");
+    let folder = Folder::new(&with_key);
+    let Credentials::ServiceAccount { key, subject: None } = folder.load().unwrap().identities.remove(0).credentials
+    else {
+        panic!("not a service account");
+    };
+    assert_eq!(key, folder.0.path().join("key.json"));
+
+    folder.write("key.json", &KEY[..40]);
+    assert!(folder.refusal().contains("m.toml:3: identity.service_account_key: the file is not JSON"));
+    folder.write("key.json", r#"{"installed": {}}"#);
+    assert!(folder.refusal().contains("is not the key of a service account"));
+    fs::remove_file(folder.0.path().join("key.json")).unwrap();
+    assert!(folder.refusal().contains("the file does not exist"));
+    fs::create_dir(folder.0.path().join("key.json")).unwrap();
+    assert!(folder.refusal().contains("is not a plain file"));
+}
+
+#[test]
+fn a_file_that_everybody_can_read_is_a_warning() {
+    let folder = Folder::new(&identity("service_account_key = \"key.json\""));
+    assert_eq!(warnings(&folder.load().unwrap()), "");
+    folder.open_to_all("key.json");
+    let told = warnings(&folder.load().unwrap());
+    assert!(told.contains("m.toml:3: identity.service_account_key: every user of this machine can read"), "{told}");
+}
+
+#[test]
+fn a_secret_in_a_configuration_that_everybody_can_read_is_a_warning() {
+    let hook = format!("[[webhook]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"{SECRET}\"\n");
+    let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + &hook));
+    assert_eq!(warnings(&folder.load().unwrap()), "");
+    folder.open_to_all("m.toml");
+    let told = warnings(&folder.load().unwrap());
+    assert!(told.contains("m.toml:11: webhook.secret: is a secret") && !told.contains("MfKQ"), "{told}");
+}
+
+#[test]
+fn a_secret_loses_the_newline_of_its_file_and_may_not_be_empty() {
+    let hook = "[[webhook]]\nname = \"w\"\nurl_file = \"url\"\nsecrets_files = [\"new\", \"old\"]\n[server]\ntoken_file = \"token\"";
+    let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + hook));
+    folder.write("url", "https://hooks.example.com/services/hush\n");
+    folder.write("new", &format!("{SECRET}\r\n"));
+    folder.write("old", SECRET);
+    folder.write("token", "0123456789abcdef\n");
+    let config = folder.load().unwrap();
+    assert_eq!(config.webhooks[0].url.as_str(), "https://hooks.example.com/services/hush");
+    assert_eq!(config.webhooks[0].secrets.len(), 2);
+    assert!(config.server.token.is_some());
+
+    folder.write("old", "\n");
+    assert!(folder.refusal().contains("m.toml:11: webhook.secrets_files: the secret is empty"), "{}", folder.refusal());
+    folder.write("old", "whsec_hush");
+    assert!(!folder.refusal().contains("hush"), "{}", folder.refusal());
+}
+
+#[test]
+fn a_secret_is_given_in_one_way_only() {
+    let hook = format!(
+        "[[webhook]]\nname = \"w\"\nurl = \"https://a\"\nurl_file = \"u\"\nsecret = \"{SECRET}\"\nsecrets = []\n"
+    );
+    let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + &hook));
+    let told = folder.refusal();
+    assert!(told.contains("webhook.url_file: stands beside `url`"), "{told}");
+    assert!(told.contains("more than one of `secret`, `secret_file`, `secrets` and `secrets_files`"), "{told}");
+}
+
+#[test]
+fn a_systemd_credential_is_found_where_systemd_puts_it() {
+    let folder = Folder::new(&identity("service_account_key = \"credential:google\""));
+    assert!(folder.refusal().contains("is a systemd credential"), "{}", folder.refusal());
+    let handed_over = tempfile::tempdir().unwrap();
+    fs::write(handed_over.path().join("google"), KEY).unwrap();
+    let environment =
+        Environment { credentials_directory: Some(handed_over.path().to_owned()), ..Environment::default() };
+    let config = folder.load_in(&environment).unwrap();
+    let Credentials::ServiceAccount { key, .. } = &config.identities[0].credentials else { panic!() };
+    assert_eq!(*key, handed_over.path().join("google"));
+}
+
+#[test]
+fn application_default_credentials_are_looked_for_in_the_usual_order() {
+    let folder = Folder::new(&identity("application_default = true"));
+    let file = |environment: &Environment| match folder.load_in(environment).unwrap().identities.remove(0).credentials {
+        Credentials::ApplicationDefault { file } => file,
+        other => panic!("{other:?}"),
+    };
+    let user = folder.write("adc.json", r#"{"type": "authorized_user", "refresh_token": "hush"}"#);
+    let gcloud = Environment { gcloud_credentials: Some(user.clone()), ..Environment::default() };
+    let key = folder.0.path().join("key.json");
+    let named = Environment { google_application_credentials: Some(key.clone()), ..gcloud.clone() };
+    let nowhere = Environment { gcloud_credentials: Some(PathBuf::from("/nonexistent/adc.json")), ..gcloud.clone() };
+    assert_eq!(file(&named), Some(key));
+    assert_eq!(file(&gcloud), Some(user));
+    assert_eq!(file(&nowhere), None);
+
+    let federated = folder.write("federated.json", r#"{"type": "external_account"}"#);
+    let unusable = Environment { google_application_credentials: Some(federated), ..Environment::default() };
+    let told = folder.load_in(&unusable).unwrap_err().to_string();
+    assert!(told.contains("federated and impersonated credentials are not available"), "{told}");
+    let missing =
+        Environment { google_application_credentials: Some("/nonexistent/k".into()), ..Environment::default() };
+    assert!(folder.load_in(&missing).unwrap_err().to_string().contains("does not exist"));
+}
+
+#[test]
+fn what_a_user_consents_to_may_come_later() {
+    let folder = Folder::new(&identity("client_secret = \"client.json\"\ntoken_store = \"token.json\""));
+    folder.write("client.json", r#"{"installed": {"client_id": "c"}}"#);
+    let config = folder.load().unwrap();
+    assert!(
+        warnings(&config)
+            .contains("m.toml:4: identity.token_store: the file does not exist yet; run `meetwatch login`")
+    );
+    folder.write("client.json", KEY);
+    assert!(folder.refusal().contains("is not an OAuth client"));
+}
+
+fn subjects(folder: &Folder) -> Vec<(String, String)> {
+    let config = folder.load().unwrap();
+    let targets = config.targets.iter().filter(|target| target.name.as_str() != "t");
+    let named = targets.zip(&config.identities).map(|(target, identity)| {
+        assert_eq!(target.what, What::Organizer);
+        assert_eq!(target.name.as_str(), identity.name.as_str());
+        let Credentials::ServiceAccount { subject: Some(subject), .. } = &identity.credentials else { panic!() };
+        (subject.clone(), target.name.to_string())
+    });
+    named.collect()
+}
+
+#[test]
+fn each_subject_is_an_identity_and_a_target_under_a_name_that_stays() {
+    let text = "[[identity]]\nname = \"staff\"\nservice_account_key = \"key.json\"\nsubjects_file = \"staff\"\npoll_interval = \"30s\"";
+    let folder = Folder::new(text);
+    folder.write("staff", "# the staff\nalice@example.com\n\nBob@example.com\nalice@EXAMPLE.com\n");
+    let first = subjects(&folder);
+    assert_eq!(first.len(), 2);
+    assert_eq!(first[0], ("alice@example.com".to_owned(), "staff.ff8d9819fc0e".to_owned()));
+    assert!(first.iter().all(|(_, name)| !name.contains("alice") && !name.contains("bob")));
+
+    folder.write("staff", "carol@example.com\nbob@example.com\nalice@example.com\n");
+    let second = subjects(&folder);
+    assert_eq!(second.len(), 3);
+    assert!(first.iter().all(|named| second.contains(named)), "{first:?} {second:?}");
+
+    folder.write("staff", "alice@example.com\nnobody\n");
+    let told = folder.refusal();
+    assert!(told.contains("m.toml:4: identity.subjects_file: line 2 of the file must be") && !told.contains("nobody"));
+}
+
+#[test]
+fn a_webhook_may_mean_all_subjects_by_the_name_of_their_identity() {
+    let text = format!(
+        "[[identity]]\nname = \"staff\"\nservice_account_key = \"key.json\"\nsubjects = [\"a@x.org\", \"b@x.org\"]\n\
+         [[webhook]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"{SECRET}\"\ntargets = [\"staff\"]\n"
+    );
+    let config = Folder::new(&text).load().unwrap();
+    let all: Vec<_> = config.targets.iter().map(|target| target.name.clone()).collect();
+    assert_eq!(config.webhooks[0].route.targets, all);
+    let used = text + "[[target]]\nname = \"staff\"\norganizer = true\nidentity = \"staff\"\n";
+    let told = Folder::new(&used).refusal();
+    assert!(told.contains("target.name: is the name of another target"), "{told}");
+    assert!(told.contains("target.identity: stands for several identities"), "{told}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_one_sentence() {
+    let told = load(Path::new("/nonexistent/m.toml"), &Environment::default()).unwrap_err().to_string();
+    assert_eq!(told, "/nonexistent/m.toml: this file does not exist; put it there or correct the path");
+}

@@ -1,0 +1,294 @@
+//! A configuration with mistakes: all of them at once, each with its line and what is allowed, and nothing repeated
+//! that could be a secret.
+
+use std::path::Path;
+
+use meetwatch::config::{Config, Environment, Origin, Problems, parse};
+use proptest::prelude::*;
+
+fn parsed(text: &str) -> Result<Config, Problems> {
+    let environment = Environment::default();
+    let folder = Path::new("/nonexistent");
+    parse(text, &Origin { file: "m.toml", folder, environment: &environment, world_readable: false })
+}
+
+fn problems(text: &str) -> Vec<String> {
+    parsed(text).unwrap_err().as_slice().iter().map(ToString::to_string).collect()
+}
+
+/// Problems with the least that a configuration needs around them.
+fn problems_of(text: &str) -> Vec<String> {
+    problems(&format!("{text}\n[[identity]]\nname = \"me\"\napplication_default = true\n"))
+}
+
+fn has(problems: &[String], parts: &[&str]) -> bool {
+    problems.iter().any(|problem| parts.iter().all(|part| problem.contains(part)))
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_line() {
+    let text = r#"
+[google]
+endpont = "https://example.com"
+[google.quota]
+spend = 1.5
+[[identity]]
+name = "me"
+application_default = true
+[[target]]
+name = "board"
+identity = "mee"
+meeting_code = "not a code"
+poll_interval = "0s"
+[[target]]
+name = "board"
+space = "spaces/a"
+conference = "conferenceRecords/a"
+[[webhook]]
+name = "ops"
+url = "ftp://example.com"
+events = ["participant.joind"]
+kinds = ["guest"]
+targets = ["bored"]
+[watcher]
+"#;
+    let told = problems(text);
+    for parts in [
+        ["m.toml:3: google.endpont: there is no such key", "`endpoint`"],
+        ["m.toml:5: google.quota.spend: ", "above 0 and at most 1"],
+        ["m.toml:11: target.identity: no [[identity]] has this name", "`me`"],
+        ["m.toml:12: target.meeting_code: ", "abc-mnop-xyz"],
+        ["m.toml:13: target.poll_interval: ", "from 1s to 1h"],
+        ["m.toml:14: target: says several times what to watch", "`meeting_code`"],
+        ["m.toml:15: target.name: is the name of another target in line 10", ""],
+        ["m.toml:18: webhook.secret: is missing", "secret_file"],
+        ["m.toml:20: webhook.url: ", "https://"],
+        ["m.toml:21: webhook.events: ", "did you mean `participant.joined`?"],
+        ["m.toml:22: webhook.kinds: must be one of", "`anonymous`"],
+        ["m.toml:23: webhook.targets: no [[target]] has this name", "`board`"],
+        ["m.toml:24: watcher: there is no such key", "`watch`"],
+    ] {
+        assert!(has(&told, &parts), "{parts:?} is not in {told:#?}");
+    }
+    assert_eq!(told.len(), 13, "{told:#?}");
+}
+
+#[test]
+fn what_is_not_toml_is_told_beside_the_other_mistakes() {
+    let told = problems_of("[watch]\ndiscovery = 30s\nbackfil = \"1m\"");
+    assert!(has(&told, &["m.toml:2: this is not TOML"]), "{told:?}");
+    assert!(has(&told, &["m.toml:3: watch.backfil", "`backfill`"]), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
+fn what_an_unreadable_part_may_hold_is_not_said_to_be_missing() {
+    let told = problems("[[identity\nname = \"me\"\napplication_default = true\n");
+    assert!(!told.is_empty() && told.iter().all(|problem| !problem.contains("there is none")), "{told:?}");
+}
+
+#[test]
+fn without_an_identity_there_is_nothing_to_start() {
+    assert!(has(&problems(""), &["m.toml: identity: there is none"]));
+}
+
+#[test]
+fn a_configuration_that_watches_nothing_is_a_warning() {
+    let config = parsed("[[identity]]\nname = \"me\"\napplication_default = true\n").unwrap();
+    assert!(config.warnings[0].to_string().contains("nothing is watched"));
+}
+
+#[test]
+fn an_identity_has_exactly_one_kind_of_credentials() {
+    assert!(has(&problems("[[identity]]\nname = \"a\""), &["m.toml:1: identity: has no credentials"]));
+    let both = "[[identity]]\nname = \"a\"\napplication_default = true\naccess_token_file = \"t\"";
+    assert!(has(&problems(both), &["m.toml:1: identity: has several kinds of credentials"]));
+    let off = "[[identity]]\nname = \"a\"\napplication_default = false";
+    assert!(has(&problems(off), &["m.toml:3: identity.application_default: must be true"]));
+    let half = "[[identity]]\nname = \"a\"\napplication_default = true\ntoken_store = \"t\"";
+    assert!(has(&problems(half), &["m.toml:4: identity.token_store: goes with `client_secret` only"]));
+}
+
+#[test]
+fn delegation_without_a_key_file_is_said_to_be_missing() {
+    for key in ["subject = \"a@example.com\"", "subjects = [\"a@example.com\"]"] {
+        let told = problems(&format!("[[identity]]\nname = \"a\"\napplication_default = true\n{key}"));
+        assert!(has(&told, &["works with `service_account_key` only", "not available"]), "{told:?}");
+    }
+}
+
+#[test]
+fn a_target_may_leave_out_the_identity_only_if_there_is_one() {
+    let one = "[[identity]]\nname = \"a\"\napplication_default = true\n";
+    let target = "[[target]]\nname = \"t\"\norganizer = true\n";
+    let config = parsed(&format!("{one}{target}")).unwrap();
+    assert_eq!(config.targets[0].identity.as_str(), "a");
+    let two = format!("{one}[[identity]]\nname = \"b\"\napplication_default = true\n{target}");
+    assert!(has(&problems(&two), &["target.identity: is missing"]));
+}
+
+#[test]
+fn a_section_in_the_wrong_number_is_told_how_to_be_written() {
+    assert!(has(&problems("[identity]\nname = \"a\""), &["identity: is not a list; write `[[identity]]`"]));
+    assert!(has(&problems_of("[[watch]]"), &["watch: is written several times; write `[watch]`, once"]));
+    assert!(has(&problems_of("watch = 3"), &["watch: is a single value; write a section `[watch]`"]));
+}
+
+#[test]
+fn tokens_and_deliveries_do_not_travel_unencrypted_unless_it_is_allowed() {
+    let hook = |url: &str, more: &str| {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        problems_of(&format!(
+            "[[webhook]]\nname = \"w\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n{more}\n[[target]]\nname = 1"
+        ))
+    };
+    let refused = ["webhook.url: would send deliveries unencrypted", "allow_http"];
+    assert!(has(&hook("http://hooks.example.com/x", ""), &refused));
+    for (url, more) in [
+        ("http://hooks.example.com/x", "allow_http = true"),
+        ("http://127.0.0.1:8080/x", ""),
+        ("http://[::1]:8080", ""),
+        ("http://localhost:1", ""),
+        ("https://hooks.example.com", ""),
+    ] {
+        assert!(!has(&hook(url, more), &["webhook.url"]), "{url}");
+    }
+    let google = problems_of("[google]\nendpoint = \"http://meet.example.com\"");
+    assert!(has(&google, &["m.toml:2: google.endpoint: would send access tokens unencrypted", "google.allow_http"]));
+}
+
+#[test]
+fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_is_open() {
+    let refused = ["server.listen: can be reached from other machines", "server.token_file"];
+    assert!(has(&problems_of("[server]\nlisten = \"0.0.0.0:9840\""), &refused));
+    assert!(has(&problems_of("[server]\nlisten = \"0.0.0.0:9840\"\nexpose = [\"metrics\"]"), &refused));
+    for good in [
+        "[server]\nlisten = \"[::]:9840\"\nexpose = [\"health\", \"metrics\"]",
+        "[server]\nlisten = \"0.0.0.0:9840\"\ntoken = \"0123456789abcdef\"",
+        "[server]\nlisten = \"localhost:9840\"",
+    ] {
+        let text = format!("{good}\n[[identity]]\nname = \"me\"\napplication_default = true\n");
+        parsed(&text).unwrap_or_else(|problems| panic!("{good}: {problems}"));
+    }
+    assert!(has(&problems_of("[server]\ntoken = \"short\""), &["server.token: must be at least 16"]));
+}
+
+#[test]
+fn what_cannot_be_done_yet_is_refused_and_not_ignored() {
+    let hook = problems_of("[[webhook]]\nname = \"w\"\nformat = \"slack\"\nsettle = \"5s\"");
+    assert!(has(&hook, &["m.toml:3: webhook.format: must be \"standard\""]), "{hook:?}");
+    assert!(has(&hook, &["m.toml:4: webhook.settle: "]), "{hook:?}");
+}
+
+#[test]
+fn no_problem_repeats_what_may_be_a_secret_or_a_person() {
+    let text = r#"
+[google]
+endpoint = "hush-hush"
+proxy = "hush-hush"
+internal_domains = ["hush hush"]
+[[identity]]
+name = "hush hush"
+service_account_key = "hush"
+subject = "hush"
+lookup = "hush"
+[[identity]]
+name = "other"
+application_default = true
+subjects = ["hush", "hush"]
+[[target]]
+name = "hush/hush"
+identity = "hush@example.com"
+meeting_code = "hush"
+[[webhook]]
+name = ""
+url = "hush"
+secret = "whsec_hush"
+events = ["hush"]
+kinds = ["hush"]
+provenance = ["hush"]
+targets = ["hush@example.com"]
+timeout = "hush"
+[server]
+listen = "hush"
+token = "hush"
+[store]
+retention = "hush"
+[log]
+level = "hush
+"#;
+    let told = problems(text);
+    assert!(told.len() > 15, "{told:#?}");
+    for problem in told {
+        let without_path = problem.replace("/nonexistent/hush", "");
+        assert!(!without_path.contains("hush"), "{problem}");
+    }
+}
+
+#[test]
+fn the_debug_form_of_a_configuration_shows_no_secret() {
+    let text = r#"
+[[identity]]
+name = "me"
+application_default = true
+[[target]]
+name = "t"
+organizer = true
+[[webhook]]
+name = "w"
+url = "https://example.com"
+secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+[server]
+token = "0123456789abcdef"
+"#;
+    let shown = format!("{:?}", parsed(text).unwrap());
+    assert!(!shown.contains("MfKQ9r8GKYqrTwjUPD8") && !shown.contains("0123456789abcdef"), "{shown}");
+}
+
+/// Pieces of configurations, so that what is made of them gets past the parser now and then.
+fn pieces() -> impl Strategy<Value = String> {
+    static KEYS: &[&str] =
+        &["name", "url", "secret", "events", "identity", "poll_interval", "subjects", "listen", "spend", "zzz"];
+    static VALUES: &[&str] = &[
+        "1",
+        "-1.5e3",
+        "\"\"",
+        "\"10s\"",
+        "\"99999999999999999999y\"",
+        "[]",
+        "[[1]]",
+        "{}",
+        "true",
+        "1979-05-27",
+        "\"é\u{202e}\"",
+    ];
+    static HEADERS: &[&str] = &[
+        "[google]",
+        "[google.quota]",
+        "[[identity]]",
+        "[[target]]",
+        "[[webhook]]",
+        "[server]",
+        "[[watch]]",
+        "[\"a.b\"]",
+    ];
+    let line = prop_oneof![
+        (prop::sample::select(KEYS), prop::sample::select(VALUES)).prop_map(|(key, value)| format!("{key} = {value}")),
+        prop::sample::select(HEADERS).prop_map(str::to_owned),
+        "\\PC{0,20}",
+    ];
+    prop::collection::vec(line, 0..30).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic_and_every_line_told_is_in_the_file(text in prop_oneof![pieces(), "(?s).{0,200}"]) {
+        if let Err(problems) = parsed(&text) {
+            let lines = text.split('\n').count();
+            for problem in problems.as_slice() {
+                prop_assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)), "{problem} of {lines}");
+                prop_assert!(!problem.to_string().contains('\n'), "{problem:?}");
+            }
+        }
+    }
+}

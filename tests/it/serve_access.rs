@@ -1,0 +1,186 @@
+//! Who may see what over HTTP, and what the answers look like.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use meetwatch::model::{ConferenceName, IdentityName, TargetName};
+use meetwatch::serve::{BindError, Expose, Exposed, Readiness, Server, ServerSettings, metrics};
+use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
+use prometheus::Registry;
+use reqwest::{Client, Method, Response, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const TOKEN: &str = "a-token-of-some-length";
+
+/// A server that runs until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) board: StatusBoard,
+    pub(crate) readiness: Readiness,
+    pub(crate) registry: Registry,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+pub(crate) fn exposed() -> Exposed {
+    let (registry, board) = (Registry::new(), StatusBoard::default());
+    metrics::register(&registry, &board, 1000).unwrap();
+    let limit_reached = metrics::limit_reached(&registry).unwrap();
+    Exposed { registry, board, readiness: Readiness::default(), limit_reached, token: SecretString::from(TOKEN) }
+}
+
+pub(crate) async fn start(settings: ServerSettings) -> Running {
+    let exposed = exposed();
+    let (board, readiness, registry) = (exposed.board.clone(), exposed.readiness.clone(), exposed.registry.clone());
+    let server = Server::bind(&settings, exposed).await.unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
+    let cancel = CancellationToken::new();
+    let task = tokio::spawn(server.run(cancel.clone()));
+    Running { address, board, readiness, registry, cancel, task }
+}
+
+pub(crate) fn on(address: Ipv4Addr) -> ServerSettings {
+    ServerSettings { listen: (address, 0).into(), ..ServerSettings::default() }
+}
+
+impl Running {
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.send(Method::GET, path, headers).await
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        let client = Client::builder().no_proxy().build().unwrap();
+        let mut request = client.request(method, format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn status(&self, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+        self.get(path, headers).await.status()
+    }
+}
+
+async fn json_of(response: Response) -> Value {
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+}
+
+fn bearer() -> (&'static str, &'static str) {
+    ("authorization", concat!("Bearer ", "a-token-of-some-length"))
+}
+
+#[tokio::test]
+async fn on_loopback_metrics_and_health_are_open_and_the_api_is_not() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK);
+    assert_eq!(server.status("/metrics", &[]).await, StatusCode::OK);
+    let refused = server.get("/api/v1/status", &[]).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers()["www-authenticate"], "Bearer realm=\"meetwatch\"");
+    assert!(json_of(refused).await["error"].as_str().unwrap().contains("token"));
+    assert_eq!(server.status("/api/v1/status", &[bearer()]).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn beyond_loopback_only_what_is_exposed_is_open() {
+    let server = start(on(Ipv4Addr::UNSPECIFIED)).await;
+    for path in ["/metrics", "/livez", "/readyz", "/readyz?verbose"] {
+        assert_eq!(server.status(path, &[]).await, StatusCode::UNAUTHORIZED, "{path}");
+        assert_ne!(server.status(path, &[bearer()]).await, StatusCode::UNAUTHORIZED, "{path}");
+        let wrong = ("authorization", "Bearer a-token-of-some-lengtH");
+        assert_eq!(server.status(path, &[wrong]).await, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    let expose = Expose { metrics: true, health: false };
+    let server = start(ServerSettings { expose, ..on(Ipv4Addr::UNSPECIFIED) }).await;
+    assert_eq!(server.status("/metrics", &[]).await, StatusCode::OK);
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.status("/api/v1/status", &[]).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_foreign_page_gets_nothing_even_with_the_token() {
+    let hosts = vec!["meet.example.com".to_owned()];
+    let server = start(ServerSettings { hosts, ..on(Ipv4Addr::LOCALHOST) }).await;
+    let foreign = [("host", "evil.example"), ("origin", "http://evil.example"), ("origin", "null")];
+    for header in foreign {
+        assert_eq!(server.status("/api/v1/status", &[bearer(), header]).await, StatusCode::FORBIDDEN, "{header:?}");
+    }
+    let own = format!("http://{}", server.address);
+    assert_eq!(server.status("/api/v1/status", &[bearer(), ("origin", &own)]).await, StatusCode::OK);
+    let named = [bearer(), ("host", "meet.example.com"), ("origin", "https://meet.example.com")];
+    assert_eq!(server.status("/api/v1/status", &named).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn ready_means_that_the_store_is_open_and_nobody_stops() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    assert_eq!(server.status("/readyz", &[]).await, StatusCode::SERVICE_UNAVAILABLE);
+    server.readiness.set_store_open(true);
+    let ready = server.get("/readyz", &[]).await;
+    assert_eq!(ready.status(), StatusCode::OK);
+    assert_eq!(json_of(ready).await, json!({"ready": true, "store": true, "listener": true, "stopping": false}));
+    server.readiness.set_stopping();
+    assert_eq!(server.status("/readyz", &[]).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn readyz_tells_how_each_identity_fares_if_asked() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let trouble = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: Some("allow the scope") };
+    server.board.write().identities.insert(IdentityName::parse("organizer").unwrap(), trouble);
+    let verbose = json_of(server.get("/readyz?verbose", &[]).await).await;
+    let wanted = json!({"up": false, "reason": "delegation", "remedy": "allow the scope"});
+    assert_eq!(verbose["identities"]["organizer"], wanted);
+    assert!(json_of(server.get("/readyz", &[]).await).await.get("identities").is_none());
+}
+
+#[tokio::test]
+async fn the_status_counts_what_is_live() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let conference = ConferenceStatus {
+        targets: vec![TargetName::parse("board").unwrap()],
+        start: jiff::Timestamp::UNIX_EPOCH,
+        last_read: None,
+        present: [3, 1, 0, 0],
+        open_sessions: 5,
+    };
+    server.board.write().conferences.insert(ConferenceName::parse("conferenceRecords/a").unwrap(), conference);
+    let status = json_of(server.get("/api/v1/status", &[bearer()]).await).await;
+    assert_eq!(status["conferences_live"], 1);
+    assert_eq!(status["participants"], json!({"signed_in": 3, "anonymous": 1, "phone": 0, "unknown": 0}));
+    assert_eq!(status["targets"]["board"], json!({"conferences_live": 1, "participants": 4, "last_discovery": null}));
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    for path in ["/", "/metrics/", "/api/v1", "/..%2fmetrics", "//metrics", "/metrics%00"] {
+        let missing = server.get(path, &[]).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(missing.headers()["content-type"], "application/json", "{path}");
+    }
+    for path in ["/metrics", "/livez", "/api/v1/status"] {
+        let wrong = server.send(Method::POST, path, &[bearer()]).await;
+        assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(wrong.headers()["allow"], "GET,HEAD", "{path}");
+        assert!(json_of(wrong).await["error"].is_string(), "{path}");
+    }
+    let good = server.get("/livez", &[]).await;
+    assert_eq!(good.headers()["cache-control"], "no-store");
+    assert_eq!(good.headers()["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_one_sentence() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let settings = ServerSettings { listen: server.address, ..ServerSettings::default() };
+    let error = Server::bind(&settings, exposed()).await.unwrap_err();
+    assert!(matches!(error, BindError::Taken(address) if address == server.address), "{error}");
+    let nowhere = ServerSettings { listen: "192.0.2.1:0".parse().unwrap(), ..ServerSettings::default() };
+    assert!(matches!(Server::bind(&nowhere, exposed()).await.unwrap_err(), BindError::NotOurs(_)));
+}

@@ -1,0 +1,125 @@
+//! Clients that are slow, large, many or gone: answered or cut, and the stop comes to an end.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::serve_access::{Running, on, start};
+
+const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// Longer than anything here takes, in real time or in the test's.
+const LONG: Duration = Duration::from_secs(3600);
+
+async fn connected(server: &Running, sent: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(sent).await.unwrap();
+    stream
+}
+
+/// Everything that comes until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is a way of closing it, too.
+    let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the connection is never closed");
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The head and the body of one answer.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let mut length = 0;
+    while !bytes[..length].ends_with(b"}") {
+        let read = stream.read(&mut bytes[length..]).await.unwrap();
+        assert!(read > 0, "closed before it answered");
+        length += read;
+    }
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_never_ends_is_cut() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut stream = connected(&server, b"GET /livez HTTP/1.1\r\nhost: loc").await;
+    assert!(!rest(&mut stream).await.contains("200 OK"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_lies_idle_is_closed() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut stream = connected(&server, REQUEST).await;
+    // Less than a connection may last at most.
+    let rest = timeout(Duration::from_secs(60), rest(&mut stream)).await.expect("lies idle for too long");
+    assert!(rest.starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let head = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(20 << 10));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // The server may close before it has read it all.
+    let _ = stream.write_all(head.as_bytes()).await;
+    assert!(!rest(&mut stream).await.contains("200 OK"));
+    let many: String = (0..100).map(|n| format!("x{n}: 1\r\n")).collect();
+    let mut stream = connected(&server, format!("GET /livez HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes()).await;
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 431"));
+}
+
+#[tokio::test]
+async fn what_is_no_http_gets_no_answer_that_looks_well() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    for sent in [
+        &b"\x16\x03\x01\x00\xa5\x01\x00\x00"[..],
+        b"GET /livez\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
+        let mut stream = connected(&server, sent).await;
+        stream.shutdown().await.unwrap();
+        assert!(!rest(&mut stream).await.contains("200 OK"), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_there_is_room_for_wait_and_are_counted() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut held = Vec::new();
+    for _ in 0..256 {
+        // Answered, so accepted.
+        let mut stream = connected(&server, REQUEST).await;
+        answer(&mut stream).await;
+        held.push(stream);
+    }
+    let mut waiting = connected(&server, REQUEST).await;
+    let counted = || {
+        let text = prometheus::TextEncoder::new().encode_to_string(&server.registry.gather()).unwrap();
+        text.contains("meetwatch_limit_reached_total{limit=\"http_connections\"} 1\n")
+    };
+    while !counted() {
+        tokio::task::yield_now().await;
+    }
+    let early = timeout(Duration::ZERO, waiting.read_u8()).await;
+    assert!(early.is_err(), "answered although there was no room");
+    held.pop();
+    assert!(timeout(LONG, answer(&mut waiting)).await.unwrap().starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_ever_and_lets_go_of_the_port() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut idle = connected(&server, REQUEST).await;
+    answer(&mut idle).await;
+    let mut half = connected(&server, b"GET /livez HTTP/1.1\r\nhost: loc").await;
+    server.readiness.set_store_open(true);
+    assert!(server.readiness.is_ready());
+    server.cancel.cancel();
+    timeout(Duration::from_secs(10), server.task).await.expect("the stop takes too long").unwrap();
+    assert!(!server.readiness.is_ready());
+    assert_eq!(rest(&mut idle).await, "");
+    assert!(!rest(&mut half).await.contains("200 OK"));
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
