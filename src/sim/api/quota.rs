@@ -1,0 +1,87 @@
+//! The quota of a minute, judged strictly: no sixty seconds, whenever they begin, may hold more reads than allowed.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::error::{Hint, Refusal};
+use super::method::Method;
+use crate::clock::elapsed;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How many reads a minute are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub per_project: u32,
+    /// For each user, by the address of the token's subject; all who do not say who they are count as one.
+    pub per_user: u32,
+    /// The People API's, for each user.
+    pub people_per_user: u32,
+    /// What a 429 tells.
+    pub hint: Hint,
+}
+
+#[derive(Debug)]
+pub(super) struct Judge {
+    quota: Quota,
+    project: VecDeque<Timestamp>,
+    users: HashMap<(String, bool), VecDeque<Timestamp>>,
+}
+
+impl Judge {
+    pub(super) fn new(quota: Quota) -> Self {
+        Self { quota, project: VecDeque::new(), users: HashMap::new() }
+    }
+
+    /// Counts a read, or refuses it uncounted.
+    pub(super) fn admit(&mut self, user: &str, method: Method, now: Timestamp) -> Result<(), Refusal> {
+        let is_people = matches!(method, Method::GetPerson | Method::GetPeople);
+        let own_limit = if is_people { self.quota.people_per_user } else { self.quota.per_user };
+        let own = self.users.entry((user.to_owned(), is_people)).or_default();
+        forget(own, now);
+        forget(&mut self.project, now);
+        for (window, limit) in [(&*own, own_limit), (&self.project, self.quota.per_project)] {
+            if window.len() >= limit as usize {
+                return Err(Refusal::rate_limited(self.quota.hint, limit, method.service()));
+            }
+        }
+        own.push_back(now);
+        if !is_people {
+            self.project.push_back(now);
+        }
+        Ok(())
+    }
+}
+
+fn forget(window: &mut VecDeque<Timestamp>, now: Timestamp) {
+    while window.front().is_some_and(|first| elapsed(*first, now) >= MINUTE) {
+        window.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sixty_seconds_hold_more_than_allowed() {
+        let quota = Quota { per_project: 5, per_user: 3, people_per_user: 1, hint: Hint::None };
+        let mut judge = Judge::new(quota);
+        let mut admit = |user: &str, method, second: i64| {
+            judge.admit(user, method, Timestamp::from_second(second).unwrap()).map_err(|refusal| refusal.code)
+        };
+        for second in [0, 30, 59] {
+            assert_eq!(admit("a", Method::GetSpace, second), Ok(()));
+        }
+        assert_eq!(admit("a", Method::GetSpace, 59), Err(429));
+        assert_eq!(admit("a", Method::GetSpace, 60), Ok(()), "the first is a minute ago");
+        assert_eq!(admit("a", Method::GetSpace, 60), Err(429));
+        assert_eq!(admit("b", Method::GetSpace, 60), Ok(()));
+        assert_eq!(admit("b", Method::GetSpace, 60), Ok(()));
+        assert_eq!(admit("c", Method::GetSpace, 60), Err(429), "the project's are used up");
+        assert_eq!(admit("c", Method::GetPerson, 60), Ok(()), "the People API counts for itself");
+        assert_eq!(admit("c", Method::GetPerson, 60), Err(429));
+    }
+}

@@ -1,0 +1,451 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sim::faults::{Rule, When};
+use crate::sim::world::{Directory, Person, PersonKey, SpaceKey};
+
+const START: i64 = 1_767_600_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(START + seconds).unwrap()
+}
+
+struct Room {
+    api: Api,
+    space: SpaceKey,
+    ada: PersonKey,
+    record: String,
+}
+
+impl Room {
+    /// A meeting that Ada began at second 0 and `crowd` guests joined, one a second.
+    fn with(crowd: usize, settings: ApiSettings) -> Self {
+        let mut world = World::empty(7, at(0));
+        let ada = world.add_person(Person { account: "12345".into(), ..Person::signed_in("Ada", "ada@example.com") });
+        let space = world.add_space_under(MeetingCode::parse("abc-mnop-xyz").unwrap(), Some(ada)).unwrap();
+        world.join(space, ada, "laptop", at(0)).unwrap();
+        for n in 0..crowd {
+            let guest = world.add_person(Person::anonymous(&format!("guest {n}")));
+            world.join(space, guest, "tab", at(1 + i64::try_from(n).unwrap())).unwrap();
+        }
+        let record = world.live_in(space).unwrap().name.to_string();
+        Self { api: Api::new(world, Faults::seeded(1), settings), space, ada, record }
+    }
+
+    fn new(crowd: usize) -> Self {
+        Self::with(crowd, ApiSettings::default())
+    }
+
+    fn reply(&mut self, target: &str, second: i64) -> Reply {
+        let target = target.replace("{c}", &self.record);
+        self.api.answer(&Request::get(&format!("/v2/{target}")), at(second))
+    }
+
+    fn get(&mut self, target: &str, second: i64) -> Value {
+        let reply = self.reply(target, second);
+        assert_eq!(reply.status, 200, "{target}: {}", String::from_utf8_lossy(&reply.body));
+        serde_json::from_slice(&reply.body).unwrap()
+    }
+
+    /// Every page of a list, as the names on it.
+    fn pages(&mut self, target: &str, field: &str, second: i64) -> Vec<Vec<String>> {
+        let mut pages = Vec::new();
+        let mut token = String::new();
+        for _ in 0..50 {
+            let separator = if target.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{target}{separator}pageToken={token}"), second);
+            let items = page[field].as_array().cloned().unwrap_or_default();
+            pages.push(items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect());
+            match page["nextPageToken"].as_str() {
+                Some(next) => token = next.to_owned(),
+                None => return pages,
+            }
+        }
+        pages
+    }
+}
+
+#[test]
+fn unset_fields_are_absent_and_an_empty_list_is_an_empty_object() {
+    let mut room = Room::new(0);
+    let record = room.record.clone();
+    let space = room.api.world.space(room.space).name.to_string();
+    assert_eq!(
+        room.get("{c}", 1),
+        json!({"name": record, "startTime": "2026-01-05T08:00:00Z", "space": space}),
+    );
+    assert_eq!(
+        room.get("{c}/participants", 1),
+        json!({"participants": [{
+            "name": format!("{record}/participants/12345"),
+            "signedinUser": {"user": "users/12345", "displayName": "Ada"},
+            "earliestStartTime": "2026-01-05T08:00:00Z",
+        }]}),
+    );
+    assert_eq!(room.get("{c}/participants?filter=latest_end_time+%3E%3D+%222026-01-01T00:00:00Z%22", 1), json!({}));
+    room.api.world.end(room.space, at(60)).unwrap();
+    let ended = room.get("{c}", 61);
+    assert_eq!((&ended["endTime"], &ended["expireTime"]), (&json!("2026-01-05T08:01:00Z"), &json!("2026-02-04T08:01:00Z")));
+}
+
+#[test]
+fn times_have_no_three_six_or_nine_digits() {
+    for (time, expected) in [
+        ("2026-01-05T10:00:02Z", "2026-01-05T10:00:02Z"),
+        ("2026-01-05T10:00:02.1Z", "2026-01-05T10:00:02.100Z"),
+        ("2026-01-05T10:00:02.12345Z", "2026-01-05T10:00:02.123450Z"),
+        ("2026-01-05T10:00:02.000000001Z", "2026-01-05T10:00:02.000000001Z"),
+    ] {
+        assert_eq!(wire_time(time.parse().unwrap()), expected);
+    }
+}
+
+#[test]
+fn every_resource_can_be_fetched_by_its_name() {
+    let mut room = Room::new(3);
+    let people = room.pages("{c}/participants", "participants", 10).concat();
+    assert_eq!(people.len(), 4);
+    for person in people {
+        assert_eq!(room.get(&person, 10)["name"], person.as_str());
+        let sessions = room.pages(&format!("{person}/participantSessions"), "participantSessions", 10).concat();
+        assert_eq!(sessions.len(), 1);
+        assert_eq!(room.get(&sessions[0], 10)["name"], sessions[0].as_str());
+    }
+    let by_code = room.get("spaces/ABC-mnop-xyz", 10);
+    assert_eq!(by_code["activeConference"]["conferenceRecord"], room.record.as_str());
+    assert_eq!(by_code["meetingUri"], "https://meet.google.com/abc-mnop-xyz");
+    assert_eq!(room.get(by_code["name"].as_str().unwrap(), 10), by_code);
+    for missing in ["conferenceRecords/x", "{c}/participants/x", "{c}/participants/12345/participantSessions/x", "spaces/x"] {
+        let reply = room.reply(missing, 10);
+        assert_eq!((reply.status, &reply.value()["error"]["status"]), (404, &json!("NOT_FOUND")), "{missing}");
+    }
+}
+
+#[test]
+fn a_list_is_descending_and_its_pages_add_up() {
+    let mut room = Room::with(23, ApiSettings { max_page: Some(10), ..ApiSettings::default() });
+    let pages = room.pages("{c}/participants?pageSize=250", "participants", 100);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 4], "fewer than asked");
+    assert!(pages[2].last().unwrap().ends_with("/12345"), "the first to come is the last of the list");
+    let pages = room.pages("{c}/participants?pageSize=12", "participants", 100);
+    assert_eq!(pages.concat().iter().collect::<BTreeSet<_>>().len(), 24);
+    let exact = room.pages("{c}/participants?pageSize=8", "participants", 100);
+    assert_eq!(exact.len(), 3, "no empty page at the end");
+}
+
+#[test]
+fn newcomers_do_not_shift_the_pages_that_follow() {
+    let mut room = Room::new(5);
+    let first = room.get("{c}/participants?pageSize=3", 10);
+    let late = room.api.world.add_person(Person::phone("+1 ••• 22"));
+    room.api.world.join(room.space, late, "phone", at(11)).unwrap();
+    let token = first["nextPageToken"].as_str().unwrap();
+    let second = room.get(&format!("{{c}}/participants?pageToken={token}"), 12);
+    assert_eq!(second["participants"].as_array().unwrap().len(), 3);
+    assert!(second.get("nextPageToken").is_none());
+}
+
+#[test]
+fn a_page_token_belongs_to_its_question() {
+    let mut room = Room::new(5);
+    let page = room.get("{c}/participants?pageSize=2", 10);
+    let token = page["nextPageToken"].as_str().unwrap();
+    for other in [
+        format!("{{c}}/participants?pageToken={token}&filter=latest_end_time+IS+NULL"),
+        format!("conferenceRecords?pageToken={token}"),
+        "{c}/participants?pageToken=bogus".to_owned(),
+    ] {
+        let reply = room.reply(&other, 10);
+        assert_eq!((reply.status, &reply.value()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{other}");
+    }
+    assert_eq!(room.reply(&format!("{{c}}/participants?pageToken={token}&pageSize=1"), 10).status, 200);
+}
+
+#[test]
+fn what_is_not_understood_is_an_invalid_argument() {
+    let mut room = Room::new(0);
+    for bad in [
+        "{c}/participants?filter=end_time+IS+NULL",
+        "{c}/participants?filter=latest_end_time+IS+NULL+OR+earliest_start_time+IS+NULL",
+        "{c}/participants?pageSize=many",
+        "{c}/participants?pageSize=-1",
+        "{c}/participants?order_by=name",
+        "{c}/participants?fields=people",
+        "{c}?pageSize=3",
+        "{c}?alt=proto",
+    ] {
+        let reply = room.reply(bad, 1);
+        assert_eq!((reply.status, &reply.value()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{bad}");
+    }
+    assert_eq!(room.reply("{c}/recordings", 1).status, 501);
+    assert_eq!(room.api.answer(&Request::new("POST", "/v2/spaces"), at(1)).status, 501);
+    let nowhere = room.api.answer(&Request::get("/robots.txt"), at(1));
+    assert_eq!((nowhere.status, nowhere.header("content-type")), (404, Some("text/html; charset=UTF-8")));
+}
+
+#[test]
+fn what_the_official_clients_send_is_taken() {
+    let mut room = Room::new(2);
+    let plain = room.get("{c}/participants", 5);
+    for query in [
+        "alt=json&prettyPrint=false",
+        "$alt=json;enum-encoding=int&pageSize=0&pageToken=&filter=",
+        "%24alt=json%3Benum-encoding%3Dint",
+        "page_size=100&quotaUser=x&key=y&fields=",
+    ] {
+        assert_eq!(room.get(&format!("{{c}}/participants?{query}"), 5), plain, "{query}");
+    }
+    assert!(room.reply("{c}", 5).body.contains(&b'\n'));
+    assert!(!room.reply("{c}?prettyPrint=false", 5).body.contains(&b'\n'));
+}
+
+#[test]
+fn a_field_mask_drops_what_it_does_not_name() {
+    let mut room = Room::new(4);
+    let page = room.get("{c}/participants?pageSize=2&fields=participants/name,totalSize", 10);
+    assert_eq!(page["totalSize"], 5);
+    assert!(page.get("nextPageToken").is_none());
+    assert_eq!(page["participants"][0].as_object().unwrap().len(), 1);
+    let without = room.get("{c}/participants?pageSize=2", 10);
+    assert!(without.get("totalSize").is_none() && without.get("nextPageToken").is_some());
+    let record = room.record.clone();
+    let request = Request { field_mask: Some("participants.name".into()), ..Request::get(&format!("/v2/{record}/participants")) };
+    assert!(room.api.answer(&request, at(10)).value()["participants"][0].get("earliestStartTime").is_none());
+}
+
+#[test]
+fn conferences_are_found_by_every_documented_filter() {
+    let mut room = Room::new(0);
+    let other = room.api.world.add_space(None).unwrap();
+    let ada = room.ada;
+    room.api.world.end(room.space, at(100)).unwrap();
+    room.api.world.join(other, ada, "laptop", at(150)).unwrap();
+    room.api.world.join(room.space, ada, "laptop", at(200)).unwrap();
+    let space = room.api.world.space(room.space).name.to_string();
+    let mut found = |filter: &str| {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("filter", filter).finish();
+        room.pages(&format!("conferenceRecords?pageSize=1&{query}"), "conferenceRecords", 300).concat().len()
+    };
+    assert_eq!(found(""), 3);
+    assert_eq!(found("end_time IS NULL"), 2);
+    assert_eq!(found(&format!("space.name = \"{space}\"")), 2);
+    assert_eq!(found("space.meeting_code = \"abc-mnop-xyz\" AND endTime IS NULL"), 1);
+    assert_eq!(found("space.meeting_code = \"no-such-code\""), 0);
+    assert_eq!(found(&format!("end_time >= \"{}\"", at(100))), 1);
+    assert_eq!(found(&format!("end_time > \"{}\"", at(100))), 0);
+    assert_eq!(found(&format!("start_time >= \"{}\" AND start_time < \"{}\"", at(150), at(200))), 1);
+}
+
+#[test]
+fn what_is_over_expires_after_thirty_days() {
+    let mut room = Room::new(0);
+    room.api.world.end(room.space, at(10)).unwrap();
+    let month = 30 * 24 * 3600;
+    assert_eq!(room.reply("{c}", month + 9).status, 200);
+    assert_eq!(room.reply("{c}", month + 10).status, 404);
+    assert_eq!(room.reply("{c}/participants", month + 10).status, 404);
+    assert_eq!(room.get("conferenceRecords", month + 10), json!({}));
+}
+
+#[test]
+fn a_user_sees_what_they_organize_or_take_part_in() {
+    for (strangers, listed, fetched) in
+        [(Strangers::Forbidden, 403, 403), (Strangers::NotFound, 404, 404), (Strangers::Empty, 200, 404)]
+    {
+        let mut room = Room::with(0, ApiSettings { strangers, ..ApiSettings::default() });
+        let scope = "https://www.googleapis.com/auth/meetings.space.readonly";
+        let world = &mut room.api.world;
+        let [guest, stranger] = ["guest", "stranger"]
+            .map(|name| world.add_person(Person::signed_in(name, &format!("{name}@example.com"))));
+        world.join(room.space, guest, "laptop", at(1)).unwrap();
+        let record = room.record.clone();
+        let mut ask = |caller, target: &str| {
+            let token = room.api.issue_token(caller, &[scope], at(2));
+            room.api.answer(&Request::get(&format!("/v2/{target}")).with_token(&token), at(2))
+        };
+        let list = format!("{record}/participants");
+        for (caller, organized) in [(Caller::User(room.ada), 1), (Caller::User(guest), 0)] {
+            assert_eq!(ask(caller, &list).value()["participants"].as_array().unwrap().len(), 2);
+            assert_eq!(ask(caller, &record).status, 200);
+            assert!(ask(caller, "spaces/abc-mnop-xyz").value().get("activeConference").is_some());
+            let records = ask(caller, "conferenceRecords").value();
+            assert_eq!(records["conferenceRecords"].as_array().map_or(0, Vec::len), organized);
+        }
+        for caller in [Caller::User(stranger), Caller::ServiceAccount] {
+            assert_eq!(ask(caller, &list).status, listed);
+            assert_eq!(ask(caller, &record).status, fetched);
+            assert_eq!(ask(caller, "conferenceRecords").value(), json!({}));
+            assert!(ask(caller, "spaces/abc-mnop-xyz").value().get("activeConference").is_none());
+        }
+    }
+}
+
+#[test]
+fn with_authentication_only_tokens_given_out_here_pass() {
+    let mut room = Room::with(0, ApiSettings { require_auth: true, ..ApiSettings::default() });
+    let record = format!("/v2/{}", room.record);
+    let scopes = ["https://www.googleapis.com/auth/meetings.space.readonly"];
+    let token = room.api.issue_token(Caller::User(room.ada), &scopes, at(0));
+    let people_only = room.api.issue_token(
+        Caller::User(room.ada),
+        &["https://www.googleapis.com/auth/directory.readonly"],
+        at(0),
+    );
+    let get = Request::get(&record);
+    assert_eq!(room.api.answer(&get, at(1)).status, 401);
+    let refused = room.api.answer(&get.clone().with_token("ya29.made-up"), at(1));
+    assert_eq!((refused.status, &refused.value()["error"]["status"]), (401, &json!("UNAUTHENTICATED")));
+    assert!(refused.header("www-authenticate").is_some());
+    let insufficient = room.api.answer(&get.clone().with_token(&people_only), at(1));
+    assert_eq!(insufficient.status, 403);
+    assert_eq!(insufficient.value()["error"]["details"][0]["reason"], "ACCESS_TOKEN_SCOPE_INSUFFICIENT");
+    assert_eq!(room.api.answer(&get.clone().with_token(&token), at(1)).status, 200);
+    assert_eq!(room.api.answer(&get.clone().with_token(&token), at(3599)).status, 401, "tokens expire");
+    room.api.revoke_tokens();
+    assert_eq!(room.api.answer(&get.with_token(&token), at(1)).status, 401);
+}
+
+#[test]
+fn lag_shows_the_world_as_it_was() {
+    let mut room = Room::new(0);
+    let ada = room.ada;
+    let lag = Lag { participant: Duration::from_secs(30), rejoin: Duration::from_secs(120), ..Lag::NONE };
+    room.api.faults.add(Rule::new(Fault::Lag(lag)));
+    room.api.world.leave(room.space, ada, "laptop", at(60)).unwrap();
+    room.api.world.join(room.space, ada, "phone", at(70)).unwrap();
+    assert_eq!(room.get("{c}/participants", 29), json!({}));
+    let person = |room: &mut Room, second| room.get("{c}/participants", second)["participants"][0].clone();
+    assert!(person(&mut room, 30).get("latestEndTime").is_none());
+    assert_eq!(person(&mut room, 189)["latestEndTime"], "2026-01-05T08:01:00Z", "she looks gone");
+    let active = "{c}/participants?filter=latest_end_time+IS+NULL";
+    assert_eq!(room.get(active, 189), json!({}));
+    let sessions = "{c}/participants/12345/participantSessions";
+    assert_eq!(room.pages(sessions, "participantSessions", 189).concat().len(), 1);
+    assert!(person(&mut room, 190).get("latestEndTime").is_none(), "and is back");
+    assert_eq!(room.pages(sessions, "participantSessions", 190).concat().len(), 2);
+}
+
+#[test]
+fn an_end_that_lags_leaves_people_and_conferences_open() {
+    let mut room = Room::new(0);
+    let ten = Duration::from_secs(10);
+    room.api.faults.add(Rule::new(Fault::Lag(Lag { leave: ten, conference_end: ten * 2, conference: ten * 5, ..Lag::NONE })));
+    assert_eq!(room.reply("{c}", 49).status, 404);
+    room.api.world.end(room.space, at(100)).unwrap();
+    assert!(room.get("{c}/participants", 109)["participants"][0].get("latestEndTime").is_none());
+    assert!(room.get("{c}/participants", 110)["participants"][0].get("latestEndTime").is_some());
+    let live = "conferenceRecords?filter=end_time+IS+NULL";
+    assert_eq!(room.pages(live, "conferenceRecords", 119).concat().len(), 1);
+    assert!(room.get("spaces/abc-mnop-xyz", 119).get("activeConference").is_some());
+    assert_eq!(room.pages(live, "conferenceRecords", 120).concat().len(), 0);
+    assert!(room.get("spaces/abc-mnop-xyz", 120).get("activeConference").is_none());
+}
+
+#[test]
+fn spoiled_lists_are_spoiled_as_asked() {
+    let spoil = |fault| {
+        let mut room = Room::new(9);
+        room.api.faults.add(Rule::new(fault).on(&[Method::ListParticipants]).from_page(2));
+        let pages = room.pages("{c}/participants?pageSize=4", "participants", 100);
+        let distinct = pages.concat().into_iter().collect::<BTreeSet<_>>().len();
+        (pages.len(), pages.concat().len(), distinct)
+    };
+    assert_eq!(spoil(Fault::Duplicates(1)), (4, 13, 10), "each later page repeats one");
+    assert_eq!(spoil(Fault::Skips(1)), (3, 8, 8));
+    assert_eq!(spoil(Fault::Empty), (2, 4, 4));
+    let (pages, _, _) = spoil(Fault::RepeatToken);
+    assert_eq!(pages, 50, "it never ends");
+    let (_, _, distinct) = spoil(Fault::Omit(0.5));
+    assert!(distinct < 10);
+    let mut room = Room::new(9);
+    room.api.faults.add(Rule::new(Fault::Server(503)).from_page(2));
+    let page = room.get("{c}/participants?pageSize=4", 100);
+    let token = page["nextPageToken"].as_str().unwrap();
+    assert_eq!(room.reply(&format!("{{c}}/participants?pageSize=4&pageToken={token}"), 100).status, 503);
+}
+
+#[test]
+fn a_repeating_token_repeats_even_where_the_list_has_one_page() {
+    let mut room = Room::new(1);
+    room.api.faults.add(Rule::new(Fault::RepeatToken));
+    assert_eq!(room.pages("{c}/participants", "participants", 100).len(), 50);
+}
+
+#[test]
+fn spoiled_answers_are_spoiled_as_asked() {
+    let spoil = |fault| {
+        let mut room = Room::new(3);
+        room.api.faults.add(Rule::new(fault).when(When::First(1)));
+        let (spoiled, whole) = (room.reply("{c}/participants", 10), room.reply("{c}/participants", 10));
+        assert_eq!((whole.status, whole.delivery, whole.delay), (200, Delivery::Whole, Duration::ZERO));
+        (spoiled, whole)
+    };
+    let (cut, whole) = spoil(Fault::CutOff);
+    assert_eq!((cut.delivery, cut.body), (Delivery::CutOff(whole.body.len() / 2), whole.body));
+    assert_eq!(spoil(Fault::Reset).0.delivery, Delivery::Reset);
+    assert_eq!(spoil(Fault::Slow(Duration::from_secs(3))).0.delay, Duration::from_secs(3));
+    let (malformed, _) = spoil(Fault::Malformed);
+    assert!(malformed.status == 200 && serde_json::from_slice::<Value>(&malformed.body).is_err());
+    let (html, _) = spoil(Fault::Html(200));
+    assert_eq!((html.status, html.header("content-type")), (200, Some("text/html; charset=UTF-8")));
+    let (oversized, whole) = spoil(Fault::Oversized(1 << 20));
+    assert_eq!(oversized.body.len(), whole.body.len() + (1 << 20));
+    assert_eq!(oversized.value(), whole.value());
+    let (skewed, _) = spoil(Fault::Skew(SignedDuration::from_secs(120)));
+    assert_eq!(skewed.header("date"), Some("Mon, 05 Jan 2026 08:02:10 GMT"));
+    let (throttled, _) = spoil(Fault::Throttled(Hint::RetryAfter(Duration::from_secs(7))));
+    assert_eq!((throttled.status, throttled.header("retry-after")), (429, Some("7")));
+    assert_eq!(spoil(Fault::NotFound).0.status, 404);
+    assert_eq!(spoil(Fault::Unauthenticated).0.status, 401);
+    let (forbidden, _) = spoil(Fault::Forbidden(Forbidden::ServiceDisabled));
+    assert_eq!(forbidden.value()["error"]["details"][0]["reason"], "SERVICE_DISABLED");
+}
+
+#[test]
+fn the_quota_is_kept_per_user() {
+    let quota = Quota { per_project: 100, per_user: 2, people_per_user: 100, hint: Hint::None };
+    let mut room = Room::with(0, ApiSettings { quota: Some(quota), ..ApiSettings::default() });
+    let statuses: Vec<u16> = [0, 1, 2, 60].into_iter().map(|second| room.reply("{c}", second).status).collect();
+    assert_eq!(statuses, [200, 200, 429, 200]);
+    assert_eq!(room.api.count(Method::GetConference), 4);
+    assert_eq!(room.api.tally()[&(Method::GetConference, 429)], 1);
+}
+
+#[test]
+fn people_are_looked_up_by_the_sources_asked_for() {
+    let mut room = Room::new(0);
+    let world = &mut room.api.world;
+    let contact = Person { account: "777".into(), ..Person::signed_in("Max Muster", "max@partner.example") };
+    world.add_person(contact.known_from(Directory::OtherContact));
+    let mut ask = |target: &str| room.api.answer(&Request::get(target), at(1));
+    let fields = "personFields=names,emailAddresses";
+    let ada = ask(&format!("/v1/people/12345?{fields}")).value();
+    assert_eq!((&ada["names"][0]["displayName"], &ada["emailAddresses"][0]["value"]), (&json!("Ada"), &json!("ada@example.com")));
+    let others = "sources=READ_SOURCE_TYPE_PROFILE&sources=READ_SOURCE_TYPE_OTHER_CONTACT";
+    assert!(ask(&format!("/v1/people/777?{fields}")).value().get("names").is_none());
+    let max = ask(&format!("/v1/people/777?{fields}&{others}")).value();
+    assert_eq!(max["emailAddresses"][0]["value"], "max@partner.example");
+    assert_eq!(ask("/v1/people/12345").status, 400, "personFields is required");
+    assert_eq!(ask("/v1/people/12345?personFields=shoeSize").status, 400);
+    assert_eq!(ask(&format!("/v1/people/999?{fields}")).status, 404);
+    let batch = ask(&format!("/v1/people:batchGet?{fields}&resourceNames=people/12345&resourceNames=people/999")).value();
+    assert_eq!(batch["responses"][0]["person"]["resourceName"], "people/12345");
+    assert_eq!((&batch["responses"][1]["status"]["code"], batch["responses"][1].get("person")), (&json!(5), None));
+    let many = "&resourceNames=people/1".repeat(201);
+    assert_eq!(ask(&format!("/v1/people:batchGet?{fields}{many}")).status, 400);
+}
+
+#[test]
+fn the_same_seed_answers_the_same_bytes() {
+    let run = || {
+        let mut room = Room::new(40);
+        room.api.faults.add_all(crate::sim::faults::preset("lag", 3).unwrap());
+        room.api.faults.add(Rule::new(Fault::Omit(0.4)).when(When::Chance(0.5)));
+        (0..60).map(|second| room.reply("{c}/participants?pageSize=9", second).body).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,66 @@
+//! Lag: how much later than it happens something shows.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::saturating_add;
+use crate::sim::hash::share;
+
+/// How long each kind of change stays unseen. Zero is at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// A conference record, after its start. Nothing below it shows before.
+    pub conference: Duration,
+    /// A conference's end.
+    pub conference_end: Duration,
+    /// A participant, after the first join.
+    pub participant: Duration,
+    /// A session resource, beyond what its participant lags.
+    pub session: Duration,
+    /// A later session of a participant: meanwhile a person who came back looks gone.
+    pub rejoin: Duration,
+    /// The end of a session.
+    pub leave: Duration,
+    /// With a seed, each thing lags a share of these of its own; without, the whole of it.
+    pub spread: Option<u64>,
+}
+
+impl Lag {
+    /// No lag.
+    pub const NONE: Self = Self {
+        conference: Duration::ZERO,
+        conference_end: Duration::ZERO,
+        participant: Duration::ZERO,
+        session: Duration::ZERO,
+        rejoin: Duration::ZERO,
+        leave: Duration::ZERO,
+        spread: None,
+    };
+
+    /// Whether what happened to `name` at `at` shows by `now`, when such things take up to `lag`.
+    pub(crate) fn shows(&self, name: &str, at: Timestamp, lag: Duration, now: Timestamp) -> bool {
+        if lag.is_zero() {
+            return at <= now;
+        }
+        let lag = match self.spread {
+            Some(seed) => lag.mul_f64(share(seed, &[name.as_bytes(), &at.as_nanosecond().to_be_bytes()])),
+            None => lag,
+        };
+        saturating_add(at, lag) <= now
+    }
+
+    /// Both lags at once: of each kind the longer.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            conference: self.conference.max(other.conference),
+            conference_end: self.conference_end.max(other.conference_end),
+            participant: self.participant.max(other.participant),
+            session: self.session.max(other.session),
+            rejoin: self.rejoin.max(other.rejoin),
+            leave: self.leave.max(other.leave),
+            spread: self.spread.or(other.spread),
+        }
+    }
+}
