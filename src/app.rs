@@ -1,1 +1,205 @@
-//! Everything put together.
+//! Everything put together: started in order, run, and stopped in order, each step within a bound.
+//!
+//! The stop: not ready → no new polls → no new claims → sends in flight finish, up to a grace → HTTP drains → the store
+//! closes. Nothing here is global, so a test can start two of these in one process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::{Backoff, InvalidBackoff, Random};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::meet::{self, Client, RetryPolicy};
+use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
+use crate::status::StatusBoard;
+use crate::store::{OpenError, Store, StoreError, StoreMetrics};
+use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
+use crate::webhook::{Backlog, DispatchError, Dispatcher, Options, WebhookMetrics};
+
+/// How long the store may take to close.
+const STORE_CLOSE: Duration = Duration::from_secs(10);
+
+/// Why the daemon does not start, in one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the store was opened and cannot be read")]
+    Memory(#[from] StoreError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    #[error(transparent)]
+    Google(#[from] meet::SetupError),
+    #[error(transparent)]
+    Webhooks(#[from] DispatchError),
+    #[error("the metrics could not be registered")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Backoff(#[from] InvalidBackoff),
+}
+
+/// A daemon that holds its store and its address and does nothing yet.
+#[derive(Debug)]
+pub struct App {
+    clock: Clock,
+    store: Store,
+    server: Server,
+    readiness: Readiness,
+    scheduler: Scheduler,
+    watching: watch::Parts<Client>,
+    dispatcher: Dispatcher,
+}
+
+impl App {
+    /// Opens the store, takes up where it left off, and binds the address. Nobody is asked or told anything yet.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was damaged.
+    pub async fn start(config: Config, seed: u64) -> Result<Self, StartError> {
+        let clock = Clock::new();
+        let registry = Registry::new();
+        let board = StatusBoard::default();
+        let readiness = Readiness::default();
+        let bell = Arc::new(Notify::new());
+        let limits = crate::serve::metrics::limit_reached(&registry)?;
+        crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
+
+        let store = open_store(&config, clock, &registry).await?;
+        readiness.set_store_open(true);
+        registry.register(Box::new(Backlog::new(store.clone(), Handle::current())?))?;
+
+        let retry = RetryPolicy::default();
+        let client = Client::new(meet::Parts {
+            google: &config.google,
+            identities: &config.identities,
+            clock,
+            seed,
+            registry: &registry,
+            limits: &limits,
+            status: board.clone(),
+            retry,
+        })?;
+        let metrics = watch::Metrics::new(&registry, limits.clone())?;
+        let scheduler = schedule(&config, &client, &store, metrics.clone(), board.clone(), clock, seed).await?;
+        let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
+        let deliveries = WebhookMetrics::register(&registry, names)?;
+        let random = Random::with_seed(seed.rotate_left(32));
+        let options = Options::default();
+        let dispatcher =
+            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?;
+
+        let token = server_token(&config).await?;
+        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token };
+        let server = Server::bind(&config.server, exposed).await?;
+        let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
+        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher })
+    }
+
+    /// Where metrics, health and the API are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// The open store, for reading.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Works until `stop`, then stops in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not be closed in time; nothing acknowledged is lost.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+        let Self { clock, store, server, readiness, scheduler, watching, dispatcher } = self;
+        let (stop_watching, stop_sending, stop_serving) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let serving = tokio::spawn(server.run(stop_serving.clone()));
+        let sending = tokio::spawn(dispatcher.run(stop_sending.clone()));
+        let watching = tokio::spawn(watch::run(scheduler, watching, stop_watching.clone()));
+
+        stop.cancelled().await;
+        let begun = clock.now().mono;
+        tracing::info!("stopping");
+        readiness.set_stopping();
+        for (part, token, task) in [
+            ("watching", stop_watching, watching),
+            ("sending", stop_sending, sending),
+            ("serving", stop_serving, serving),
+        ] {
+            token.cancel();
+            if task.await.is_err() {
+                tracing::error!(part, "a part of the daemon died; this is a defect, please report it");
+            }
+        }
+        store.close(STORE_CLOSE).await?;
+        let took = clock.now().mono.saturating_sub(begun);
+        tracing::info!(seconds = took.as_secs_f64(), "stopped");
+        Ok(())
+    }
+}
+
+async fn open_store(config: &Config, clock: Clock, registry: &Registry) -> Result<Store, StartError> {
+    let metrics = StoreMetrics::register(registry)?;
+    let path = config.store.path.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path, clock, metrics)).await;
+    // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
+    opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
+}
+
+async fn server_token(config: &Config) -> Result<SecretString, StartError> {
+    if let Some(token) = &config.server.token {
+        return Ok(token.clone());
+    }
+    let path = config.store.path.clone();
+    let made = tokio::task::spawn_blocking(move || token::load_or_create(&path)).await;
+    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Token)
+}
+
+async fn schedule(
+    config: &Config,
+    client: &Client,
+    store: &Store,
+    metrics: watch::Metrics,
+    board: StatusBoard,
+    clock: Clock,
+    seed: u64,
+) -> Result<Scheduler, StartError> {
+    let identities = config.identities.iter().map(|identity| WatchIdentity {
+        name: identity.name.clone(),
+        looks_up: identity.lookup_people,
+        budget: client.budget_per_minute(&identity.name),
+    });
+    let setup = Setup {
+        settings: config.watch,
+        targets: config.targets.clone(),
+        identities: identities.collect(),
+        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
+        internal_domains: config.google.internal_domains.clone(),
+        project_budget: client.project_budget_per_minute(),
+    };
+    let memory = Memory {
+        conferences: store.load_unfinished().await?,
+        targets: store.targets().await?,
+        finished: store.finished().await?,
+    };
+    tracing::info!(
+        targets = setup.targets.len(),
+        identities = setup.identities.len(),
+        webhooks = setup.routes.len(),
+        conferences = memory.conferences.len(),
+        "starting"
+    );
+    let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2)?;
+    Ok(Scheduler::new(setup, memory, backoff, Random::with_seed(seed), metrics, board, clock.now()))
+}

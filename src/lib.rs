@@ -2,8 +2,9 @@
 //!
 //! `docs/ARCHITECTURE.md` is the map: which room holds what, and who may know whom.
 
+pub mod app;
 pub mod backoff;
-
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod log;

@@ -3,21 +3,32 @@
 //! Exit codes: 0 well, 1 failed, 2 wrong usage, 78 (`EX_CONFIG`) bad configuration. An error is one sentence on standard
 //! error; a bad configuration is one for each of its problems.
 
+pub mod api;
 pub mod check;
+pub mod demo;
 pub mod event_line;
 pub mod listen;
+pub mod login;
 mod output;
+pub mod run;
+pub mod sim;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use prometheus::Registry;
 use tracing::level_filters::LevelFilter;
 
 pub use output::{OutputClosed, line};
 
-use crate::config::{Environment, Problems};
+use crate::backoff::random_seed;
+use crate::clock::Clock;
+use crate::config::{self, Environment, Problems};
 use crate::log::{self, LogSettings};
+use crate::meet::{self, Client, RetryPolicy};
+use crate::serve::metrics::limit_reached;
+use crate::status::StatusBoard;
 
 /// `EX_CONFIG` of sysexits.h: something was found in an unconfigured or misconfigured state.
 const EX_CONFIG: u8 = 78;
@@ -37,27 +48,65 @@ struct Cli {
 // In the order in which `--help` shows them: run, check, demo, sim, listen, login, api.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon
+    Run(run::Args),
     /// Check a configuration: all its problems at once, each with its line
     Check(check::Args),
+    /// Show the whole way from a call to a signed webhook, with simulated people
+    Demo(demo::Args),
+    /// Run a simulator of the Meet API
+    Sim(sim::Args),
     /// Receive webhooks, verify their signatures, and print each event as a line
     Listen(listen::Args),
+    /// Let a user consent in the browser, and keep the token
+    Login(login::Args),
+    /// Ask Google by hand, as one of the identities of the configuration
+    Api(api::Args),
 }
 
 impl Command {
     /// Does what was asked. `log` is what the command line says about logging; a command that reads a configuration
     /// has to add what that says before it installs it, and every other has it installed here.
     async fn run(self, log: LogOptions) -> anyhow::Result<ExitCode> {
+        if let Self::Run(args) = self {
+            return run::run(args, log).await;
+        }
+        log.install(self.log_settings())?;
         match self {
-            Self::Check(args) => {
-                log.install(LogSettings::default())?;
-                check::run(&args)
-            }
-            Self::Listen(args) => {
-                log.install(LogSettings::default())?;
-                listen::run(args).await
-            }
+            // Was done above, because its configuration has a say in the log.
+            Self::Run(_) => Ok(ExitCode::SUCCESS),
+            Self::Check(args) => check::run(&args),
+            Self::Demo(args) => demo::run(args).await,
+            Self::Sim(args) => sim::run(args).await,
+            Self::Listen(args) => listen::run(args).await,
+            Self::Login(args) => login::run(args, &mut std::io::stdout()).await,
+            Self::Api(args) => ask_google(args).await,
         }
     }
+
+    /// What is logged unless the command line says otherwise. In a demonstration the events are what is to be seen.
+    fn log_settings(&self) -> LogSettings {
+        let level = matches!(self, Self::Demo(_)).then_some(LevelFilter::WARN);
+        LogSettings { level, ..LogSettings::default() }
+    }
+}
+
+/// Makes the client that `api` asks with, as the configuration says.
+async fn ask_google(args: api::Args) -> anyhow::Result<ExitCode> {
+    let config = config::load(&args.config, &Environment::read())?;
+    let registry = Registry::new();
+    let client = Client::new(meet::Parts {
+        google: &config.google,
+        identities: &config.identities,
+        clock: Clock::new(),
+        seed: random_seed(),
+        registry: &registry,
+        limits: &limit_reached(&registry)?,
+        status: StatusBoard::default(),
+        retry: RetryPolicy::default(),
+    })?;
+    let identities: Vec<_> = config.identities.into_iter().map(|identity| identity.name).collect();
+    api::run(args, &client, &identities, &mut std::io::stdout()).await
 }
 
 /// What the command line and the environment say about logging.

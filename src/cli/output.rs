@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -25,4 +26,36 @@ pub fn line(text: impl Display) -> anyhow::Result<()> {
 /// Writes a line to standard error; if that cannot be written to, there is nobody left to tell.
 pub(super) fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Waits for SIGINT or SIGTERM.
+///
+/// # Errors
+/// If this process cannot be told of signals.
+pub(super) async fn interrupted() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Writes a file so that nobody else can read it (mode 0600) and nobody sees half of it.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        // A temporary file is 0600 from the start.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(contents)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }

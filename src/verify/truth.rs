@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::history::History;
 use crate::model::Source;
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
 use crate::sim::world::World;
-use crate::store::{Db, StoreError};
+use crate::store::{Db, Store, StoreError};
 use crate::watch::roster::presence::{Stretch, unite};
 
 /// Who is where, as the log tells it once its corrections are applied.
@@ -22,49 +21,82 @@ struct Told {
     leaves: BTreeMap<ParticipantName, BTreeSet<Timestamp>>,
 }
 
-/// Compares and writes what does not agree into the history.
-///
-/// # Errors
-/// If the store could not be read.
-pub fn compare(world: &World, db: &Db, history: &mut History) -> Result<(), StoreError> {
-    let events = events(db, history)?;
-    check_log(&events, history);
-    let standing = standing(&events);
-    let told = Told::of(&standing);
-    let mut problems = Vec::new();
-    check_sessions(world, &told, &standing, &mut problems, history);
-    check_presences(world, &told, &standing, &mut problems);
-    check_conferences(world, &told, &mut problems, history);
-    history.disagreements.extend(problems);
-    Ok(())
+/// What a comparison found.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    pub conferences: usize,
+    pub sessions: usize,
+    /// What the log says and the world does not, or the other way round. Empty is well.
+    pub disagreements: Vec<String>,
 }
 
-fn events(db: &Db, history: &mut History) -> Result<Vec<Event>, StoreError> {
+/// Holds a log, in the order in which it was committed, against what happened.
+#[must_use]
+pub fn compare(world: &World, events: &[Event]) -> Compared {
+    let mut compared = Compared::default();
+    check_log(events, &mut compared);
+    let standing = standing(events);
+    let told = Told::of(&standing);
+    check_sessions(world, &told, &standing, &mut compared);
+    check_presences(world, &told, &standing, &mut compared);
+    check_conferences(world, &told, &mut compared);
+    compared
+}
+
+/// Why a log cannot be held against anything.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("the log cannot be read")]
+    Store(#[from] StoreError),
+    #[error("the log holds an event that is none")]
+    Event(#[from] serde_json::Error),
+}
+
+/// The whole log of a store.
+///
+/// # Errors
+/// If the store cannot be read, or an event in it is none.
+pub async fn log(store: &Store) -> Result<Vec<Event>, LogError> {
     let mut events = Vec::new();
     let mut position = 0;
     loop {
-        let rows = db.log_after(position, 1000)?;
+        let rows = store.log_after(position, PAGE).await?;
         let Some(last) = rows.last() else { return Ok(events) };
         position = last.position;
         for row in rows {
-            match serde_json::from_str::<Event>(&row.body) {
-                Ok(event) => events.push(event),
-                Err(error) => history.disagreements.push(format!("an event that cannot be read back: {error}")),
-            }
+            events.push(serde_json::from_str(&row.body)?);
         }
     }
 }
 
+/// As [`log`], without an executor.
+///
+/// # Errors
+/// As [`log`].
+pub fn log_of(db: &Db) -> Result<Vec<Event>, LogError> {
+    let mut events = Vec::new();
+    let mut position = 0;
+    loop {
+        let rows = db.log_after(position, PAGE)?;
+        let Some(last) = rows.last() else { return Ok(events) };
+        position = last.position;
+        for row in rows {
+            events.push(serde_json::from_str(&row.body)?);
+        }
+    }
+}
+
+/// How many rows of the log are read at once.
+const PAGE: usize = 1000;
+
 /// What holds of the log by itself.
-fn check_log(events: &[Event], history: &mut History) {
+fn check_log(events: &[Event], compared: &mut Compared) {
     let mut ids = BTreeSet::new();
     let mut sequences: BTreeMap<ConferenceName, u64> = BTreeMap::new();
     let mut present: BTreeMap<ConferenceName, i64> = BTreeMap::new();
     let types: BTreeMap<EventId, EventType> = events.iter().map(|event| (event.id.clone(), event.event)).collect();
     for event in events {
-        *history.events.entry(event.provenance.as_str()).or_default() += 1;
-        history.log.push(line(event));
-        let mut wrong = |what: &str| history.disagreements.push(format!("{what}: {}", line(event)));
+        let mut wrong = |what: &str| compared.disagreements.push(format!("{what}: {}", line(event)));
         if !ids.insert(event.id.clone()) {
             wrong("an id twice");
         }
@@ -136,27 +168,31 @@ fn is_inferred(standing: &[&Event], session: &SessionName) -> bool {
     })
 }
 
-fn check_sessions(world: &World, told: &Told, standing: &[&Event], problems: &mut Vec<String>, history: &mut History) {
+fn check_sessions(world: &World, told: &Told, standing: &[&Event], compared: &mut Compared) {
     let mut known = told.sessions.clone();
     for truth in world.sessions() {
-        history.sessions += 1;
+        compared.sessions += 1;
         match known.remove(&truth.session) {
-            None => problems.push(format!("missing: {} from {} to {:?}", truth.session, truth.start, truth.end)),
+            None => compared
+                .disagreements
+                .push(format!("missing: {} from {} to {:?}", truth.session, truth.start, truth.end)),
             Some((start, _)) if start != Some(truth.start) => {
-                problems.push(format!("{} started {} and was told {start:?}", truth.session, truth.start));
+                compared
+                    .disagreements
+                    .push(format!("{} started {} and was told {start:?}", truth.session, truth.start));
             }
             // What Google never ended is told as inferred.
             Some((_, Some(_))) if truth.end.is_none() && is_inferred(standing, &truth.session) => {}
             Some((_, end)) if end != truth.end => {
-                problems.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end))
+                compared.disagreements.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end))
             }
             Some(_) => {}
         }
     }
-    problems.extend(known.into_keys().map(|session| format!("told and never there: {session}")));
+    compared.disagreements.extend(known.into_keys().map(|session| format!("told and never there: {session}")));
 }
 
-fn check_presences(world: &World, told: &Told, standing: &[&Event], problems: &mut Vec<String>) {
+fn check_presences(world: &World, told: &Told, standing: &[&Event], compared: &mut Compared) {
     let mut sessions: BTreeMap<ParticipantName, Vec<_>> = BTreeMap::new();
     for truth in world.sessions() {
         let inferred = told.sessions.get(&truth.session).and_then(|(_, end)| *end);
@@ -173,19 +209,23 @@ fn check_presences(world: &World, told: &Told, standing: &[&Event], problems: &m
         let joins: BTreeSet<_> = united.iter().map(|presence| presence.start).collect();
         let leaves: BTreeSet<_> = united.iter().filter_map(|presence| presence.end).map(|(end, _)| end).collect();
         if told.joins.get(&participant).unwrap_or(&BTreeSet::new()) != &joins {
-            problems.push(format!("{participant} joined {joins:?} and was told {:?}", told.joins.get(&participant)));
+            compared
+                .disagreements
+                .push(format!("{participant} joined {joins:?} and was told {:?}", told.joins.get(&participant)));
         }
         if told.leaves.get(&participant).unwrap_or(&BTreeSet::new()) != &leaves {
-            problems.push(format!("{participant} left {leaves:?} and was told {:?}", told.leaves.get(&participant)));
+            compared
+                .disagreements
+                .push(format!("{participant} left {leaves:?} and was told {:?}", told.leaves.get(&participant)));
         }
     }
 }
 
-fn check_conferences(world: &World, told: &Told, problems: &mut Vec<String>, history: &mut History) {
+fn check_conferences(world: &World, told: &Told, compared: &mut Compared) {
     for truth in world.conferences() {
-        history.conferences += 1;
+        compared.conferences += 1;
         if told.started.get(&truth.conference) != Some(&truth.start) {
-            problems.push(format!(
+            compared.disagreements.push(format!(
                 "{} started {} and was told {:?}",
                 truth.conference,
                 truth.start,
@@ -193,7 +233,7 @@ fn check_conferences(world: &World, told: &Told, problems: &mut Vec<String>, his
             ));
         }
         if told.ended.get(&truth.conference).copied() != truth.end {
-            problems.push(format!(
+            compared.disagreements.push(format!(
                 "{} ended {:?} and was told {:?}",
                 truth.conference,
                 truth.end,
@@ -204,7 +244,7 @@ fn check_conferences(world: &World, told: &Told, problems: &mut Vec<String>, his
 }
 
 /// One event, readable. Simulated people have no privacy.
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     let id = |name: &str| name.rsplit('/').next().unwrap_or_default().chars().take(8).collect::<String>();
     format!(
         "{} {:>4} {} {:<18} {} {} {} told {} present {} {}",

@@ -3,6 +3,7 @@
 //! A commit wakes the [`Dispatcher`]. Its [`step`] asks the store for what is due, the dispatcher sends it, [`decide`] says
 //! what becomes of it, and that goes back to the store in the round that asks for more.
 
+pub mod backlog;
 pub mod decide;
 pub mod dispatch;
 pub mod format;
@@ -13,7 +14,8 @@ pub mod settings;
 pub mod sign;
 pub mod step;
 
+pub use backlog::Backlog;
 pub use decide::{Policy, Reason};
-pub use dispatch::{Dispatcher, Options};
+pub use dispatch::{DispatchError, Dispatcher, Options};
 pub use metrics::WebhookMetrics;
 pub use settings::{EndpointSettings, Format};

@@ -1,0 +1,52 @@
+//! `meetwatch run`: the daemon.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{LogOptions, output};
+use crate::app::App;
+use crate::backoff::random_seed;
+use crate::config::{self, Environment};
+
+/// Watch, tell, and serve, until SIGTERM or SIGINT; a second one stops at once.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration; `meetwatch check --example` prints one
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// All the [`Problems`](config::Problems) of the configuration, or why the daemon does not start or stop.
+pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
+    let config = config::load(&args.config, &Environment::read())?;
+    log.install(config.log)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let app = App::start(config, random_seed()).await?;
+    tracing::info!(address = %app.address(), "watching; metrics are at /metrics");
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(stop_on_signal(stop.clone()));
+    let stopped = app.run(stop).await;
+    signals.abort();
+    stopped?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cancels at the first signal and ends the process at the second.
+async fn stop_on_signal(stop: CancellationToken) {
+    if output::interrupted().await.is_ok() {
+        stop.cancel();
+    }
+    if output::interrupted().await.is_ok() {
+        output::complain(
+            "meetwatch: stopped at once, as the second signal asks; what was under way is done again at the next start",
+        );
+        std::process::exit(1);
+    }
+}
