@@ -1,1 +1,4 @@
 //! The command line.
+
+pub mod api;
+pub mod login;
