@@ -1,0 +1,261 @@
+//! `meetwatch api`: Google's reads by hand, so that an operator sees what Google shows an identity.
+
+mod table;
+mod view;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use jiff::Timestamp;
+
+use self::view::View;
+use crate::meet::{
+    Answer, Client, ConferenceFilter, Page, PageRequest, ParticipantFilter, PersonQuery, Priority, Read, ReadError,
+    Reader, SessionFilter,
+};
+use crate::model::{
+    ConferenceName, IdentityName, InvalidName, MeetingCode, ParticipantName, SessionName, SpaceName, UserName,
+};
+
+/// Ask Google by hand, as one of the identities of the configuration.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration that the identities are taken from.
+    #[arg(long, value_name = "FILE", global = true, default_value = "/etc/meetwatch/meetwatch.toml")]
+    pub config: PathBuf,
+    /// Whose eyes to see with. Needed where the configuration has several identities.
+    #[arg(long, value_name = "NAME", global = true, value_parser = IdentityName::parse)]
+    pub identity: Option<IdentityName>,
+    /// JSON for programs, in place of a table for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What to ask.
+#[derive(Debug, clap::Subcommand)]
+pub enum What {
+    /// List the conferences that the identity organizes.
+    Conferences {
+        /// Only those that are live.
+        #[arg(long)]
+        active: bool,
+        /// Only those that ended at or after this time, such as 2026-01-05T10:00:00Z.
+        #[arg(long, value_name = "TIME", conflicts_with = "active")]
+        since: Option<Timestamp>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// List who was or is in a conference.
+    Participants {
+        /// The conference: conferenceRecords/…
+        #[arg(value_parser = ConferenceName::parse)]
+        parent: ConferenceName,
+        /// Only those who are in the call now.
+        #[arg(long)]
+        active: bool,
+        /// Only those who left at or after this time.
+        #[arg(long, value_name = "TIME", conflicts_with = "active")]
+        since: Option<Timestamp>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// List a participant's sessions, one for each device and join.
+    Sessions {
+        /// The participant: conferenceRecords/…/participants/…
+        #[arg(value_parser = ParticipantName::parse)]
+        parent: ParticipantName,
+        /// Only those that are open.
+        #[arg(long)]
+        active: bool,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Get one thing by its name: a conference, a participant, a session, a space (spaces/…) or a meeting code.
+    Get {
+        #[arg(value_parser = parse_name)]
+        name: Read,
+    },
+    /// Look up who a signed-in participant is (People API).
+    Person {
+        /// users/…, people/… or the number alone.
+        #[arg(value_parser = parse_user)]
+        id: UserName,
+    },
+}
+
+/// One page in place of the whole list.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PageArgs {
+    /// Show one page of at most this many, and the token of the next.
+    #[arg(long, value_name = "N")]
+    pub page_size: Option<u32>,
+    /// Show the page of this token.
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
+}
+
+impl PageArgs {
+    fn request(&self) -> Option<PageRequest<'_>> {
+        let wanted = self.page_size.is_some() || self.page_token.is_some();
+        wanted.then_some(PageRequest { size: self.page_size, token: self.page_token.as_deref() })
+    }
+}
+
+/// Asks and prints the answer. `identities` are those of the configuration, in its order.
+///
+/// # Errors
+/// Where there is no such identity, Google refuses, or the output is closed.
+pub async fn run(
+    args: Args,
+    client: &Client,
+    identities: &[IdentityName],
+    out: &mut (impl Write + Send),
+) -> anyhow::Result<ExitCode> {
+    let identity = choose(args.identity, identities)?;
+    let view = ask(client, &identity, args.what).await.map_err(|error| with_remedy(&error))?;
+    let text = if args.json { view.json().context("cannot write JSON")? } else { view.table() };
+    out.write_all(text.as_bytes()).context("cannot write to the output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(client: &Client, identity: &IdentityName, what: What) -> Result<View, ReadError> {
+    match what {
+        What::Conferences { active, since, page } => {
+            let filter = ConferenceFilter { live: active, ended_since: since, ..ConferenceFilter::default() };
+            match page.request() {
+                Some(page) => client.list_conferences_page(identity, &filter, page).await.map(View::from),
+                None => read(client, identity, Read::Conferences(filter)).await,
+            }
+        }
+        What::Participants { parent, active, since, page } => {
+            let filter = match (active, since) {
+                (true, _) => ParticipantFilter::Active,
+                (false, Some(since)) => ParticipantFilter::LeftSince(since),
+                (false, None) => ParticipantFilter::All,
+            };
+            match page.request() {
+                Some(page) => client.list_participants_page(identity, &parent, filter, page).await.map(View::from),
+                None => read(client, identity, Read::Participants(parent, filter)).await,
+            }
+        }
+        What::Sessions { parent, active, page } => {
+            let filter = if active { SessionFilter::Open } else { SessionFilter::All };
+            match page.request() {
+                Some(page) => client.list_sessions_page(identity, &parent, filter, page).await.map(View::from),
+                None => read(client, identity, Read::Sessions(parent, filter)).await,
+            }
+        }
+        What::Get { name } => read(client, identity, name).await,
+        What::Person { id } => {
+            let person = client.get_person(identity, &id, PersonQuery::default()).await?;
+            Ok(View::from(Answer::People(vec![person])).one())
+        }
+    }
+}
+
+async fn read(client: &Client, identity: &IdentityName, read: Read) -> Result<View, ReadError> {
+    Ok(View::from(client.read(identity, Priority::Listing, &read).await?.answer))
+}
+
+fn choose(wanted: Option<IdentityName>, identities: &[IdentityName]) -> anyhow::Result<IdentityName> {
+    let names = || identities.iter().map(IdentityName::as_str).collect::<Vec<_>>().join(", ");
+    match (wanted, identities) {
+        (_, []) => bail!("the configuration has no identity"),
+        (Some(wanted), _) if identities.contains(&wanted) => Ok(wanted),
+        (Some(wanted), _) => bail!("there is no identity {wanted}; the configuration has: {}", names()),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => bail!("say which identity to use with --identity; the configuration has: {}", names()),
+    }
+}
+
+fn with_remedy(error: &ReadError) -> anyhow::Error {
+    match error.remedy {
+        "" => anyhow!("{error}"),
+        remedy => anyhow!("{error}\n  {remedy}"),
+    }
+}
+
+fn parse_name(text: &str) -> Result<Read, InvalidName> {
+    let conference = || ConferenceName::parse(text).map(Read::Conference);
+    let participant = || ParticipantName::parse(text).map(Read::Participant);
+    let session = || SessionName::parse(text).map(Read::Session);
+    // A code may stand behind `spaces/`, as Google's reference has it, and in capitals.
+    let code = text.strip_prefix("spaces/").unwrap_or(text).to_ascii_lowercase();
+    let code = || MeetingCode::parse(&code).map(Read::SpaceByCode);
+    let space = || SpaceName::parse(text).map(Read::Space);
+    conference().or_else(|_| participant()).or_else(|_| session()).or_else(|_| code()).or_else(|_| space()).map_err(
+        |_| InvalidName {
+            kind: "name",
+            shape: "conferenceRecords/…, …/participants/…, …/participantSessions/…, spaces/… or abc-mnop-xyz",
+        },
+    )
+}
+
+fn parse_user(text: &str) -> Result<UserName, InvalidName> {
+    let id = text.trim_start_matches("users/").trim_start_matches("people/");
+    UserName::parse(&format!("users/{id}"))
+}
+
+impl<T> From<Page<T>> for View
+where
+    View: From<Vec<T>>,
+{
+    fn from(page: Page<T>) -> Self {
+        Self::from(page.items).with_next(page.next_page_token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parsed(line: &str) -> Result<Args, clap::Error> {
+        Line::try_parse_from(std::iter::once("api").chain(line.split(' '))).map(|line| line.args)
+    }
+
+    #[test]
+    fn any_resource_can_be_got_by_its_name() {
+        let read = |name: &str| match parsed(&format!("get {name}")).unwrap().what {
+            What::Get { name } => name,
+            other => unreachable!("{other:?}"),
+        };
+        assert!(matches!(read("conferenceRecords/c"), Read::Conference(_)));
+        assert!(matches!(read("conferenceRecords/c/participants/p"), Read::Participant(_)));
+        assert!(matches!(read("conferenceRecords/c/participants/p/participantSessions/s"), Read::Session(_)));
+        assert!(matches!(read("spaces/jQCFfuBOdN5z"), Read::Space(_)));
+        for code in ["abc-mnop-xyz", "ABC-mnop-xyz", "spaces/abc-mnop-xyz"] {
+            assert!(matches!(read(code), Read::SpaceByCode(code) if code.as_str() == "abc-mnop-xyz"));
+        }
+        assert!(parsed("get nonsense").is_err());
+    }
+
+    #[test]
+    fn options_may_stand_behind_the_command_and_contradictions_are_refused() {
+        let args = parsed("participants conferenceRecords/c --active --json --identity a --config f").unwrap();
+        assert!(args.json && args.identity.is_some() && args.config.as_os_str() == "f");
+        assert!(parsed("participants conferenceRecords/c --active --since 2026-01-05T10:00:00Z").is_err());
+        assert!(parsed("participants conferenceRecords/c --since yesterday").is_err());
+        assert!(parsed("participants spaces/c").is_err());
+    }
+
+    #[test]
+    fn one_identity_needs_no_choice_and_several_do() {
+        let [a, b] = ["a", "b"].map(|name| IdentityName::parse(name).unwrap());
+        assert_eq!(choose(None, std::slice::from_ref(&a)).unwrap(), a);
+        assert_eq!(choose(Some(b.clone()), &[a.clone(), b.clone()]).unwrap(), b);
+        assert!(choose(None, &[a.clone(), b.clone()]).unwrap_err().to_string().contains("a, b"));
+        assert!(choose(Some(b), &[a]).is_err());
+        assert!(choose(None, &[]).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! A user's consent, for `meetwatch login`: the authorization code flow for installed apps, with a loopback redirect
+//! (RFC 8252), proof of possession (PKCE, RFC 7636) and a state that only the right answer carries.
+//!
+//! Pure but for [`Consent::exchange`]: the randomness is handed in, and whoever calls shows the address and receives
+//! the redirect.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use reqwest::Url;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::endpoint;
+use super::files::ClientSecret;
+use super::refusal::{Grant, refusal};
+use super::scopes::Scopes;
+use super::token_store::StoredToken;
+use crate::meet::error::Reason;
+use crate::meet::failure::Failure;
+use crate::meet::{client, remedy};
+
+/// For the exchange of the code.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const NO_REFRESH: &str = "take meetwatch's access away at https://myaccount.google.com/connections, then log in again";
+const AGREE_TO_ALL: &str = "log in again and leave every box ticked";
+const NOT_AN_ANSWER: &str = "use the address that this command printed, in one browser";
+
+/// A consent that was asked for and not given yet.
+pub struct Consent {
+    client: ClientSecret,
+    wanted: Vec<&'static str>,
+    redirect: String,
+    verifier: String,
+    state: String,
+}
+
+impl std::fmt::Debug for Consent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consent").field("wanted", &self.wanted).finish_non_exhaustive()
+    }
+}
+
+impl Consent {
+    /// Asks for these scopes, with the answer to come to this port of this machine. `secrets` are random bytes that
+    /// nobody can guess.
+    #[must_use]
+    pub fn ask(client: ClientSecret, scopes: &[Scopes], port: u16, secrets: &[[u8; 32]; 2]) -> Self {
+        Self {
+            client,
+            wanted: scopes.iter().flat_map(|scopes| scopes.as_slice()).copied().collect(),
+            redirect: format!("http://127.0.0.1:{port}"),
+            verifier: BASE64URL_NOPAD.encode(&secrets[0]),
+            state: BASE64URL_NOPAD.encode(&secrets[1]),
+        }
+    }
+
+    /// Where the user agrees, in a browser.
+    ///
+    /// # Errors
+    /// `credentials`, where the client's `auth_uri` is no address.
+    pub fn address(&self) -> Result<Url, Failure> {
+        let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(self.verifier.as_bytes()));
+        let scope = self.wanted.join(" ");
+        let query = [
+            ("client_id", self.client.client_id.as_str()),
+            ("redirect_uri", &self.redirect),
+            ("response_type", "code"),
+            ("scope", &scope),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("state", &self.state),
+            // A refresh token comes with `offline`, and reliably only where consent is asked for anew.
+            ("access_type", "offline"),
+            ("prompt", "consent"),
+        ];
+        Url::parse_with_params(&self.client.auth_uri, query)
+            .map_err(|_| Failure::new(Reason::Credentials, "the client's `auth_uri` is no address", ""))
+    }
+
+    /// The code in the query that the browser came back with. `None` is somebody else's request, to be passed over.
+    ///
+    /// # Errors
+    /// Where the user, or the domain, did not agree.
+    pub fn code(&self, query: &str) -> Result<Option<String>, Failure> {
+        let Ok(url) = Url::parse(&format!("{}/?{query}", self.redirect)) else { return Ok(None) };
+        let value = |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+        let is_ours = value("state").is_some_and(|state| bool::from(state.as_bytes().ct_eq(self.state.as_bytes())));
+        if !is_ours {
+            return Ok(None);
+        }
+        match (value("code"), value("error")) {
+            (Some(code), None) => Ok(Some(code)),
+            (_, Some(error)) => Err(refusal(&error, "", Grant::User)),
+            (None, None) => Err(Failure::new(Reason::Malformed, "an answer without a code", NOT_AN_ANSWER)),
+        }
+    }
+
+    /// Exchanges the code for a token to keep.
+    ///
+    /// # Errors
+    /// Where the endpoint refuses or cannot be reached, gives no refresh token, or the user unticked a scope.
+    pub async fn exchange(&self, proxy: Option<&Url>, code: &str) -> Result<StoredToken, Failure> {
+        let http = client::web(proxy, EXCHANGE_TIMEOUT)
+            .map_err(|_| Failure::new(Reason::Network, "cannot set up the connection to Google", remedy::NETWORK))?
+            .http;
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("client_id", self.client.client_id.as_str()),
+            ("client_secret", &self.client.client_secret),
+            ("redirect_uri", &self.redirect),
+            ("code_verifier", &self.verifier),
+        ];
+        let granted = endpoint::ask(&http, &self.client.token_uri, &form, Grant::User).await?;
+        if !granted.covers(&self.wanted) {
+            return Err(Failure::new(Reason::ScopeMissing, "not everything was agreed to", AGREE_TO_ALL));
+        }
+        let scopes = self.wanted.iter().map(ToString::to_string).collect();
+        let missing = || Failure::new(Reason::Credentials, "no refresh token came", NO_REFRESH);
+        Ok(StoredToken { refresh_token: granted.refresh_token.ok_or_else(missing)?, scopes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consent() -> Consent {
+        let client = ClientSecret {
+            client_id: "id".to_owned(),
+            client_secret: "hush".to_owned(),
+            auth_uri: "https://accounts.example/auth?x=y".to_owned(),
+            token_uri: "https://accounts.example/token".to_owned(),
+        };
+        Consent::ask(client, &Scopes::ALL, 4242, &[[1; 32], [2; 32]])
+    }
+
+    #[test]
+    fn the_address_asks_for_every_scope_and_keeps_the_secrets() {
+        let consent = consent();
+        let address = consent.address().unwrap();
+        let value = |key: &str| address.query_pairs().find(|(name, _)| name == key).unwrap().1.into_owned();
+        assert_eq!(value("redirect_uri"), "http://127.0.0.1:4242");
+        assert_eq!(value("scope").split(' ').count(), 4);
+        assert_eq!(value("x"), "y");
+        assert!(!address.as_str().contains("hush") && !address.as_str().contains(&consent.verifier));
+    }
+
+    /// The example of RFC 7636, appendix B.
+    #[test]
+    fn the_challenge_is_the_hash_of_the_verifier() {
+        let mut consent = consent();
+        consent.verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
+        let address = consent.address().unwrap();
+        assert!(address.as_str().contains("code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&"));
+    }
+
+    #[test]
+    fn only_the_answer_to_our_own_question_counts() {
+        let consent = consent();
+        let state = &consent.state;
+        assert_eq!(consent.code(&format!("state={state}&code=4%2Fabc")), Ok(Some("4/abc".to_owned())));
+        for foreign in ["", "code=evil", "state=other&code=evil", "state=&code=evil"] {
+            assert_eq!(consent.code(foreign), Ok(None), "{foreign}");
+        }
+        let refused = consent.code(&format!("state={state}&error=access_denied")).unwrap_err();
+        assert_eq!(refused.reason, Reason::Credentials);
+        assert!(consent.code(&format!("state={state}")).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! Application default credentials: the file that was found, or else the machine's metadata server.
+//!
+//! yup-oauth2 would look into the environment by itself to choose between the two; here only `config` does that.
+
+use std::path::Path;
+
+use reqwest::{Client, Url};
+
+use super::endpoint::{Granted, Token};
+use super::files::{self, DefaultFile};
+use super::scopes::Scopes;
+use super::source::Web;
+use super::{refresh, service_account};
+use crate::clock::Clock;
+use crate::meet::body;
+use crate::meet::error::Reason;
+use crate::meet::failure::Failure;
+
+/// Where a machine of Google Cloud finds its own tokens.
+pub(super) const METADATA: &str =
+    "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
+
+/// No answer of the metadata server is larger.
+const MOST_BYTES: usize = 64 << 10;
+
+const NO_DEFAULT: &str = "run `gcloud auth application-default login`, let GOOGLE_APPLICATION_CREDENTIALS name a file, or \
+     run on Google Cloud with a service account attached";
+
+/// From a service account's key or a user's own credentials.
+pub(super) async fn from_file(web: &Web, file: &Path, scopes: Scopes, clock: &Clock) -> Result<Token, Failure> {
+    match files::parse_default(&files::read(file)?)? {
+        DefaultFile::Key(key) => service_account::token(*key, None, scopes, web.proxy.as_ref(), clock).await,
+        DefaultFile::User(user) => refresh::from_default(&web.http, &user, scopes).await,
+    }
+}
+
+/// From the metadata server at `address`, which is on this machine's own network and never behind a proxy.
+pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes) -> Result<Token, Failure> {
+    let none = |detail: &'static str| Failure::new(Reason::Credentials, detail, NO_DEFAULT);
+    let wanted = scopes.as_slice().join(",");
+    let url = Url::parse_with_params(address, [("scopes", wanted)]).map_err(|_| none("no metadata server"))?;
+    let request = direct.get(url).header("Metadata-Flavor", "Google");
+    let response = request.send().await.map_err(|_| none("no default credentials: no file and no metadata server"))?;
+    let status = response.status();
+    let bytes = body::read(response, MOST_BYTES).await?;
+    match status.as_u16() {
+        200 => serde_json::from_slice::<Granted>(&bytes)
+            .map(Granted::token)
+            .map_err(|_| Failure::malformed("the metadata server sent no token")),
+        404 => Err(none("this machine has no service account")),
+        429 | 500..=599 => Err(Failure::new(Reason::Server, "the metadata server failed", "")),
+        _ => Err(none("the metadata server gives no token")),
+    }
+}

@@ -1,0 +1,108 @@
+//! What a token endpoint's refusal means (RFC 6749, 5.2, and the words that Google adds), told apart by who asked.
+//!
+//! Google's description is compared and never passed on: it may hold an address.
+
+use crate::meet::error::Reason;
+use crate::meet::failure::Failure;
+use crate::meet::remedy;
+use crate::meet::request::Api;
+
+/// On whose word a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// A service account for itself.
+    ServiceAccount,
+    /// A service account for a user of its domain.
+    Delegated,
+    /// A user who consented.
+    User,
+}
+
+const KEY_REFUSED: &str = "make a new key for the service account: this one was deleted, disabled or belongs elsewhere";
+const CLOCK_OFF: &str = "set this machine's clock right: Google takes assertions of the last hour only";
+const NO_SUCH_SUBJECT: &str = "see whether `subject` is the primary address of an active user of the domain";
+const CONSENT_GONE: &str = "run `meetwatch login` again: the consent was revoked or has expired (that of an app in \
+     testing lasts seven days)";
+const CLIENT_GONE: &str =
+    "see whether the OAuth client still exists, and run `meetwatch login` with its current JSON again";
+const POLICY: &str = "ask the domain's administrator to trust this app (Admin console, Security, API controls)";
+
+/// The failure that an `error` and its `error_description` mean.
+pub(super) fn refusal(error: &str, description: &str, grant: Grant) -> Failure {
+    let (reason, remedy) = match (error, grant) {
+        ("invalid_grant", Grant::ServiceAccount | Grant::Delegated) => {
+            (Reason::Credentials, bad_assertion(description))
+        }
+        ("invalid_grant", _) => (Reason::Credentials, CONSENT_GONE),
+        ("unauthorized_client" | "access_denied", Grant::Delegated) => {
+            (Reason::Delegation, remedy::of(Reason::Delegation, Api::Meet))
+        }
+        ("unauthorized_client" | "invalid_client" | "deleted_client", Grant::User) => {
+            (Reason::Credentials, CLIENT_GONE)
+        }
+        ("admin_policy_enforced" | "access_denied" | "org_internal", _) => (Reason::Credentials, POLICY),
+        ("unauthorized_client" | "invalid_client", _) => (Reason::Credentials, KEY_REFUSED),
+        ("invalid_scope", _) => (Reason::ScopeMissing, remedy::of(Reason::ScopeMissing, Api::Meet)),
+        ("server_error" | "internal_failure" | "temporarily_unavailable" | "backend_error", _) => (Reason::Server, ""),
+        ("slow_down" | "rate_limit_exceeded", _) => (Reason::Throttled, ""),
+        ("invalid_request" | "unsupported_grant_type", _) => {
+            (Reason::BadRequest, remedy::of(Reason::BadRequest, Api::Meet))
+        }
+        _ => (Reason::Credentials, remedy::of(Reason::Credentials, Api::Meet)),
+    };
+    Failure::new(reason, detail(error), remedy)
+}
+
+/// Google says `invalid_grant` of a key, of a clock and of a subject alike, and only its description tells them apart.
+fn bad_assertion(description: &str) -> &'static str {
+    let description = description.to_ascii_lowercase();
+    if description.contains("user id") || description.contains("invalid email") || description.contains("account") {
+        NO_SUCH_SUBJECT
+    } else if description.contains("timeframe") || description.contains("iat") {
+        CLOCK_OFF
+    } else {
+        KEY_REFUSED
+    }
+}
+
+fn detail(error: &str) -> String {
+    let is_constant =
+        !error.is_empty() && error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    format!("no token: {}", if is_constant { error } else { "refused" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_own_reason_and_remedy() {
+        for (error, description, grant, reason, remedy) in [
+            ("invalid_grant", "Invalid JWT Signature.", Grant::Delegated, Reason::Credentials, KEY_REFUSED),
+            ("invalid_grant", "Invalid email or User ID", Grant::Delegated, Reason::Credentials, NO_SUCH_SUBJECT),
+            (
+                "invalid_grant",
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
+                Grant::ServiceAccount,
+                Reason::Credentials,
+                CLOCK_OFF,
+            ),
+            ("invalid_grant", "Token has been expired or revoked.", Grant::User, Reason::Credentials, CONSENT_GONE),
+            ("deleted_client", "", Grant::User, Reason::Credentials, CLIENT_GONE),
+            ("admin_policy_enforced", "", Grant::User, Reason::Credentials, POLICY),
+        ] {
+            let failure = refusal(error, description, grant);
+            assert_eq!((failure.reason, failure.remedy), (reason, remedy), "{error} {description}");
+        }
+        assert_eq!(refusal("unauthorized_client", "", Grant::Delegated).reason, Reason::Delegation);
+        assert_eq!(refusal("unauthorized_client", "", Grant::ServiceAccount).reason, Reason::Credentials);
+        assert_eq!(refusal("invalid_scope", "", Grant::Delegated).reason, Reason::ScopeMissing);
+        assert_eq!(refusal("internal_failure", "", Grant::User).reason, Reason::Server);
+    }
+
+    #[test]
+    fn what_the_endpoint_wrote_is_not_repeated() {
+        let failure = refusal("no such user ada@example.com", "ada@example.com", Grant::Delegated);
+        assert_eq!(failure.detail, "no token: refused");
+    }
+}

@@ -1,0 +1,187 @@
+//! The tokens of one identity: one for each scope set, renewed ahead of its expiry, and by one task at a time.
+//!
+//! A slot is empty, or holds a token; the token is fresh, then due (it still works, one task renews it while the others
+//! go on with it), then expired (all wait for the one that renews it). A renewal that fails is remembered for a while,
+//! so that many conferences of an identity in trouble do not ask the endpoint each by itself.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
+
+use super::endpoint::Token;
+use super::scopes::Scopes;
+use super::source::Source;
+use crate::clock::{Clock, Mono};
+use crate::meet::error::Reason;
+use crate::meet::failure::Failure;
+use crate::meet::remedy;
+use crate::meet::request::Api;
+use crate::meet::retry::passes_by_itself;
+
+/// How long before its end a token is renewed; half its life, where that is shorter.
+const AHEAD: Duration = Duration::from_secs(240);
+
+/// What a token is good for whose endpoint does not say.
+const ASSUMED_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a failed renewal stands for the next ones, where only the operator can cure it.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// The same for trouble that may pass by itself: as long as it takes those to hear of it who waited meanwhile.
+const REMEMBERED_BRIEFLY: Duration = Duration::from_millis(500);
+
+/// A token, as the value of the `Authorization` header. Its debug form shows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::meet) struct Bearer(HeaderValue);
+
+impl Bearer {
+    fn new(token: &str) -> Result<Self, Failure> {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| Failure::malformed("the token endpoint sent a token that no header can carry"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// The header's value.
+    pub(in crate::meet) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    bearer: Bearer,
+    due: Mono,
+    expired: Mono,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    cached: RwLock<Option<Cached>>,
+    /// Held by the task that renews. Inside: the last failure, and when it was.
+    renewal: Mutex<Option<(Mono, Failure)>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::meet) struct Tokens {
+    source: Source,
+    slots: [Slot; Scopes::ALL.len()],
+    clock: Clock,
+    timeout: Duration,
+}
+
+impl Tokens {
+    /// No tokens yet. `timeout` bounds each renewal.
+    pub(in crate::meet) fn new(source: Source, clock: Clock, timeout: Duration) -> Self {
+        Self { source, slots: Default::default(), clock, timeout }
+    }
+
+    /// A token that should work.
+    pub(in crate::meet) async fn bearer(&self, scopes: Scopes) -> Result<Bearer, Failure> {
+        if !self.source.may_be_cached() {
+            return Bearer::new(&self.source.fetch(scopes).await?.text);
+        }
+        let slot = &self.slots[scopes as usize];
+        let now = self.clock.now().mono;
+        match slot.get() {
+            Some(cached) if now < cached.due => Ok(cached.bearer),
+            Some(cached) if now < cached.expired => Ok(self.renew_ahead(scopes, cached).await),
+            _ => {
+                let mut renewal = slot.renewal.lock().await;
+                match slot.get() {
+                    Some(cached) if now < cached.expired => Ok(cached.bearer),
+                    _ => self.renew(scopes, &mut renewal).await,
+                }
+            }
+        }
+    }
+
+    /// Another token than the one that Google refused.
+    pub(in crate::meet) async fn instead_of(&self, refused: &Bearer, scopes: Scopes) -> Result<Bearer, Failure> {
+        if !self.source.may_be_cached() {
+            let other = Bearer::new(&self.source.fetch(scopes).await?.text)?;
+            return if other == *refused { Err(refused_again()) } else { Ok(other) };
+        }
+        let slot = &self.slots[scopes as usize];
+        let mut renewal = slot.renewal.lock().await;
+        if let Some(cached) = slot.get().filter(|cached| cached.bearer != *refused) {
+            return Ok(cached.bearer);
+        }
+        let renewed = self.renew(scopes, &mut renewal).await?;
+        if renewed == *refused {
+            // A metadata server keeps its own cache: asking again would be in vain.
+            *renewal = Some((self.clock.now().mono, refused_again()));
+            return Err(refused_again());
+        }
+        Ok(renewed)
+    }
+
+    /// Takes note that Google refused a new token too, so that the next reads do not each make one more.
+    pub(in crate::meet) async fn refused_twice(&self, scopes: Scopes) {
+        let mut renewal = self.slots[scopes as usize].renewal.lock().await;
+        *renewal = Some((self.clock.now().mono, refused_again()));
+    }
+
+    /// Renews a token that still works, unless somebody is at it; whatever comes of it, there is a token to go on with.
+    async fn renew_ahead(&self, scopes: Scopes, cached: Cached) -> Bearer {
+        let slot = &self.slots[scopes as usize];
+        let Ok(mut renewal) = slot.renewal.try_lock() else { return cached.bearer };
+        match self.renew(scopes, &mut renewal).await {
+            Ok(bearer) => bearer,
+            Err(_) => cached.bearer,
+        }
+    }
+
+    async fn renew(&self, scopes: Scopes, last: &mut Option<(Mono, Failure)>) -> Result<Bearer, Failure> {
+        let now = self.clock.now().mono;
+        if let Some((at, failure)) = last.as_ref().filter(|(at, failure)| now.saturating_sub(*at) < memory(failure)) {
+            tracing::trace!(since = ?now.saturating_sub(*at), reason = %failure.reason, "no token, as before");
+            return Err(failure.clone());
+        }
+        let fetched = tokio::time::timeout(self.timeout, self.source.fetch(scopes))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(Reason::Timeout, "the token endpoint did not answer in time", "")));
+        match fetched.and_then(|token| self.keep(scopes, &token)) {
+            Ok(bearer) => {
+                *last = None;
+                Ok(bearer)
+            }
+            Err(failure) => {
+                *last = Some((self.clock.now().mono, failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    fn keep(&self, scopes: Scopes, token: &Token) -> Result<Bearer, Failure> {
+        let bearer = Bearer::new(&token.text)?;
+        let now = self.clock.now().mono;
+        let lifetime = token.lifetime.unwrap_or(ASSUMED_LIFETIME);
+        let due = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
+        let cached = Cached { bearer: bearer.clone(), due: now + due, expired: now + lifetime };
+        self.slots[scopes as usize].set(cached);
+        Ok(bearer)
+    }
+}
+
+impl Slot {
+    fn get(&self) -> Option<Cached> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, cached: Cached) {
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(cached);
+    }
+}
+
+const fn memory(failure: &Failure) -> Duration {
+    if passes_by_itself(failure.reason) { REMEMBERED_BRIEFLY } else { REMEMBERED }
+}
+
+fn refused_again() -> Failure {
+    let remedy = remedy::of(Reason::Unauthenticated, Api::Meet);
+    Failure::new(Reason::Unauthenticated, "the token was refused, and there is no other", remedy)
+}

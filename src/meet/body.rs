@@ -1,0 +1,73 @@
+//! A response's body, read piece by piece up to a cap, and what it means when one breaks off.
+
+use std::error::Error;
+use std::io;
+
+use reqwest::Response;
+
+use super::error::Reason;
+use super::failure::Failure;
+use super::remedy;
+
+/// What a body over its cap is called; see [`is_over_cap`].
+const OVER_CAP: &str = "a body larger than is read";
+
+/// Reads a body of at most `cap` bytes. A larger one is given up as soon as that is known.
+pub(super) async fn read(mut response: Response, cap: usize) -> Result<Vec<u8>, Failure> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > cap as u64 {
+        return Err(Failure::malformed(OVER_CAP));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+        if bytes.len() + chunk.len() > cap {
+            return Err(Failure::malformed(OVER_CAP));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Whether a failure is that of a body over its cap.
+pub(super) fn is_over_cap(failure: &Failure) -> bool {
+    failure.detail == OVER_CAP
+}
+
+/// What an error on the way means: too slow, not there, or broken off. The address is not repeated.
+pub(super) fn broken(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::new(Reason::Timeout, "no answer in time", "");
+    }
+    let causes = || causes(error);
+    if (error.is_body() || error.is_decode()) && causes().any(is_cut_off) {
+        return Failure::malformed("a body that was cut off");
+    }
+    let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
+    if error.is_connect() {
+        let is_tls = causes().any(|cause| cause.to_string().contains("certificate"));
+        let remedy = if is_tls { remedy::CERTIFICATE } else { remedy::NETWORK };
+        return Failure::new(Reason::Network, format!("cannot connect: {}", brief(&innermost)), remedy);
+    }
+    Failure::new(Reason::Network, format!("the connection broke: {}", brief(&innermost)), remedy::NETWORK)
+}
+
+/// What is behind an error, the innermost cause last.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| {
+        let cause: &(dyn Error + 'static) = *cause;
+        cause.source()
+    })
+}
+
+/// Whether the other side ended before it had sent what it promised.
+fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
+    let by_hyper = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
+    let by_io = cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
+    by_hyper || by_io
+}
+
+/// The innermost cause names a kind of trouble and at most a host, never a path or a person; still, no novel.
+fn brief(cause: &str) -> &str {
+    let end = cause.char_indices().nth(120).map_or(cause.len(), |(at, _)| at);
+    &cause[..end]
+}

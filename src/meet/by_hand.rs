@@ -1,0 +1,121 @@
+//! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
+//! stands on. They share quota, tokens, retries and errors with the rest.
+
+use super::client::Client;
+use super::error::ReadError;
+use super::exchange::{Answered, Call};
+use super::failure::Failure;
+use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
+use super::pages::{self, Page, WirePage};
+use super::people::{self, PersonQuery};
+use super::reader::Priority;
+use super::request::{InvalidAddress, Method, PageRequest};
+use super::wire;
+use crate::model::{Conference, ConferenceName, IdentityName, Participant, ParticipantName, Person, Session, UserName};
+use reqwest::Url;
+
+/// Somebody waits for it.
+const PRIORITY: Priority = Priority::Listing;
+
+impl Client {
+    /// `conferenceRecords.list`: one page.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn list_conferences_page(
+        &self,
+        identity: &IdentityName,
+        filter: &ConferenceFilter,
+        page: PageRequest<'_>,
+    ) -> Result<Page<Conference>, ReadError> {
+        let method = Method::ListConferences;
+        let url = self.0.meet.list("conferenceRecords", method, filter, page);
+        self.page::<wire::ConferenceRecords>(identity, method, url).await
+    }
+
+    /// `conferenceRecords.participants.list`: one page.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn list_participants_page(
+        &self,
+        identity: &IdentityName,
+        parent: &ConferenceName,
+        filter: ParticipantFilter,
+        page: PageRequest<'_>,
+    ) -> Result<Page<Participant>, ReadError> {
+        let method = Method::ListParticipants;
+        let url = self.0.meet.list(format_args!("{parent}/participants"), method, filter, page);
+        self.page::<wire::Participants>(identity, method, url).await
+    }
+
+    /// `conferenceRecords.participants.participantSessions.list`: one page.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn list_sessions_page(
+        &self,
+        identity: &IdentityName,
+        parent: &ParticipantName,
+        filter: SessionFilter,
+        page: PageRequest<'_>,
+    ) -> Result<Page<Session>, ReadError> {
+        let method = Method::ListSessions;
+        let url = self.0.meet.list(format_args!("{parent}/participantSessions"), method, filter, page);
+        self.page::<wire::ParticipantSessions>(identity, method, url).await
+    }
+
+    /// `people.get`: one person.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn get_person(
+        &self,
+        identity: &IdentityName,
+        user: &UserName,
+        query: PersonQuery<'_>,
+    ) -> Result<Person, ReadError> {
+        let method = Method::GetPerson;
+        let url = self.0.people.person(&people::resource_name(user), query);
+        let answered = self.ask::<wire::Person>(identity, method, url).await?;
+        Ok(people::person(user.clone(), &answered.value))
+    }
+
+    /// `people.getBatchGet`: at most [`people::MOST_PEOPLE`] people. Who was not found is missing from the answer.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn batch_get_people(
+        &self,
+        identity: &IdentityName,
+        users: &[UserName],
+        query: PersonQuery<'_>,
+    ) -> Result<Vec<Person>, ReadError> {
+        let method = Method::BatchGetPeople;
+        let names: Vec<String> = users.iter().map(people::resource_name).collect();
+        let url = self.0.people.people(&names, query);
+        let answered = self.ask::<wire::GetPeopleResponse>(identity, method, url).await?;
+        Ok(people::found(answered.value))
+    }
+
+    async fn page<P: WirePage>(
+        &self,
+        identity: &IdentityName,
+        method: Method,
+        url: Result<Url, InvalidAddress>,
+    ) -> Result<Page<P::Item>, ReadError> {
+        let answered = self.ask::<P>(identity, method, url).await?;
+        pages::parse(answered.value).map_err(|unreadable| Failure::from(unreadable).during(method))
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        identity: &IdentityName,
+        method: Method,
+        url: Result<Url, InvalidAddress>,
+    ) -> Result<Answered<T>, ReadError> {
+        let url = url.map_err(|invalid| Failure::from(invalid).during(method))?;
+        let call = Call { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
+        self.0.fetch(call, &url).await
+    }
+}

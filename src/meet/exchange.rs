@@ -1,0 +1,184 @@
+//! One question and its answer: quota → token → request → body → JSON, with the retries of that one request.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+use reqwest::{Response, Url};
+use serde::de::DeserializeOwned;
+
+use super::auth::{Bearer, Scopes};
+use super::client::{Identity, Inner};
+use super::error::{ReadError, Reason};
+use super::failure::{Failure, classify};
+use super::metrics::Limit;
+use super::quota::Refusal;
+use super::reader::Priority;
+use super::request::{Api, Method};
+use super::{body, remedy};
+use crate::clock::Mono;
+
+/// A refusal's body is not read further than this.
+const MOST_ERROR_BYTES: usize = 64 << 10;
+
+/// How long an identity's reads pause at a 429 without any hint.
+const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
+
+/// Who asks what, and how urgently.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) method: Method,
+    pub(super) priority: Priority,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answered<T> {
+    pub(super) value: T,
+    /// The header `Date`.
+    pub(super) date: Option<HeaderValue>,
+}
+
+impl Call<'_> {
+    const fn api(&self) -> Api {
+        self.method.api()
+    }
+
+    const fn scopes(&self) -> Scopes {
+        match self.api() {
+            Api::Meet => Scopes::Meet,
+            Api::People => Scopes::People,
+        }
+    }
+}
+
+impl Inner {
+    /// Asks until there is an answer, or no sense in asking any more.
+    pub(super) async fn fetch<T: DeserializeOwned>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, ReadError> {
+        let began = self.clock.now().mono;
+        let mut attempt = 1;
+        loop {
+            self.pass(call).await.map_err(|failure| self.note(call, failure).during(call.method))?;
+            let failure = match self.attempt(call, url).await {
+                Ok(answered) => {
+                    call.identity.health.well(call.api());
+                    return Ok(answered);
+                }
+                Err(failure) => self.note(call, failure),
+            };
+            match self.delay(attempt, began, &failure) {
+                None => return Err(failure.during(call.method)),
+                Some(delay) => {
+                    tracing::debug!(identity = %call.identity.name, method = call.method.as_str(),
+                        reason = %failure.reason, attempt, ?delay, "trying again");
+                    tokio::time::sleep(delay).await;
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits for leave to send a request.
+    async fn pass(&self, call: Call<'_>) -> Result<(), Failure> {
+        let refused = match self.quota.pass(&call.identity.name, call.api(), call.priority).await {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let (limit, detail) = match refused {
+            Refusal::TooLong => (Limit::QuotaWait, "our own share of the quota is used up"),
+            Refusal::Full => (Limit::QuotaWaiting, "too many reads wait for our own share of the quota"),
+        };
+        self.metrics.limit(limit);
+        Err(Failure::new(Reason::Throttled, detail, remedy::OWN_SHARE))
+    }
+
+    /// One request; where Google refuses the token, one more with another.
+    async fn attempt<T: DeserializeOwned>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, Failure> {
+        let (tokens, scopes) = (&call.identity.tokens, call.scopes());
+        let bearer = tokens.bearer(scopes).await?;
+        match self.send(call, url, &bearer).await {
+            Err(failure) if failure.reason == Reason::Unauthenticated => {
+                let other = tokens.instead_of(&bearer, scopes).await?;
+                self.pass(call).await?;
+                let answer = self.send(call, url, &other).await;
+                if matches!(&answer, Err(failure) if failure.reason == Reason::Unauthenticated) {
+                    tokens.refused_twice(scopes).await;
+                }
+                answer
+            }
+            answer => answer,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        url: &Url,
+        bearer: &Bearer,
+    ) -> Result<Answered<T>, Failure> {
+        let began = self.clock.now().mono;
+        let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
+        let answer = match request.send().await {
+            Ok(response) => self.receive(call, response).await,
+            Err(error) => Err(body::broken(&error)),
+        };
+        self.metrics.requested(call.method, self.since(began).as_secs_f64());
+        answer
+    }
+
+    async fn receive<T: DeserializeOwned>(&self, call: Call<'_>, response: Response) -> Result<Answered<T>, Failure> {
+        let status = response.status();
+        if !status.is_success() {
+            let headers = response.headers().clone();
+            // Without its body a refusal is known by its status alone, which is enough for all but 403 and 404.
+            let bytes = body::read(response, MOST_ERROR_BYTES).await.unwrap_or_default();
+            return Err(classify(call.api(), status, &headers, &bytes, self.clock.now().wall));
+        }
+        let date = response.headers().get(DATE).cloned();
+        let is_html = is_html(response.headers());
+        let bytes = body::read(response, self.max_body_bytes).await?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error, is_html))?;
+        Ok(Answered { value, date })
+    }
+
+    /// Counts a failure and tells whom it concerns.
+    fn note(&self, call: Call<'_>, failure: Failure) -> Failure {
+        self.metrics.failed(call.method, &call.identity.name, failure.reason);
+        call.identity.health.ill(call.api(), &failure);
+        if body::is_over_cap(&failure) {
+            self.metrics.limit(Limit::Body);
+        }
+        if let Some(scope) = failure.used_up {
+            let pause = failure.retry_after.unwrap_or(PAUSE_WITHOUT_HINT);
+            self.quota.pause(&call.identity.name, call.api(), scope, pause);
+        }
+        failure
+    }
+
+    fn delay(&self, attempt: u32, began: Mono, failure: &Failure) -> Option<Duration> {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        self.retry.next(attempt, self.since(began), failure.reason, failure.retry_after, &mut random)
+    }
+
+    fn since(&self, began: Mono) -> Duration {
+        self.clock.now().mono.saturating_sub(began)
+    }
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+/// What is wrong with a body, and where; never what stands there.
+fn unreadable(error: &serde_json::Error, is_html: bool) -> Failure {
+    if is_html {
+        return Failure::malformed("HTML instead of JSON");
+    }
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "JSON that breaks off",
+        serde_json::error::Category::Data => "JSON of another shape",
+        _ => "not JSON",
+    };
+    Failure::malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
+}

@@ -1,0 +1,131 @@
+//! How an identity fares, told once for each change: in the log, on the gauge and on the status board.
+//!
+//! Only what says something about the identity itself counts. That it may not see one conference does not, and neither
+//! does Google's own trouble. The People API is told in the log alone: an identity without its scopes still watches.
+
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::IntGauge;
+
+use super::error::Reason;
+use super::failure::Failure;
+use super::request::Api;
+use crate::model::IdentityName;
+use crate::status::{IdentityStatus, StatusBoard};
+
+/// What is known of an identity at one API: nothing yet, well, or ill of something.
+type State = Option<Result<(), Reason>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Health {
+    name: IdentityName,
+    states: [Mutex<State>; 2],
+    up: IntGauge,
+    status: StatusBoard,
+}
+
+impl Health {
+    /// Nothing is known yet. The identity gets its place on the board.
+    pub(super) fn new(name: IdentityName, up: IntGauge, status: StatusBoard) -> Self {
+        status.write().identities.entry(name.clone()).or_default();
+        Self { name, states: [Mutex::new(None), Mutex::new(None)], up, status }
+    }
+
+    /// A read succeeded.
+    pub(super) fn well(&self, api: Api) {
+        let mut state = self.state(api);
+        if *state == Some(Ok(())) {
+            return;
+        }
+        if matches!(*state, Some(Err(_))) {
+            tracing::info!(identity = %self.name, api = name(api), "the identity can read again");
+        }
+        *state = Some(Ok(()));
+        self.show(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
+    }
+
+    /// A read failed. What does not concern the identity itself is passed over.
+    pub(super) fn ill(&self, api: Api, failure: &Failure) {
+        if !concerns_identity(failure.reason) {
+            return;
+        }
+        let mut state = self.state(api);
+        if *state == Some(Err(failure.reason)) {
+            return;
+        }
+        *state = Some(Err(failure.reason));
+        let Failure { reason, detail, remedy, .. } = failure;
+        tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "the identity cannot read");
+        let status = IdentityStatus { up: Some(false), reason: Some(reason.as_str()), remedy: Some(remedy) };
+        self.show(api, status);
+    }
+
+    fn show(&self, api: Api, status: IdentityStatus) {
+        if api == Api::Meet {
+            self.up.set(i64::from(status.up == Some(true)));
+            self.status.write().identities.insert(self.name.clone(), status);
+        }
+    }
+
+    fn state(&self, api: Api) -> std::sync::MutexGuard<'_, State> {
+        self.states[api as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a reason is the identity's, and not one conference's or Google's.
+const fn concerns_identity(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ApiDisabled | Reason::ScopeMissing | Reason::Delegation | Reason::Credentials | Reason::Unauthenticated
+    )
+}
+
+const fn name(api: Api) -> &'static str {
+    match api {
+        Api::Meet => "meet",
+        Api::People => "people",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health() -> (Health, StatusBoard, IntGauge) {
+        let (board, up) = (StatusBoard::default(), IntGauge::new("up", "up").unwrap());
+        (Health::new(IdentityName::parse("a").unwrap(), up.clone(), board.clone()), board, up)
+    }
+
+    fn failure(reason: Reason) -> Failure {
+        Failure::new(reason, "", "do this")
+    }
+
+    #[test]
+    fn what_concerns_one_conference_says_nothing_of_the_identity() {
+        let (health, board, up) = health();
+        let status = || board.read().identities["a"].clone();
+        assert_eq!(status().up, None);
+        for reason in Reason::ALL.into_iter().filter(|reason| !concerns_identity(*reason)) {
+            health.ill(Api::Meet, &failure(reason));
+            assert_eq!(status().up, None, "{reason}");
+        }
+        health.well(Api::Meet);
+        assert_eq!((status().up, up.get()), (Some(true), 1));
+        health.ill(Api::Meet, &failure(Reason::Delegation));
+        assert_eq!((status().up, up.get()), (Some(false), 0));
+        assert_eq!((status().reason, status().remedy), (Some("delegation"), Some("do this")));
+        health.ill(Api::Meet, &failure(Reason::NotFound));
+        assert_eq!(status().up, Some(false));
+        health.well(Api::Meet);
+        assert_eq!(status(), IdentityStatus { up: Some(true), reason: None, remedy: None });
+    }
+
+    #[test]
+    fn a_missing_people_scope_leaves_the_identity_up() {
+        let (health, board, up) = health();
+        health.well(Api::Meet);
+        health.ill(Api::People, &failure(Reason::ScopeMissing));
+        assert_eq!((board.read().identities["a"].up, up.get()), (Some(true), 1));
+    }
+}

@@ -1,0 +1,169 @@
+//! From the wire into the model: the door behind which nothing can be wrong any more.
+//!
+//! What Google leaves out, or sends empty, is absent. What it sends and nobody can read — a name of another shape, a
+//! time that is none — makes the whole answer [`Unreadable`]: a shorter list would look like people who left. A
+//! participant without any of the three users is of kind [`Kind::Unknown`], because new kinds may come.
+
+use jiff::Timestamp;
+
+use super::wire;
+use crate::model::resources::display_name;
+use crate::model::{
+    Conference, ConferenceName, InvalidName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
+    Space, SpaceName, UserName,
+};
+
+/// Which part of an answer could not be read. Never the part itself, which may name a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unreadable {0}")]
+pub struct Unreadable(pub &'static str);
+
+impl From<InvalidName> for Unreadable {
+    fn from(invalid: InvalidName) -> Self {
+        Self(invalid.kind)
+    }
+}
+
+impl TryFrom<wire::ConferenceRecord> for Conference {
+    type Error = Unreadable;
+
+    fn try_from(record: wire::ConferenceRecord) -> Result<Self, Unreadable> {
+        Ok(Self {
+            name: ConferenceName::parse(&record.name)?,
+            space: optional(record.space.as_deref(), SpaceName::parse)?,
+            start: required_time(record.start_time.as_deref(), "start time of a conference")?,
+            end: time(record.end_time.as_deref(), "end time of a conference")?,
+            expire: time(record.expire_time.as_deref(), "expire time of a conference")?,
+        })
+    }
+}
+
+impl TryFrom<wire::Participant> for Participant {
+    type Error = Unreadable;
+
+    fn try_from(participant: wire::Participant) -> Result<Self, Unreadable> {
+        let (kind, user, name) = match participant {
+            wire::Participant { signedin_user: Some(ref user), .. } => {
+                // The account is worth having and nothing depends on it, so one of another shape is left out.
+                (Kind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
+            }
+            wire::Participant { anonymous_user: Some(ref guest), .. } => {
+                (Kind::Anonymous, None, display_name(&guest.display_name))
+            }
+            wire::Participant { phone_user: Some(ref phone), .. } => {
+                (Kind::Phone, None, display_name(&phone.display_name))
+            }
+            _ => (Kind::Unknown, None, None),
+        };
+        Ok(Self {
+            name: ParticipantName::parse(&participant.name)?,
+            kind,
+            user,
+            display_name: name,
+            earliest_start: time(participant.earliest_start_time.as_deref(), "start time of a participant")?,
+            latest_end: time(participant.latest_end_time.as_deref(), "end time of a participant")?,
+        })
+    }
+}
+
+impl TryFrom<wire::ParticipantSession> for Session {
+    type Error = Unreadable;
+
+    fn try_from(session: wire::ParticipantSession) -> Result<Self, Unreadable> {
+        Ok(Self {
+            name: SessionName::parse(&session.name)?,
+            start: required_time(session.start_time.as_deref(), "start time of a session")?,
+            end: time(session.end_time.as_deref(), "end time of a session")?,
+        })
+    }
+}
+
+impl TryFrom<wire::Space> for Space {
+    type Error = Unreadable;
+
+    fn try_from(space: wire::Space) -> Result<Self, Unreadable> {
+        let active = space.active_conference.as_ref().map(|active| active.conference_record.as_str());
+        Ok(Self {
+            name: SpaceName::parse(&space.name)?,
+            meeting_code: optional(space.meeting_code.as_deref(), MeetingCode::parse)?,
+            active_conference: optional(active, ConferenceName::parse)?,
+        })
+    }
+}
+
+/// A name that may be absent; an empty one is.
+fn optional<T>(text: Option<&str>, parse: fn(&str) -> Result<T, InvalidName>) -> Result<Option<T>, Unreadable> {
+    Ok(text.filter(|text| !text.is_empty()).map(parse).transpose()?)
+}
+
+/// A time that may be absent; an empty one is.
+fn time(text: Option<&str>, what: &'static str) -> Result<Option<Timestamp>, Unreadable> {
+    text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(|_| Unreadable(what))).transpose()
+}
+
+fn required_time(text: Option<&str>, what: &'static str) -> Result<Timestamp, Unreadable> {
+    time(text, what)?.ok_or(Unreadable(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn participant(json: &str) -> Result<Participant, Unreadable> {
+        serde_json::from_str::<wire::Participant>(json).unwrap().try_into()
+    }
+
+    #[test]
+    fn all_nine_fractional_digits_are_kept() {
+        let json = r#"{"name":"conferenceRecords/c/participants/p/participantSessions/s",
+            "startTime":"2026-01-05T10:00:02.123456789Z","endTime":"2026-01-05T10:00:02.123456790Z"}"#;
+        let session = Session::try_from(serde_json::from_str::<wire::ParticipantSession>(json).unwrap()).unwrap();
+        assert_eq!(session.start.to_string(), "2026-01-05T10:00:02.123456789Z");
+        assert_eq!(session.end.unwrap().duration_since(session.start).as_nanos(), 1);
+    }
+
+    #[test]
+    fn each_kind_of_user_is_told_apart_and_a_new_one_is_unknown() {
+        let of =
+            |user: &str| participant(&format!(r#"{{"name":"conferenceRecords/c/participants/p"{user}}}"#)).unwrap();
+        let ada = of(r#","signedinUser":{"user":"users/12","displayName":"Ada"}"#);
+        assert_eq!((ada.kind, ada.user.unwrap().as_str()), (Kind::SignedIn, "users/12"));
+        assert_eq!(ada.display_name.as_deref(), Some("Ada"));
+        assert_eq!(of(r#","anonymousUser":{"displayName":"Guest"}"#).kind, Kind::Anonymous);
+        assert_eq!(of(r#","phoneUser":{"displayName":"+1 ***"}"#).kind, Kind::Phone);
+        assert_eq!(of(r#","hologramUser":{"displayName":"Eve"}"#).kind, Kind::Unknown);
+        assert_eq!(of(r#","signedinUser":{}"#).kind, Kind::SignedIn);
+    }
+
+    #[test]
+    fn an_account_of_another_shape_is_left_out_and_the_participant_stays() {
+        let json = r#"{"name":"conferenceRecords/c/participants/p","signedinUser":{"user":"12","displayName":"Ada"}}"#;
+        let ada = participant(json).unwrap();
+        assert_eq!((ada.kind, ada.user), (Kind::SignedIn, None));
+    }
+
+    #[test]
+    fn what_is_empty_is_absent() {
+        let json = r#"{"name":"conferenceRecords/c/participants/p","earliestStartTime":"","latestEndTime":"",
+            "anonymousUser":{"displayName":""}}"#;
+        let guest = participant(json).unwrap();
+        assert_eq!((guest.earliest_start, guest.latest_end, guest.display_name), (None, None, None));
+        let space: Space =
+            serde_json::from_str::<wire::Space>(r#"{"name":"spaces/s","meetingCode":"","activeConference":{}}"#)
+                .unwrap()
+                .try_into()
+                .unwrap();
+        assert_eq!((space.meeting_code, space.active_conference), (None, None));
+        assert!(serde_json::from_str::<wire::Participants>("{}").unwrap().participants.is_empty());
+    }
+
+    #[test]
+    fn a_name_or_a_time_that_cannot_be_read_is_said_and_not_repeated() {
+        let wrong = participant(r#"{"name":"conferenceRecords/c/participants/ada@example.com/x"}"#).unwrap_err();
+        assert_eq!(wrong.to_string(), "unreadable participant name");
+        let json = r#"{"name":"conferenceRecords/c/participants/p","latestEndTime":"yesterday"}"#;
+        assert_eq!(participant(json).unwrap_err().to_string(), "unreadable end time of a participant");
+        let record = wire::ConferenceRecord { name: "conferenceRecords/c".to_owned(), ..Default::default() };
+        assert!(Conference::try_from(record).is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! A [`Turnstile`] that tasks can wait at.
+//!
+//! There is no task behind it: each who waits sleeps until its turn may have come, then lets through whoever is next,
+//! and sleeps again if that was somebody else. A task that is cancelled takes itself out of the line.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::bucket::Bucket;
+use super::turnstile::{Ticket, Turnstile};
+use crate::clock::{Clock, Mono};
+use crate::meet::reader::Priority;
+
+/// Room for so many who wait at one gate.
+const MOST_WAITING: usize = 4096;
+
+/// The shortest sleep worth a timer.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// Why somebody was sent away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::meet) enum Refusal {
+    /// The turn would come, or came, too late.
+    TooLong,
+    /// Too many wait already.
+    Full,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::meet) struct Gate {
+    state: Mutex<State>,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct State {
+    turnstile: Turnstile,
+    calls: HashMap<Ticket, oneshot::Sender<()>>,
+}
+
+impl Gate {
+    /// A gate for `limit` requests a minute.
+    pub(in crate::meet) fn new(limit: f64, clock: Clock) -> Self {
+        let turnstile = Turnstile::new(Bucket::new(limit, clock.now().mono), MOST_WAITING);
+        Self { state: Mutex::new(State { turnstile, calls: HashMap::new() }), clock }
+    }
+
+    /// Goes through, if that is possible without waiting.
+    pub(in crate::meet) fn try_pass(&self) -> bool {
+        self.lock().turnstile.try_pass(self.clock.now().mono)
+    }
+
+    /// Goes through as soon as it is this one's turn, unless that is after `until`.
+    pub(in crate::meet) async fn pass(&self, priority: Priority, until: Mono) -> Result<(), Refusal> {
+        if self.try_pass() {
+            return Ok(());
+        }
+        let (mut place, mut called) = self.enter(priority)?;
+        loop {
+            let now = self.clock.now().mono;
+            let wait = self.step(&place, now);
+            if called.try_recv().is_ok() {
+                place.through = true;
+                return Ok(());
+            }
+            // A pause may be known to outlast the patience; there is no sense in waiting then.
+            let left = until.saturating_sub(now);
+            if left.is_zero() || self.lock().turnstile.bucket().wait_for(1, now) > left {
+                return Err(Refusal::TooLong);
+            }
+            tokio::select! {
+                answer = &mut called => if answer.is_ok() {
+                    place.through = true;
+                    return Ok(());
+                },
+                () = tokio::time::sleep(wait.min(left).max(SHORTEST_SLEEP)) => {}
+            }
+        }
+    }
+
+    /// Lets nobody through for a time.
+    pub(in crate::meet) fn pause(&self, time: Duration) {
+        let now = self.clock.now().mono;
+        self.lock().turnstile.pause(time, now);
+    }
+
+    /// What comes in, a minute.
+    pub(in crate::meet) fn per_minute(&self) -> f64 {
+        self.lock().turnstile.bucket().per_minute()
+    }
+
+    /// The limit, and the tokens there now.
+    pub(in crate::meet) fn level(&self) -> (f64, f64) {
+        let now = self.clock.now().mono;
+        let mut state = self.lock();
+        let bucket = state.turnstile.bucket();
+        (bucket.limit(), bucket.available(now))
+    }
+
+    fn enter(&self, priority: Priority) -> Result<(Place<'_>, oneshot::Receiver<()>), Refusal> {
+        let (call, called) = oneshot::channel();
+        let mut state = self.lock();
+        let ticket = state.turnstile.enter(priority).ok_or(Refusal::Full)?;
+        state.calls.insert(ticket, call);
+        Ok((Place { gate: self, ticket, priority, through: false }, called))
+    }
+
+    /// Calls everybody who may go, and says when to look again.
+    fn step(&self, place: &Place<'_>, now: Mono) -> Duration {
+        let mut state = self.lock();
+        while let Some(ticket) = state.turnstile.admit(now) {
+            if let Some(call) = state.calls.remove(&ticket) {
+                // One who was cancelled this very moment leaves its token unused, which is on the safe side.
+                let _cancelled = call.send(());
+            }
+        }
+        state.turnstile.wait(place.ticket, place.priority, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way; if it ever did, the counts are still the best that is known.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the line, given up when dropped.
+struct Place<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
+    priority: Priority,
+    through: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.through {
+            let mut state = self.gate.lock();
+            state.turnstile.leave(self.ticket, self.priority);
+            state.calls.remove(&self.ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A gate whose tokens come every ten milliseconds, with none left.
+    fn empty() -> Arc<Gate> {
+        let gate = Arc::new(Gate::new(6_600.0, Clock::new()));
+        while gate.try_pass() {}
+        gate
+    }
+
+    /// What a gate still remembers of those who came.
+    fn left_behind(gate: &Gate) -> usize {
+        let state = gate.lock();
+        state.calls.len() + state.turnstile.waiting()
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_all_get_through() {
+        let gate = empty();
+        let waiting: Vec<_> = (0..30)
+            .map(|n| {
+                let gate = gate.clone();
+                tokio::spawn(async move { gate.pass(Priority::ALL[n % 7], LONG).await })
+            })
+            .collect();
+        for task in waiting {
+            assert_eq!(task.await.unwrap(), Ok(()));
+        }
+        assert_eq!(left_behind(&gate), 0);
+    }
+
+    #[tokio::test]
+    async fn patience_ends_and_leaves_no_trace() {
+        let gate = empty();
+        gate.pause(LONG);
+        let soon = gate.clock.now().mono + Duration::from_millis(5);
+        assert_eq!(gate.pass(Priority::Listing, soon).await, Err(Refusal::TooLong));
+        assert_eq!(left_behind(&gate), 0);
+    }
+
+    #[tokio::test]
+    async fn who_is_cancelled_leaves_the_line() {
+        let gate = empty();
+        gate.pause(Duration::from_secs(60));
+        let task = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.pass(Priority::Listing, LONG).await }
+        });
+        while gate.lock().turnstile.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(left_behind(&gate), 0);
+    }
+}

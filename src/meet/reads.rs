@@ -1,0 +1,196 @@
+//! From a [`Read`] to a [`Reading`]: which requests it takes, and how their answers become one.
+
+use jiff::Timestamp;
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use serde::de::DeserializeOwned;
+
+use super::client::{Client, Inner};
+use super::error::ReadError;
+use super::exchange::{Answered, Call};
+use super::failure::Failure;
+use super::metrics::Limit;
+use super::pages::{self, Astray, Journey, WirePage};
+use super::parse::Unreadable;
+use super::people::{self, MOST_PEOPLE, PersonQuery};
+use super::reader::{Answer, Priority, Read, Reader, Reading};
+use super::request::{InvalidAddress, Method, PageRequest};
+use super::{hints, merge, wire};
+use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
+
+impl Reader for Client {
+    async fn read(&self, identity: &IdentityName, priority: Priority, read: &Read) -> Result<Reading, ReadError> {
+        let method = method(read);
+        let call = Call { identity: self.0.identity(identity, method)?, method, priority };
+        self.0.read(call, read).await
+    }
+}
+
+const fn method(read: &Read) -> Method {
+    match read {
+        Read::Conference(_) => Method::GetConference,
+        Read::Conferences(_) => Method::ListConferences,
+        Read::Participant(_) => Method::GetParticipant,
+        Read::Participants(..) => Method::ListParticipants,
+        Read::Session(_) => Method::GetSession,
+        Read::Sessions(..) => Method::ListSessions,
+        Read::Space(_) | Read::SpaceByCode(_) => Method::GetSpace,
+        Read::People(_) => Method::BatchGetPeople,
+    }
+}
+
+/// What was gathered so far of an answer.
+struct Gathered<T> {
+    value: T,
+    date: Option<HeaderValue>,
+    requests: u32,
+}
+
+impl<T> Gathered<T> {
+    fn into_reading(self, answer: impl FnOnce(T) -> Answer) -> Reading {
+        Reading {
+            answer: answer(self.value),
+            google_time: self.date.as_ref().and_then(google_time),
+            pages: self.requests,
+        }
+    }
+}
+
+impl Inner {
+    async fn read(&self, call: Call<'_>, read: &Read) -> Result<Reading, ReadError> {
+        Ok(match read {
+            Read::Conference(name) => {
+                self.get::<wire::ConferenceRecord, _>(call, self.meet.get(name)).await?.into_reading(Answer::Conference)
+            }
+            Read::Participant(name) => {
+                self.get::<wire::Participant, _>(call, self.meet.get(name)).await?.into_reading(Answer::Participant)
+            }
+            Read::Session(name) => {
+                self.get::<wire::ParticipantSession, _>(call, self.meet.get(name)).await?.into_reading(Answer::Session)
+            }
+            Read::Space(name) => self.space(call, name).await?.into_reading(Answer::Space),
+            Read::SpaceByCode(code) => self.space(call, code).await?.into_reading(Answer::Space),
+            Read::Conferences(filter) => self
+                .list::<wire::ConferenceRecords>(call, |page| {
+                    self.meet.list("conferenceRecords", call.method, filter, page)
+                })
+                .await?
+                .into_reading(Answer::Conferences),
+            Read::Participants(parent, filter) => self
+                .list::<wire::Participants>(call, |page| {
+                    self.meet.list(format_args!("{parent}/participants"), call.method, filter, page)
+                })
+                .await?
+                .into_reading(Answer::Participants),
+            Read::Sessions(parent, filter) => self
+                .list::<wire::ParticipantSessions>(call, |page| {
+                    self.meet.list(format_args!("{parent}/participantSessions"), call.method, filter, page)
+                })
+                .await?
+                .into_reading(Answer::Sessions),
+            Read::People(users) => self.people(call, users).await?.into_reading(Answer::People),
+        })
+    }
+
+    async fn space(&self, call: Call<'_>, alias: impl SpaceAlias) -> Result<Gathered<crate::model::Space>, ReadError> {
+        self.get::<wire::Space, _>(call, self.meet.get(alias.path())).await
+    }
+
+    /// One resource.
+    async fn get<W, T>(&self, call: Call<'_>, url: Result<Url, InvalidAddress>) -> Result<Gathered<T>, ReadError>
+    where
+        W: DeserializeOwned,
+        T: TryFrom<W, Error = Unreadable>,
+    {
+        let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
+        let Answered { value, date } = self.fetch::<W>(call, &url).await?;
+        let value = T::try_from(value).map_err(|unreadable| self.malformed(call, unreadable))?;
+        Ok(Gathered { value, date, requests: 1 })
+    }
+
+    /// All pages of a list, each resource once.
+    async fn list<P: WirePage>(
+        &self,
+        call: Call<'_>,
+        url: impl Fn(PageRequest<'_>) -> Result<Url, InvalidAddress>,
+    ) -> Result<Gathered<Vec<P::Item>>, ReadError> {
+        let mut journey = Journey::default();
+        let mut items = Vec::new();
+        loop {
+            let page = PageRequest { size: None, token: journey.token() };
+            let url = url(page).map_err(|invalid| Failure::from(invalid).during(call.method))?;
+            let Answered { value, date } = self.fetch::<P>(call, &url).await?;
+            let page = pages::parse(value).map_err(|unreadable| self.malformed(call, unreadable))?;
+            items.extend(page.items);
+            let Some(next) = page.next_page_token else {
+                return Ok(Gathered { value: merge::distinct(items), date, requests: journey.pages() });
+            };
+            journey.go_on(next, self.max_pages).map_err(|astray| {
+                if astray == Astray::TooFar {
+                    self.metrics.limit(Limit::Pages);
+                }
+                self.malformed(call, astray)
+            })?;
+        }
+    }
+
+    /// Who these are, in batches.
+    async fn people(
+        &self,
+        call: Call<'_>,
+        users: &[UserName],
+    ) -> Result<Gathered<Vec<crate::model::Person>>, ReadError> {
+        let mut gathered = Gathered { value: Vec::with_capacity(users.len()), date: None, requests: 0 };
+        for batch in users.chunks(MOST_PEOPLE) {
+            let names: Vec<String> = batch.iter().map(people::resource_name).collect();
+            let url = self.people.people(&names, PersonQuery::default());
+            let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
+            let Answered { value, date } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
+            gathered.value.extend(people::found(value));
+            gathered.date = date;
+            gathered.requests += 1;
+        }
+        Ok(gathered)
+    }
+
+    /// The error of an answer that came and is of no use.
+    pub(super) fn malformed(&self, call: Call<'_>, why: impl Into<Failure>) -> ReadError {
+        let failure = why.into();
+        self.metrics.failed(call.method, &call.identity.name, failure.reason);
+        failure.during(call.method)
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::malformed(format!("an answer with an {unreadable}"))
+    }
+}
+
+impl From<InvalidAddress> for Failure {
+    fn from(invalid: InvalidAddress) -> Self {
+        Self::new(super::Reason::BadRequest, invalid.to_string(), "correct the endpoint under `[google]`")
+    }
+}
+
+/// What a space can be asked for by.
+pub(super) trait SpaceAlias: Send {
+    /// `spaces/…`
+    fn path(&self) -> String;
+}
+
+impl SpaceAlias for &SpaceName {
+    fn path(&self) -> String {
+        self.as_str().to_owned()
+    }
+}
+
+impl SpaceAlias for &MeetingCode {
+    fn path(&self) -> String {
+        format!("spaces/{self}")
+    }
+}
+
+fn google_time(date: &HeaderValue) -> Option<Timestamp> {
+    hints::http_date(date.to_str().ok()?)
+}

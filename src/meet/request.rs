@@ -1,0 +1,219 @@
+//! What is asked, as methods and addresses. Each documented parameter of each read is here, and nowhere else.
+
+use std::fmt::Display;
+
+use reqwest::Url;
+
+use super::people::PersonQuery;
+
+/// Which of Google's APIs. Each has its own scopes and its own quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    Meet,
+    People,
+}
+
+/// A method of Google's, by the name that its discovery document gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    GetConference,
+    ListConferences,
+    GetParticipant,
+    ListParticipants,
+    GetSession,
+    ListSessions,
+    GetSpace,
+    GetPerson,
+    BatchGetPeople,
+}
+
+impl Method {
+    /// Every method, so that each has its series from the start.
+    pub const ALL: [Self; 9] = [
+        Self::GetConference,
+        Self::ListConferences,
+        Self::GetParticipant,
+        Self::ListParticipants,
+        Self::GetSession,
+        Self::ListSessions,
+        Self::GetSpace,
+        Self::GetPerson,
+        Self::BatchGetPeople,
+    ];
+
+    /// The label value of `method`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GetConference => "conferenceRecords.get",
+            Self::ListConferences => "conferenceRecords.list",
+            Self::GetParticipant => "participants.get",
+            Self::ListParticipants => "participants.list",
+            Self::GetSession => "participantSessions.get",
+            Self::ListSessions => "participantSessions.list",
+            Self::GetSpace => "spaces.get",
+            Self::GetPerson => "people.get",
+            Self::BatchGetPeople => "people.getBatchGet",
+        }
+    }
+
+    /// What is attempted, for an error's text.
+    #[must_use]
+    pub const fn attempted(self) -> &'static str {
+        match self {
+            Self::GetConference => "get conference record",
+            Self::ListConferences => "list conference records",
+            Self::GetParticipant => "get participant",
+            Self::ListParticipants => "list participants",
+            Self::GetSession => "get participant session",
+            Self::ListSessions => "list participant sessions",
+            Self::GetSpace => "get space",
+            Self::GetPerson => "get person",
+            Self::BatchGetPeople => "get people",
+        }
+    }
+
+    /// Whose method it is.
+    #[must_use]
+    pub const fn api(self) -> Api {
+        match self {
+            Self::GetPerson | Self::BatchGetPeople => Api::People,
+            _ => Api::Meet,
+        }
+    }
+
+    /// The largest page that Google documents; it coerces a larger one to this. Zero for what has no pages.
+    #[must_use]
+    pub const fn max_page_size(self) -> u32 {
+        match self {
+            Self::ListConferences => 100,
+            Self::ListParticipants | Self::ListSessions => 250,
+            _ => 0,
+        }
+    }
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageRequest<'a> {
+    /// How many at most. The documented maximum where it is `None`; Google may return fewer.
+    pub size: Option<u32>,
+    /// What the page before said comes next; the first page without it.
+    pub token: Option<&'a str>,
+}
+
+/// Where an API is, as an address to put paths behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base(String);
+
+impl Base {
+    /// A base. A path in `endpoint` is kept, its query is not.
+    pub(super) fn new(endpoint: &Url, version: &str) -> Self {
+        let mut endpoint = endpoint.clone();
+        endpoint.set_query(None);
+        endpoint.set_fragment(None);
+        Self(format!("{}/{version}/", endpoint.as_str().trim_end_matches('/')))
+    }
+
+    /// The address of a resource. Its name is one that the model has checked, so it stays in its place.
+    pub(super) fn get(&self, name: impl Display) -> Result<Url, InvalidAddress> {
+        Url::parse(&format!("{}{name}", self.0)).map_err(|_| InvalidAddress)
+    }
+
+    /// The address of one page of a collection.
+    pub(super) fn list(
+        &self,
+        collection: impl Display,
+        method: Method,
+        filter: impl Display,
+        page: PageRequest<'_>,
+    ) -> Result<Url, InvalidAddress> {
+        let mut url = self.get(collection)?;
+        let size = page.size.unwrap_or(method.max_page_size());
+        let mut query = url.query_pairs_mut();
+        query.append_pair("pageSize", &size.to_string());
+        let filter = filter.to_string();
+        if !filter.is_empty() {
+            query.append_pair("filter", &filter);
+        }
+        if let Some(token) = page.token.filter(|token| !token.is_empty()) {
+            query.append_pair("pageToken", token);
+        }
+        drop(query);
+        Ok(url)
+    }
+
+    /// The address of one person, `people/…`.
+    pub(super) fn person(&self, name: &str, query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+        let mut url = self.get(name)?;
+        ask_for(&mut url, query);
+        Ok(url)
+    }
+
+    /// The address of several people at once.
+    pub(super) fn people(&self, names: &[String], query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+        let mut url = self.get("people:batchGet")?;
+        url.query_pairs_mut().extend_pairs(names.iter().map(|name| ("resourceNames", name)));
+        ask_for(&mut url, query);
+        Ok(url)
+    }
+}
+
+fn ask_for(url: &mut Url, query: PersonQuery<'_>) {
+    let mut pairs = url.query_pairs_mut();
+    pairs.append_pair("personFields", query.fields);
+    pairs.extend_pairs(query.sources.iter().map(|source| ("sources", source.as_str())));
+}
+
+/// An address that cannot be made. Only an endpoint that is no base for paths leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the endpoint is not an address that a path can follow")]
+pub(super) struct InvalidAddress;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meet::ParticipantFilter;
+
+    fn base(endpoint: &str) -> Base {
+        Base::new(&Url::parse(endpoint).unwrap(), "v2")
+    }
+
+    #[test]
+    fn an_endpoint_may_have_a_path_and_a_trailing_slash() {
+        for (endpoint, url) in [
+            ("https://meet.googleapis.com", "https://meet.googleapis.com/v2/spaces/a"),
+            ("http://127.0.0.1:9/", "http://127.0.0.1:9/v2/spaces/a"),
+            ("http://127.0.0.1:9/meet/?x=y", "http://127.0.0.1:9/meet/v2/spaces/a"),
+        ] {
+            assert_eq!(base(endpoint).get("spaces/a").unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn a_list_asks_for_the_largest_page_and_escapes_its_filter() {
+        let base = base("https://meet.googleapis.com");
+        let url = base
+            .list("c/participants", Method::ListParticipants, ParticipantFilter::Active, PageRequest::default())
+            .unwrap();
+        assert_eq!(
+            url.as_str(),
+            "https://meet.googleapis.com/v2/c/participants?pageSize=250&filter=latest_end_time+IS+NULL"
+        );
+        let person = base.person("people/12", PersonQuery::default()).unwrap();
+        assert_eq!(
+            person.query(),
+            Some(
+                "personFields=names%2CemailAddresses&sources=READ_SOURCE_TYPE_PROFILE&sources=READ_SOURCE_TYPE_CONTACT\
+                 &sources=READ_SOURCE_TYPE_OTHER_CONTACT"
+            )
+        );
+        let people = base.people(&["people/1".to_owned(), "people/2".to_owned()], PersonQuery::default()).unwrap();
+        assert!(people.as_str().starts_with(
+            "https://meet.googleapis.com/v2/people:batchGet?resourceNames=people%2F1&resourceNames=people%2F2&personFields="
+        ));
+        let second = PageRequest { size: Some(7), token: Some("a&b=c") };
+        let url = base.list("c/participants", Method::ListParticipants, ParticipantFilter::All, second).unwrap();
+        assert_eq!(url.query(), Some("pageSize=7&pageToken=a%26b%3Dc"));
+    }
+}
