@@ -91,6 +91,24 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_every_key_in_its_section() {
+        let folder = folder();
+        let (_, report) = judged(EXAMPLE, folder.path());
+        let manual = include_str!("../../docs/CONFIGURATION.md");
+        for known in report.known() {
+            let Some((section, key)) = known.rsplit_once('.') else { continue };
+            let headings = [format!("# `[[{section}]]`"), format!("# `[{section}]`")];
+            let begins = headings.iter().find_map(|heading| manual.find(heading.as_str()));
+            let chapter = begins.map(|at| &manual[at + 2..]).unwrap_or_default();
+            let chapter = chapter.split("\n## ").next().unwrap();
+            let row =
+                |line: &str| line.starts_with('|') && line.split('|').nth(1).unwrap().contains(&format!("`{key}`"));
+            // `google.quota` is a section of `google` and has no row there.
+            assert!(chapter.lines().any(row) || key == "quota", "{known} is not in the manual");
+        }
+    }
+
+    #[test]
     fn every_key_that_may_be_added_has_a_value_of_the_right_shape() {
         let folder = folder();
         let lines: Vec<&str> = EXAMPLE.lines().collect();

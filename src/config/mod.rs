@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, read whole, judged whole, and handed on as the settings that each room owns.
 //!
-//! [`load`] reads the file, [`parse`] judges its text. A [`Section`](section::Section) is asked for each key by name;
-//! what is wrong goes into the [`Report`](report::Report) and reading goes on, so that an operator sees every
+//! [`load`] reads the file, [`parse`] judges its text. A `Section` is asked for each key by name;
+//! what is wrong goes into the `Report` and reading goes on, so that an operator sees every
 //! [`Problem`] at once, with its line. What nobody asked for is an unknown key. This is also the only room that reads
 //! the environment.
 

@@ -31,20 +31,17 @@ impl Names {
             section.absent("name", format!("is missing; give this {} a name", self.what));
             return None;
         };
-        let name = match parse(text.value) {
-            Ok(name) => name,
-            Err(invalid) => {
-                text.problem(format!("must be {}", invalid.shape));
-                return None;
-            }
-        };
         if let Some(line) = self.given.borrow().get(text.value) {
             let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
             text.problem(format!("is the name of another {}{line}; give each its own", self.what));
             return None;
         }
         self.add(text.value, Some(text.line()));
-        Some(text.with(name))
+        if text.value.contains('@') {
+            text.warning("looks like an address, and goes into logs and metrics; choose a name that is nobody's");
+        }
+        let name = parse(text.value).inspect_err(|invalid| text.problem(format!("must be {}", invalid.shape)));
+        name.ok().map(|name| text.with(name))
     }
 
     /// Adds a name that does not stand in the file in this way.

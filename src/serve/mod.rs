@@ -1,7 +1,7 @@
 //! HTTP: health, metrics, and what the API shows. Reads the status board and the metrics; changes nothing.
 //!
-//! A connection is accepted if there is room ([`server`]), its request goes through the guard ([`guard`]) to its route
-//! ([`routes`]), and the answer is made fresh.
+//! A connection is accepted if there is room (`server`), its request goes through the guard (`guard`) to its route
+//! (`routes`), and the answer is made fresh.
 
 mod board;
 mod guard;

@@ -56,6 +56,7 @@ pub fn load(path: &Path) -> Result<SecretString, TokenError> {
     let failed = |error| TokenError::Read(path.to_owned(), error);
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
+    warn_if_open(path, &file);
     file.take(MAX_TOKEN_BYTES).read_to_string(&mut text).map_err(failed)?;
     let token = text.trim_end();
     // A file cut short by a full disk would be a token that can be guessed.
@@ -63,6 +64,19 @@ pub fn load(path: &Path) -> Result<SecretString, TokenError> {
         return Err(TokenError::Unusable(path.to_owned()));
     }
     Ok(SecretString::from(token))
+}
+
+/// Somebody changed what was written with mode 0600.
+fn warn_if_open(path: &Path, file: &std::fs::File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+            tracing::warn!(path = %path.display(), "others can read the API's token; `chmod 600` it");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, file);
 }
 
 fn create(path: &Path) -> Result<SecretString, TokenError> {

@@ -99,6 +99,22 @@ fn a_configuration_that_watches_nothing_is_a_warning() {
 }
 
 #[test]
+fn a_name_that_looks_like_an_address_is_a_warning() {
+    let config = parsed("[[identity]]\nname = \"ada@example.com\"\napplication_default = true\n").unwrap();
+    assert!(config.warnings.iter().any(|warning| warning.to_string().contains("m.toml:2: identity.name: looks like")));
+}
+
+#[test]
+fn a_bad_name_is_told_once_and_not_again_where_it_is_used() {
+    let told = problems(
+        "[[identity]]\nname = \"my own\"\napplication_default = true\n\
+         [[target]]\nname = \"t\"\nidentity = \"my own\"\norganizer = true\n",
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(has(&told, &["m.toml:2: identity.name: must be 1 to 64 letters"]), "{told:?}");
+}
+
+#[test]
 fn an_identity_has_exactly_one_kind_of_credentials() {
     assert!(has(&problems("[[identity]]\nname = \"a\""), &["m.toml:1: identity: has no credentials"]));
     let both = "[[identity]]\nname = \"a\"\napplication_default = true\naccess_token_file = \"t\"";
