@@ -78,7 +78,7 @@ impl App {
         registry.register(Box::new(Backlog::new(store.clone(), Handle::current())?))?;
 
         let retry = RetryPolicy::default();
-        let client = Client::new(meet::Parts {
+        let client = Client::new(&meet::Parts {
             google: &config.google,
             identities: &config.identities,
             clock,

@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     line(format_args!(
         "A simulated Google Meet at {}, watched by meetwatch with the store {}.",
-        simulator.base_url(),
+        format_args!("http://{}", simulator.address()),
         folder.path().join("demo.db").display()
     ))?;
     line(format_args!("Metrics: http://{}/metrics", app.address()))?;
@@ -163,7 +163,7 @@ path = "{store}"
 [server]
 listen = "127.0.0.1:0"
 "#,
-        google = simulator.base_url(),
+        google = format_args!("http://{}", simulator.address()),
         key = key.display(),
         receiver = receiver.url(),
         secret = secret.reveal(),

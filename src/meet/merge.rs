@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::model::{Conference, Kind, Participant, Session};
 
 /// A resource that may be seen more than once in a list.
-pub(super) trait Merge {
+pub(crate) trait Merge {
     /// What makes two of them the same.
     fn key(&self) -> &str;
 
@@ -22,7 +22,7 @@ pub(super) trait Merge {
 }
 
 /// Each resource once, in the order of first sight.
-pub(super) fn distinct<T: Merge>(seen: Vec<T>) -> Vec<T> {
+pub(crate) fn distinct<T: Merge>(seen: Vec<T>) -> Vec<T> {
     if !has_duplicates(&seen) {
         return seen;
     }

@@ -13,7 +13,7 @@ pub mod failure;
 pub mod filter;
 mod health;
 pub mod hints;
-mod merge;
+pub(crate) mod merge;
 mod metrics;
 pub mod pages;
 pub mod parse;

@@ -69,7 +69,7 @@ const BEGINNING: &str = "2026-01-05T09:00:00Z";
 /// [`Broken`] if the history itself could not be run; that the log is wrong is not an error but a disagreement.
 pub fn run(options: Options) -> Result<History, Broken> {
     let mut play = Play::new(options)?;
-    play.to_the_end()?;
+    play.play()?;
     play.compare()
 }
 
@@ -161,7 +161,7 @@ impl Play {
         Now { mono: self.mono, wall: google.saturating_add(self.skew).unwrap_or(google) }
     }
 
-    fn to_the_end(&mut self) -> Result<(), Broken> {
+    fn play(&mut self) -> Result<(), Broken> {
         let length = self.options.length;
         let mut winding_down = false;
         self.step(Input::Tick);
@@ -279,8 +279,14 @@ impl Play {
         for (fault, count) in self.api.faults.struck().iter().chain(self.calm.struck()) {
             *self.history.faults.entry(fault).or_default() += count;
         }
-        truth::compare(&self.api.world, &self.db, &mut self.history)
-            .map_err(|error| Broken::Store(error.to_string()))?;
+        let events = truth::log_of(&self.db).map_err(|error| Broken::Store(error.to_string()))?;
+        let compared = truth::compare(&self.api.world, &events);
+        (self.history.conferences, self.history.sessions) = (compared.conferences, compared.sessions);
+        self.history.disagreements.extend(compared.disagreements);
+        for event in &events {
+            *self.history.events.entry(event.provenance.as_str()).or_default() += 1;
+            self.history.log.push(truth::line(event));
+        }
         if !self.scheduler.conferences().is_empty() {
             let left: BTreeSet<_> = self.scheduler.conferences().keys().map(ToString::to_string).collect();
             self.history.disagreements.push(format!("never read to the end: {left:?}"));

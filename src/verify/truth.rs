@@ -141,10 +141,10 @@ impl Told {
                 (EventType::ConferenceStarted, Some(name), ..) => drop(told.started.insert(name, event.time)),
                 (EventType::ConferenceEnded, Some(name), ..) => drop(told.ended.insert(name, event.time)),
                 (EventType::SessionStarted, .., Some(name)) => {
-                    told.sessions.entry(name).or_default().0 = Some(event.time)
+                    told.sessions.entry(name).or_default().0 = Some(event.time);
                 }
                 (EventType::SessionEnded, .., Some(name)) => {
-                    told.sessions.entry(name).or_default().1 = Some(event.time)
+                    told.sessions.entry(name).or_default().1 = Some(event.time);
                 }
                 (EventType::ParticipantJoined, _, Some(name), _) => {
                     let _ = told.joins.entry(name).or_default().insert(event.time);
@@ -184,7 +184,7 @@ fn check_sessions(world: &World, told: &Told, standing: &[&Event], compared: &mu
             // What Google never ended is told as inferred.
             Some((_, Some(_))) if truth.end.is_none() && is_inferred(standing, &truth.session) => {}
             Some((_, end)) if end != truth.end => {
-                compared.disagreements.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end))
+                compared.disagreements.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end));
             }
             Some(_) => {}
         }

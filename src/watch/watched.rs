@@ -64,7 +64,13 @@ pub struct Watched {
 #[derive(Debug)]
 enum Stage {
     /// Found, its record not taken in yet. Becomes `Live`, or is forgotten.
-    Opening { record: Option<Conference>, space_asked: bool, not_before: Mono, failures: u32 },
+    Opening {
+        record: Option<Conference>,
+        space_asked: bool,
+        code: Option<MeetingCode>,
+        not_before: Mono,
+        failures: u32,
+    },
     /// Polled by its plan. Becomes `Closing` when the record has an end.
     Live,
     /// Read in full. Becomes `Resting`, or nothing the second time.
@@ -125,7 +131,7 @@ impl Watched {
         Self {
             name,
             roster: None,
-            stage: Stage::Opening { record, space_asked: false, not_before: now, failures: 0 },
+            stage: Stage::Opening { record, space_asked: false, code: None, not_before: now, failures: 0 },
             plan: Plan::new(rhythm, backoff, now),
             rhythm,
             targets: BTreeSet::new(),
@@ -303,12 +309,13 @@ impl Watched {
 
     /// Takes the record in: from here on the conference is watched.
     fn open(&mut self, around: &Surroundings<'_>, moment: Moment) -> Act {
-        let Stage::Opening { record: Some(record), .. } = &self.stage else { return Act::GoOn };
+        let Stage::Opening { record: Some(record), code, .. } = &self.stage else { return Act::GoOn };
         let record = record.clone();
         if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
             return Act::Forget;
         }
-        let code = record.space.as_ref().and_then(|space| around.codes.get(space)).cloned();
+        let known = record.space.as_ref().and_then(|space| around.codes.get(space)).cloned();
+        let code = code.clone().or(known);
         let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start);
         self.commit_observation(Task::Record, &roster, Seen::Record(record), around, moment)
     }
@@ -345,10 +352,12 @@ impl Watched {
         moment: Moment,
         random: &mut Random,
     ) -> Act {
-        if let Stage::Opening { record, space_asked, .. } = &mut self.stage {
+        if let Stage::Opening { record, space_asked, code, .. } = &mut self.stage {
             match answer {
                 Answer::Conference(read) => *record = Some(read),
-                _ => *space_asked = true,
+                Answer::Space(space) => (*space_asked, *code) = (true, space.meeting_code),
+                // The reader answers what it was asked.
+                _ => {}
             }
             return Act::GoOn;
         }
