@@ -11,15 +11,39 @@ use super::request::Request;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     Conferences(Listing),
-    Conference { conference: String },
-    Participants { conference: String, listing: Listing },
-    Participant { conference: String, participant: String },
-    Sessions { conference: String, participant: String, listing: Listing },
-    Session { conference: String, participant: String, session: String },
+    Conference {
+        conference: String,
+    },
+    Participants {
+        conference: String,
+        listing: Listing,
+    },
+    Participant {
+        conference: String,
+        participant: String,
+    },
+    Sessions {
+        conference: String,
+        participant: String,
+        listing: Listing,
+    },
+    Session {
+        conference: String,
+        participant: String,
+        session: String,
+    },
     /// A space's id or a meeting code.
-    Space { id: String },
-    Person { id: String, fields: PersonFields },
-    People { names: Vec<String>, fields: PersonFields },
+    Space {
+        id: String,
+    },
+    Person {
+        id: String,
+        fields: PersonFields,
+    },
+    People {
+        names: Vec<String>,
+        fields: PersonFields,
+    },
 }
 
 /// What all lists take.
@@ -145,9 +169,7 @@ pub(super) fn call(method: Method, request: &Request, names_total_size: bool) ->
             Call::Participants { conference, listing: listing(method, request, names_total_size)? }
         }
         Method::GetParticipant => Call::Participant { conference, participant },
-        Method::ListSessions => {
-            Call::Sessions { conference, participant, listing: listing(method, request, false)? }
-        }
+        Method::ListSessions => Call::Sessions { conference, participant, listing: listing(method, request, false)? },
         Method::GetSession => Call::Session { conference, participant, session: segment(6) },
         Method::GetSpace => Call::Space { id: segment(2) },
         Method::GetPerson => Call::Person { id: segment(2), fields: PersonFields::parse(request)? },
@@ -165,7 +187,8 @@ fn listing(method: Method, request: &Request, total_size: bool) -> Result<Listin
         Err(_) => return Err(Refusal::invalid_argument("page_size", "Invalid value at 'page_size' (TYPE_INT32)")),
     };
     let filter_text = request.parameter("filter").unwrap_or_default().to_owned();
-    let invalid = |error: filter::FilterError| Refusal::invalid_argument("filter", &format!("Invalid filter: {error}."));
+    let invalid =
+        |error: filter::FilterError| Refusal::invalid_argument("filter", &format!("Invalid filter: {error}."));
     let filter = filter::parse(&filter_text).map_err(invalid)?;
     filter.check(method.filter_fields()).map_err(invalid)?;
     let page_token = either("pageToken", "page_token").unwrap_or_default().to_owned();

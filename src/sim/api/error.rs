@@ -96,14 +96,10 @@ impl Refusal {
                     }))
             }
             Forbidden::ScopeInsufficient => {
-                Self::new(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes.").with(error_info(
-                    "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-                    &json!({"service": service, "method": method}),
-                ))
+                Self::new(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes.")
+                    .with(error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", &json!({"service": service, "method": method})))
             }
-            Forbidden::PermissionDenied => {
-                Self::new(403, "PERMISSION_DENIED", "The caller does not have permission")
-            }
+            Forbidden::PermissionDenied => Self::new(403, "PERMISSION_DENIED", "The caller does not have permission"),
         }
     }
 
@@ -201,12 +197,16 @@ mod tests {
         let refusal = Refusal::rate_limited(Hint::RetryInfo(Duration::from_millis(12_500)), 600, "meet.googleapis.com");
         let body: ErrorBody = serde_json::from_value(refusal.body()).unwrap();
         assert_eq!((body.error.code, body.error.status.as_str()), (429, "RESOURCE_EXHAUSTED"));
-        assert!(matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "RATE_LIMIT_EXCEEDED"));
+        assert!(
+            matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "RATE_LIMIT_EXCEEDED")
+        );
         assert_eq!(body.error.details[1], ErrorDetail::RetryInfo { retry_delay: "12.500s".into() });
 
         let refusal = Refusal::forbidden(Forbidden::ServiceDisabled, "meet.googleapis.com", "m");
         let body: ErrorBody = serde_json::from_value(refusal.body()).unwrap();
-        assert!(matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "SERVICE_DISABLED"));
+        assert!(
+            matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "SERVICE_DISABLED")
+        );
         assert_eq!(body.error.details[1], ErrorDetail::Other, "a detail that nobody reads");
     }
 }

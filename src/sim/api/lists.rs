@@ -232,9 +232,7 @@ pub(super) fn sessions(
             Field::EndTime => view.session_end(session),
             _ => None,
         };
-        view.session(*number, session)
-            && listing.filter.holds(matches, |_| None)
-            && paging.keeps(session.name.as_str())
+        view.session(*number, session) && listing.filter.holds(matches, |_| None) && paging.keeps(session.name.as_str())
     });
     let (page, next_page_token) = paging.cut(shown, |(_, session)| (session.start, session.name.to_string()));
     let participant_sessions = page.into_iter().map(|(_, session)| view.session_body(session)).collect();

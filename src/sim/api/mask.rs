@@ -71,8 +71,7 @@ impl Shape {
         Self::Fields(&[("conferenceRecords", CONFERENCE), ("nextPageToken", Self::Leaf)]);
     pub(crate) const PARTICIPANTS: Self =
         Self::Fields(&[("participants", PARTICIPANT), ("nextPageToken", Self::Leaf), ("totalSize", Self::Leaf)]);
-    pub(crate) const SESSIONS: Self =
-        Self::Fields(&[("participantSessions", SESSION), ("nextPageToken", Self::Leaf)]);
+    pub(crate) const SESSIONS: Self = Self::Fields(&[("participantSessions", SESSION), ("nextPageToken", Self::Leaf)]);
 }
 
 impl Mask {

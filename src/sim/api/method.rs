@@ -101,9 +101,7 @@ impl Method {
     /// The query parameters it knows, besides those that every method has.
     pub(super) const fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::ListConferences | Self::ListParticipants | Self::ListSessions => {
-                &["pageSize", "pageToken", "filter"]
-            }
+            Self::ListConferences | Self::ListParticipants | Self::ListSessions => &["pageSize", "pageToken", "filter"],
             Self::GetPerson => &["personFields", "sources", "requestMask.includeField"],
             Self::GetPeople => &["personFields", "sources", "requestMask.includeField", "resourceNames"],
             _ => &[],

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::ApiSettings;
 use super::access::Caller;
 use super::error::{Forbidden, Refusal};
 use super::method::Method;
 use super::reply::Reply;
 use super::request::Request;
 use super::service_key::{CLIENT_EMAIL, KeyError, ServiceKey};
-use super::ApiSettings;
 use crate::clock::saturating_add;
 use crate::sim::world::World;
 
@@ -208,7 +208,8 @@ impl Authority {
         const MALFORMED: &str = "Invalid JWT: malformed assertion.";
         let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
         let (header, claims) = message.split_once('.').ok_or(MALFORMED)?;
-        let decode = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| MALFORMED);
+        // JWTs are written without padding; Google takes it, and some libraries write it.
+        let decode = |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).map_err(|_| MALFORMED);
         let header: JwtHeader = serde_json::from_slice(&decode(header)?).map_err(|_| MALFORMED)?;
         let claims: Claims = serde_json::from_slice(&decode(claims)?).map_err(|_| MALFORMED)?;
         let key = self.key.as_ref().ok_or("Invalid grant: account not found")?;

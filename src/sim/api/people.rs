@@ -38,7 +38,8 @@ impl PersonFields {
             let text = format!("Invalid personFields mask path: \"{unknown}\".");
             return Err(Refusal::invalid_argument("person_fields", &text));
         }
-        let mut sources = request.query.iter().filter(|(name, _)| name == "sources").map(|(_, v)| v.as_str()).peekable();
+        let mut sources =
+            request.query.iter().filter(|(name, _)| name == "sources").map(|(_, v)| v.as_str()).peekable();
         let unset = sources.peek().is_none();
         let sources: Vec<&str> = sources.collect();
         if let Some(unknown) = sources.iter().find(|source| !source.starts_with("READ_SOURCE_TYPE_")) {

@@ -42,15 +42,18 @@ impl Judge {
         let own = self.users.entry((user.to_owned(), is_people)).or_default();
         forget(own, now);
         forget(&mut self.project, now);
-        for (window, limit) in [(&*own, own_limit), (&self.project, self.quota.per_project)] {
-            if window.len() >= limit as usize {
-                return Err(Refusal::rate_limited(self.quota.hint, limit, method.service()));
-            }
+        let refused = |limit| Err(Refusal::rate_limited(self.quota.hint, limit, method.service()));
+        if own.len() >= own_limit as usize {
+            return refused(own_limit);
         }
-        own.push_back(now);
+        // The project's limit is the Meet API's.
         if !is_people {
+            if self.project.len() >= self.quota.per_project as usize {
+                return refused(self.quota.per_project);
+            }
             self.project.push_back(now);
         }
+        own.push_back(now);
         Ok(())
     }
 }

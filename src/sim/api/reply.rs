@@ -95,7 +95,9 @@ impl Reply {
                     self.delivery = Delivery::CutOff(self.body.len() / 2);
                 }
                 Fault::Malformed => self.body.truncate(self.body.len() / 2),
-                Fault::Html(status) => self = Self { delay: self.delay, delivery: self.delivery, ..Self::html(*status) },
+                Fault::Html(status) => {
+                    self = Self { delay: self.delay, delivery: self.delivery, ..Self::html(*status) }
+                }
                 // Spaces before the end are JSON still; only their number is wrong.
                 Fault::Oversized(bytes) => {
                     let end = self.body.pop();

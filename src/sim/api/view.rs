@@ -1,9 +1,8 @@
 //! What shows of the world at one moment: the truth, less what lags and what has expired.
 
-use jiff::Timestamp;
 use jiff::SignedDuration;
+use jiff::Timestamp;
 
-use super::wire_time;
 use crate::meet::wire;
 use crate::model::Kind;
 use crate::sim::faults::Lag;
@@ -125,4 +124,15 @@ impl<'w> View<'w> {
 
 fn expiry(end: Timestamp) -> Timestamp {
     end.saturating_add(KEPT).unwrap_or(Timestamp::MAX)
+}
+
+/// A time as Google writes it: with no, three, six or nine fractional digits.
+pub(super) fn wire_time(time: Timestamp) -> String {
+    let precision = match time.as_nanosecond().rem_euclid(1_000_000_000) {
+        0 => 0,
+        nanoseconds if nanoseconds % 1_000_000 == 0 => 3,
+        nanoseconds if nanoseconds % 1_000 == 0 => 6,
+        _ => 9,
+    };
+    format!("{time:.precision$}")
 }

@@ -227,8 +227,7 @@ impl Faults {
 
 impl On {
     fn covers(&self, seen: &Seen<'_>) -> bool {
-        let method =
-            if self.methods.is_empty() { seen.method.is_read() } else { self.methods.contains(&seen.method) };
+        let method = if self.methods.is_empty() { seen.method.is_read() } else { self.methods.contains(&seen.method) };
         method
             && self.conference.as_deref().is_none_or(|conference| seen.conference == Some(conference))
             && seen.page >= self.from_page

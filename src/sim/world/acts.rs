@@ -151,13 +151,7 @@ impl World {
     ///
     /// # Errors
     /// [`ActError::NothingLive`], [`ActError::NotIn`], or [`ActError::TooEarly`] before its stay began.
-    pub fn leave(
-        &mut self,
-        space: SpaceKey,
-        person: PersonKey,
-        device: &str,
-        at: Timestamp,
-    ) -> Result<(), ActError> {
+    pub fn leave(&mut self, space: SpaceKey, person: PersonKey, device: &str, at: Timestamp) -> Result<(), ActError> {
         let participant = self.present(space, person)?;
         let session = participant.open_session(device).ok_or(ActError::NotIn)?;
         if at < session.start {

@@ -81,6 +81,7 @@ impl Conference {
     }
 
     /// Those who were ever here, by earliest start, then name.
+    #[must_use]
     pub fn participants(&self) -> impl DoubleEndedIterator<Item = &Participant> + ExactSizeIterator {
         self.order.iter().map(|index| &self.participants[*index as usize])
     }
@@ -119,9 +120,7 @@ impl Conference {
         participant.sessions.insert(place, session);
         if place == 0 {
             let participants = &self.participants;
-            self.order.sort_by(|a, b| {
-                participants[*a as usize].sort_key().cmp(&participants[*b as usize].sort_key())
-            });
+            self.order.sort_by(|a, b| participants[*a as usize].sort_key().cmp(&participants[*b as usize].sort_key()));
         }
     }
 }

@@ -128,10 +128,9 @@ fn habits(random: &mut Rng, length: f64) -> Vec<Stay> {
         // Is gone before anybody looked.
         34..42 => vec![stay("laptop", middle, Some(middle + seconds(0.3 + 6.0 * random.f64())))],
         // Changes over from one device to another.
-        42..47 => vec![
-            stay("phone", arrival, Some(middle + seconds(3.0 * random.f64()))),
-            stay("laptop", middle, departure),
-        ],
+        42..47 => {
+            vec![stay("phone", arrival, Some(middle + seconds(3.0 * random.f64()))), stay("laptop", middle, departure)]
+        }
         // A bad line.
         47..51 => {
             let mut stays = Vec::new();

@@ -79,8 +79,30 @@ impl Person {
 }
 
 const GIVEN: [&str; 24] = [
-    "Ada", "Bo", "Chiara", "Dmitri", "Eszter", "Fátima", "Grace", "Håkon", "Inés", "Jürgen", "Kofi", "Lê", "Malala",
-    "Nils", "Oluwaseun", "Priya", "Quentin", "Rosalía", "Søren", "Tomáš", "Uma", "Víctor", "Wren", "Zoë",
+    "Ada",
+    "Bo",
+    "Chiara",
+    "Dmitri",
+    "Eszter",
+    "Fátima",
+    "Grace",
+    "Håkon",
+    "Inés",
+    "Jürgen",
+    "Kofi",
+    "Lê",
+    "Malala",
+    "Nils",
+    "Oluwaseun",
+    "Priya",
+    "Quentin",
+    "Rosalía",
+    "Søren",
+    "Tomáš",
+    "Uma",
+    "Víctor",
+    "Wren",
+    "Zoë",
 ];
 const FAMILY: [&str; 24] = [
     "Lovelace",
@@ -134,8 +156,9 @@ pub(super) fn colleague(number: usize, random: &mut Rng) -> Person {
     let family = FAMILY[random.usize(..FAMILY.len())];
     let display_name = format!("{given} {family}");
     match random.u32(..100) {
-        0..4 => Person { email: None, ..Person::signed_in(&format!("Room {number}"), "") }
-            .known_from(Directory::Nowhere),
+        0..4 => {
+            Person { email: None, ..Person::signed_in(&format!("Room {number}"), "") }.known_from(Directory::Nowhere)
+        }
         4..14 => Person::signed_in(&display_name, &format!("visitor{number}@partner.example.org"))
             .known_from(Directory::OtherContact),
         14..20 => Person { email: None, ..Person::signed_in(&display_name, "") }.known_from(Directory::Profile),

@@ -38,9 +38,9 @@ fn a_seeded_world_has_all_that_watching_must_cope_with() {
     let devices = |p: &Participant| p.sessions.windows(2).any(|w| w[0].end.is_none_or(|end| end > w[1].start));
     assert!(people().any(devices), "several devices at once");
     let gap = |p: &Participant, range: std::ops::Range<f64>| {
-        p.sessions.windows(2).any(|w| {
-            w[0].end.is_some_and(|end| range.contains(&w[1].start.duration_since(end).as_secs_f64()))
-        })
+        p.sessions
+            .windows(2)
+            .any(|w| w[0].end.is_some_and(|end| range.contains(&w[1].start.duration_since(end).as_secs_f64())))
     };
     assert!(people().any(|p| gap(p, 0.0..9.0)), "back before anybody looked");
     assert!(people().any(|p| gap(p, 0.0..1000.0)), "rejoins");
