@@ -26,6 +26,8 @@ use super::api::{Delivery, Reply};
 const MAX_CONNECTIONS: usize = 2048;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait where no connection could be accepted, which is when descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long answers in flight may take once the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -103,7 +105,7 @@ async fn accept(
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, permit)),
         Err(_) => {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
     }
