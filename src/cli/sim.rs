@@ -1,0 +1,205 @@
+//! `meetwatch sim`: the Meet API simulator alone.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::model::text::for_terminal;
+use crate::sim::api::ApiSettings;
+use crate::sim::faults::{Faults, PRESETS, preset};
+use crate::sim::script::{EXAMPLE, Script};
+use crate::sim::world::ORGANIZER;
+use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
+
+/// `EX_CONFIG`: what was written down makes no sense.
+const EX_CONFIG: u8 = 78;
+
+/// Run a simulator of the Meet API (and of what of the People API and Google's sign-in belongs to it).
+///
+/// It prints where it listens and works until interrupted. Give that address to `meetwatch run` as `endpoint` and
+/// `people_endpoint`, or to any client of Google's.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The same seed makes the same people do the same things.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many spaces hold meetings, each one after the other.
+    #[arg(long, default_value_t = 5)]
+    pub conferences: u32,
+    /// About how many people come to a meeting.
+    #[arg(long, default_value_t = 12)]
+    pub people: u32,
+    /// How many times faster than real people these act. Times stay real.
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Make the first meeting a webinar that so many people come to.
+    #[arg(long, value_name = "PEOPLE")]
+    pub webinar: Option<u32>,
+    /// Play what a script says instead of making it up.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["conferences", "people", "webinar"])]
+    pub script: Option<PathBuf>,
+    /// Print an annotated script and exit.
+    #[arg(long)]
+    pub example: bool,
+    /// Let things go wrong: names divided by commas, or `help` for a list.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub faults: Vec<String>,
+    /// Give at most so many things on a page, whatever is asked for.
+    #[arg(long, value_name = "ITEMS")]
+    pub max_page: Option<usize>,
+    /// Accept only tokens that this simulator gave out.
+    #[arg(long)]
+    pub require_auth: bool,
+    /// Write a service account key whose tokens come from this simulator (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub write_key: Option<PathBuf>,
+    /// Print that key, after the address.
+    #[arg(long)]
+    pub print_key: bool,
+    /// Write an OAuth client secret whose consent page and tokens are this simulator's (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub write_client_secret: Option<PathBuf>,
+}
+
+/// Runs until interrupted.
+///
+/// # Errors
+/// The address cannot be bound, or a file cannot be read or written.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    run_until(args, &mut io::stdout(), interrupted()).await
+}
+
+/// Runs until `stopped`, writing to `out` what the operator reads.
+///
+/// # Errors
+/// As [`run`], and `out` cannot be written to.
+pub async fn run_until(
+    args: Args,
+    out: &mut (impl Write + Send),
+    stopped: impl Future<Output = io::Result<()>> + Send,
+) -> anyhow::Result<ExitCode> {
+    if args.example {
+        out.write_all(EXAMPLE.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.faults.iter().any(|name| name == "help") {
+        PRESETS.iter().try_for_each(|(name, meaning)| writeln!(out, "{name:24}{meaning}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some((world, faults)) = stage(&args, &mut io::stderr())? else { return Ok(ExitCode::from(EX_CONFIG)) };
+    let api = ApiSettings {
+        seed: args.seed,
+        max_page: args.max_page,
+        require_auth: args.require_auth,
+        ..ApiSettings::default()
+    };
+    let settings = Settings { listen: args.listen, faults, api, ..Settings::new(world) };
+    let running = Simulator::start(settings).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let started = announce(&args, &running, out);
+    if started.is_ok() {
+        stopped.await.context("cannot wait for a signal")?;
+    }
+    running.stop().await;
+    started.map(|()| ExitCode::SUCCESS)
+}
+
+/// The world and its faults, or `None` where the mistakes were told.
+fn stage(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, Faults)>> {
+    let start = Time::default().now();
+    let (world, mut faults) = match &args.script {
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read the script {}", path.display()))?;
+            match Script::parse(&text) {
+                Ok(script) => (script.world(args.seed, start, args.speed), script.faults(args.seed, start, args.speed)),
+                Err(mistakes) => {
+                    for mistake in mistakes.0 {
+                        let message = for_terminal(&mistake.message);
+                        writeln!(errors, "{}:{}: {message}", path.display(), mistake.line)?;
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+        None => {
+            let settings = WorldSettings {
+                conferences: args.conferences,
+                people: args.people,
+                speed: args.speed,
+                webinar: args.webinar,
+                ..WorldSettings::starting(start, args.seed)
+            };
+            (World::new(settings), Faults::seeded(args.seed))
+        }
+    };
+    for name in &args.faults {
+        match preset(name, args.seed) {
+            Ok(rules) => faults.add_all(rules),
+            Err(unknown) => {
+                writeln!(errors, "{}", for_terminal(&unknown.to_string()))?;
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some((world, faults)))
+}
+
+fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Result<()> {
+    if let Some(path) = &args.write_key {
+        write_private(path, &running.service_account_key()?)?;
+    }
+    if let Some(path) = &args.write_client_secret {
+        let secret = running.with(|api, _| api.client_secret());
+        write_private(path, &secret)?;
+    }
+    writeln!(out, "listening on http://{}", running.address())?;
+    if args.script.is_none() {
+        writeln!(out, "every meeting is organized by {ORGANIZER}")?;
+    }
+    let codes: Vec<String> =
+        running.with(|api, _| api.world.spaces().map(|(_, space)| space.code.to_string()).take(10).collect());
+    writeln!(out, "meeting codes: {}", codes.join(" "))?;
+    if args.print_key {
+        writeln!(out, "{}", serde_json::to_string_pretty(&running.service_account_key()?)?)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes a secret so that nobody else can read it and nobody sees half of it.
+fn write_private(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        // A temporary file is 0600 from the start.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn interrupted() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=10_000.0).contains(speed));
+    speed.ok_or_else(|| "a number from 0.01 to 10000".to_owned())
+}

@@ -1,0 +1,162 @@
+//! From TOML to a script, as far as it can be read; what cannot is noted.
+
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::table::{Notes, Table, nearest};
+use super::{Meeting, Mistake, Script, ScriptAct, TimedAct, faults};
+use crate::model::{Kind, MeetingCode};
+use crate::sim::world::{Directory, Person};
+
+/// The names that acts use, in the order of the script's lists.
+struct Names {
+    people: Vec<String>,
+    meetings: Vec<String>,
+}
+
+pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
+    let mut notes = Notes::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        notes.note(error.span().map_or(0, |span| span.start), error.message().trim());
+    }
+    let mut root = Table::root(document.get_ref());
+    let mut script = Script { people: Vec::new(), meetings: Vec::new(), acts: Vec::new(), faults: Vec::new() };
+    let mut names = Names { people: Vec::new(), meetings: Vec::new() };
+    for (name, value) in root.entries("people", &mut notes) {
+        // Somebody whose entry is wrong keeps the place, so that acts are not blamed for it.
+        script.people.push(person(&name, value, &mut notes).unwrap_or_else(|| Person::anonymous(&name)));
+        names.people.push(name);
+    }
+    for (name, value) in root.entries("meetings", &mut notes) {
+        script.meetings.push(meeting(value, &names, &mut notes));
+        names.meetings.push(name);
+    }
+    for (_, value) in root.entries("act", &mut notes) {
+        script.acts.extend(act(value, &names, &mut notes));
+    }
+    script.acts.sort_by_key(|act| act.after);
+    for (_, value) in root.entries("fault", &mut notes) {
+        script.faults.extend(faults::rule(value, &mut notes));
+    }
+    root.finish(&mut notes);
+    (script, notes.into_mistakes())
+}
+
+fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<Person> {
+    let mut table = Table::new(value, "a person", notes)?;
+    let kind = match table.text("kind", notes) {
+        None => Kind::SignedIn,
+        Some((text, offset)) => Kind::parse(text).unwrap_or_else(|| {
+            let kinds = Kind::ALL.map(Kind::as_str);
+            notes.note(offset, format!("unknown kind '{text}'{}", nearest(text, &kinds)));
+            Kind::Unknown
+        }),
+    };
+    let directory = match table.text("known_from", notes) {
+        None | Some(("domain", _)) => Directory::DomainProfile,
+        Some(("other_contact", _)) => Directory::OtherContact,
+        Some(("profile", _)) => Directory::Profile,
+        Some(("nowhere", _)) => Directory::Nowhere,
+        Some((text, offset)) => {
+            let known = ["domain", "other_contact", "profile", "nowhere"];
+            notes.note(offset, format!("nobody is known from '{text}'{}", nearest(text, &known)));
+            Directory::Nowhere
+        }
+    };
+    let display_name = table.text("display_name", notes).map_or(name, |(text, _)| text).to_owned();
+    let email = table.text("email", notes);
+    let account = table.text("account", notes);
+    for (value, key) in [(email, "email"), (account, "account")] {
+        if let Some((_, offset)) = value.filter(|_| kind != Kind::SignedIn) {
+            notes.note(offset, format!("only somebody who is signed in has an '{key}'"));
+        }
+    }
+    if let Some((_, offset)) = account.filter(|(text, _)| text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()))
+    {
+        notes.note(offset, "an 'account' is digits only");
+    }
+    table.finish(notes);
+    Some(Person {
+        kind,
+        display_name,
+        email: email.map(|(text, _)| text.to_owned()),
+        directory,
+        account: account.map(|(text, _)| text.to_owned()).unwrap_or_default(),
+    })
+}
+
+fn meeting(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -> Meeting {
+    let Some(mut table) = Table::new(value, "a meeting", notes) else {
+        return Meeting { code: None, organizer: None };
+    };
+    let code = table.text("code", notes).and_then(|(text, offset)| {
+        MeetingCode::parse(text).map_err(|error| notes.note(offset, error.to_string())).ok()
+    });
+    let organizer = table.text("organizer", notes).and_then(|name| find(name, &names.people, "person", notes));
+    table.finish(notes);
+    Meeting { code, organizer }
+}
+
+const DEEDS: [&str; 6] = ["start", "join", "leave", "rename", "end", "abandon"];
+
+fn act(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -> Option<TimedAct> {
+    let mut table = Table::new(value, "an act", notes)?;
+    let after = after(&mut table, notes);
+    let done: Vec<&'static str> = DEEDS.into_iter().filter(|deed| table.has(deed)).collect();
+    let deed = match done.as_slice() {
+        [deed] => Some(*deed),
+        _ => {
+            notes.note(table.offset, format!("an act names exactly one of {}", DEEDS.join(", ")));
+            None
+        }
+    };
+    let object = deed.and_then(|deed| table.text(deed, notes));
+    let of_person = matches!(deed, Some("join" | "leave" | "rename"));
+    let device = table.text("device", notes);
+    let to = table.text("to", notes);
+    let meeting = match (of_person, table.text("meeting", notes)) {
+        (true, Some(name)) => find(name, &names.meetings, "meeting", notes),
+        (true, None) if names.meetings.len() == 1 => Some(0),
+        (true, None) => {
+            notes.note(table.offset, "'meeting' is missing, and there is not exactly one");
+            None
+        }
+        (false, _) => object.and_then(|name| find(name, &names.meetings, "meeting", notes)),
+    };
+    let person = object.filter(|_| of_person).and_then(|name| find(name, &names.people, "person", notes));
+    let line = notes.line(table.offset);
+    if let (Some("rename"), None) = (deed, to) {
+        notes.note(table.offset, "'to' is missing: the new name");
+    }
+    table.allow(&DEEDS);
+    table.finish(notes);
+    let act = match (deed?, person) {
+        ("start", _) => ScriptAct::Start,
+        ("end", _) => ScriptAct::End,
+        ("abandon", _) => ScriptAct::Abandon,
+        ("join", Some(person)) => ScriptAct::Join(person, device.map_or("laptop", |(text, _)| text).to_owned()),
+        ("leave", Some(person)) => ScriptAct::Leave(person, device.map(|(text, _)| text.to_owned())),
+        ("rename", Some(person)) => ScriptAct::Rename(person, to?.0.to_owned()),
+        _ => return None,
+    };
+    Some(TimedAct { after: after?, meeting: meeting?, act, line })
+}
+
+fn after(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Option<Duration> {
+    if !table.has("at") {
+        notes.note(table.offset, "'at' is missing: when this happens, such as \"10s\"");
+    }
+    table.duration("at", notes)
+}
+
+fn find((name, offset): (&str, usize), names: &[String], what: &str, notes: &mut Notes<'_>) -> Option<usize> {
+    let found = names.iter().position(|known| known == name);
+    if found.is_none() {
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        notes.note(offset, format!("there is no {what} called '{name}'{}", nearest(name, &known)));
+    }
+    found
+}
