@@ -218,6 +218,7 @@ mod tests {
                 last_read: (number > 0).then_some(Timestamp::UNIX_EPOCH),
                 present: [2, 1, 0, 0],
                 open_sessions: 4,
+                sequence: 1,
             };
             board.write().conferences.insert(name, status);
         }

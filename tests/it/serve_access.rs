@@ -147,6 +147,7 @@ async fn the_status_counts_what_is_live() {
         last_read: None,
         present: [3, 1, 0, 0],
         open_sessions: 5,
+        sequence: 1,
     };
     server.board.write().conferences.insert(ConferenceName::parse("conferenceRecords/a").unwrap(), conference);
     let status = json_of(server.get("/api/v1/status", &[bearer()]).await).await;

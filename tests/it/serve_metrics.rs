@@ -19,6 +19,7 @@ fn fill(board: &StatusBoard, conferences: usize) {
             last_read: Some(jiff::Timestamp::UNIX_EPOCH),
             present: [1, 2, 3, 4],
             open_sessions: 11,
+            sequence: 1,
         };
         let name = ConferenceName::parse(&format!("conferenceRecords/{number}")).unwrap();
         board.write().conferences.insert(name, conference);
