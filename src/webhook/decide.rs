@@ -92,6 +92,12 @@ impl Reason {
         }
     }
 
+    /// Whether an attempt can fail for it; the others only say why a delivery is given up.
+    #[must_use]
+    pub const fn is_of_an_attempt(self) -> bool {
+        !matches!(self, Self::Expired | Self::Held)
+    }
+
     /// What a status says of an attempt; `None` for success.
     #[must_use]
     pub const fn of_status(status: u16) -> Option<Self> {

@@ -45,7 +45,7 @@ impl WebhookMetrics {
         for endpoint in endpoints {
             metrics.deliveries.with_label_values(&[endpoint.as_str()]);
             metrics.duration.with_label_values(&[endpoint.as_str()]);
-            for reason in Reason::ALL {
+            for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
                 metrics.failures.with_label_values(&[endpoint.as_str(), reason.as_str()]);
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decide::{self, Attempt, Outcome, Policy, Verdict};
-use crate::backoff::{Backoff, InvalidBackoff, Random};
+use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
@@ -19,6 +19,9 @@ use crate::store::{
 
 /// Due deliveries are looked for so often even if nobody calls.
 pub const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How long to leave the outbox alone after it failed: this long first, twice as long each time, this long at most.
+const AFTER_FAILURE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// What the dispatcher has to know of an endpoint.
 #[derive(Debug, Clone)]
@@ -144,7 +147,6 @@ pub struct Core {
     failures: u32,
     not_before: Mono,
     look_at: Mono,
-    after_failure: Backoff,
     stopping: bool,
     abandoned: bool,
     random: Random,
@@ -152,15 +154,13 @@ pub struct Core {
 
 impl Core {
     /// A dispatcher for these endpoints, which begins by looking for what is due.
-    ///
-    /// # Errors
-    /// Never in truth: the policy it makes is valid.
-    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Result<Self, InvalidBackoff> {
+    #[must_use]
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Self {
         let lane = |endpoint: Endpoint| {
             let lane = Lane { endpoint, in_flight: BTreeMap::new(), look: true, next_due: None };
             (lane.endpoint.name.clone(), lane)
         };
-        Ok(Self {
+        Self {
             lanes: endpoints.into_iter().map(lane).collect(),
             records: Vec::new(),
             recording: Vec::new(),
@@ -168,11 +168,10 @@ impl Core {
             failures: 0,
             not_before: Mono::ZERO,
             look_at: Mono::ZERO,
-            after_failure: Backoff::new(Duration::from_millis(200), 2.0, Duration::from_secs(10), 0.2)?,
             stopping: false,
             abandoned: false,
             random,
-        })
+        }
     }
 
     /// Takes in what happened and says what to do.
@@ -237,8 +236,9 @@ impl Core {
     /// Nothing was written: what was to be recorded still is.
     fn exchange_failed(&mut self, now: Now) {
         self.exchanging = false;
+        let pause = AFTER_FAILURE.0.saturating_mul(1 << self.failures.min(16)).min(AFTER_FAILURE.1);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now.mono + self.after_failure.delay(self.failures, &mut self.random);
+        self.not_before = now.mono + jittered(pause, 0.2, &mut self.random);
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
         self.look_everywhere();

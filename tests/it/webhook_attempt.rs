@@ -135,3 +135,10 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
     let nothing = raw(b"", End::Close).await;
     assert_eq!(failure(&nothing).await, (Reason::Interrupted, None));
 }
+
+#[tokio::test]
+async fn neither_settings_nor_sender_show_the_address_or_a_secret() {
+    let settings = template().await;
+    let shown = format!("{settings:?} {:?}", Sender::new(&settings, Clock::new()).unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains("hook?"), "{shown}");
+}

@@ -40,7 +40,7 @@ fn core(seed: u64) -> Core {
         timeout: Duration::from_secs(15),
         concurrency: 3,
     });
-    Core::new(endpoints, Random::with_seed(seed)).unwrap()
+    Core::new(endpoints, Random::with_seed(seed))
 }
 
 impl History {
@@ -178,7 +178,7 @@ fn live_through(seed: u64) {
 
 #[test]
 fn everybody_has_everything_in_order_whatever_fails() {
-    for seed in 0..40 {
+    for seed in 0..16 {
         live_through(seed);
     }
 }
