@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Outcome, Policy, Reason, Verdict};
+use super::decide::{Policy, Verdict};
 use super::format;
 use super::metrics::WebhookMetrics;
+use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
 use super::settings::{EndpointSettings, Format};
 use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::decide::Reason;
+use super::outcome::Reason;
 use crate::model::EndpointName;
 
 /// The webhooks' metrics.

@@ -7,13 +7,15 @@ pub mod decide;
 pub mod dispatch;
 pub mod format;
 pub mod metrics;
+pub mod outcome;
 pub mod retry_after;
 pub mod send;
 pub mod settings;
 pub mod sign;
 pub mod step;
 
-pub use decide::{Policy, Reason};
+pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
+pub use outcome::{Outcome, Reason};
 pub use settings::{EndpointSettings, Format};

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::decide::{Outcome, Reason};
 use super::format::Body;
+use super::outcome::{Outcome, Reason};
 use super::retry_after;
 use super::settings::{EndpointSettings, redacted};
 use super::sign::SigningSecret;

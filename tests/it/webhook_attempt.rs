@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::EndpointSettings;
-use meetwatch::webhook::decide::{Outcome, Reason};
 use meetwatch::webhook::format::Body;
 use meetwatch::webhook::send::{MAX_ANSWER_BYTES, Sender};
 use meetwatch::webhook::sign::SigningSecret;
+use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

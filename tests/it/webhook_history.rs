@@ -9,14 +9,14 @@ use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Claimed, Db, DeliveryId};
-use meetwatch::webhook::Policy;
-use meetwatch::webhook::decide::{Outcome, Reason};
 use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent};
+use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::{endpoint, joins, noon};
 
 const CONFERENCES: u64 = 6;
 const EVENTS: u64 = 8;
+const CONCURRENCY: usize = 3;
 const NAMES: [&str; 2] = ["audit", "ops"];
 
 struct History {
@@ -38,7 +38,7 @@ fn core(seed: u64) -> Core {
         name: endpoint(name),
         policy: Policy::new(Duration::from_secs(3 * 86_400)),
         timeout: Duration::from_secs(15),
-        concurrency: 3,
+        concurrency: CONCURRENCY,
     });
     Core::new(endpoints, Random::with_seed(seed))
 }
@@ -82,6 +82,8 @@ impl History {
         let doubled =
             self.sending.values().any(|(name, other)| *name == endpoint && other.conference == claimed.conference);
         assert!(!doubled, "two of one conference are under way");
+        let sending = self.sending.values().filter(|(name, _)| *name == endpoint).count();
+        assert!(sending < CONCURRENCY, "{sending} are under way already");
         let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
         self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
     }
