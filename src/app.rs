@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use secrecy::SecretString;
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,7 @@ use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
 use crate::store::{OpenError, Store, StoreError, StoreMetrics};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{Backlog, DispatchError, Dispatcher, Options, WebhookMetrics};
+use crate::webhook::{Dispatcher, Options, SenderError, WebhookMetrics};
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
@@ -40,7 +39,7 @@ pub enum StartError {
     #[error(transparent)]
     Google(#[from] meet::SetupError),
     #[error(transparent)]
-    Webhooks(#[from] DispatchError),
+    Webhooks(#[from] SenderError),
     #[error("the metrics could not be registered")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
@@ -75,7 +74,8 @@ impl App {
 
         let store = open_store(&config, clock, &registry).await?;
         readiness.set_store_open(true);
-        registry.register(Box::new(Backlog::new(store.clone(), Handle::current())?))?;
+        let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
+        registry.register(Box::new(store.outbox_collector(endpoints)?))?;
 
         let retry = RetryPolicy::default();
         let client = Client::new(&meet::Parts {

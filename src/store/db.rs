@@ -211,3 +211,63 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event_id::Edge;
+    use crate::model::{EventKey, EventType, Provenance, Source};
+    use crate::store::NewEvent;
+
+    /// An event of about `bytes`.
+    fn commit(number: i64, bytes: usize) -> Commit {
+        let time = Timestamp::from_second(number).unwrap();
+        let key = EventKey {
+            event: EventType::WatchGap,
+            resource: "board",
+            edge: Edge::Time(time),
+            source: Source::Inferred,
+            n: 0,
+        };
+        let event = NewEvent {
+            id: key.id(),
+            event: key.event,
+            conference: None,
+            participant: None,
+            session: None,
+            sequence: None,
+            time,
+            observed_at: time,
+            provenance: Provenance::Inferred,
+            source: key.source,
+            n: 0,
+            takes_back: None,
+            body: format!("\"{}\"", "x".repeat(bytes)).into(),
+            owed_to: Vec::new(),
+        };
+        Commit { events: vec![event], ..Commit::default() }
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing_that_was_acknowledged_and_the_store_goes_on_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meetwatch.db");
+        let mut db = Db::open(&path, Timestamp::UNIX_EPOCH).unwrap();
+        let limit = |db: &Db, pages: i64| db.connection.pragma_update(None, "max_page_count", pages).unwrap();
+        let kept: i64 = db.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        limit(&db, kept + 20);
+
+        let results = db.commit_group(&[commit(1, 10), commit(2, 1_000_000), commit(3, 10)], Timestamp::UNIX_EPOCH);
+        assert_eq!(results[1], Err(CommitError::Store(StoreError::Full)));
+        let acknowledged = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(db.log_after(0, 10).unwrap().len(), acknowledged);
+
+        limit(&db, 1_000_000);
+        let failed: Vec<_> = (1..=3).zip(&results).filter(|(_, result)| result.is_err()).collect();
+        for (number, _) in failed {
+            db.commit_group(&[commit(number, 1_000_000)], Timestamp::UNIX_EPOCH).pop().unwrap().unwrap();
+        }
+        drop(db);
+        assert_eq!(Db::open(&path, Timestamp::UNIX_EPOCH).unwrap().log_after(0, 10).unwrap().len(), 3);
+    }
+}

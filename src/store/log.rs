@@ -55,10 +55,15 @@ fn hold_sequence(connection: &Connection, conference: i64, event: &NewEvent) -> 
     if sequence == next { Ok(()) } else { Err(CommitError::Invariant("an event's sequence is not the next one")) }
 }
 
+/// What a conference's row says of its events is true of the log: the two are written together.
 fn hold_last_sequence(commit: &Commit) -> Result<(), CommitError> {
-    let Some(row) = &commit.conference else { return Ok(()) };
-    let last = commit.events.iter().rfind(|event| event.conference.as_ref() == Some(&row.name));
-    if last.is_none_or(|event| event.sequence == Some(row.last_sequence)) {
+    let row = commit.conference.as_ref();
+    let own = |event: &&NewEvent| event.conference.is_some();
+    if commit.events.iter().filter(own).any(|event| event.conference.as_ref() != row.map(|row| &row.name)) {
+        return Err(CommitError::Invariant("an event comes without the row of its conference"));
+    }
+    let last = commit.events.iter().rfind(own).and_then(|event| event.sequence);
+    if last.is_none() || last == row.map(|row| row.last_sequence) {
         Ok(())
     } else {
         Err(CommitError::Invariant("a conference's last sequence is not that of its last event"))

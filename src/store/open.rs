@@ -27,7 +27,7 @@ pub enum OpenError {
     #[error("the store's folder {0} does not exist; make it, or set `path` under [store]")]
     FolderMissing(PathBuf),
     #[error(
-        "the store's folder of {0} cannot be written; give the user of the daemon the right to, or set another `path` under [store]"
+        "the store {0} cannot be written; give the daemon's user the right to write it and its folder, or set another `path` under [store]"
     )]
     ReadOnly(PathBuf),
     #[error("another process has the store {0} open; stop it, or give each daemon a `path` of its own under [store]")]

@@ -10,13 +10,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Outcome, Policy, Reason, Verdict};
+use super::decide::{Policy, Verdict};
 use super::format;
 use super::metrics::WebhookMetrics;
+use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
 use super::settings::{EndpointSettings, Format};
 use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
-use crate::backoff::{InvalidBackoff, Random};
+use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::model::EndpointName;
 use crate::store::{Claimed, CommitError, OutboxReply, Store};
@@ -34,15 +35,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10), policy: |endpoint| Policy::new(endpoint.window) }
     }
-}
-
-/// Why there is no dispatcher.
-#[derive(Debug, thiserror::Error)]
-pub enum DispatchError {
-    #[error(transparent)]
-    Sender(#[from] SenderError),
-    #[error(transparent)]
-    Backoff(#[from] InvalidBackoff),
 }
 
 /// Sends what the store owes, until it is stopped.
@@ -70,7 +62,7 @@ impl Dispatcher {
     /// on.
     ///
     /// # Errors
-    /// [`DispatchError`] where no HTTP client can be made.
+    /// [`SenderError`] where no HTTP client can be made.
     pub fn new(
         endpoints: &[EndpointSettings],
         store: Store,
@@ -79,7 +71,7 @@ impl Dispatcher {
         metrics: WebhookMetrics,
         random: Random,
         options: &Options,
-    ) -> Result<Self, DispatchError> {
+    ) -> Result<Self, SenderError> {
         let mut targets = BTreeMap::new();
         for endpoint in endpoints {
             let target = Target { sender: Sender::new(endpoint, clock)?, format: endpoint.format };
@@ -91,7 +83,7 @@ impl Dispatcher {
             timeout: endpoint.timeout,
             concurrency: endpoint.concurrency,
         });
-        let core = Core::new(endpoints, random)?;
+        let core = Core::new(endpoints, random);
         Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace })
     }
 

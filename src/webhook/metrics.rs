@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::decide::Reason;
+use super::outcome::Reason;
 use crate::model::EndpointName;
 
 /// The webhooks' metrics.
@@ -45,7 +45,7 @@ impl WebhookMetrics {
         for endpoint in endpoints {
             metrics.deliveries.with_label_values(&[endpoint.as_str()]);
             metrics.duration.with_label_values(&[endpoint.as_str()]);
-            for reason in Reason::ALL {
+            for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
                 metrics.failures.with_label_values(&[endpoint.as_str(), reason.as_str()]);
             }
         }

@@ -3,19 +3,20 @@
 //! A commit wakes the [`Dispatcher`]. Its [`step`] asks the store for what is due, the dispatcher sends it, [`decide`] says
 //! what becomes of it, and that goes back to the store in the round that asks for more.
 
-pub mod backlog;
 pub mod decide;
 pub mod dispatch;
 pub mod format;
 pub mod metrics;
+pub mod outcome;
 pub mod retry_after;
 pub mod send;
 pub mod settings;
 pub mod sign;
 pub mod step;
 
-pub use backlog::Backlog;
-pub use decide::{Policy, Reason};
-pub use dispatch::{DispatchError, Dispatcher, Options};
+pub use decide::Policy;
+pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
+pub use outcome::{Outcome, Reason};
+pub use send::SenderError;
 pub use settings::{EndpointSettings, Format};

@@ -2,6 +2,7 @@
 //! as a receiver's may reasonably go.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::decide::{Outcome, Reason};
 use super::format::Body;
+use super::outcome::{Outcome, Reason};
 use super::retry_after;
-use super::settings::EndpointSettings;
+use super::settings::{EndpointSettings, redacted};
 use super::sign::SigningSecret;
 use crate::clock::Clock;
 use crate::model::EventId;
@@ -29,7 +30,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const PREVIOUS: HeaderName = HeaderName::from_static("meetwatch-previous");
 
 /// What sends to one endpoint, over connections of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sender {
     client: Client,
     url: Url,
@@ -42,6 +43,12 @@ pub struct Sender {
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for webhooks cannot be made: {0}")]
 pub struct SenderError(reqwest::Error);
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("url", &redacted(&self.url)).finish_non_exhaustive()
+    }
+}
 
 impl Sender {
     /// A sender for an endpoint.

@@ -1,5 +1,6 @@
 //! What an operator can set about an endpoint, validated: `config` makes these, nothing else needs to check them.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -7,8 +8,8 @@ use reqwest::Url;
 use super::sign::SigningSecret;
 use crate::model::{EndpointName, Route};
 
-/// One `[[webhook]]`.
-#[derive(Debug, Clone)]
+/// One `[[webhook]]`. Its `Debug` form shows neither the secrets nor the address.
+#[derive(Clone)]
 pub struct EndpointSettings {
     pub name: EndpointName,
     /// Where deliveries go. May itself be a secret: show it only through [`redacted`].
@@ -23,6 +24,21 @@ pub struct EndpointSettings {
     pub window: Duration,
     /// How many conferences are delivered at once.
     pub concurrency: usize,
+}
+
+impl fmt::Debug for EndpointSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointSettings")
+            .field("name", &self.name)
+            .field("url", &redacted(&self.url))
+            .field("secrets", &self.secrets)
+            .field("route", &self.route)
+            .field("format", &self.format)
+            .field("timeout", &self.timeout)
+            .field("window", &self.window)
+            .field("concurrency", &self.concurrency)
+            .finish()
+    }
 }
 
 /// How the body of a delivery is written.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decide::{self, Attempt, Outcome, Policy, Verdict};
-use crate::backoff::{Backoff, InvalidBackoff, Random};
+use super::decide::{self, Attempt, Policy, Verdict};
+use super::outcome::{Outcome, Reason};
+use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
@@ -19,6 +20,9 @@ use crate::store::{
 
 /// Due deliveries are looked for so often even if nobody calls.
 pub const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How long to leave the outbox alone after it failed: this long first, twice as long each time, this long at most.
+const AFTER_FAILURE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// What the dispatcher has to know of an endpoint.
 #[derive(Debug, Clone)]
@@ -144,7 +148,6 @@ pub struct Core {
     failures: u32,
     not_before: Mono,
     look_at: Mono,
-    after_failure: Backoff,
     stopping: bool,
     abandoned: bool,
     random: Random,
@@ -152,15 +155,13 @@ pub struct Core {
 
 impl Core {
     /// A dispatcher for these endpoints, which begins by looking for what is due.
-    ///
-    /// # Errors
-    /// Never in truth: the policy it makes is valid.
-    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Result<Self, InvalidBackoff> {
+    #[must_use]
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Self {
         let lane = |endpoint: Endpoint| {
             let lane = Lane { endpoint, in_flight: BTreeMap::new(), look: true, next_due: None };
             (lane.endpoint.name.clone(), lane)
         };
-        Ok(Self {
+        Self {
             lanes: endpoints.into_iter().map(lane).collect(),
             records: Vec::new(),
             recording: Vec::new(),
@@ -168,11 +169,10 @@ impl Core {
             failures: 0,
             not_before: Mono::ZERO,
             look_at: Mono::ZERO,
-            after_failure: Backoff::new(Duration::from_millis(200), 2.0, Duration::from_secs(10), 0.2)?,
             stopping: false,
             abandoned: false,
             random,
-        })
+        }
     }
 
     /// Takes in what happened and says what to do.
@@ -237,8 +237,9 @@ impl Core {
     /// Nothing was written: what was to be recorded still is.
     fn exchange_failed(&mut self, now: Now) {
         self.exchanging = false;
+        let pause = AFTER_FAILURE.0.saturating_mul(1 << self.failures.min(16)).min(AFTER_FAILURE.1);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now.mono + self.after_failure.delay(self.failures, &mut self.random);
+        self.not_before = now.mono + jittered(pause, 0.2, &mut self.random);
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
         self.look_everywhere();
@@ -258,14 +259,14 @@ impl Core {
             Verdict::Retry { at, reason } => Then::Retry {
                 at,
                 hold_until: decide::hold_until(&attempt, policy),
-                rejections: if reason == decide::Reason::Rejected { attempt.rejections + 1 } else { 0 },
+                rejections: if reason == Reason::Rejected { attempt.rejections + 1 } else { 0 },
             },
         };
         let row = AttemptRow {
             began_at: sent.began_at,
             duration: sent.took,
             status: sent.outcome.status(),
-            reason: sent.outcome.reason().map(decide::Reason::as_str),
+            reason: sent.outcome.reason().map(Reason::as_str),
         };
         self.records.push(Record { delivery: sent.delivery, claim, attempt: Some(row), then });
         commands.push(Command::Note(Note {
@@ -342,4 +343,134 @@ impl Core {
 
 fn release(delivery: DeliveryId, claim: i64) -> Record {
     Record { delivery, claim, attempt: None, then: Then::Release }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventId, EventType};
+
+    fn name() -> EndpointName {
+        EndpointName::parse("ops").unwrap()
+    }
+
+    fn core(concurrency: usize) -> Core {
+        let hour = Duration::from_secs(3600);
+        let endpoint =
+            Endpoint { name: name(), policy: Policy::new(hour), timeout: Duration::from_secs(15), concurrency };
+        Core::new([endpoint], Random::with_seed(1))
+    }
+
+    fn now(seconds: u64) -> Now {
+        Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(seconds))
+    }
+
+    fn claimed(delivery: i64) -> Claimed {
+        Claimed {
+            delivery: DeliveryId(delivery),
+            claim: 1,
+            event: EventId::parse("evt_a").unwrap(),
+            event_type: EventType::WebhookTest,
+            conference: None,
+            time: Timestamp::UNIX_EPOCH,
+            body: "{}".into(),
+            previous: None,
+            attempts: 0,
+            rejections: 0,
+            owed_at: Timestamp::UNIX_EPOCH,
+            tried_since: Timestamp::UNIX_EPOCH,
+            others_wait: false,
+        }
+    }
+
+    fn reply(deliveries: &[i64], next_due: Option<u64>) -> Input {
+        let claimed = deliveries.iter().map(|delivery| claimed(*delivery)).collect();
+        let next_due = next_due.map(|due| now(due).wall);
+        let endpoints = vec![EndpointReply { endpoint: name(), enabled: true, claimed, next_due }];
+        Input::Exchanged(OutboxReply { endpoints, stale: Vec::new() })
+    }
+
+    fn sent(delivery: i64) -> Input {
+        Input::Sent(Sent {
+            endpoint: name(),
+            delivery: DeliveryId(delivery),
+            began_at: Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+            outcome: Outcome::Answered { status: 200, retry_after: None },
+        })
+    }
+
+    fn exchange(step: Step) -> Option<OutboxRequest> {
+        step.commands.into_iter().find_map(|command| match command {
+            Command::Exchange(request) => Some(request),
+            Command::Send { .. } | Command::Note(_) => None,
+        })
+    }
+
+    #[test]
+    fn it_claims_as_much_as_there_is_room_for() {
+        let mut core = core(3);
+        assert_eq!(exchange(core.step(now(0), Input::Tick)).unwrap().claims[0].limit, 3);
+        assert!(exchange(core.step(now(0), reply(&[1, 2], None))).is_none());
+        let request = exchange(core.step(now(1), Input::Woken)).unwrap();
+        assert_eq!((request.claims[0].limit, request.in_flight), (1, vec![DeliveryId(1), DeliveryId(2)]));
+        core.step(now(1), reply(&[3], None));
+        assert!(exchange(core.step(now(2), Input::Woken)).is_none(), "no room");
+        let request = exchange(core.step(now(3), sent(2))).unwrap();
+        assert_eq!((request.claims[0].limit, request.records.len()), (1, 1));
+    }
+
+    #[test]
+    fn one_round_is_under_way_at_a_time_and_the_next_takes_along_what_came_meanwhile() {
+        let mut core = core(3);
+        core.step(now(0), Input::Tick);
+        core.step(now(0), reply(&[1, 2, 3], None));
+        assert!(exchange(core.step(now(1), sent(1))).is_some());
+        assert!(exchange(core.step(now(1), sent(2))).is_none());
+        assert!(exchange(core.step(now(1), sent(3))).is_none());
+        let request = exchange(core.step(now(2), reply(&[], None))).unwrap();
+        assert_eq!((request.records.len(), request.claims[0].limit), (2, 3));
+    }
+
+    #[test]
+    fn what_could_not_be_recorded_is_recorded_later_and_nothing_is_asked_meanwhile() {
+        let mut core = core(3);
+        core.step(now(0), Input::Tick);
+        core.step(now(0), reply(&[1, 2], None));
+        let first = exchange(core.step(now(1), sent(1))).unwrap();
+        core.step(now(1), sent(2));
+        let failed = core.step(now(1), Input::ExchangeFailed);
+        let again = failed.wake_at.unwrap();
+        assert!(exchange(failed).is_none() && again > now(1).mono);
+        assert!(exchange(core.step(now(1), Input::Woken)).is_none());
+        let request = exchange(core.step(now(2), Input::Tick)).unwrap();
+        assert_eq!(request.records[0], first.records[0]);
+        assert_eq!(request.records[1].delivery, DeliveryId(2));
+    }
+
+    #[test]
+    fn it_wakes_when_the_next_is_due_and_once_a_minute_anyway() {
+        let mut core = core(3);
+        core.step(now(0), Input::Tick);
+        assert_eq!(core.step(now(0), reply(&[], Some(17))).wake_at, Some(now(17).mono));
+        assert!(exchange(core.step(now(16), Input::Tick)).is_none());
+        assert!(exchange(core.step(now(17), Input::Tick)).is_some());
+        assert_eq!(core.step(now(17), reply(&[], Some(5000))).wake_at, Some(now(60).mono));
+        assert!(exchange(core.step(now(60), Input::Tick)).is_some());
+    }
+
+    #[test]
+    fn a_stop_lets_what_is_being_sent_finish_and_gives_back_what_was_claimed_too_late() {
+        let mut core = core(3);
+        core.step(now(0), Input::Tick);
+        core.step(now(0), reply(&[1], None));
+        core.step(now(1), Input::Woken);
+        assert!(!core.step(now(1), Input::Stop).finished);
+        let late = exchange(core.step(now(1), reply(&[2], None))).unwrap();
+        assert_eq!((late.claims.len(), late.records[0].then.clone()), (0, Then::Release));
+        assert!(!core.step(now(1), Input::Exchanged(OutboxReply::default())).finished);
+        let last = core.step(now(2), sent(1));
+        assert!(!last.finished && exchange(last).unwrap().records[0].then == Then::Done);
+        assert!(core.step(now(2), Input::Exchanged(OutboxReply::default())).finished);
+    }
 }

@@ -194,6 +194,9 @@ fn rows_of_a_conference_that_is_not_stored_are_refused() {
     assert!(matches!(write(&mut db, &orphan), Err(CommitError::Invariant(_))));
     let orphan = Commit { events: vec![event("c", 1, &[])], ..Commit::default() };
     assert!(matches!(write(&mut db, &orphan), Err(CommitError::Invariant(_))));
+    write(&mut db, &joins("c", 1..=1, &[])).unwrap();
+    let without_its_row = Commit { events: vec![event("c", 2, &[])], ..Commit::default() };
+    assert!(matches!(write(&mut db, &without_its_row), Err(CommitError::Invariant(_))));
 }
 
 #[test]

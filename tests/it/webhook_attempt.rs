@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::EndpointSettings;
-use meetwatch::webhook::decide::{Outcome, Reason};
 use meetwatch::webhook::format::Body;
 use meetwatch::webhook::send::{MAX_ANSWER_BYTES, Sender};
 use meetwatch::webhook::sign::SigningSecret;
+use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -134,4 +133,11 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
     assert_eq!(failure(&babble).await, (Reason::Interrupted, None));
     let nothing = raw(b"", End::Close).await;
     assert_eq!(failure(&nothing).await, (Reason::Interrupted, None));
+}
+
+#[tokio::test]
+async fn neither_settings_nor_sender_show_the_address_or_a_secret() {
+    let settings = template().await;
+    let shown = format!("{settings:?} {:?}", Sender::new(&settings, Clock::new()).unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains("hook?"), "{shown}");
 }
