@@ -141,7 +141,7 @@ pub struct StoredConference {
     pub conference: ConferenceRow,
     pub participants: Vec<ParticipantRow>,
     pub sessions: Vec<SessionRow>,
-    /// Every event of it that states a fact, in sequence order.
+    /// Every event of it that states a fact, and the gaps, in sequence order.
     pub told: Vec<ToldRow>,
 }
 
@@ -152,8 +152,11 @@ pub struct ToldRow {
     pub participant: Option<ParticipantName>,
     pub session: Option<SessionName>,
     pub time: Timestamp,
+    pub observed_at: Timestamp,
     pub source: Source,
     pub n: u32,
+    /// Its place in the conference's log.
+    pub sequence: u64,
     /// False once a later event corrected or retracted it.
     pub stands: bool,
 }

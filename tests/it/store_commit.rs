@@ -70,8 +70,10 @@ fn told(commit: &Commit, stands: bool) -> ToldRow {
         participant: event.participant.clone(),
         session: event.session.clone(),
         time: event.time,
+        observed_at: event.observed_at,
         source: event.source,
         n: event.n,
+        sequence: event.sequence.unwrap(),
         stands,
     }
 }

@@ -64,7 +64,7 @@ impl Roster {
         record.start = record.start.min(read.start);
         record.space = read.space.clone().or(record.space);
         if let Some(end) = read.end {
-            let end = end.max(record.start);
+            let end = end.max(read.start);
             let known = record.end.filter(|(_, source)| *source == Source::Google).map(|(end, _)| end);
             record.end = Some((known.map_or(end, |known| known.max(end)), Source::Google));
         }
@@ -113,13 +113,15 @@ impl Roster {
                 self.see_listed(read, by, moment, work);
             }
         }
-        if as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty() {
+        let again = before.as_ref().is_some_and(|before| before.is_of(moment, by));
+        if !again && (as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty()) {
             let last_listed = before.map_or(self.record.start, |before| before.at);
             self.miss_the_others(participants, by, moment, last_listed, work);
         }
     }
 
-    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before.
+    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before. Once the
+    /// end was told there is nobody to be seen any more, so nothing was missed.
     fn look(
         &mut self,
         by: &IdentityName,
@@ -130,7 +132,8 @@ impl Roster {
     ) -> Option<Listed> {
         let before =
             self.listed.replace(Listed { at: moment.google, mono: Some(moment.now.mono), by: Some(by.clone()) });
-        work.gap = before.as_ref().and_then(|before| blindness(before, moment, reason, rules));
+        let watched = before.as_ref().filter(|_| !self.is_ended());
+        work.gap = watched.and_then(|before| blindness(before, moment, reason, rules));
         if work.gap.is_some() {
             self.doubt_all_absence(moment, work);
         }
@@ -285,7 +288,6 @@ impl Roster {
             }
             self.expected = self.people.values().filter(|person| person.is_expected()).count();
         }
-        self.late |= self.record.ended.is_some() && !lines.is_empty();
         self.settle_record(work.complete, &mut lines);
         lines
     }
@@ -302,9 +304,10 @@ impl Roster {
             &mut record.withdrawn,
             &mut changes,
         );
+        self.late |= record.ended.is_some() && !(changes.is_empty() && lines.is_empty());
         if complete {
             // What was told after the end makes the account given with it out of date, so the end is told again.
-            if self.late {
+            if self.late && record.ended.map(|told| (told.time, told.source)) == record.end {
                 facts::tell_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
             record.ended = facts::settle_edge(
@@ -351,8 +354,15 @@ impl Roster {
 
     /// A person's sessions were read in full, or could not be: read them again later if they do not fit yet.
     fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &Rules) {
-        let attention = self.attention.get(name).copied().unwrap_or(Attention::at_once(moment.now.mono));
-        let unsettled = self.people.get(name).filter(|person| person.is_unsettled());
+        let known = self.attention.get(name).copied();
+        let unsettled = self
+            .people
+            .get(name)
+            .filter(|person| person.is_unsettled() && (known.is_some() || person.sight != Sight::Away));
+        let attention = known.unwrap_or(Attention::at_once(moment.now.mono));
+        if unsettled.is_some() && attention.due > moment.now.mono {
+            return;
+        }
         match unsettled.and_then(|person| attention.again(person, moment.now.mono, rules)) {
             Some(later) => {
                 Arc::make_mut(&mut self.attention).insert(name.clone(), later);

@@ -25,8 +25,9 @@ impl Roster {
             }
         }
         let mut record = record(&conference);
-        let end = told.iter().rposition(|row| row.event == EventType::ConferenceEnded);
-        let late = end.is_some_and(|end| end + 1 < told.len());
+        let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
+        let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
+        let gap = told.iter().rfind(|row| row.event == EventType::WatchGap);
         for row in &told {
             match &row.participant {
                 None => recall_record(&mut record, row),
@@ -54,7 +55,8 @@ impl Roster {
             present: conference.present,
             expected,
             listed: conference.last_listed.map(|at| Listed { at, mono: None, by: conference.identity }),
-            blind: None,
+            // A gap is told when it is over.
+            blind: gap.map(|gap| (gap.time, gap.observed_at)),
             late,
             disagreements: 0,
         }
