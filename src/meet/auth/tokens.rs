@@ -85,7 +85,7 @@ impl Tokens {
             return Bearer::new(&self.source.fetch(scopes).await?.text);
         }
         let slot = &self.slots[scopes as usize];
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         match slot.get() {
             Some(cached) if now < cached.due => Ok(cached.bearer),
             Some(cached) if now < cached.expired => Ok(self.renew_ahead(scopes, cached).await),
@@ -113,7 +113,7 @@ impl Tokens {
         let renewed = self.renew(scopes, &mut renewal).await?;
         if renewed == *refused {
             // A metadata server keeps its own cache: asking again would be in vain.
-            *renewal = Some((self.clock.now().mono, refused_again()));
+            *renewal = Some((self.clock.mono(), refused_again()));
             return Err(refused_again());
         }
         Ok(renewed)
@@ -122,7 +122,7 @@ impl Tokens {
     /// Takes note that Google refused a new token too, so that the next reads do not each make one more.
     pub(in crate::meet) async fn refused_twice(&self, scopes: Scopes) {
         let mut renewal = self.slots[scopes as usize].renewal.lock().await;
-        *renewal = Some((self.clock.now().mono, refused_again()));
+        *renewal = Some((self.clock.mono(), refused_again()));
     }
 
     /// Renews a token that still works, unless somebody is at it; whatever comes of it, there is a token to go on with.
@@ -136,7 +136,7 @@ impl Tokens {
     }
 
     async fn renew(&self, scopes: Scopes, last: &mut Option<(Mono, Failure)>) -> Result<Bearer, Failure> {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         if let Some((at, failure)) = last.as_ref().filter(|(at, failure)| now.saturating_sub(*at) < memory(failure)) {
             tracing::trace!(since = ?now.saturating_sub(*at), reason = %failure.reason, "no token, as before");
             return Err(failure.clone());
@@ -150,7 +150,7 @@ impl Tokens {
                 Ok(bearer)
             }
             Err(failure) => {
-                *last = Some((self.clock.now().mono, failure.clone()));
+                *last = Some((self.clock.mono(), failure.clone()));
                 Err(failure)
             }
         }
@@ -158,7 +158,7 @@ impl Tokens {
 
     fn keep(&self, scopes: Scopes, token: &Token) -> Result<Bearer, Failure> {
         let bearer = Bearer::new(&token.text)?;
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let lifetime = token.lifetime.unwrap_or(ASSUMED_LIFETIME);
         let due = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
         let cached = Cached { bearer: bearer.clone(), due: now + due, expired: now + lifetime };

@@ -69,7 +69,7 @@ impl Quota {
     /// Waits for leave to send one request.
     pub(super) async fn pass(&self, identity: &IdentityName, api: Api, priority: Priority) -> Result<(), Refusal> {
         let Some(user) = self.users.get(identity) else { return Ok(()) };
-        let until = self.clock.now().mono.saturating_add(self.longest_wait);
+        let until = self.clock.mono().saturating_add(self.longest_wait);
         match api {
             Api::Meet => {
                 user.meet.pass(priority, until).await?;
