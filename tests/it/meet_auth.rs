@@ -261,24 +261,55 @@ async fn default_credentials_may_be_a_users_own_file() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_used_says_what_is_wrong_with_it() {
+    let bench = delegated().await;
+    let key = std::fs::read_to_string(bench.path("key.json")).unwrap();
+    let begin = "BEGIN PRIVATE KEY-----\\n";
+    let broken = key.replace(begin, &format!("{begin}AAAA"));
+    assert_ne!(broken, key);
+    for (text, detail) in [
+        ("not a key", "the credentials file is not JSON"),
+        (broken.as_str(), "the private key in the key file cannot be used"),
+    ] {
+        let bench = delegated().await;
+        std::fs::write(bench.path("key.json"), text).unwrap();
+        let error = bench.get().await.unwrap_err();
+        assert_eq!((error.reason, error.detail.as_str()), (Reason::Credentials, detail));
+    }
+}
+
+#[tokio::test]
 async fn a_key_file_replaced_in_place_is_taken_up() {
     let bench = delegated().await;
-    let good = std::fs::read_to_string(bench.path("key.json")).unwrap();
-    std::fs::write(bench.path("key.json"), "not a key").unwrap();
+    bench.fake.will_grant([token("T-1"), token("T-2")]);
+    bench.fake.will([json(200, CONFERENCE), error(401, "UNAUTHENTICATED", ""), json(200, CONFERENCE)]);
+    bench.get().await.unwrap();
+    let key = std::fs::read_to_string(bench.path("key.json")).unwrap();
+    std::fs::write(bench.path("key.json"), key.replace("robot@", "android@")).unwrap();
+    bench.get().await.unwrap();
+    let issuers = bench.fake.tokens_asked();
+    let issuer = |n: usize| claims(&form(&issuers[n].body, "assertion"))["iss"].clone();
+    assert_eq!([issuer(0), issuer(1)], ["robot@project.example", "android@project.example"]);
+}
+
+#[tokio::test]
+async fn with_a_proxy_everything_goes_through_it() {
+    let bench = Bench::with(
+        |google, fake| {
+            google.endpoint = "http://meet.invalid/".parse().unwrap();
+            google.proxy = Some(fake.url("/").parse().unwrap());
+        },
+        |fake, folder| {
+            let key = key_file(fake, folder);
+            let text = std::fs::read_to_string(&key).unwrap();
+            std::fs::write(&key, text.replace(&fake.url("/token"), "http://oauth.invalid:81/token")).unwrap();
+            Credentials::ServiceAccount { key, subject: None }
+        },
+    )
+    .await;
     bench.fake.will_grant([token("T-1")]);
     bench.fake.will([json(200, CONFERENCE)]);
-    assert_eq!(bench.get().await.unwrap_err().detail, "the credentials file is not JSON");
-    let broken = good.replace("BEGIN PRIVATE KEY-----\\n", "BEGIN PRIVATE KEY-----\\nAAAA");
-    assert_ne!(broken, good);
-    let other = delegated().await;
-    std::fs::write(other.path("key.json"), broken).unwrap();
-    let error = other.get().await.unwrap_err();
-    assert_eq!(
-        (error.reason, error.detail.as_str()),
-        (Reason::Credentials, "the private key in the key file cannot be used")
-    );
-    let fixed = delegated().await;
-    fixed.fake.will_grant([token("T-1")]);
-    fixed.fake.will([json(200, CONFERENCE)]);
-    fixed.get().await.unwrap();
+    bench.get().await.unwrap();
+    assert_eq!(bench.fake.tunnels(), ["oauth.invalid:81"]);
+    assert_eq!(bench.fake.asked()[0].path, "http://meet.invalid/v2/conferenceRecords/c");
 }

@@ -31,6 +31,7 @@ pub(crate) enum Reply {
 /// What was asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     /// With its query.
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
@@ -50,6 +51,7 @@ struct State {
     token_replies: VecDeque<Reply>,
     asked: Vec<Asked>,
     tokens_asked: Vec<Asked>,
+    tunnels: Vec<String>,
 }
 
 /// A JSON answer.
@@ -118,12 +120,23 @@ impl Fake {
         self.state.lock().unwrap().tokens_asked.clone()
     }
 
+    /// Where it was asked to open a tunnel to, as a proxy.
+    pub(crate) fn tunnels(&self) -> Vec<String> {
+        self.state.lock().unwrap().tunnels.clone()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
     async fn serve(self, mut stream: TcpStream) {
-        let Some(asked) = read_request(&mut stream).await else { return };
+        let Some(mut asked) = read_request(&mut stream).await else { return };
+        if asked.method == "CONNECT" {
+            self.state.lock().unwrap().tunnels.push(asked.path);
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let Some(within) = read_request(&mut stream).await else { return };
+            asked = within;
+        }
         let reply = {
             let mut state = self.state.lock().unwrap();
             if asked.path.starts_with("/token") {
@@ -172,6 +185,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
         }
     }
     Some(Asked {
+        method: head.split(' ').next()?.to_owned(),
         path: head.split(' ').nth(1)?.to_owned(),
         authorization: header("authorization"),
         body: String::from_utf8_lossy(&bytes[end..]).into_owned(),

@@ -1,7 +1,7 @@
 //! Never more than our share of Google's quota.
 //!
-//! A request passes its identity's [`Gate`] and then its project's. A gate is a token bucket with a waiting room in
-//! front: [`bucket`] and [`turnstile`] are pure and take the time as an argument, [`gate`] puts timers around them.
+//! A request passes its identity's `Gate` and then its project's. A gate is a token bucket with a waiting room in
+//! front: [`bucket`] and [`turnstile`] are pure and take the time as an argument, `gate` puts timers around them.
 
 pub mod bucket;
 mod collector;
