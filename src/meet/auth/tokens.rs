@@ -185,3 +185,50 @@ fn refused_again() -> Failure {
     let remedy = remedy::of(Reason::Unauthenticated, Api::Meet);
     Failure::new(Reason::Unauthenticated, "the token was refused, and there is no other", remedy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meet::client;
+    use crate::meet::settings::Credentials;
+
+    /// Tokens of which no new one is to be had.
+    fn without_a_source() -> Tokens {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = Credentials::ApplicationDefault { file: Some(folder.path().join("missing")) };
+        let (clock, second) = (Clock::new(), Duration::from_secs(1));
+        Tokens::new(Source::new(credentials, client::web(None, second).unwrap(), clock), clock, second)
+    }
+
+    fn cached(due: u64, expired: u64) -> Cached {
+        let seconds = Duration::from_secs;
+        Cached { bearer: Bearer::new("T").unwrap(), due: seconds(due), expired: seconds(expired) }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_due_is_used_on_where_it_cannot_be_renewed_and_one_that_has_expired_is_not() {
+        let tokens = without_a_source();
+        tokens.slots[0].set(cached(0, 3600));
+        assert!(tokens.bearer(Scopes::Meet).await.is_ok());
+        assert!(tokens.slots[0].renewal.lock().await.is_some(), "it was tried");
+        tokens.slots[0].set(cached(0, 0));
+        assert_eq!(tokens.bearer(Scopes::Meet).await.unwrap_err().reason, Reason::Credentials);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_due_well_before_it_expires_and_a_short_one_at_half_its_life() {
+        let tokens = without_a_source();
+        for (lifetime, ahead) in [(Some(3599), 240), (Some(60), 30), (None, 150)] {
+            let lifetime = lifetime.map(Duration::from_secs);
+            tokens.keep(Scopes::Meet, &Token { text: "T".to_owned(), lifetime }).unwrap();
+            let cached = tokens.slots[0].get().unwrap();
+            assert_eq!(cached.expired - cached.due, Duration::from_secs(ahead));
+        }
+    }
+
+    #[test]
+    fn a_bearer_shows_nothing() {
+        assert!(!format!("{:?}", Bearer::new("hush").unwrap()).contains("hush"));
+        assert!(Bearer::new("a\nb").is_err());
+    }
+}
