@@ -89,6 +89,8 @@ pub struct ParticipantRow {
     pub latest_end: Option<Timestamp>,
     pub email: Option<Box<str>>,
     pub affiliation: Option<Affiliation>,
+    /// While the person is present: the identity whose listing showed it last. Absence counts only under that one.
+    pub seen_by: Option<IdentityName>,
 }
 
 /// A session as far as it is known.

@@ -83,6 +83,8 @@ pub struct Plan {
     /// Failed listings in a row.
     failures: u32,
     empty: bool,
+    /// Whether a listing waits for the record to be read.
+    confirming: bool,
 }
 
 impl Plan {
@@ -102,6 +104,7 @@ impl Plan {
             round: 0,
             failures: 0,
             empty: false,
+            confirming: false,
         }
     }
 
@@ -124,6 +127,9 @@ impl Plan {
     ) -> Next {
         if now < self.not_before {
             return Next::WaitUntil(self.not_before);
+        }
+        if self.confirming {
+            return Next::Read(Purpose::Record);
         }
         if self.listing <= now {
             return Next::Read(Purpose::Listing);
@@ -192,7 +198,10 @@ impl Plan {
                 self.failures = 0;
                 self.listing = now + jittered(self.interval(stretch), JITTER, random);
             }
-            Purpose::Record => self.record = now + jittered(self.rhythm.record, JITTER, random),
+            Purpose::Record => {
+                self.confirming = false;
+                self.record = now + jittered(self.rhythm.record, JITTER, random);
+            }
             Purpose::Backfill => {
                 self.backfill = now + jittered(self.rhythm.backfill.mul_f64(stretch.backfill), JITTER, random);
             }
@@ -203,6 +212,7 @@ impl Plan {
 
     /// A read failed: the same is not tried again before a back-off, nor before Google allows it.
     pub fn failed(&mut self, purpose: &Purpose, asked: Option<Duration>, now: Mono, random: &mut Random) {
+        self.confirming &= *purpose != Purpose::Record;
         let wait =
             |failures: u32, random: &mut Random| self.backoff.delay(failures, random).max(asked.unwrap_or_default());
         match purpose {
@@ -230,6 +240,18 @@ impl Plan {
     /// Reads nothing before `until`: what was read last could not be kept.
     pub fn pause(&mut self, until: Mono) {
         self.not_before = self.not_before.max(until);
+    }
+
+    /// Reads the record next, because a listing counts only after that.
+    pub fn confirm_by_record(&mut self, now: Mono) {
+        self.confirming = true;
+        self.record = self.record.min(now);
+    }
+
+    /// Whether no listing waits for the record.
+    #[must_use]
+    pub fn record_is_read(&self) -> bool {
+        !self.confirming
     }
 
     /// Reads the record as soon as possible: discovery no longer shows the conference.

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::lookup::Lookup;
 use super::metrics::Metrics;
 use super::plan::Rhythm;
@@ -256,8 +258,8 @@ impl Scheduler {
         let Some(target) = self.targets.get_mut(name) else { return };
         match result {
             Err(error) => {
-                tracing::warn!(target = %name, reason = %error.reason, error = %error, remedy = error.remedy, "a target could not be looked up");
-                target.failed(error.retry_after, now.mono, &mut self.random);
+                tracing::warn!(target_name = %name, reason = %error.reason, error = %error, remedy = error.remedy, "a target could not be looked up");
+                target.failed(error.reason, error.retry_after, now.mono, &mut self.random);
             }
             Ok(reading) => {
                 let found =
@@ -275,7 +277,7 @@ impl Scheduler {
                         self.wake_at(Key::Conference(vanished), now.mono);
                     }
                 }
-                self.remember(name, commands);
+                self.remember(name, google, commands);
             }
         }
         if let Some(due) = self.targets.get(name).map(Target::due) {
@@ -283,14 +285,18 @@ impl Scheduler {
         }
     }
 
-    /// Writes down what a target remembers, if that has aged. The answer to this commit is not waited for: should it
-    /// fail, the next one says the same and more.
-    fn remember(&mut self, name: &TargetName, commands: &mut Vec<Command>) {
+    /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
+    fn remember(&mut self, name: &TargetName, google: Timestamp, commands: &mut Vec<Command>) {
+        let accounted = self.conferences.values().any(|watched| watched.targets().any(|target| target == name));
         let Some(target) = self.targets.get_mut(name) else { return };
-        if let Some(row) = target.to_remember() {
-            target.writing = Some(row.clone());
-            let commit = Box::new(Commit { targets: vec![row], ..Commit::default() });
-            commands.push(Command::Commit { key: Key::Target(name.clone()), commit });
+        match target.remember(accounted, &self.setup.routes, google) {
+            Ok(Some(commit)) => {
+                commands.push(Command::Commit { key: Key::Target(name.clone()), commit: Box::new(commit) });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(target_name = %name, %error, "a gap is not told; this is a defect, please report it");
+            }
         }
     }
 
@@ -327,8 +333,8 @@ impl Scheduler {
         let name = match key {
             Key::Conference(name) => name,
             Key::Target(name) => {
-                if let Some(target) = self.targets.get_mut(&name) {
-                    target.written(well);
+                if let Some(told) = self.targets.get_mut(&name).and_then(|target| target.written(well)) {
+                    self.metrics.told(&told.event);
                 }
                 return;
             }
@@ -336,9 +342,12 @@ impl Scheduler {
         };
         let metrics = self.metrics.clone();
         self.with_conference(&name, now, commands, |watched, around, moment, random| {
+            let disagreements = |watched: &Watched| watched.roster().map_or(0, super::Roster::disagreements);
+            let before = disagreements(watched);
             for told in watched.committed(well, around, moment, random) {
                 metrics.told(&told.event);
             }
+            metrics.disagreements.inc_by(disagreements(watched).saturating_sub(before));
             Act::GoOn
         });
     }
@@ -484,7 +493,7 @@ impl Scheduler {
     fn replan(&mut self) {
         let mut demands: BTreeMap<&IdentityName, Demand> = BTreeMap::new();
         for target in self.targets.values() {
-            let asked = if target.settings.what == What::Organizer { 1.0 } else { 0.0 };
+            let asked = if matches!(target.settings.what, What::Conference(_)) { 0.0 } else { 1.0 };
             demands.entry(&target.settings.identity).or_default().fixed +=
                 per_minute(self.setup.settings.discovery) + asked;
         }

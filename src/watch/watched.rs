@@ -4,6 +4,7 @@
 //! observation is dropped and read again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,8 +25,14 @@ use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often the time of the last listing is written down when nothing else is.
 const REMEMBER_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// A record that no identity can read for so long is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// The reason of a gap that began while this process did not run.
 pub const NOT_RUNNING: &str = "not_running";
+/// The reason of a gap in which nothing failed and yet nothing was read in time: quota, a machine that slept.
+pub const LATE: &str = "late";
+/// The reason of a gap in which what was read could not be kept.
+const STORE: &str = "store";
 
 /// What every conference's steps need besides the conference.
 #[derive(Debug)]
@@ -57,6 +64,10 @@ pub struct Watched {
     stored: Option<ConferenceRow>,
     /// Why the last listing failed.
     trouble: &'static str,
+    /// A listing showed nobody where somebody was: it counts once the record was read after it.
+    doubtful: bool,
+    /// When the conference was last readable at all.
+    readable: Mono,
     doing: Doing,
 }
 
@@ -139,7 +150,9 @@ impl Watched {
             viewers: Vec::new(),
             backfilled_to: None,
             stored: None,
-            trouble: NOT_RUNNING,
+            trouble: LATE,
+            doubtful: false,
+            readable: now,
             doing: Doing::Nothing,
         }
     }
@@ -168,6 +181,10 @@ impl Watched {
         };
         let mut watched = Self::found(row.name.clone(), None, rhythm, backoff, now.mono);
         watched.stage = stage;
+        watched.trouble = NOT_RUNNING;
+        // A conference that was out of sight before the restart goes on being so.
+        let unseen = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
+        watched.readable = now.mono.saturating_sub(unseen);
         watched.roster = Some(Roster::restore(stored, now.mono));
         watched.backfilled_to = row.backfilled_to;
         watched.viewers.extend(row.identity.clone());
@@ -272,6 +289,11 @@ impl Watched {
 
     fn next_live(&mut self, around: &Surroundings<'_>, moment: Moment, random: &mut Random) -> Act {
         let now = moment.now.mono;
+        if self.doubtful && self.plan.record_is_read() {
+            self.doubtful = false;
+            let seen = Seen::Active { participants: Vec::new(), reason: self.trouble };
+            return self.observe(Task::Live(Purpose::Listing), seen, around, moment, random);
+        }
         let Some(roster) = &self.roster else { return Act::Forget };
         let blind = roster.is_blind(moment, &self.rules(around));
         if !blind {
@@ -359,6 +381,14 @@ impl Watched {
                 // The reader answers what it was asked.
                 _ => {}
             }
+            return Act::GoOn;
+        }
+        if matches!((&task, &answer), (Task::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
+            && self.roster.as_ref().is_some_and(|roster| roster.expected() > 0)
+        {
+            // Everybody gone, or access lost: the record tells which. The listing counts once it was read.
+            self.doubtful = true;
+            self.plan.confirm_by_record(moment.now.mono);
             return Act::GoOn;
         }
         let reason = self.trouble;
@@ -473,6 +503,9 @@ impl Watched {
             return Vec::new();
         };
         if !well {
+            if matches!(task, Task::Live(Purpose::Listing) | Task::Everybody) {
+                self.trouble = STORE;
+            }
             self.put_off(&task, None, now, random);
             self.plan.pause(closing::retry_at(now, None));
             return Vec::new();
@@ -484,8 +517,12 @@ impl Watched {
         {
             self.stored = Some(*row);
         }
+        if matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record)) {
+            self.readable = now;
+        }
         if let Task::Live(purpose) = &task {
             if *purpose == Purpose::Listing {
+                self.trouble = LATE;
                 self.plan.listed(nobody, now);
             }
             self.plan.done(purpose, &around.stretch, now, random);
@@ -524,22 +561,24 @@ impl Watched {
         if matches!(task, Task::Live(Purpose::Listing) | Task::Everybody) {
             self.trouble = error.reason.as_str();
         }
-        if matches!(error.reason, Reason::NoAccess | Reason::NotFound)
-            && matches!(task, Task::Record | Task::Live(Purpose::Listing | Purpose::Record))
-        {
-            // Another identity may still see it.
-            self.viewers.rotate_left(1);
+        if *task == Task::Live(Purpose::Record) && std::mem::take(&mut self.doubtful) {
+            // The listing that showed nobody stays out of account.
+            self.trouble = error.reason.as_str();
+            self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
         }
-        if let Task::Live(Purpose::Person(participant)) = task
-            && let Some(roster) = &self.roster
-            && let Some(by) = self.viewers.first().cloned()
-        {
-            // Changes nothing but when the person is read again.
-            let observation = Observation { moment, by, seen: Seen::Unreadable(participant.clone()) };
-            let outcome = roster.observe(&observation, around.lookup.directory(), &self.rules(around));
-            if outcome.told.is_empty() {
-                self.roster = Some(outcome.roster);
+        let whole = matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record));
+        if whole && matches!(error.reason, Reason::NoAccess | Reason::NotFound) {
+            // Another identity may still see it.
+            let next = usize::from(self.viewers.len() > 1);
+            self.viewers.rotate_left(next);
+            if now.saturating_sub(self.readable) >= GIVE_UP_AFTER && self.roster.is_some() {
+                self.give_up(around, moment);
+                return;
             }
+        }
+        if let Task::Live(Purpose::Person(participant)) = task {
+            let gone = error.reason == Reason::NotFound;
+            self.take_note(Seen::Unreadable { participant: participant.clone(), gone }, around, moment);
         }
         match &mut self.stage {
             Stage::Opening { space_asked, .. } if *task == Task::Space => *space_asked = true,
@@ -556,8 +595,24 @@ impl Watched {
         }
     }
 
+    /// Nobody can read the conference any more: it ends with what is known.
+    fn give_up(&mut self, around: &Surroundings<'_>, moment: Moment) {
+        self.take_note(Seen::Lost, around, moment);
+        self.stage =
+            Stage::Closing { closing: Closing::Sessions(BTreeMap::new()), not_before: moment.now.mono, last: true };
+    }
+
+    /// Takes in what tells nothing and so needs no commit.
+    fn take_note(&mut self, seen: Seen, around: &Surroundings<'_>, moment: Moment) {
+        let (Some(roster), Some(by)) = (&self.roster, self.viewers.first().cloned()) else { return };
+        let outcome = roster.observe(&Observation { moment, by, seen }, around.lookup.directory(), &self.rules(around));
+        if outcome.told.is_empty() {
+            self.roster = Some(outcome.roster);
+        }
+    }
+
     /// The same again, later.
-    fn put_off(&mut self, task: &Task, asked: Option<std::time::Duration>, now: Mono, random: &mut Random) {
+    fn put_off(&mut self, task: &Task, asked: Option<Duration>, now: Mono, random: &mut Random) {
         if let Task::Live(purpose) = task {
             self.plan.failed(purpose, asked, now, random);
         }

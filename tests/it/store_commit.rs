@@ -37,6 +37,7 @@ fn full() -> Commit {
                 latest_end: Some(at(60)),
                 email: Some("ada@example.com".into()),
                 affiliation: Some(Affiliation::External),
+                seen_by: Some(IdentityName::parse("organizer").unwrap()),
                 ..participant_row("c", "p1")
             },
         ],

@@ -144,6 +144,12 @@ impl Roster {
         self.present
     }
 
+    /// How many a complete listing would show if nothing changed.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.expected
+    }
+
     /// The last complete listing.
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {

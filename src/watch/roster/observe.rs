@@ -10,7 +10,7 @@ use super::observation::{Moment, Observation, Rules, Seen};
 use super::person::Person;
 use super::sight::{Attention, Sight};
 use super::tell::{Line, Told};
-use super::{Directory, Listed, Roster};
+use super::{Directory, Listed, Record, Roster};
 use crate::clock::elapsed;
 use crate::model::{Conference, EventType, IdentityName, Participant, ParticipantName, Session, Source};
 
@@ -50,7 +50,15 @@ impl Roster {
             Seen::Sessions { participant, sessions, all } => {
                 next.see_sessions(participant, sessions, *all, *moment, rules, &mut work);
             }
-            Seen::Unreadable(participant) => next.reconsider(participant, *moment, rules),
+            Seen::Unreadable { participant, gone } => {
+                // Only a reading that was due counts: the same twice is one.
+                let due = next.attention.get(participant).is_none_or(|attention| attention.due <= moment.now.mono);
+                if *gone && due {
+                    next.change(participant, &mut work, Person::is_refused);
+                }
+                next.reconsider(participant, *moment, rules);
+            }
+            Seen::Lost => next.give_up(),
             Seen::Complete => next.see_everything(&mut work),
         }
         next.wait_no_longer(*moment, rules, &mut work);
@@ -120,6 +128,14 @@ impl Roster {
         }
     }
 
+    /// The conference ends with the last that was seen of it.
+    fn give_up(&mut self) {
+        if self.record.end.is_none() {
+            let at = self.listed.as_ref().map_or(self.record.start, |listed| listed.at.max(self.record.start));
+            self.record = Arc::new(Record { end: Some((at, Source::Inferred)), ..(*self.record).clone() });
+        }
+    }
+
     /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before. Once the
     /// end was told there is nobody to be seen any more, so nothing was missed.
     fn look(
@@ -134,7 +150,8 @@ impl Roster {
             self.listed.replace(Listed { at: moment.google, mono: Some(moment.now.mono), by: Some(by.clone()) });
         let watched = before.as_ref().filter(|_| !self.is_ended());
         work.gap = watched.and_then(|before| blindness(before, moment, reason, rules));
-        if work.gap.is_some() {
+        let takes_over = before.as_ref().is_some_and(|before| before.by.as_ref() != Some(by));
+        if work.gap.is_some() || takes_over {
             self.doubt_all_absence(moment, work);
         }
         before
@@ -189,7 +206,7 @@ impl Roster {
         }
     }
 
-    /// Nobody looked for a while: whoever is missing may have been back in between.
+    /// Nobody looked for a while, or somebody else did: whoever is missing may have been back in between.
     fn doubt_all_absence(&mut self, moment: Moment, work: &mut Work) {
         let missing: Vec<_> = self
             .people

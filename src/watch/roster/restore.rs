@@ -9,7 +9,7 @@ use super::session::{Known, Telling};
 use super::sight::{Attention, Sight};
 use super::{Listed, Record, Roster};
 use crate::clock::Mono;
-use crate::model::{EventType, IdentityName, ParticipantName, Source};
+use crate::model::{EventType, ParticipantName, Source};
 use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
 
 impl Roster {
@@ -39,7 +39,7 @@ impl Roster {
             }
         }
         for person in people.values_mut() {
-            finish(person, conference.identity.as_ref());
+            finish(person);
         }
         let attention = people
             .iter()
@@ -88,7 +88,7 @@ fn person(row: ParticipantRow, now: Mono) -> Person {
         sessions: Vec::new(),
         presences: Vec::new(),
         withdrawn: Vec::new(),
-        sight: Sight::Away,
+        sight: row.seen_by.map_or(Sight::Away, |by| Sight::Listed { by }),
         first_seen: now,
         inferred_end: None,
     }
@@ -141,7 +141,7 @@ fn recall(person: &mut Person, row: &ToldRow) {
 }
 
 /// Matches each leave with the join before it, and takes up what follows from the whole.
-fn finish(person: &mut Person, identity: Option<&IdentityName>) {
+fn finish(person: &mut Person) {
     let mut edges = std::mem::take(&mut person.presences);
     edges.sort_by_key(|edge| (edge.joined.telling.time, edge.left.is_some()));
     for edge in edges {
@@ -150,9 +150,6 @@ fn finish(person: &mut Person, identity: Option<&IdentityName>) {
             (left, Some(presence)) => presence.left = left,
             (Some(_), None) => {}
         }
-    }
-    if let (true, Some(identity)) = (person.is_present(), identity) {
-        person.sight = Sight::Listed { by: identity.clone() };
     }
     let last_left = person.presences.last().and_then(|presence| presence.left.as_ref());
     person.inferred_end = last_left

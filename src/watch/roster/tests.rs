@@ -1,5 +1,7 @@
 //! The rules of the roster, each by name.
 
+mod edges;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +10,7 @@ use super::{Directory, Moment, Observation, Roster, Rules, Seen, Told};
 use crate::clock::Now;
 use crate::model::{
     Conference, ConferenceName, EventType, IdentityName, Kind, Participant, ParticipantName, Provenance, Session,
-    SessionName,
+    SessionName, Source,
 };
 
 const CONFERENCE: &str = "conferenceRecords/c";

@@ -60,6 +60,8 @@ struct Listing {
     shown: Timestamp,
     /// When listings under the same identity missed the person since.
     missed: Vec<Mono>,
+    /// How often Google said since that there is no such participant.
+    refused: usize,
 }
 
 pub(super) struct Stage {
@@ -106,7 +108,7 @@ impl Stage {
         );
         self.note_listing(&observation, &outcome.told);
         self.roster = outcome.roster;
-        self.check_conclusions(&observation, &outcome.told);
+        self.check_conclusions(&before, &observation, &outcome.told);
         self.log.extend(outcome.told.clone());
         check_growth(&before, &self.roster);
         self.check();
@@ -164,12 +166,17 @@ impl Stage {
     pub(super) fn restart(&mut self) {
         self.roster = self.restored();
         for listing in self.listings.values_mut() {
-            listing.missed.clear();
+            (listing.missed, listing.refused) = (Vec::new(), 0);
         }
     }
 
     fn note_listing(&mut self, observation: &Observation, told: &[Told]) {
-        let Observation { moment, by, seen: Seen::Active { participants, .. } } = observation else { return };
+        let Observation { moment, by, seen } = observation;
+        if let Seen::Unreadable { participant, gone: true } = seen {
+            self.listings.entry(participant.clone()).and_modify(|listing| listing.refused += 1);
+        }
+        let takes_over = self.roster.listed().is_some_and(|before| before.by.as_ref() != Some(by));
+        let Seen::Active { participants, .. } = seen else { return };
         let gap = told.iter().any(|told| told.event.event == EventType::WatchGap);
         let shown: BTreeSet<_> = participants.iter().map(|read| read.name.clone()).collect();
         let before = self.last_listing.replace(moment.google).unwrap_or(at(0));
@@ -178,12 +185,13 @@ impl Stage {
                 by: by.clone(),
                 shown: before,
                 missed: Vec::new(),
+                refused: 0,
             });
-            if gap {
-                listing.missed.clear();
+            if gap || takes_over {
+                (listing.missed, listing.refused) = (Vec::new(), 0);
             }
             if shown.contains(&name) {
-                *listing = Listing { by: by.clone(), shown: moment.google, missed: Vec::new() };
+                *listing = Listing { by: by.clone(), shown: moment.google, missed: Vec::new(), refused: 0 };
             } else if listing.by == *by {
                 listing.missed.push(moment.now.mono);
             }
@@ -192,23 +200,26 @@ impl Stage {
 
     /// Nobody is concluded to have left before the grace is over, three listings missed them, and the conference is seen
     /// to go on in that very round.
-    fn check_conclusions(&self, observation: &Observation, told: &[Told]) {
-        let concluded = told.iter().filter(|told| {
+    fn check_conclusions(&self, before: &Roster, observation: &Observation, told: &[Told]) {
+        let inferred = |name| {
+            let presences = before.people().get(name).map_or(&[][..], |person| &person.presences);
+            presences.iter().filter_map(|one| one.left.as_ref()).any(|left| left.telling.source == Source::Inferred)
+        };
+        let leaves = told.iter().filter(|told| {
             (told.event.event, told.source) == (EventType::ParticipantLeft, Source::Inferred)
                 && !matches!(observation.seen, Seen::Complete)
-                // A conclusion that stood before may move with what else is learnt of the person's sessions.
-                && told.takes_back.is_none()
         });
-        for told in concluded {
+        for told in leaves {
             let name = &told.event.participant.as_ref().unwrap().name;
-            let only_learnt = matches!(&observation.seen, Seen::Sessions { participant, .. } if participant == name);
-            if only_learnt {
+            if inferred(name) || before.record().end.is_some() {
+                // Concluded before, or with the conference's end, and moved by what is learnt of the person now.
                 continue;
             }
             assert!(matches!(&observation.seen, Seen::Record(record) if record.end.is_none()), "{observation:?}");
             let listing = &self.listings[name];
             assert!(listing.missed.len() >= 3, "{listing:?}");
-            assert!(self.mono() - listing.missed[0] >= self.rules.leave_grace, "{listing:?} at {}", self.now);
+            let long_enough = self.mono() - listing.missed[0] >= self.rules.leave_grace;
+            assert!(long_enough || listing.refused >= 3, "{listing:?} at {}", self.now);
             assert!(told.event.time >= listing.shown, "{listing:?}");
         }
     }
