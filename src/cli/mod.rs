@@ -12,6 +12,7 @@ pub mod login;
 mod output;
 pub mod run;
 pub mod sim;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -65,6 +65,8 @@ pub struct Args {
     /// Write an OAuth client secret whose consent page and tokens are this simulator's (mode 0600).
     #[arg(long, value_name = "FILE")]
     pub write_client_secret: Option<PathBuf>,
+    #[command(flatten)]
+    pub verify: super::verify::Args,
 }
 
 /// Runs until interrupted.
@@ -84,6 +86,9 @@ pub async fn run_until(
     out: &mut (impl Write + Send),
     stopped: impl Future<Output = io::Result<()>> + Send,
 ) -> anyhow::Result<ExitCode> {
+    if args.verify.verify {
+        return super::verify::run(&args.verify, out);
+    }
     if args.example {
         out.write_all(EXAMPLE.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
