@@ -408,6 +408,14 @@ impl Play {
             Watching::Conferences if !self.cast.named.contains(&conference.conference) => Expect::Nothing,
             _ if since.iter().all(certainly) => Expect::Nothing,
             Watching::Guest => Expect::AllIfAnything,
+            // The lists were empty whenever somebody looked, and records may have begun to show late.
+            _ if self.scenario.emptied.is_some_and(|(from, until)| {
+                let late = conference.start.saturating_add(SignedDuration::from_mins(2)).unwrap_or(conference.start);
+                late >= from && conference.end.is_some_and(|end| end <= until)
+            }) =>
+            {
+                Expect::AllIfAnything
+            }
             _ if since.iter().any(possibly) => Expect::AllIfAnything,
             _ => Expect::All,
         }

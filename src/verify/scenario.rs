@@ -32,6 +32,8 @@ pub(super) struct Scenario {
     /// Meetings whose sessions Google never ends.
     pub abandons: bool,
     pub renames: bool,
+    /// From when to when the organizer is shown empty lists: what comes and goes meanwhile cannot be known.
+    pub emptied: Option<(Timestamp, Timestamp)>,
     /// From when to when the process does not run, besides its crashes.
     pub outage: Option<(Mono, Mono)>,
     /// Conferences of which Google denies all knowledge from some time on: one in so many.
@@ -90,6 +92,7 @@ impl Scenario {
             failing_commits: 0.0,
             abandons: false,
             renames: random.u8(0..3) == 0,
+            emptied: None,
             outage: None,
             expires: None,
             delivers: random.u8(0..3) == 0,
@@ -130,7 +133,9 @@ impl Scenario {
         if one_in(4, random) {
             let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
             let until = saturating_add(from, Duration::from_secs(random.u64(30..2400)));
-            let lost = losses(random).into_iter().map(|rule| (rule.by(ORGANIZER).between(from, until), true));
+            let losses = losses(random);
+            self.emptied = losses.iter().any(|rule| rule.fault == Fault::Empty).then_some((from, until));
+            let lost = losses.into_iter().map(|rule| (rule.by(ORGANIZER).between(from, until), true));
             self.rules.extend(lost);
         }
     }

@@ -269,7 +269,7 @@ impl Scheduler {
                     self.codes.insert(space, code);
                 }
                 for conference in found.conferences {
-                    self.found(name, conference.name, conference.record, now);
+                    self.found(name, conference.name, conference.record, found.blind, now);
                 }
                 for vanished in found.vanished {
                     if let Some(watched) = self.conferences.get_mut(&vanished) {
@@ -300,7 +300,14 @@ impl Scheduler {
         }
     }
 
-    fn found(&mut self, target: &TargetName, name: ConferenceName, record: Option<crate::model::Conference>, now: Now) {
+    fn found(
+        &mut self,
+        target: &TargetName,
+        name: ConferenceName,
+        record: Option<crate::model::Conference>,
+        blind: Option<(Timestamp, Timestamp)>,
+        now: Now,
+    ) {
         let Some(settings) = self.targets.get(target).map(|target| (target.settings.clone(), target.row.watched_since))
         else {
             return;
@@ -315,7 +322,7 @@ impl Scheduler {
         let watched = self
             .conferences
             .entry(name.clone())
-            .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono));
+            .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
         watched.reached_by(&settings.name, &settings.identity, since);
         if fresh {
             self.wake_at(Key::Conference(name), now.mono);

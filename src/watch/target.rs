@@ -34,6 +34,8 @@ pub struct Target {
     writing: Option<(TargetRow, Option<Told>)>,
     /// The gap that is to be told with the next writing.
     gap: Option<Gap>,
+    /// The last time in which nobody looked.
+    blind: Option<(Timestamp, Timestamp)>,
     /// When it was last looked up with success, by the monotonic clock, if this process did.
     looked: Option<Mono>,
     /// Why it could not be looked up last.
@@ -63,6 +65,8 @@ pub struct Found {
     pub vanished: Vec<ConferenceName>,
     /// A meeting code that belongs to a space.
     pub code: Option<(SpaceName, MeetingCode)>,
+    /// The last time in which nobody looked.
+    pub blind: Option<(Timestamp, Timestamp)>,
 }
 
 /// A conference, with its record where the answer had it.
@@ -91,6 +95,7 @@ impl Target {
             stored,
             writing: None,
             gap: None,
+            blind: None,
             looked: None,
             trouble: NOT_RUNNING,
             created: now,
@@ -176,9 +181,11 @@ impl Target {
         if self.question == Question::Ended {
             self.row.discovered_to = Some(google);
             self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
+            found.blind = self.blindness(google, period, now).or(self.blind);
             return found;
         }
         self.look(google, period, now);
+        found.blind = self.blind;
         self.due = now + jittered(period, 0.05, random);
         let shown: BTreeSet<_> = found.conferences.iter().map(|conference| conference.name.clone()).collect();
         found.vanished = self.shown.difference(&shown).cloned().collect();
@@ -188,18 +195,19 @@ impl Target {
 
     /// Notes that it was looked up, and whether nobody looked for a while before.
     fn look(&mut self, google: Timestamp, period: Duration, now: Mono) {
-        let before = self.row.last_looked.replace(google);
-        let since = match (self.looked.replace(now), before) {
-            (Some(mono), _) => now.saturating_sub(mono),
-            (None, Some(before)) => elapsed(before, google),
-            (None, None) => Duration::ZERO,
-        };
-        if let Some(from) = before
-            && since >= (period * 3).max(Duration::from_secs(60))
-        {
-            self.gap = Some(Gap { from, to: google.max(from), reason: self.trouble.to_owned() });
+        if let Some((from, to)) = self.blindness(google, period, now) {
+            self.blind = Some((from, to));
+            self.gap = Some(Gap { from, to, reason: self.trouble.to_owned() });
         }
+        (self.row.last_looked, self.looked) = (Some(google), Some(now));
         self.trouble = LATE;
+    }
+
+    /// Since when nobody has looked, if that is too long.
+    fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
+        let from = self.row.last_looked?;
+        let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
     }
 
     /// The question could not be answered.

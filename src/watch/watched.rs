@@ -62,6 +62,8 @@ pub struct Watched {
     backfilled_to: Option<Timestamp>,
     /// The row as it is in the store.
     stored: Option<ConferenceRow>,
+    /// The time in which nobody looked for it, before it was found.
+    blind: Option<(Timestamp, Timestamp)>,
     /// Why the last listing failed.
     trouble: &'static str,
     /// A listing showed nobody where somebody was: it counts once the record was read after it.
@@ -69,6 +71,17 @@ pub struct Watched {
     /// When the conference was last readable at all.
     readable: Mono,
     doing: Doing,
+}
+
+/// Nothing where there was something before.
+fn nothing_shown() -> ReadError {
+    ReadError {
+        reason: Reason::NoAccess,
+        attempted: "read what is known to be there",
+        detail: "the answer is empty".to_owned(),
+        remedy: "see whether the identity still has access to this meeting",
+        retry_after: None,
+    }
 }
 
 /// How far a conference has come.
@@ -150,11 +163,18 @@ impl Watched {
             viewers: Vec::new(),
             backfilled_to: None,
             stored: None,
+            blind: None,
             trouble: LATE,
             doubtful: false,
             readable: now,
             doing: Doing::Nothing,
         }
+    }
+
+    /// It was found after a time in which nobody looked for it.
+    #[must_use]
+    pub fn after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { blind, ..self }
     }
 
     /// A conference as it was committed last.
@@ -280,7 +300,7 @@ impl Watched {
             }
             Stage::Resting { due } if now < *due => Act::WaitUntil(*due),
             Stage::Resting { .. } => {
-                self.stage = Stage::Closing { closing: Closing::Everybody, not_before: now, last: true };
+                self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: true };
                 Act::GoOn
             }
             Stage::Closed => Act::Forget,
@@ -338,7 +358,7 @@ impl Watched {
         }
         let known = record.space.as_ref().and_then(|space| around.codes.get(space)).cloned();
         let code = code.clone().or(known);
-        let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start);
+        let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(self.blind);
         self.commit_observation(Task::Record, &roster, Seen::Record(record), around, moment)
     }
 
@@ -358,11 +378,28 @@ impl Watched {
     ) -> Act {
         let Doing::Reading(task) = std::mem::replace(&mut self.doing, Doing::Nothing) else { return Act::GoOn };
         match result {
+            Ok(reading) if self.shows_less(&task, &reading.answer) => {
+                self.failed(&task, &nothing_shown(), around, moment, random);
+                Act::GoOn
+            }
             Ok(reading) => self.understood(task, reading.answer, around, moment, random),
             Err(error) => {
                 self.failed(&task, &error, around, moment, random);
                 Act::GoOn
             }
+        }
+    }
+
+    /// Whether an answer is empty although something was there to be read before: so lost access looks at times.
+    fn shows_less(&self, task: &Task, answer: &Answer) -> bool {
+        let Some(roster) = &self.roster else { return false };
+        match (task, answer) {
+            (Task::Everybody, Answer::Participants(all)) => all.is_empty() && !roster.people().is_empty(),
+            (Task::Sessions(participant), Answer::Sessions(all)) => {
+                let person = roster.people().get(participant);
+                all.is_empty() && person.is_some_and(|person| !person.sessions().is_empty())
+            }
+            _ => false,
         }
     }
 
@@ -545,7 +582,7 @@ impl Watched {
             _ => {}
         }
         if ended && matches!(self.stage, Stage::Live) {
-            self.stage = Stage::Closing { closing: Closing::Everybody, not_before: now, last: false };
+            self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: false };
         }
     }
 
@@ -598,8 +635,7 @@ impl Watched {
     /// Nobody can read the conference any more: it ends with what is known.
     fn give_up(&mut self, around: &Surroundings<'_>, moment: Moment) {
         self.take_note(Seen::Lost, around, moment);
-        self.stage =
-            Stage::Closing { closing: Closing::Sessions(BTreeMap::new()), not_before: moment.now.mono, last: true };
+        self.stage = Stage::Closing { closing: Closing::of_nobody(), not_before: moment.now.mono, last: true };
     }
 
     /// Takes in what tells nothing and so needs no commit.

@@ -115,6 +115,12 @@ impl Roster {
         }
     }
 
+    /// As it was found after a time in which nobody looked whether there is such a conference.
+    #[must_use]
+    pub fn found_after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { blind, ..self }
+    }
+
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record

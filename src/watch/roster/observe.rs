@@ -51,14 +51,13 @@ impl Roster {
                 next.see_sessions(participant, sessions, *all, *moment, rules, &mut work);
             }
             Seen::Unreadable { participant, gone } => {
-                // Only a reading that was due counts: the same twice is one.
-                let due = next.attention.get(participant).is_none_or(|attention| attention.due <= moment.now.mono);
-                if *gone && due {
-                    next.change(participant, &mut work, Person::is_refused);
-                }
-                next.reconsider(participant, *moment, rules);
+                next.see_unreadable(participant, *gone, *moment, rules);
+                return Outcome { roster: next, told: Vec::new() };
             }
-            Seen::Lost => next.give_up(),
+            Seen::Lost => {
+                next.give_up();
+                return Outcome { roster: next, told: Vec::new() };
+            }
             Seen::Complete => next.see_everything(&mut work),
         }
         next.wait_no_longer(*moment, rules, &mut work);
@@ -128,7 +127,20 @@ impl Roster {
         }
     }
 
-    /// The conference ends with the last that was seen of it.
+    /// Tells nothing: it changes only when the person is read again, and whether a suspect may be concluded to have left.
+    fn see_unreadable(&mut self, name: &ParticipantName, gone: bool, moment: Moment, rules: &Rules) {
+        // Only a reading that was due counts: the same twice is one.
+        let due = self.attention.get(name).is_none_or(|attention| attention.due <= moment.now.mono);
+        if gone
+            && due
+            && let Some(person) = Arc::make_mut(&mut self.people).get_mut(name)
+        {
+            Arc::make_mut(person).is_refused();
+        }
+        self.reconsider(name, moment, rules);
+    }
+
+    /// The conference ends with the last that was seen of it. Tells nothing by itself.
     fn give_up(&mut self) {
         if self.record.end.is_none() {
             let at = self.listed.as_ref().map_or(self.record.start, |listed| listed.at.max(self.record.start));

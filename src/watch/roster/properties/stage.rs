@@ -106,6 +106,9 @@ impl Stage {
             !outcome.told.is_empty() || told_of(&outcome.roster) == told_of(&before),
             "what was told changed and nothing was told"
         );
+        if matches!(&observation.seen, Seen::Unreadable { .. } | Seen::Lost) {
+            assert_eq!(outcome.told, Vec::new(), "what is not committed tells nothing");
+        }
         self.note_listing(&observation, &outcome.told);
         self.roster = outcome.roster;
         self.check_conclusions(&before, &observation, &outcome.told);
