@@ -37,6 +37,7 @@ fn full() -> Commit {
                 latest_end: Some(at(60)),
                 email: Some("ada@example.com".into()),
                 affiliation: Some(Affiliation::External),
+                seen_by: Some(IdentityName::parse("organizer").unwrap()),
                 ..participant_row("c", "p1")
             },
         ],
@@ -70,8 +71,10 @@ fn told(commit: &Commit, stands: bool) -> ToldRow {
         participant: event.participant.clone(),
         session: event.session.clone(),
         time: event.time,
+        observed_at: event.observed_at,
         source: event.source,
         n: event.n,
+        sequence: event.sequence.unwrap(),
         stands,
     }
 }

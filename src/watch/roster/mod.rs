@@ -18,6 +18,8 @@ pub mod observation;
 pub mod observe;
 pub mod person;
 pub mod presence;
+#[cfg(test)]
+mod properties;
 pub mod restore;
 pub mod session;
 pub mod sight;
@@ -205,5 +207,12 @@ impl Roster {
             .range::<ParticipantName, _>((from, Unbounded))
             .filter(|(_, person)| person.is_present())
             .map(|(name, _)| name)
+    }
+}
+
+impl Listed {
+    /// Whether this is the listing of that very moment: nobody lists twice at once.
+    fn is_of(&self, moment: Moment, by: &IdentityName) -> bool {
+        self.mono == Some(moment.now.mono) && self.by.as_ref() == Some(by)
     }
 }

@@ -51,7 +51,9 @@ impl Roster {
                 next.see_sessions(participant, sessions, *all, *moment, rules, &mut work);
             }
             Seen::Unreadable { participant, gone } => {
-                if *gone {
+                // Only a reading that was due counts: the same twice is one.
+                let due = next.attention.get(participant).is_none_or(|attention| attention.due <= moment.now.mono);
+                if *gone && due {
                     next.change(participant, &mut work, Person::is_refused);
                 }
                 next.reconsider(participant, *moment, rules);
@@ -70,7 +72,7 @@ impl Roster {
         record.start = record.start.min(read.start);
         record.space = read.space.clone().or(record.space);
         if let Some(end) = read.end {
-            let end = end.max(record.start);
+            let end = end.max(read.start);
             let known = record.end.filter(|(_, source)| *source == Source::Google).map(|(end, _)| end);
             record.end = Some((known.map_or(end, |known| known.max(end)), Source::Google));
         }
@@ -119,7 +121,8 @@ impl Roster {
                 self.see_listed(read, by, moment, work);
             }
         }
-        if as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty() {
+        let again = before.as_ref().is_some_and(|before| before.is_of(moment, by));
+        if !again && (as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty()) {
             let last_listed = before.map_or(self.record.start, |before| before.at);
             self.miss_the_others(participants, by, moment, last_listed, work);
         }
@@ -133,7 +136,8 @@ impl Roster {
         }
     }
 
-    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before.
+    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before. Once the
+    /// end was told there is nobody to be seen any more, so nothing was missed.
     fn look(
         &mut self,
         by: &IdentityName,
@@ -144,7 +148,8 @@ impl Roster {
     ) -> Option<Listed> {
         let before =
             self.listed.replace(Listed { at: moment.google, mono: Some(moment.now.mono), by: Some(by.clone()) });
-        work.gap = before.as_ref().and_then(|before| blindness(before, moment, reason, rules));
+        let watched = before.as_ref().filter(|_| !self.is_ended());
+        work.gap = watched.and_then(|before| blindness(before, moment, reason, rules));
         let takes_over = before.as_ref().is_some_and(|before| before.by.as_ref() != Some(by));
         if work.gap.is_some() || takes_over {
             self.doubt_all_absence(moment, work);
@@ -300,7 +305,6 @@ impl Roster {
             }
             self.expected = self.people.values().filter(|person| person.is_expected()).count();
         }
-        self.late |= self.record.ended.is_some() && !lines.is_empty();
         self.settle_record(work.complete, &mut lines);
         lines
     }
@@ -317,9 +321,10 @@ impl Roster {
             &mut record.withdrawn,
             &mut changes,
         );
+        self.late |= record.ended.is_some() && !(changes.is_empty() && lines.is_empty());
         if complete {
             // What was told after the end makes the account given with it out of date, so the end is told again.
-            if self.late {
+            if self.late && record.ended.map(|told| (told.time, told.source)) == record.end {
                 facts::tell_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
             record.ended = facts::settle_edge(
@@ -366,8 +371,15 @@ impl Roster {
 
     /// A person's sessions were read in full, or could not be: read them again later if they do not fit yet.
     fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &Rules) {
-        let attention = self.attention.get(name).copied().unwrap_or(Attention::at_once(moment.now.mono));
-        let unsettled = self.people.get(name).filter(|person| person.is_unsettled());
+        let known = self.attention.get(name).copied();
+        let unsettled = self
+            .people
+            .get(name)
+            .filter(|person| person.is_unsettled() && (known.is_some() || person.sight != Sight::Away));
+        let attention = known.unwrap_or(Attention::at_once(moment.now.mono));
+        if unsettled.is_some() && attention.due > moment.now.mono {
+            return;
+        }
         match unsettled.and_then(|person| attention.again(person, moment.now.mono, rules)) {
             Some(later) => {
                 Arc::make_mut(&mut self.attention).insert(name.clone(), later);

@@ -64,6 +64,15 @@ impl Attention {
 }
 
 impl Person {
+    /// Under whom absence counts: the identity whose listing showed the person last.
+    #[must_use]
+    pub fn seen_by(&self) -> Option<&IdentityName> {
+        match &self.sight {
+            Sight::Listed { by } | Sight::Missing { by, .. } => Some(by),
+            Sight::Away => None,
+        }
+    }
+
     /// Whether what is known of the sessions does not go with what is known of the person.
     #[must_use]
     pub(super) fn is_unsettled(&self) -> bool {

@@ -56,7 +56,8 @@ impl Line {
 }
 
 impl Roster {
-    /// Orders and numbers what there is to tell: a gap first, then by time, type and name.
+    /// Orders and numbers what there is to tell: a gap first, then by time, type and name; last the conference's end, which
+    /// accounts for all of it.
     pub(super) fn tell(
         &mut self,
         mut lines: Vec<Line>,
@@ -67,8 +68,14 @@ impl Roster {
         if lines.is_empty() && gap.is_none() {
             return Vec::new();
         }
+        let ends = |line: &Line| line.event() == EventType::ConferenceEnded;
         lines.sort_by(|a, b| {
-            (a.change.telling.time, a.event(), a.name()).cmp(&(b.change.telling.time, b.event(), b.name()))
+            (ends(a), a.change.telling.time, a.event(), a.name()).cmp(&(
+                ends(b),
+                b.change.telling.time,
+                b.event(),
+                b.name(),
+            ))
         });
         let mut told = Vec::with_capacity(lines.len() + 1);
         if let Some(gap) = gap {
