@@ -76,7 +76,7 @@ impl Scheduler {
             Act::WaitUntil(at) => self.wake_at(key, at),
             Act::GoOn => {}
             Act::Forget => {
-                self.forget(name);
+                self.forget(name, now);
                 return;
             }
         }
@@ -84,10 +84,11 @@ impl Scheduler {
         self.want_lookups(name, now);
     }
 
-    pub(super) fn forget(&mut self, name: &ConferenceName) {
+    pub(super) fn forget(&mut self, name: &ConferenceName, now: Now) {
+        self.troubles.remove(&Key::Conference(name.clone()));
         if let Some(watched) = self.conferences.remove(name) {
             if watched.roster().is_some_and(Roster::is_ended) {
-                self.finished.insert(name.clone());
+                self.finished.insert(name.clone(), now.mono);
             }
             self.board.write().conferences.remove(name);
         }

@@ -45,7 +45,6 @@ impl Scheduler {
             }
             Ok(_) => lookup.failed(None, now.mono),
             Err(error) => {
-                tracing::warn!(%identity, reason = %error.reason, error = %error, remedy = error.remedy, "a look-up of who is who failed");
                 lookup.failed(error.retry_after, now.mono);
             }
         }

@@ -10,6 +10,7 @@ mod quota;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use super::lookup::Lookup;
@@ -22,7 +23,7 @@ use super::target::Target;
 use super::watched::Watched;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
-use crate::meet::{Priority, Read, ReadError, Reading};
+use crate::meet::{Priority, Read, ReadError, Reading, Reason};
 use crate::model::{ConferenceName, IdentityName, MeetingCode, Route, SpaceName, TargetName};
 use crate::status::StatusBoard;
 use crate::store::{Commit, StoredConference, TargetRow};
@@ -67,6 +68,16 @@ pub enum Key {
     Lookup(IdentityName),
 }
 
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(name) => write!(f, "target {name}"),
+            Self::Conference(name) => write!(f, "{name}"),
+            Self::Lookup(identity) => write!(f, "look-ups of {identity}"),
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
@@ -84,6 +95,12 @@ pub enum Command {
     Commit { key: Key, commit: Box<Commit> },
 }
 
+/// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
+/// A trouble that lasts is told again so often.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(600);
+/// How many meeting codes are kept at the most.
+const MAX_CODES: usize = 10_000;
 /// How often the plan is held against the quota.
 const REPLAN_EVERY: Duration = Duration::from_secs(10);
 
@@ -94,7 +111,10 @@ pub struct Scheduler {
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
     conferences: BTreeMap<ConferenceName, Watched>,
-    finished: BTreeSet<ConferenceName>,
+    /// Those of which nothing is told any more, and since when.
+    finished: BTreeMap<ConferenceName, Mono>,
+    /// The trouble of each that was told last, and when.
+    troubles: BTreeMap<Key, (Reason, Mono)>,
     lookups: BTreeMap<IdentityName, Lookup>,
     nobody: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
@@ -131,7 +151,8 @@ impl Scheduler {
             targets: BTreeMap::new(),
             target_reads: BTreeSet::new(),
             conferences: BTreeMap::new(),
-            finished: memory.finished,
+            finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
+            troubles: BTreeMap::new(),
             lookups,
             nobody: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
@@ -189,6 +210,7 @@ impl Scheduler {
         if self.replan_due <= now.mono {
             self.replan_due = now.mono + REPLAN_EVERY;
             self.replan();
+            self.forget_what_is_over(now.mono);
         }
         while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= now.mono).cloned() {
             self.sleep(&key);
@@ -222,18 +244,42 @@ impl Scheduler {
             self.skew.note(google, now);
             self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
         }
+        if let Err(error) = &result {
+            self.tell_trouble(&key, error, now.mono);
+        }
         match key {
             Key::Target(name) => self.target_answered(&name, result, now, commands),
             Key::Conference(name) => {
                 if let Err(error) = &result {
                     self.metrics.poll_failed(error.reason);
-                    tracing::warn!(conference = %name, reason = %error.reason, error = %error, remedy = error.remedy, "a poll failed");
                 }
                 self.with_conference(&name, now, commands, |watched, around, moment, random| {
                     watched.answered(result, around, moment, random)
                 });
             }
             Key::Lookup(identity) => self.lookup_answered(identity, result, now),
+        }
+    }
+
+    /// Logs a trouble when it is new or of another kind, and then now and again, not each time it is met. What ails an
+    /// identity as a whole is told once by the client.
+    fn tell_trouble(&mut self, key: &Key, error: &ReadError, now: Mono) {
+        use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
+        if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
+            return;
+        }
+        let told = self.troubles.get(key);
+        if told.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= TELL_AGAIN_AFTER) {
+            self.troubles.insert(key.clone(), (error.reason, now));
+            tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
+        }
+    }
+
+    /// Lets go of what Google itself has forgotten by now, and of what is cheaper to ask again than to keep for ever.
+    fn forget_what_is_over(&mut self, now: Mono) {
+        self.finished.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
+        if self.codes.len() > MAX_CODES {
+            self.codes.clear();
         }
     }
 

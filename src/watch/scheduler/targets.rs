@@ -35,7 +35,6 @@ impl Scheduler {
         let Some(target) = self.targets.get_mut(name) else { return };
         match result {
             Err(error) => {
-                tracing::warn!(target_name = %name, reason = %error.reason, error = %error, remedy = error.remedy, "a target could not be looked up");
                 target.failed(error.reason, error.retry_after, now.mono, &mut self.random);
             }
             Ok(reading) => {
@@ -82,7 +81,7 @@ impl Scheduler {
         else {
             return;
         };
-        if self.finished.contains(&name) {
+        if self.finished.contains_key(&name) {
             return;
         }
         let (settings, since) = settings;
