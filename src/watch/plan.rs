@@ -56,6 +56,9 @@ pub enum Next {
     WaitUntil(Mono),
 }
 
+/// A conference that was empty for so long stays empty, as far as anybody can tell: people often come one by one, and
+/// a listing may lag.
+const STAYS_EMPTY_AFTER: Duration = Duration::from_secs(120);
 /// A conference that stays empty is listed so rarely.
 const EMPTY_INTERVAL: Duration = Duration::from_secs(60);
 /// Every so many sweeps of somebody read all of their sessions, not only the open ones.
@@ -82,7 +85,9 @@ pub struct Plan {
     round: u32,
     /// Failed listings in a row.
     failures: u32,
-    empty: bool,
+    /// Since when every listing showed nobody.
+    empty_since: Option<Mono>,
+    stays_empty: bool,
     /// Whether a listing waits for the record to be read.
     confirming: bool,
 }
@@ -103,7 +108,8 @@ impl Plan {
             cursor: None,
             round: 0,
             failures: 0,
-            empty: false,
+            empty_since: None,
+            stays_empty: false,
             confirming: false,
         }
     }
@@ -112,7 +118,7 @@ impl Plan {
     #[must_use]
     pub fn interval(&self, stretch: &Stretch) -> Duration {
         let plain = self.rhythm.listing.mul_f64(stretch.listing);
-        if self.empty { plain.max(EMPTY_INTERVAL) } else { plain }
+        if self.stays_empty { plain.max(EMPTY_INTERVAL) } else { plain }
     }
 
     /// The most urgent read that is due, or when the next one will be. `held`: whose reading waits for something else,
@@ -231,10 +237,11 @@ impl Plan {
     /// Takes note of how a listing came out: an empty conference is listed less often, and its record is read at once
     /// when it has just become empty.
     pub fn listed(&mut self, nobody: bool, now: Mono) {
-        if nobody && !self.empty {
+        if nobody && self.empty_since.is_none() {
             self.record = now;
         }
-        self.empty = nobody;
+        self.empty_since = nobody.then(|| self.empty_since.unwrap_or(now));
+        self.stays_empty = self.empty_since.is_some_and(|since| now.saturating_sub(since) >= STAYS_EMPTY_AFTER);
     }
 
     /// Reads nothing before `until`: what was read last could not be kept.

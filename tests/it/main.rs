@@ -10,6 +10,8 @@ mod architecture;
 mod config_check;
 mod config_files;
 mod config_problems;
+mod daemon;
+mod house;
 mod meet_auth;
 mod meet_by_hand;
 mod meet_errors;
