@@ -10,6 +10,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use secrecy::SecretString;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, InvalidBackoff, Random};
@@ -44,6 +45,22 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
     Backoff(#[from] InvalidBackoff),
+}
+
+/// Why the daemon did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the store could not be closed")]
+    Store(#[from] StoreError),
+    #[error("a part of the daemon died; the log says which; this is a defect, please report it")]
+    Died,
+}
+
+/// One of the loops, with what stops it.
+struct Part {
+    name: &'static str,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 /// A daemon that holds its store and its address and does nothing yet.
@@ -119,33 +136,43 @@ impl App {
     /// Works until `stop`, then stops in order.
     ///
     /// # Errors
-    /// [`StoreError`] if the store could not be closed in time; nothing acknowledged is lost.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+    /// [`RunError`]; nothing acknowledged is lost.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         let Self { clock, store, server, readiness, scheduler, watching, dispatcher } = self;
         let (stop_watching, stop_sending, stop_serving) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        let serving = tokio::spawn(server.run(stop_serving.clone()));
-        let sending = tokio::spawn(dispatcher.run(stop_sending.clone()));
-        let watching = tokio::spawn(watch::run(scheduler, watching, stop_watching.clone()));
-
-        stop.cancelled().await;
+        let mut parts = [
+            Part {
+                name: "watching",
+                stop: stop_watching.clone(),
+                task: tokio::spawn(watch::run(scheduler, watching, stop_watching)),
+            },
+            Part { name: "sending", stop: stop_sending.clone(), task: tokio::spawn(dispatcher.run(stop_sending)) },
+            Part { name: "serving", stop: stop_serving.clone(), task: tokio::spawn(server.run(stop_serving)) },
+        ];
+        let [watching, sending, serving] = &mut parts;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // No part ends by itself. Without one of them the daemon would look alive and be of no use.
+            _ = &mut watching.task => tracing::error!(part = watching.name, "a part of the daemon ended by itself"),
+            _ = &mut sending.task => tracing::error!(part = sending.name, "a part of the daemon ended by itself"),
+            _ = &mut serving.task => tracing::error!(part = serving.name, "a part of the daemon ended by itself"),
+        }
+        let asked = stop.is_cancelled();
         let begun = clock.now().mono;
         tracing::info!("stopping");
         readiness.set_stopping();
-        for (part, token, task) in [
-            ("watching", stop_watching, watching),
-            ("sending", stop_sending, sending),
-            ("serving", stop_serving, serving),
-        ] {
-            token.cancel();
-            if task.await.is_err() {
-                tracing::error!(part, "a part of the daemon died; this is a defect, please report it");
+        let mut whole = asked;
+        for part in parts {
+            part.stop.cancel();
+            if !part.task.is_finished() || asked {
+                whole &= part.task.await.is_ok();
             }
         }
         store.close(STORE_CLOSE).await?;
         let took = clock.now().mono.saturating_sub(begun);
         tracing::info!(seconds = took.as_secs_f64(), "stopped");
-        Ok(())
+        if whole { Ok(()) } else { Err(RunError::Died) }
     }
 }
 

@@ -88,13 +88,13 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
 fn write_participant(connection: &Connection, conference: i64, row: &ParticipantRow) -> Result<(), CommitError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO participants (conference, name, kind, user, display_name, earliest_start, latest_end, email, affiliation,
-                                   seen_by)
+                                   seen_by, last_seen)
          VALUES (:conference, :name, :kind, :user, :display_name, :earliest_start, :latest_end, :email, :affiliation,
-                 :seen_by)
+                 :seen_by, :last_seen)
          ON CONFLICT (conference, name) DO UPDATE SET
              kind = excluded.kind, user = excluded.user, display_name = excluded.display_name,
              earliest_start = excluded.earliest_start, latest_end = excluded.latest_end, email = excluded.email,
-             affiliation = excluded.affiliation, seen_by = excluded.seen_by",
+             affiliation = excluded.affiliation, seen_by = excluded.seen_by, last_seen = excluded.last_seen",
     )?;
     statement.execute(named_params! {
         ":conference": conference,
@@ -107,6 +107,7 @@ fn write_participant(connection: &Connection, conference: i64, row: &Participant
         ":email": row.email.as_deref(),
         ":affiliation": row.affiliation.map(Affiliation::as_str),
         ":seen_by": row.seen_by.as_ref().map(IdentityName::as_str),
+        ":last_seen": optional_nanos(row.last_seen),
     })?;
     Ok(())
 }
@@ -226,6 +227,7 @@ fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
         email: row.get("email")?,
         affiliation: optional_parse_at(row, "affiliation", known(Affiliation::parse))?,
         seen_by: optional_parse_at(row, "seen_by", IdentityName::parse)?,
+        last_seen: optional_time_at(row, "last_seen")?,
     })
 }
 

@@ -91,6 +91,8 @@ pub struct ParticipantRow {
     pub affiliation: Option<Affiliation>,
     /// While the person is present: the identity whose listing showed it last. Absence counts only under that one.
     pub seen_by: Option<IdentityName>,
+    /// While the person is missing: the last listing that showed it.
+    pub last_seen: Option<Timestamp>,
 }
 
 /// A session as far as it is known.

@@ -113,6 +113,7 @@ fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
         latest_end: person.latest_end,
         email: person.email.clone(),
         affiliation: person.affiliation,
+        last_seen: person.last_seen,
         seen_by: person.seen_by().filter(|_| person.is_present()).cloned(),
     }
 }

@@ -114,6 +114,12 @@ impl Plan {
         }
     }
 
+    /// Another target may want it read more often.
+    pub fn set_rhythm(&mut self, rhythm: Rhythm) {
+        self.listing = self.listing.min(self.listing.saturating_sub(self.rhythm.listing) + rhythm.listing);
+        self.rhythm = rhythm;
+    }
+
     /// How often the conference is listed at present.
     #[must_use]
     pub fn interval(&self, stretch: &Stretch) -> Duration {
@@ -177,15 +183,16 @@ impl Plan {
             return;
         }
         self.sweep = now + jittered(self.rhythm.sweep.mul_f64(stretch.sweep), JITTER, random);
-        let mut names: Vec<_> = roster.present_after(self.cursor.as_ref()).take(SWEEP_BATCH).cloned().collect();
+        let batch = self.batch();
+        let mut names: Vec<_> = roster.present_after(self.cursor.as_ref()).take(batch).cloned().collect();
         let all = self.round % FULL_SWEEP_EVERY == FULL_SWEEP_EVERY - 1;
         self.queue = names.iter().map(|name| (name.clone(), all)).collect();
         self.cursor = names.pop();
-        if self.queue.len() < SWEEP_BATCH {
+        if self.queue.len() < batch {
             // Once round: begin again with those at the front, each still at most once in this sweep.
             self.round = self.round.wrapping_add(1);
             let all = self.round % FULL_SWEEP_EVERY == FULL_SWEEP_EVERY - 1;
-            let room = SWEEP_BATCH - self.queue.len();
+            let room = batch - self.queue.len();
             let front: Vec<_> = roster
                 .present_after(None)
                 .take(room)
@@ -195,6 +202,15 @@ impl Plan {
             self.cursor = front.last().cloned().or(self.cursor.take());
             self.queue.extend(front.into_iter().map(|name| (name, all)));
         }
+    }
+
+    /// How many have their turn in one sweep: however often it comes round, no more than [`SWEEP_BATCH`] a minute.
+    fn batch(&self) -> usize {
+        let share = (self.rhythm.sweep.as_secs_f64() / 60.0).min(1.0);
+        // Between 0 and 12, rounded up to at least one.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 12")]
+        let batch = (SWEEP_BATCH as f64 * share).ceil() as usize;
+        batch.max(1)
     }
 
     /// A read went well.

@@ -60,7 +60,7 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
     match command {
         Command::Read { key, identity, priority, read } => {
             let (reader, clock, duration) = (parts.reader.clone(), parts.clock, parts.metrics.poll_duration.clone());
-            reads.spawn(key.clone(), async move {
+            reads.spawn(key.clone(), Kind::Read, async move {
                 let begun = clock.now().mono;
                 let result = reader.read(&identity, priority, &read).await;
                 if matches!(key, Key::Conference(_)) {
@@ -72,7 +72,7 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
         Command::Commit { key, commit } => {
             let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
             let rings = !commit.events.is_empty();
-            commits.spawn(key.clone(), async move {
+            commits.spawn(key.clone(), Kind::Commit, async move {
                 let result = store.commit(*commit, now).await;
                 if let Err(error) = &result {
                     tracing::error!(%error, "a commit failed; what it held is read again");
@@ -89,13 +89,20 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
 #[derive(Default)]
 struct Tasks {
     set: JoinSet<Input>,
-    keys: HashMap<Id, Key>,
+    keys: HashMap<Id, (Key, Kind)>,
+}
+
+/// What a task does: what a dead one is told as.
+#[derive(Clone, Copy)]
+enum Kind {
+    Read,
+    Commit,
 }
 
 impl Tasks {
-    fn spawn(&mut self, key: Key, task: impl Future<Output = Input> + Send + 'static) {
+    fn spawn(&mut self, key: Key, kind: Kind, task: impl Future<Output = Input> + Send + 'static) {
         let handle = self.set.spawn(task);
-        self.keys.insert(handle.id(), key);
+        self.keys.insert(handle.id(), (key, kind));
     }
 
     async fn next(&mut self) -> Option<Input> {
@@ -111,7 +118,8 @@ impl Tasks {
     fn died(&mut self, error: &JoinError) -> Input {
         tracing::error!("a task died; this is a defect, please report it");
         match self.keys.remove(&error.id()) {
-            Some(key) => Input::Answered(
+            Some((key, Kind::Commit)) => Input::Committed(key, false),
+            Some((key, Kind::Read)) => Input::Answered(
                 key,
                 Err(ReadError {
                     reason: Reason::Malformed,

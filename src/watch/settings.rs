@@ -24,6 +24,10 @@ pub struct WatchSettings {
 /// How many participants one sweep asks for.
 pub const SWEEP_BATCH: usize = 12;
 
+/// How often the time of the last look is written down when nothing else is. What is remembered may be older than
+/// the truth by so much, never newer.
+pub const REMEMBER_EVERY: Duration = Duration::from_secs(20);
+
 /// One `[[target]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetSettings {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gap;
 use super::persist::{self, Unwritable};
 use super::roster::Told;
-use super::settings::{TargetSettings, What};
+use super::settings::{REMEMBER_EVERY, TargetSettings, What};
 use super::watched::{LATE, NOT_RUNNING};
 use crate::backoff::{Backoff, Random, jittered};
 use crate::clock::{Mono, elapsed};
@@ -20,8 +20,6 @@ use crate::store::{Commit, TargetRow};
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often an organizer's ended conferences are listed.
 const ENDED_EVERY: Duration = Duration::from_secs(60);
-/// How often a target's memory is written down when nothing else is.
-const REMEMBER_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// One target and what it shows.
 #[derive(Debug, Clone)]
@@ -45,6 +43,7 @@ pub struct Target {
     due: Mono,
     ended_due: Mono,
     failures: u32,
+    ended_failures: u32,
     backoff: Backoff,
     question: Question,
 }
@@ -67,6 +66,8 @@ pub struct Found {
     pub code: Option<(SpaceName, MeetingCode)>,
     /// The last time in which nobody looked.
     pub blind: Option<(Timestamp, Timestamp)>,
+    /// Whether the answer says what is live.
+    pub looked: bool,
 }
 
 /// A conference, with its record where the answer had it.
@@ -103,6 +104,7 @@ impl Target {
             due: now,
             ended_due: now,
             failures: 0,
+            ended_failures: 0,
             backoff,
             question: Question::Live,
         }
@@ -116,6 +118,23 @@ impl Target {
             What::Conference(_) => self.due,
             What::MeetingCode(_) | What::Space(_) | What::Organizer => self.due.min(self.ended_due),
         }
+    }
+
+    /// Whether this target names the conference beyond doubt, asked or not. What an organizer's target reaches only its
+    /// listing can say.
+    #[must_use]
+    pub fn names(&self, conference: &ConferenceName, space: Option<&SpaceName>, code: Option<&MeetingCode>) -> bool {
+        match &self.settings.what {
+            What::MeetingCode(own) => code == Some(own),
+            What::Space(own) => space == Some(own),
+            What::Conference(own) => conference == own,
+            What::Organizer => false,
+        }
+    }
+
+    /// Asks what is live as soon as possible.
+    pub fn hurry(&mut self, now: Mono) {
+        self.due = self.due.min(now);
     }
 
     /// What to ask now.
@@ -153,7 +172,10 @@ impl Target {
         now: Mono,
         random: &mut Random,
     ) -> Found {
-        self.failures = 0;
+        match self.question {
+            Question::Live => self.failures = 0,
+            Question::Ended => self.ended_failures = 0,
+        }
         if self.row.last_looked.is_none() {
             // Ends are Google's, so the beginning has to be, too: our clock may be minutes off.
             let ago = now.saturating_sub(self.created);
@@ -185,6 +207,7 @@ impl Target {
             return found;
         }
         self.look(google, period, now);
+        found.looked = true;
         found.blind = self.blind;
         self.due = now + jittered(period, 0.05, random);
         let shown: BTreeSet<_> = found.conferences.iter().map(|conference| conference.name.clone()).collect();
@@ -207,30 +230,34 @@ impl Target {
     fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
         let from = self.row.last_looked?;
         let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
-        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
+        // What another process wrote down may be this much older than its last look.
+        let slack = if self.looked.is_none() { REMEMBER_EVERY } else { Duration::ZERO };
+        (since >= (period * 3).max(Duration::from_secs(60)) + slack).then(|| (from, google.max(from)))
     }
 
     /// The question could not be answered.
     pub fn failed(&mut self, reason: Reason, asked: Option<Duration>, now: Mono, random: &mut Random) {
-        self.failures = self.failures.saturating_add(1);
-        if self.question == Question::Live {
-            self.trouble = reason.as_str();
-        }
-        let again = now + self.backoff.delay(self.failures, random).max(asked.unwrap_or_default());
-        match self.question {
-            Question::Live => self.due = again,
-            Question::Ended => self.ended_due = again,
-        }
+        let (failures, due) = match self.question {
+            Question::Live => {
+                self.trouble = reason.as_str();
+                (&mut self.failures, &mut self.due)
+            }
+            Question::Ended => (&mut self.ended_failures, &mut self.ended_due),
+        };
+        *failures = failures.saturating_add(1);
+        *due = now + self.backoff.delay(*failures, random).max(asked.unwrap_or_default());
     }
 
     /// What is to be written down, if it is new or has aged enough, with the gap that is told at the same time.
-    /// `accounted`: a conference of this target tells its own gap.
+    /// `accounted`: a conference of this target tells its own gap. `opening`: one that it found is not kept yet, so the
+    /// cursor that found it must not be either.
     ///
     /// # Errors
     /// [`Unwritable`] if the gap has no JSON form.
     pub fn remember(
         &mut self,
         accounted: bool,
+        opening: bool,
         routes: &[Route],
         observed_at: Timestamp,
     ) -> Result<Option<Commit>, Unwritable> {
@@ -241,15 +268,19 @@ impl Target {
             self.gap.take().filter(|_| !accounted).map(|gap| gap::of_target(&self.settings.name, gap, observed_at));
         let aged = |stored: &TargetRow| {
             let (Some(old), Some(new)) = (stored.last_looked, self.row.last_looked) else { return *stored != self.row };
-            new.duration_since(old) >= REMEMBER_EVERY
+            elapsed(old, new) >= REMEMBER_EVERY
         };
         if gap.is_none() && !self.stored.as_ref().is_none_or(aged) {
             return Ok(None);
         }
         let targets = [self.settings.name.clone()];
         let events = gap.clone().map(|told| persist::event(told, &targets, routes)).transpose()?;
-        self.writing = Some((self.row.clone(), gap));
-        Ok(Some(Commit { targets: vec![self.row.clone()], events: events.into_iter().collect(), ..Commit::default() }))
+        let mut row = self.row.clone();
+        if opening {
+            row.discovered_to = self.stored.as_ref().and_then(|stored| stored.discovered_to);
+        }
+        self.writing = Some((row.clone(), gap));
+        Ok(Some(Commit { targets: vec![row], events: events.into_iter().collect(), ..Commit::default() }))
     }
 
     /// It was written down, or not. Returns what was told with it.

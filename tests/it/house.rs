@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use meetwatch::app::App;
+use meetwatch::app::{App, RunError};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
 use meetwatch::model::{Event, EventType};
@@ -14,7 +14,7 @@ use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
-use meetwatch::store::{Store, StoreError};
+use meetwatch::store::Store;
 use meetwatch::verify::truth;
 use meetwatch::webhook::sign::{self, SigningSecret};
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ struct Daemon {
     address: SocketAddr,
     store: Store,
     stop: CancellationToken,
-    running: JoinHandle<Result<(), StoreError>>,
+    running: JoinHandle<Result<(), RunError>>,
 }
 
 impl House {

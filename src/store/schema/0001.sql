@@ -41,6 +41,7 @@ CREATE TABLE participants (
     email           TEXT,
     affiliation     TEXT,
     seen_by         TEXT,
+    last_seen       INTEGER,
     PRIMARY KEY (conference, name)
 ) STRICT, WITHOUT ROWID;
 

@@ -13,6 +13,7 @@ use super::tell::{Line, Told};
 use super::{Directory, Listed, Record, Roster};
 use crate::clock::elapsed;
 use crate::model::{Conference, EventType, IdentityName, Participant, ParticipantName, Session, Source};
+use crate::watch::settings::REMEMBER_EVERY;
 
 /// What an observation leads to.
 #[derive(Debug, Clone)]
@@ -78,8 +79,8 @@ impl Roster {
         if record != *self.record {
             self.record = Arc::new(record);
         }
-        if read.end.is_none() && self.record.end.is_none() {
-            // The conference goes on and could be read: only in such a round may a leave be concluded.
+        if read.end.is_none() && self.record.end.is_none() && !self.is_blind(moment, rules) {
+            // The conference goes on, could be read, and was listed: only in such a round may a leave be concluded.
             self.conclude_leaves(moment, rules, work);
         }
     }
@@ -183,12 +184,11 @@ impl Roster {
             person.merge(read);
             // Listed again: what was concluded from silence does not hold for somebody without sessions.
             person.inferred_end = None;
+            person.last_seen = None;
             person.sight = Sight::Listed { by: by.clone() };
         });
         if stranger || self.people.get(&read.name).is_some_and(|person| person.is_unsettled()) {
             self.call_attention(&read.name, moment);
-        } else {
-            self.drop_attention(&read.name);
         }
     }
 
@@ -274,6 +274,11 @@ impl Roster {
             self.change(name, work, |person| *person = updated);
         }
         if all {
+            if let Some(person) = self.people.get(name)
+                && matches!(person.sight, Sight::Missing { gone: 1.., .. })
+            {
+                self.change(name, work, Person::is_shown);
+            }
             self.reconsider(name, moment, rules);
         } else if open_changed {
             self.call_attention(name, moment);
@@ -422,9 +427,12 @@ fn settle_person(
 
 /// Whether nobody looked between two listings, and from when to when.
 fn blindness(before: &Listed, moment: Moment, reason: &'static str, rules: &Rules) -> Option<Blindness> {
-    let since =
-        before.mono.map_or_else(|| elapsed(before.at, moment.google), |mono| moment.now.mono.saturating_sub(mono));
-    (since >= rules.blind_after).then(|| Blindness { from: before.at, to: moment.google.max(before.at), reason })
+    let blind = match before.mono {
+        Some(mono) => moment.now.mono.saturating_sub(mono) >= rules.blind_after,
+        // What another process wrote down may be this much older than its last listing.
+        None => elapsed(before.at, moment.google) >= rules.blind_after + REMEMBER_EVERY,
+    };
+    blind.then(|| Blindness { from: before.at, to: moment.google.max(before.at), reason })
 }
 
 /// What one observation has touched so far.

@@ -27,6 +27,8 @@ pub struct Person {
     /// What was told and taken back since; the session only for `session.*`.
     pub(super) withdrawn: Vec<Withdrawn>,
     pub(super) sight: Sight,
+    /// While missing: the last listing that showed the person, by Google's clock. Kept over a restart.
+    pub last_seen: Option<Timestamp>,
     /// When this process saw the person first.
     pub(super) first_seen: Mono,
     /// When a person of whom no session is known was concluded to have left.
@@ -58,6 +60,7 @@ impl Person {
             presences: Vec::new(),
             withdrawn: Vec::new(),
             sight: Sight::Away,
+            last_seen: None,
             first_seen: now,
             inferred_end: None,
         }
@@ -91,14 +94,14 @@ impl Person {
             .max()
     }
 
-    /// Whether a participant resource would change anything.
+    /// Whether a participant resource would change nothing, by the rules of [`Person::merge`].
     #[must_use]
     pub(super) fn knows(&self, read: &model::Participant) -> bool {
-        self.kind == read.kind
-            && self.display_name == read.display_name
-            && self.earliest_start == read.earliest_start
+        (read.kind == Kind::Unknown || self.kind == read.kind)
+            && (read.display_name.is_none() || self.display_name == read.display_name)
+            && (read.user.is_none() || self.user == read.user)
+            && read.earliest_start.is_none_or(|start| self.earliest_start.is_some_and(|known| known <= start))
             && read.latest_end.is_none_or(|end| self.latest_end.is_some_and(|known| known >= end))
-            && self.user == read.user
     }
 
     /// Takes in a participant resource. A name that changed replaces the old one and is no event.

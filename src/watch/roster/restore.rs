@@ -89,6 +89,7 @@ fn person(row: ParticipantRow, now: Mono) -> Person {
         presences: Vec::new(),
         withdrawn: Vec::new(),
         sight: row.seen_by.map_or(Sight::Away, |by| Sight::Listed { by }),
+        last_seen: row.last_seen,
         first_seen: now,
         inferred_end: None,
     }

@@ -98,7 +98,10 @@ impl Person {
             // Absence counts only under the identity that saw the person.
             Sight::Listed { by: other } | Sight::Missing { by: other, .. } if other != by => {}
             Sight::Missing { without, .. } if there => *without += 1,
-            _ if there => self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 },
+            _ if there => {
+                let last_listed = *self.last_seen.get_or_insert(last_listed);
+                self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 };
+            }
             sight => *sight = Sight::Away,
         }
     }
@@ -107,6 +110,13 @@ impl Person {
     pub(super) fn doubt_the_absence(&mut self, now: Mono) {
         if let Sight::Missing { since, without, gone, .. } = &mut self.sight {
             (*since, *without, *gone) = (now, 0, 0);
+        }
+    }
+
+    /// Google showed the participant's sessions, so it does know of it.
+    pub(super) fn is_shown(&mut self) {
+        if let Sight::Missing { gone, .. } = &mut self.sight {
+            *gone = 0;
         }
     }
 

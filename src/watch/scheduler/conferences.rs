@@ -61,6 +61,7 @@ impl Scheduler {
             lookup: own.unwrap_or(&self.nobody),
             looks_up: own.is_some(),
             codes: &self.codes,
+            targets: &self.targets,
         };
         let mut act = first(watched, &around, moment, &mut self.random);
         while matches!(act, Act::GoOn) && !watched.is_busy() {
@@ -107,7 +108,9 @@ impl Scheduler {
             ago.and_then(|ago| now.wall.saturating_sub(ago).ok()).unwrap_or(listed.at)
         });
         match board.conferences.get_mut(name) {
-            Some(status) if status.sequence == roster.sequence() => status.last_read = last_read,
+            Some(status) if status.sequence == roster.sequence() && status.targets.iter().eq(watched.targets()) => {
+                status.last_read = last_read;
+            }
             _ => {
                 let (present, open_sessions) = roster.counts();
                 let targets = watched.targets().cloned().collect();

@@ -192,7 +192,7 @@ impl Scheduler {
         let rhythm = self.rhythm(interval.unwrap_or(DEFAULT_INTERVAL));
         let mut watched = Watched::restored(stored, rhythm, self.backoff, &self.setup.settings, now);
         for target in reached.iter().filter_map(|target| self.targets.get(target)) {
-            watched.reached_by(&target.settings.name, &target.settings.identity, target.row.watched_since);
+            watched.reached_by(target);
         }
         watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
         self.conferences.insert(name.clone(), watched);

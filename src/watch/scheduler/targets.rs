@@ -1,11 +1,14 @@
 //! Discovery: what targets show.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Command, Key, Scheduler};
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::meet::{Priority, ReadError, Reading};
-use crate::model::TargetName;
+use crate::model::{ConferenceName, TargetName};
+use crate::watch::settings::What;
 use crate::watch::target::{FoundConference, Target};
 use crate::watch::watched::Watched;
 
@@ -40,7 +43,9 @@ impl Scheduler {
             Ok(reading) => {
                 let found =
                     target.answer(reading.answer, google, self.setup.settings.discovery, now.mono, &mut self.random);
-                self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
+                if found.looked {
+                    self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
+                }
                 if let Some((space, code)) = found.code {
                     self.codes.insert(space, code);
                 }
@@ -63,9 +68,12 @@ impl Scheduler {
 
     /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
     fn remember(&mut self, name: &TargetName, google: Timestamp, commands: &mut Vec<Command>) {
-        let accounted = self.conferences.values().any(|watched| watched.targets().any(|target| target == name));
+        let own = self.conferences.values().filter(|watched| watched.targets().any(|target| target == name));
+        let (accounted, opening) = own.fold((false, false), |(live, opening), watched| {
+            (live || watched.is_live(), opening || watched.is_opening())
+        });
         let Some(target) = self.targets.get_mut(name) else { return };
-        match target.remember(accounted, &self.setup.routes, google) {
+        match target.remember(accounted, opening, &self.setup.routes, google) {
             Ok(Some(commit)) => {
                 commands.push(Command::Commit { key: Key::Target(name.clone()), commit: Box::new(commit) });
             }
@@ -83,24 +91,48 @@ impl Scheduler {
         blind: Option<(Timestamp, Timestamp)>,
         now: Now,
     ) {
-        let Some(settings) = self.targets.get(target).map(|target| (target.settings.clone(), target.row.watched_since))
-        else {
-            return;
-        };
         if self.finished.contains_key(&name) {
             return;
         }
-        let (settings, since) = settings;
-        let rhythm = self.rhythm(settings.poll_interval);
-        let backoff = self.backoff;
+        let Some(target) = self.targets.get(target) else { return };
+        let (rhythm, backoff) = (self.rhythm(target.settings.poll_interval), self.backoff);
         let fresh = !self.conferences.contains_key(&name);
         let watched = self
             .conferences
             .entry(name.clone())
             .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
-        watched.reached_by(&settings.name, &settings.identity, since);
+        watched.reached_by(target);
         if fresh {
+            self.ask_organizers_too(&name, now.mono);
             self.wake_at(Key::Conference(name), now.mono);
+        } else {
+            self.publish(&name, now);
+        }
+    }
+
+    /// An event goes to whoever watches a target that reaches the conference. Whether an organizer's does only its
+    /// listing can say, so the first event waits a moment for it.
+    fn ask_organizers_too(&mut self, name: &ConferenceName, now: Mono) {
+        let Some(watched) = self.conferences.get_mut(name) else { return };
+        let Some(identity) = watched.identity().cloned() else { return };
+        let others = self.targets.values_mut().filter(|target| {
+            let settings = &target.settings;
+            let reached = watched.targets().any(|reached| *reached == settings.name);
+            settings.what == What::Organizer && settings.identity == identity && !reached
+        });
+        let mut asked = Vec::new();
+        for target in others {
+            target.hurry(now);
+            asked.push(target.settings.name.clone());
+        }
+        if !asked.is_empty() {
+            watched.wait_for_targets(now + ORGANIZERS_WAIT);
+        }
+        for target in asked {
+            self.wake_at(Key::Target(target), now);
         }
     }
 }
+
+/// How long the first event of a conference waits for the targets of its organizer.
+const ORGANIZERS_WAIT: Duration = Duration::from_secs(2);

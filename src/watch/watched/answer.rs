@@ -13,6 +13,15 @@ use crate::watch::roster::{Moment, Observation, Seen};
 /// A record that no identity can read for so long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// A conference that was found and is refused so often is let go of.
+const MAX_OPENING_REFUSALS: u32 = 5;
+
+/// Whether this identity does not see the conference, for whatever reason of its own: another one may.
+fn is_lost(reason: Reason) -> bool {
+    use Reason::{ApiDisabled, Credentials, Delegation, NoAccess, NotFound, ScopeMissing, Unauthenticated};
+    matches!(reason, ApiDisabled | Credentials | Delegation | NoAccess | NotFound | ScopeMissing | Unauthenticated)
+}
+
 /// Nothing where there was something before.
 fn nothing_shown() -> ReadError {
     ReadError {
@@ -121,7 +130,7 @@ impl Watched {
             self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
         }
         let whole = matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record));
-        if whole && matches!(error.reason, Reason::NoAccess | Reason::NotFound) {
+        if whole && is_lost(error.reason) {
             // Another identity may still see it.
             let next = usize::from(self.viewers.len() > 1);
             self.viewers.rotate_left(next);
@@ -136,7 +145,8 @@ impl Watched {
         }
         match &mut self.stage {
             Stage::Opening { space_asked, .. } if *task == Task::Space => *space_asked = true,
-            Stage::Opening { failures, .. } if error.reason == Reason::NotFound && *failures >= 3 => {
+            // Discovery brings it back if it shows it again.
+            Stage::Opening { failures, .. } if is_lost(error.reason) && *failures >= MAX_OPENING_REFUSALS => {
                 self.stage = Stage::Closed;
             }
             Stage::Closing { closing, .. } => {
@@ -172,7 +182,7 @@ impl Watched {
         match &mut self.stage {
             Stage::Opening { not_before, failures, .. } => {
                 *failures = failures.saturating_add(1);
-                *not_before = closing::retry_at(now, asked);
+                *not_before = now + self.backoff.delay(*failures, random).max(asked.unwrap_or_default());
             }
             Stage::Closing { not_before, .. } => *not_before = closing::retry_at(now, asked),
             Stage::Live | Stage::Resting { .. } | Stage::Closed => {}

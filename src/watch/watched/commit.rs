@@ -1,18 +1,17 @@
 //! Pure: from an observation to a commit, and on from there once it is kept.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Act, Doing, LATE, Stage, Surroundings, Task, Watched};
 use crate::backoff::Random;
-use crate::clock::{Mono, saturating_add};
+use crate::clock::{Mono, elapsed, saturating_add};
 use crate::store::{ConferenceRow, Phase};
 use crate::watch::closing::{self, Closing};
 use crate::watch::persist::{self, Context};
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Observation, Roster, Seen, Told};
+use crate::watch::settings::REMEMBER_EVERY;
 
-/// How often the time of the last listing is written down when nothing else is.
-const REMEMBER_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// The reason of a gap in which what was read could not be kept.
 const STORE: &str = "store";
 
@@ -91,10 +90,10 @@ impl Watched {
     fn has_aged(&self, row: &ConferenceRow) -> bool {
         let Some(stored) = &self.stored else { return true };
         let aged = match (stored.last_listed, row.last_listed) {
-            (Some(old), Some(new)) => new.duration_since(old) >= REMEMBER_EVERY,
+            (Some(old), Some(new)) => elapsed(old, new) >= REMEMBER_EVERY,
             (old, new) => old != new,
         };
-        aged || stored.phase != row.phase || stored.identity != row.identity
+        aged || stored.phase != row.phase || stored.identity != row.identity || stored.targets != row.targets
     }
 
     /// The commit went well, or not. Returns what was told.

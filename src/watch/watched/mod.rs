@@ -21,6 +21,7 @@ use super::plan::{Plan, Purpose, Rhythm};
 use super::roster::{Roster, Rules, Told};
 use super::settings::WatchSettings;
 use super::stretch::Stretch;
+use super::target::Target;
 use crate::backoff::Backoff;
 use crate::clock::{Mono, Now, elapsed};
 use crate::meet::{Priority, Read};
@@ -44,6 +45,7 @@ pub struct Surroundings<'a> {
     /// Whether events wait for look-ups.
     pub looks_up: bool,
     pub codes: &'a BTreeMap<SpaceName, MeetingCode>,
+    pub targets: &'a BTreeMap<TargetName, Target>,
 }
 
 /// One conference.
@@ -53,6 +55,7 @@ pub struct Watched {
     roster: Option<Roster>,
     stage: Stage,
     plan: Plan,
+    backoff: Backoff,
     rhythm: Rhythm,
     targets: BTreeSet<TargetName>,
     /// What ended before this time is not reported.
@@ -146,6 +149,7 @@ impl Watched {
             roster: None,
             stage: Stage::Opening { record, space_asked: false, code: None, not_before: now, failures: 0 },
             plan: Plan::new(rhythm, backoff, now),
+            backoff,
             rhythm,
             targets: BTreeSet::new(),
             since: None,
@@ -201,14 +205,29 @@ impl Watched {
         watched
     }
 
-    /// Adds a target that shows this conference, and the identity that can see it.
-    /// `since`: what ended before is not reported for this target's sake.
-    pub fn reached_by(&mut self, target: &TargetName, identity: &IdentityName, since: Timestamp) {
-        self.targets.insert(target.clone());
+    /// Adds a target that reaches this conference, and the identity that can see it. The shortest interval holds.
+    pub fn reached_by(&mut self, target: &Target) {
+        let (settings, since) = (&target.settings, target.row.watched_since);
+        self.targets.insert(settings.name.clone());
         self.since = Some(self.since.map_or(since, |known| known.min(since)));
-        if !self.viewers.contains(identity) {
-            self.viewers.push(identity.clone());
+        if !self.viewers.contains(&settings.identity) {
+            self.viewers.push(settings.identity.clone());
         }
+        self.rhythm.listing = self.rhythm.listing.min(settings.poll_interval);
+        self.plan.set_rhythm(self.rhythm);
+    }
+
+    /// Other targets may reach it, too, and are being asked: nothing is told before `until`.
+    pub fn wait_for_targets(&mut self, until: Mono) {
+        if let Stage::Opening { not_before, .. } = &mut self.stage {
+            *not_before = until.max(*not_before);
+        }
+    }
+
+    /// Whether it was found and nothing of it is kept yet.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Opening { .. })
     }
 
     #[must_use]
@@ -225,9 +244,12 @@ impl Watched {
         self.viewers.first()
     }
 
-    /// Drops the identities that cannot read any more.
+    /// Drops the identities that are not configured any more, unless no other is left: then the conference waits for it,
+    /// and is given up in the end.
     pub fn keep_viewers(&mut self, keep: impl Fn(&IdentityName) -> bool) {
-        self.viewers.retain(keep);
+        if self.viewers.iter().any(&keep) {
+            self.viewers.retain(keep);
+        }
     }
 
     #[must_use]

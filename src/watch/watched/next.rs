@@ -9,6 +9,7 @@ use crate::model::ParticipantName;
 use crate::watch::closing::{Closing, ClosingStep};
 use crate::watch::plan::{Next, Purpose};
 use crate::watch::roster::{Moment, Roster, Seen};
+use crate::watch::target::Target;
 
 /// Records of those who left may show up late: they are asked for again for so long.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
@@ -25,6 +26,10 @@ impl Watched {
                 let Some(record) = record else {
                     return self.read(Task::Record, Priority::Record, Read::Conference(self.name.clone()));
                 };
+                if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
+                    // It was over before anybody asked for it.
+                    return Act::Forget;
+                }
                 let known = record.space.as_ref().is_none_or(|space| around.codes.contains_key(space));
                 match record.space.clone() {
                     Some(space) if !known && !*space_asked => {
@@ -105,11 +110,14 @@ impl Watched {
     fn open(&mut self, around: &Surroundings<'_>, moment: Moment) -> Act {
         let Stage::Opening { record: Some(record), code, .. } = &self.stage else { return Act::GoOn };
         let record = record.clone();
-        if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
-            return Act::Forget;
-        }
         let known = record.space.as_ref().and_then(|space| around.codes.get(space)).cloned();
         let code = code.clone().or(known);
+        // It has not been asked since, but there is no doubt what it would say.
+        let named = |target: &&Target| target.names(&self.name, record.space.as_ref(), code.as_ref());
+        let named: Vec<_> = around.targets.values().filter(named).collect();
+        for target in named {
+            self.reached_by(target);
+        }
         let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(self.blind);
         self.commit_observation(Task::Record, &roster, Seen::Record(record), around, moment)
     }
