@@ -149,3 +149,27 @@ fn every_event_of_many_histories_is_right() {
     let told = EventType::ALL.iter().filter(|event| **event != EventType::WebhookTest);
     assert_eq!(types, told.map(|event| event.as_str().to_owned()).collect(), "every type comes up");
 }
+
+#[test]
+fn every_test_that_the_rules_name_exists() {
+    let rules = include_str!("../../docs/EVENTS.md");
+    let mut sources = String::new();
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    folders.push(std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it"));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let names = rules.split('`').skip(1).step_by(2).filter(|name| {
+        name.matches('_').count() >= 2 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let missing: Vec<_> = names.clone().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(names.count() > 60);
+}
