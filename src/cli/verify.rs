@@ -12,6 +12,7 @@ use crate::verify::{self, Batch, Failure, Tally};
 /// faults and crashes, and hold what it told against what happened.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Verifying")]
+#[group(id = "verifying")]
 pub struct Args {
     /// Run simulated histories through the daemon's own parts, and compare
     #[arg(long, conflicts_with_all = ["script", "example", "faults", "write_key", "print_key", "write_client_secret"])]

@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const PATIENCE_WITH_DENIALS: Duration = Duration::from_secs(26 * 3600);
 /// So long after everything calmed down something may still be found that was not known.
 const SETTLING: Duration = Duration::from_secs(900);
+/// So many seconds late a conference's end may show.
+const LATEST_END: i64 = 302;
 /// When every history begins.
 const BEGINNING: &str = "2026-01-05T09:00:00Z";
 
@@ -397,10 +399,13 @@ impl Play {
 
     /// What the log has to say of a conference. `since`: from when on each target was watched.
     fn expect(&self, conference: &ConferenceTruth, since: &[Timestamp]) -> Expect {
-        let slack = SignedDuration::from_secs(2);
-        let ended_before = |since: &Timestamp| conference.end.is_some_and(|end| end < *since);
-        let certainly = |since: &Timestamp| ended_before(&since.saturating_sub(slack).unwrap_or(*since));
-        let possibly = |since: &Timestamp| ended_before(&since.saturating_add(slack).unwrap_or(*since));
+        // Clocks are told apart by seconds, and an end may show late: until then the conference is live.
+        let before = |since: &Timestamp, slack: i64| {
+            let since = since.saturating_add(SignedDuration::from_secs(slack)).unwrap_or(*since);
+            conference.end.is_some_and(|end| end < since)
+        };
+        let certainly = |since: &Timestamp| before(since, -LATEST_END);
+        let possibly = |since: &Timestamp| before(since, 2);
         if self.denied.contains(&conference.conference) {
             return Expect::WhatWasSeen;
         }
@@ -408,11 +413,11 @@ impl Play {
             Watching::Conferences if !self.cast.named.contains(&conference.conference) => Expect::Nothing,
             _ if since.iter().all(certainly) => Expect::Nothing,
             Watching::Guest => Expect::AllIfAnything,
-            // The lists were empty whenever somebody looked, and records may have begun to show late.
-            _ if self.scenario.emptied.is_some_and(|(from, until)| {
-                let late = conference.start.saturating_add(SignedDuration::from_mins(2)).unwrap_or(conference.start);
-                late >= from && conference.end.is_some_and(|end| end <= until)
-            }) =>
+            // It may not have been found before the lists were empty, and was over before they were not.
+            _ if self
+                .scenario
+                .emptied
+                .is_some_and(|(from, until)| conference.end.is_some_and(|end| (from..=until).contains(&end))) =>
             {
                 Expect::AllIfAnything
             }

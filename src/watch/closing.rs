@@ -92,3 +92,50 @@ pub const RETRY: Duration = Duration::from_secs(10);
 pub fn retry_at(now: Mono, asked: Option<Duration>) -> Mono {
     now + RETRY.max(asked.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: &str) -> ParticipantName {
+        ParticipantName::parse(&format!("conferenceRecords/c/participants/{id}")).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_counts_only_while_the_conference_itself_is_shown() {
+        let (ada, bo) = (person("ada"), person("bo"));
+        let mut closing = Closing::of_everybody();
+        closing.listed([&ada, &bo].into_iter());
+        for _ in 0..MAX_REFUSALS {
+            assert_eq!(closing.next(), ClosingStep::Sessions(ada.clone()));
+            closing.failed(&ada, Reason::NoAccess);
+            assert_eq!(closing.next(), ClosingStep::Everybody, "first see whether anything is shown at all");
+            closing.listed([&ada, &bo].into_iter());
+        }
+        assert_eq!(closing.next(), ClosingStep::Sessions(bo.clone()));
+        closing.read(&bo);
+        assert_eq!(closing.next(), ClosingStep::Complete);
+    }
+
+    #[test]
+    fn trouble_on_the_way_is_waited_out() {
+        let ada = person("ada");
+        let mut closing = Closing::of_everybody();
+        closing.listed([&ada].into_iter());
+        for _ in 0..100 {
+            closing.failed(&ada, Reason::Network);
+            assert_eq!(closing.next(), ClosingStep::Sessions(ada.clone()));
+        }
+    }
+
+    #[test]
+    fn who_shows_up_while_the_others_are_read_is_read_too_and_nobody_twice() {
+        let (ada, bo) = (person("ada"), person("bo"));
+        let mut closing = Closing::of_everybody();
+        closing.listed([&ada].into_iter());
+        closing.read(&ada);
+        closing.failed(&bo, Reason::NotFound);
+        closing.listed([&ada, &bo].into_iter());
+        assert_eq!(closing.next(), ClosingStep::Sessions(bo));
+    }
+}

@@ -11,6 +11,8 @@ mod config_check;
 mod config_files;
 mod config_problems;
 mod daemon;
+mod event_schema;
+mod fuzz_corpus;
 mod house;
 mod meet_auth;
 mod meet_by_hand;

@@ -134,3 +134,63 @@ fn after_a_restart_absence_counts_only_under_the_identity_that_saw_the_person() 
     }
     assert_eq!(scene.roster.present(), 1);
 }
+
+#[test]
+fn a_name_that_changes_is_no_event_and_shows_from_then_on() {
+    let mut scene = Scene::with_ada();
+    let renamed = Participant { display_name: Some("Ada L".into()), ..participant("ada", 5, None) };
+    let told = scene.see(20, Seen::Active { participants: vec![renamed], reason: "late" });
+    assert_eq!(types(&told), Vec::<&str>::new());
+    let told = scene.sessions(21, "ada", &[("s1", 5, Some(19))]);
+    assert_eq!(told[0].event.participant.as_ref().unwrap().display_name.as_deref(), Some("Ada L"));
+}
+
+#[test]
+fn an_end_that_google_told_stays_though_the_person_is_there_again() {
+    let mut scene = Scene::with_ada();
+    scene.see(20, Seen::People(vec![participant("ada", 5, Some(18))]));
+    scene.sessions(21, "ada", &[("s1", 5, Some(18))]);
+    // On the rejoin the participant has no end any more, and a stale answer shows the session open.
+    scene.list(30, &[("ada", 5)]);
+    assert_eq!(types(&scene.sessions(31, "ada", &[("s1", 5, None)])), Vec::<&str>::new());
+    let told = scene.sessions(41, "ada", &[("s1", 5, Some(18)), ("s2", 28, None)]);
+    assert_eq!(types(&told), ["session.started", "participant.joined"]);
+    assert_eq!(told[1].event.time, at(28));
+}
+
+#[test]
+fn a_missing_participant_whom_google_denies_three_times_has_left_without_the_grace() {
+    let mut scene = Scene::with_ada();
+    for now in [20, 40, 60, 80] {
+        scene.list(now, &[]);
+        assert_eq!(types(&scene.record(now, None)), Vec::<&str>::new(), "at {now}");
+        if now > 40 {
+            scene.see(now + 15, Seen::Unreadable { participant: person("ada"), gone: true });
+        }
+    }
+    scene.see(100, Seen::Unreadable { participant: person("ada"), gone: true });
+    let told = scene.record(101, None);
+    assert_eq!(types(&told), ["participant.left", "session.ended"]);
+    assert_eq!((told[0].event.time, told[0].event.provenance), (at(10), Provenance::Inferred));
+}
+
+#[test]
+fn a_conference_that_is_given_up_ends_as_inferred_with_the_last_that_was_seen_of_it() {
+    let mut scene = Scene::with_ada();
+    assert_eq!(types(&scene.see(90_000, Seen::Lost)), Vec::<&str>::new());
+    let told = retold(&mut scene, 90_001);
+    assert_eq!(types(&told), ["participant.left", "session.ended", "conference.ended"]);
+    for told in told {
+        assert_eq!((told.event.time, told.event.provenance), (at(10), Provenance::Inferred));
+    }
+}
+
+#[test]
+fn what_could_not_be_read_tells_nothing_even_where_somebody_waits_to_be_told() {
+    let mut scene = Scene::new();
+    scene.list(10, &[("ada", 5)]);
+    let unread = Seen::Unreadable { participant: person("ada"), gone: false };
+    assert_eq!(types(&scene.see(30, unread)), Vec::<&str>::new(), "it is not committed, so it must not be told");
+    assert!(scene.roster.attention()[&person("ada")].due > Duration::from_secs(1030), "read again later, not at once");
+    assert_eq!(types(&scene.list(31, &[("ada", 5)])), ["participant.joined"]);
+}

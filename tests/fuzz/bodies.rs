@@ -1,0 +1,144 @@
+//! What strangers send, or what lies on a disk, in any shape: none of it may do more than be refused. Each function takes
+//! whatever bytes there are, panics only if a promise is broken, and says whether it understood them.
+
+use std::path::Path;
+
+use meetwatch::config::{self, Environment, Origin};
+use meetwatch::meet::answer::Body;
+use meetwatch::meet::request::Api;
+use meetwatch::meet::{Page, Reason, failure, hints, wire};
+use meetwatch::model::{
+    Conference, ConferenceName, Event, EventId, MeetingCode, Participant, ParticipantName, Session, SessionName, Space,
+    SpaceName, UserName,
+};
+use meetwatch::sim::filter;
+use meetwatch::webhook::retry_after;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+/// One fuzzed body.
+pub type Fuzzed = fn(&[u8]) -> bool;
+
+/// Every body, by the name of its corpus.
+pub const ALL: [(&str, Fuzzed); 6] = [
+    ("google", google),
+    ("error", error),
+    ("hints", hints),
+    ("filter", filter),
+    ("config", config),
+    ("stored", stored),
+];
+
+/// Google's lists and resources.
+pub fn google(bytes: &[u8]) -> bool {
+    let participants = Page::<Participant>::parse(bytes);
+    if let Ok(page) = &participants {
+        for participant in &page.items {
+            assert_eq!(ParticipantName::parse(participant.name.as_str()).as_ref(), Ok(&participant.name));
+            assert!(
+                participant.display_name.as_ref().is_none_or(|name| name.chars().count() <= 256 && !name.is_empty())
+            );
+        }
+        assert!(page.next_page_token.as_ref().is_none_or(|token| !token.is_empty()));
+    }
+    let understood = [
+        participants.is_ok_and(|page| !page.items.is_empty()),
+        Page::<Conference>::parse(bytes).is_ok_and(|page| !page.items.is_empty()),
+        Page::<Session>::parse(bytes).is_ok_and(|page| !page.items.is_empty()),
+        Conference::parse(bytes).is_ok(),
+        Participant::parse(bytes).is_ok(),
+        Session::parse(bytes).is_ok(),
+        Space::parse(bytes).is_ok(),
+        wire::Person::parse(bytes).is_ok(),
+        wire::GetPeopleResponse::parse(bytes).is_ok(),
+    ];
+    understood.contains(&true)
+}
+
+/// Google's error body, under every status that has a meaning. Nothing of it may come through but words of fixed vocabularies.
+pub fn error(bytes: &[u8]) -> bool {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let mut understood = false;
+    for status in [400, 401, 403, 404, 409, 429, 500, 503] {
+        let Ok(status) = StatusCode::from_u16(status) else { continue };
+        let failure = failure::classify(Api::Meet, status, &HeaderMap::new(), bytes, now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+        assert!(failure.detail.len() < 300 && failure.detail.is_ascii(), "{}", failure.detail);
+        // Only Google may say that something is not there.
+        understood |= failure.reason == Reason::NotFound;
+    }
+    understood
+}
+
+/// `Retry-After`, as Google and receivers of webhooks send it, and `RetryInfo`.
+pub fn hints(bytes: &[u8]) -> bool {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let text = String::from_utf8_lossy(bytes);
+    let all = [hints::retry_after(&text, now), hints::retry_delay(&text)];
+    assert!(all.iter().flatten().all(|wait| *wait <= hints::LONGEST_PAUSE));
+    if let Ok(value) = HeaderValue::from_bytes(bytes) {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+        let failure = failure::classify(Api::Meet, StatusCode::TOO_MANY_REQUESTS, &headers, b"", now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+    }
+    all.iter().any(Option::is_some) || retry_after::parse(&text, now).is_some()
+}
+
+/// The simulator's filters.
+pub fn filter(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(filter) = filter::parse(text) else { return false };
+    let _ = filter.holds(|_| Some(jiff::Timestamp::UNIX_EPOCH), |_| Some("abc-mnop-xyz"));
+    let _ = filter.holds(|_| None, |_| None);
+    true
+}
+
+/// The configuration. What it says of files is not followed out of the house.
+pub fn config(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if ["/dev", "/proc", "/sys", "\\"].iter().any(|outside| text.contains(outside)) {
+        return false;
+    }
+    let environment = Environment {
+        credentials_directory: None,
+        google_application_credentials: None,
+        gcloud_credentials: None,
+        no_colour: true,
+    };
+    let folder = Path::new("/nonexistent");
+    let origin = Origin { file: "meetwatch.toml", folder, environment: &environment, world_readable: false };
+    match config::parse(text, &origin) {
+        Ok(_) => true,
+        Err(problems) => {
+            let lines = text.lines().count().max(1);
+            let problems = problems.as_slice();
+            assert!(!problems.is_empty());
+            assert!(problems.iter().all(|problem| problem.line.is_none_or(|line| (1..=lines + 1).contains(&line))));
+            false
+        }
+    }
+}
+
+/// What stands in a row of the store: an event's body, or a name.
+pub fn stored(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if let Ok(event) = serde_json::from_str::<Event>(text) {
+        let again = serde_json::to_string(&event).expect("an event can be written");
+        assert_eq!(serde_json::from_str::<Event>(&again).expect("and read again"), event);
+        return true;
+    }
+    let session = SessionName::parse(text);
+    if let Ok(session) = &session {
+        assert!(text.starts_with(session.participant().as_str()));
+    }
+    let names = [
+        ConferenceName::parse(text).is_ok(),
+        ParticipantName::parse(text).is_ok(),
+        session.is_ok(),
+        SpaceName::parse(text).is_ok(),
+        UserName::parse(text).is_ok(),
+        MeetingCode::parse(text).is_ok(),
+        EventId::parse(text).is_some(),
+    ];
+    names.contains(&true)
+}

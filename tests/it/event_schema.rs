@@ -1,0 +1,175 @@
+//! The JSON Schema of the event: every event of many histories is held to it, one of each type is, and broken ones are not.
+
+use std::collections::BTreeSet;
+
+use jsonschema::Validator;
+use meetwatch::model::EventType;
+use meetwatch::verify::{self, Options};
+use serde_json::{Value, json};
+
+fn validator() -> Validator {
+    let schema: Value = serde_json::from_str(include_str!("../../docs/event.schema.json")).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn participant() -> Value {
+    json!({
+        "name": "conferenceRecords/c/participants/p", "kind": "signed_in", "user": "users/1", "display_name": "Ada",
+        "email": "ada@example.com", "affiliation": "internal"
+    })
+}
+
+fn session() -> Value {
+    json!({
+        "name": "conferenceRecords/c/participants/p/participantSessions/s", "start_time": "2026-01-05T10:00:02.123456789Z",
+        "end_time": "2026-01-05T10:30:00Z"
+    })
+}
+
+/// A right event of each type.
+fn examples() -> Vec<Value> {
+    let event = |name: &str, more: Value| {
+        let mut event = json!({
+            "schema": 1, "id": "evt_4q0c", "type": name, "time": "2026-01-05T10:00:02.123456789Z",
+            "observed_at": "2026-01-05T10:00:09.87Z", "provenance": "observed", "sequence": 17, "targets": ["board"],
+            "conference": {
+                "name": "conferenceRecords/c", "space": "spaces/s", "meeting_code": "abc-mnop-xyz",
+                "start_time": "2026-01-05T10:00:00Z"
+            },
+            "participant": null, "session": null, "present": 7, "corrects": null
+        });
+        for (key, value) in more.as_object().unwrap() {
+            event[key] = value.clone();
+        }
+        event
+    };
+    let row = json!({
+        "participant": participant(), "first_join": "2026-01-05T10:00:02Z", "last_leave": "2026-01-05T10:30:00Z",
+        "seconds_present": 1798.0, "sessions": 1
+    });
+    let gap = json!({"from": "2026-01-05T10:00:02Z", "to": "2026-01-05T10:05:00Z", "reason": "not_running"});
+    let mut lone_gap = gap.clone();
+    for key in ["sequence", "conference", "present"] {
+        lone_gap[key] = Value::Null;
+    }
+    vec![
+        event("watch.gap", gap),
+        event("watch.gap", lone_gap.clone()),
+        event("conference.started", json!({})),
+        event("session.started", json!({"participant": participant(), "session": session()})),
+        event("participant.joined", json!({"participant": participant(), "corrects": "evt_1"})),
+        event("participant.left", json!({"participant": participant(), "session": session(), "seconds_present": 2.5})),
+        event("session.ended", json!({"participant": participant(), "session": session(), "provenance": "inferred"})),
+        event("event.retracted", json!({"participant": participant(), "retracts": "evt_1"})),
+        event("conference.ended", json!({"attendance": {"peak": 1, "total": 1, "participants": [row]}})),
+        event(
+            "conference.ended",
+            json!({
+                "attendance": {"peak": 1, "total": 201, "participants": null},
+                "attendance_path": "/api/v1/conferenceRecords/c/attendance"
+            }),
+        ),
+        event("webhook.test", json!({"sequence": null, "conference": null, "present": null})),
+    ]
+}
+
+#[test]
+fn one_event_of_every_type_is_right() {
+    let validator = validator();
+    let mut types = BTreeSet::new();
+    for event in examples() {
+        assert!(validator.is_valid(&event), "{event:#}");
+        types.insert(event["type"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(types, EventType::ALL.iter().map(|event| event.as_str().to_owned()).collect());
+}
+
+#[test]
+fn what_is_missing_too_much_or_of_the_wrong_kind_is_refused() {
+    let validator = validator();
+    for event in examples() {
+        for key in event.as_object().unwrap().keys() {
+            let mut broken = event.clone();
+            broken.as_object_mut().unwrap().remove(key);
+            assert!(!validator.is_valid(&broken), "without {key}: {broken:#}");
+            let mut broken = event.clone();
+            broken[key] = json!({"surprise": true});
+            assert!(!validator.is_valid(&broken), "{key} is something else: {broken:#}");
+        }
+        for key in ["surprise", "retracts", "seconds_present", "attendance", "attendance_path", "reason"] {
+            let mut broken = event.clone();
+            if broken.get(key).is_none() {
+                broken[key] = json!("evt_1");
+                assert!(!validator.is_valid(&broken), "with {key}: {broken:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let validator = validator();
+    let broken = |name: &str, key: &str, value: Value| {
+        let mut event = examples().into_iter().find(|event| event["type"] == name).unwrap();
+        event[key] = value;
+        assert!(!validator.is_valid(&event), "{event:#}");
+    };
+    broken("participant.joined", "provenance", json!("inferred"));
+    broken("participant.joined", "participant", Value::Null);
+    broken("participant.left", "seconds_present", json!(-1));
+    broken("session.started", "session", Value::Null);
+    broken("conference.started", "sequence", json!(0));
+    broken("conference.started", "conference", Value::Null);
+    broken("conference.started", "id", json!("evt_A.b"));
+    broken("conference.started", "time", json!("2026-01-05T10:00:02+01:00"));
+    broken("conference.started", "schema", json!(2));
+    broken("conference.ended", "attendance_path", json!("/api/v1/conferenceRecords/c/attendance"));
+    broken("event.retracted", "corrects", json!("evt_1"));
+    broken("watch.gap", "conference", Value::Null);
+    broken("watch.gap", "type", json!("watch.gab"));
+    let mut nameless = participant();
+    nameless["display_name"] = json!("");
+    broken("participant.joined", "participant", nameless);
+}
+
+#[test]
+fn every_event_of_many_histories_is_right() {
+    let validator = validator();
+    let mut types = BTreeSet::new();
+    for seed in 0..24 {
+        let history = verify::run(Options { seed, ..Options::default() }).unwrap();
+        for body in &history.bodies {
+            let event: Value = serde_json::from_str(body).unwrap();
+            let wrong: Vec<_> = validator.iter_errors(&event).map(|error| error.to_string()).collect();
+            assert!(wrong.is_empty(), "seed {seed}: {wrong:?}\n{event:#}");
+            types.insert(event["type"].as_str().unwrap().to_owned());
+        }
+    }
+    let told = EventType::ALL.iter().filter(|event| **event != EventType::WebhookTest);
+    assert_eq!(types, told.map(|event| event.as_str().to_owned()).collect(), "every type comes up");
+}
+
+#[test]
+fn every_test_that_the_rules_name_exists() {
+    let rules = include_str!("../../docs/EVENTS.md");
+    let mut sources = String::new();
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    folders.push(std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it"));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let names = rules.split('`').skip(1).step_by(2).filter(|name| {
+        name.matches('_').count() >= 2 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let missing: Vec<_> = names.clone().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(names.count() > 60);
+}

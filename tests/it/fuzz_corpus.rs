@@ -1,0 +1,104 @@
+//! The fuzzed bodies on a stable toolchain: the corpus, each as it is, and thousands of changes to it with a fixed seed.
+
+#[path = "../fuzz/bodies.rs"]
+#[expect(unreachable_pub, reason = "for the fuzz targets this file is a library")]
+mod bodies;
+
+use std::fs;
+use std::path::Path;
+
+use meetwatch::backoff::Random;
+
+/// How often each body is given something changed.
+const CHANGES: usize = 3000;
+
+/// Pieces that mean something to one of the parsers.
+const PIECES: [&str; 24] = [
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "null",
+    "=",
+    " AND ",
+    ">=",
+    "\n",
+    "\u{0}",
+    "\u{202e}",
+    "9999999999999999999",
+    "-1",
+    "1e999",
+    "Z",
+    ".",
+    "conferenceRecords/",
+    "\\u0000",
+    "é",
+    "[[target]]",
+    "s",
+];
+
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    let place = random.usize(0..input.len() + 1);
+    let end = (place + random.usize(0..17)).min(input.len());
+    match random.u8(0..6) {
+        0 => drop(input.drain(place..end)),
+        1 => {
+            let piece = PIECES[random.usize(0..PIECES.len())];
+            input.splice(place..end, piece.bytes());
+        }
+        2 => {
+            let again = input[place..end].to_vec();
+            input.splice(place..place, again);
+        }
+        3 => input.truncate(place),
+        4 => {
+            let from = random.usize(0..other.len() + 1);
+            input.splice(place..end, other[from..].iter().copied().take(64));
+        }
+        _ => {
+            if let Some(byte) = input.get_mut(place) {
+                *byte ^= 1 << random.u8(0..8);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_corpus_but_the_broken_ones_is_understood() {
+    for (name, body) in bodies::ALL {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let broken = path.file_name().unwrap().to_string_lossy().starts_with("broken");
+            assert_eq!(body(&fs::read(&path).unwrap()), !broken, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_made_of_the_corpus_breaks_a_promise() {
+    let mut random = Random::with_seed(1);
+    for (name, body) in bodies::ALL {
+        let corpus = corpus(name);
+        let mut understood = 0;
+        for _ in 0..CHANGES {
+            let mut input = corpus[random.usize(0..corpus.len())].clone();
+            let other = &corpus[random.usize(0..corpus.len())];
+            for _ in 0..random.usize(1..4) {
+                change(&mut input, other, &mut random);
+            }
+            understood += usize::from(body(&input));
+        }
+        assert!((1..CHANGES).contains(&understood), "{name}: {understood} of {CHANGES} were understood");
+    }
+}
