@@ -44,6 +44,8 @@ pub struct Target {
     ended_due: Mono,
     failures: u32,
     ended_failures: u32,
+    /// When what ended was listed last by this process.
+    ended_answered: Option<Timestamp>,
     backoff: Backoff,
     question: Question,
 }
@@ -105,6 +107,7 @@ impl Target {
             ended_due: now,
             failures: 0,
             ended_failures: 0,
+            ended_answered: None,
             backoff,
             question: Question::Live,
         }
@@ -201,7 +204,8 @@ impl Target {
             _ => {}
         }
         if self.question == Question::Ended {
-            self.row.discovered_to = Some(google);
+            // A list may leave somebody out while it is read, so all is asked for twice: the cursor follows one answer behind.
+            self.row.discovered_to = self.ended_answered.replace(google).or(self.row.discovered_to);
             self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
             found.blind = self.blindness(google, period, now).or(self.blind);
             return found;
