@@ -12,13 +12,14 @@ use secrecy::SecretString;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::abort::AbortAt;
 use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
-use crate::store::{OpenError, Store, StoreError, StoreMetrics};
+use crate::store::{OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 use crate::webhook::{Dispatcher, Options, SenderError, WebhookMetrics};
 
@@ -56,6 +57,7 @@ pub struct App {
     scheduler: Scheduler,
     watching: watch::Parts<Client>,
     dispatcher: Dispatcher,
+    retention: Duration,
 }
 
 impl App {
@@ -64,6 +66,14 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing was damaged.
     pub async fn start(config: Config, seed: u64) -> Result<Self, StartError> {
+        Self::start_aborting_at(config, seed, AbortAt::default()).await
+    }
+
+    /// As [`Self::start`], dying where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_aborting_at(config: Config, seed: u64, abort: AbortAt) -> Result<Self, StartError> {
         let clock = Clock::new();
         let registry = Registry::new();
         let board = StatusBoard::default();
@@ -72,7 +82,7 @@ impl App {
         let limits = crate::serve::metrics::limit_reached(&registry)?;
         crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
 
-        let store = open_store(&config, clock, &registry).await?;
+        let store = open_store(&config, clock, &registry, abort.clone()).await?;
         readiness.set_store_open(true);
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         registry.register(Box::new(store.outbox_collector(endpoints)?))?;
@@ -95,13 +105,15 @@ impl App {
         let random = Random::with_seed(seed.rotate_left(32));
         let options = Options::default();
         let dispatcher =
-            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?;
+            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?
+                .aborting_at(abort);
 
         let token = server_token(&config).await?;
         let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token };
         let server = Server::bind(&config.server, exposed).await?;
         let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
-        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher })
+        let retention = config.store.retention;
+        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention })
     }
 
     /// Where metrics, health and the API are.
@@ -121,11 +133,13 @@ impl App {
     /// # Errors
     /// [`StoreError`] if the store could not be closed in time; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
-        let Self { clock, store, server, readiness, scheduler, watching, dispatcher } = self;
+        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention } = self;
         let (stop_watching, stop_sending, stop_serving) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let serving = tokio::spawn(server.run(stop_serving.clone()));
         let sending = tokio::spawn(dispatcher.run(stop_sending.clone()));
+        let stop_pruning = CancellationToken::new();
+        let pruning = tokio::spawn(keeper::keep(store.clone(), clock, retention, stop_pruning.clone()));
         let watching = tokio::spawn(watch::run(scheduler, watching, stop_watching.clone()));
 
         stop.cancelled().await;
@@ -133,6 +147,7 @@ impl App {
         tracing::info!("stopping");
         readiness.set_stopping();
         for (part, token, task) in [
+            ("pruning", stop_pruning, pruning),
             ("watching", stop_watching, watching),
             ("sending", stop_sending, sending),
             ("serving", stop_serving, serving),
@@ -149,10 +164,10 @@ impl App {
     }
 }
 
-async fn open_store(config: &Config, clock: Clock, registry: &Registry) -> Result<Store, StartError> {
+async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: AbortAt) -> Result<Store, StartError> {
     let metrics = StoreMetrics::register(registry)?;
     let path = config.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, clock, metrics)).await;
+    let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use super::{LogOptions, output};
+use crate::abort::AbortAt;
 use crate::app::App;
 use crate::backoff::random_seed;
 use crate::config::{self, Environment};
@@ -16,6 +17,9 @@ pub struct Args {
     /// The configuration; `meetwatch check --example` prints one
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// For tests of crashes: die at the nth passage of a point, such as `commit:3`
+    #[arg(long, hide = true, value_name = "POINT:N", default_value = None)]
+    abort_at: Option<AbortAt>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -28,7 +32,7 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let app = App::start(config, random_seed()).await?;
+    let app = App::start_aborting_at(config, random_seed(), args.abort_at.unwrap_or_default()).await?;
     tracing::info!(address = %app.address(), "watching; metrics are at /metrics");
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone()));
