@@ -10,6 +10,8 @@ mod architecture;
 mod config_check;
 mod config_files;
 mod config_problems;
+mod kill;
+mod kill_daemon;
 mod serve_access;
 mod serve_limits;
 mod serve_metrics;
