@@ -29,6 +29,8 @@ pub struct Options {
     pub length: Duration,
     pub faults: bool,
     pub crashes: bool,
+    /// Of a hundred commits the store refuses about so many, as a full disk does.
+    pub refused_commits: u8,
 }
 
 /// What came of it.
@@ -40,6 +42,8 @@ pub struct History {
     pub sessions: usize,
     pub reads: u64,
     pub crashes: u64,
+    /// Commits that the store was made to refuse.
+    pub refused_commits: u64,
     pub faults: BTreeMap<&'static str, u64>,
     /// By provenance.
     pub events: BTreeMap<&'static str, u64>,
@@ -219,6 +223,12 @@ impl Play {
             }
             Happening::Answer(key, result) => self.step(Input::Answered(key, *result)),
             Happening::Commit(key, commit) => {
+                let share = self.options.refused_commits;
+                let refused = share > 0 && self.random.u8(0..100) < share;
+                if refused {
+                    self.history.refused_commits += 1;
+                    return self.push(self.mono + Duration::from_millis(1), Happening::Committed(key, false));
+                }
                 let now = self.now().wall;
                 let mut results = self.db.commit_group(&[*commit], now);
                 let result = results.pop().unwrap_or(Ok(()));
@@ -340,8 +350,14 @@ mod tests {
     use super::*;
 
     fn agree(faults: bool, crashes: bool, seeds: std::ops::Range<u64>) {
+        agree_though_commits_fail(faults, crashes, 0, seeds);
+    }
+
+    fn agree_though_commits_fail(faults: bool, crashes: bool, refused_commits: u8, seeds: std::ops::Range<u64>) {
         for seed in seeds {
-            let history = run(Options { seed, length: Duration::from_secs(3600), faults, crashes }).unwrap();
+            let options = Options { seed, length: Duration::from_secs(3600), faults, crashes, refused_commits };
+            let history = run(options).unwrap();
+            assert_eq!(history.refused_commits > 0, refused_commits > 0, "seed {seed}");
             assert!(history.sessions > 0, "seed {seed} made nothing happen");
             assert!(
                 history.disagreements.is_empty(),
@@ -374,8 +390,15 @@ mod tests {
     }
 
     #[test]
+    fn a_history_in_which_every_third_commit_fails_agrees_with_the_world() {
+        agree_though_commits_fail(false, true, 33, 0..20);
+        agree_though_commits_fail(true, true, 33, 20..40);
+    }
+
+    #[test]
     fn the_same_seed_gives_the_same_log() {
-        let options = Options { seed: 7, length: Duration::from_secs(3600), faults: true, crashes: true };
+        let options =
+            Options { seed: 7, length: Duration::from_secs(3600), faults: true, crashes: true, refused_commits: 5 };
         assert_eq!(run(options).unwrap().log, run(options).unwrap().log);
     }
 }

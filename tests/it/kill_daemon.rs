@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -44,7 +45,7 @@ impl Scene {
         let receiver = receiver(secret.clone()).await;
         let config = folder.path().join("meetwatch.toml");
         let token = folder.path().join("token");
-        std::fs::write(&token, "any-token").unwrap();
+        write_private(&token, "any-token");
         let text = format!(
             r#"[google]
 endpoint = "{google}"
@@ -79,7 +80,7 @@ listen = "127.0.0.1:0"
             secret = secret.reveal(),
             store = store.display(),
         );
-        std::fs::write(&config, text).unwrap();
+        write_private(&config, &text);
         Self { folder, simulator, receiver, config, store }
     }
 
@@ -97,6 +98,11 @@ listen = "127.0.0.1:0"
         command.arg("run").arg("--config").arg(&self.config);
         Daemon::spawn(command, self.folder.path())
     }
+}
+
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 async fn receiver(secret: SigningSecret) -> Receiver {

@@ -24,6 +24,7 @@ mod sim_sign_in;
 mod store_commit;
 mod store_open;
 mod store_outbox;
+mod store_retention;
 mod store_samples;
 mod webhook_attempt;
 mod webhook_delivery;
