@@ -325,4 +325,17 @@ mod tests {
         drop(db);
         assert_eq!(Db::open(&path, Timestamp::UNIX_EPOCH).unwrap().log_after(0, 10).unwrap().len(), 3);
     }
+
+    #[test]
+    fn a_store_that_becomes_read_only_refuses_commits_by_that_name_and_goes_on_when_it_can_be_written_again() {
+        let mut db = Db::in_memory(Timestamp::UNIX_EPOCH).unwrap();
+        db.commit_group(&[commit(1, 10)], Timestamp::UNIX_EPOCH).pop().unwrap().unwrap();
+        db.connection.pragma_update(None, "query_only", true).unwrap();
+        let results = db.commit_group(&[commit(2, 10), commit(3, 10)], Timestamp::UNIX_EPOCH);
+        assert!(results.iter().all(|result| *result == Err(CommitError::Store(StoreError::ReadOnly))), "{results:?}");
+        assert_eq!(db.log_after(0, 10).unwrap().len(), 1);
+        db.connection.pragma_update(None, "query_only", false).unwrap();
+        db.commit_group(&[commit(2, 10)], Timestamp::UNIX_EPOCH).pop().unwrap().unwrap();
+        assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
+    }
 }

@@ -26,8 +26,8 @@ pub struct PruneRequest {
     pub forget: Timestamp,
     /// Where the last step ended.
     pub from: Cursor,
-    /// How many rows one step deletes, and how many it passes by, at most (a delivery's attempts come on top, and a
-    /// conference's last lanes).
+    /// How many rows one step deletes, and how many it passes by, at most. What hangs on the last of them comes on top: a
+    /// delivery's attempts, a conference's lanes, and the deliveries of an event of no conference.
     pub rows: u32,
 }
 
@@ -196,8 +196,8 @@ fn deliveries(connection: &Connection, query: &'static str, of: i64, limit: u32)
         delivery.execute([id])?;
         *dead.entry(*endpoint).or_default() += i64::from(*is_dead);
     }
-    let dead = dead.into_iter().filter(|(_, dead)| *dead > 0);
-    dead.map(|(endpoint, dead)| endpoints::count(connection, endpoint, 0, -dead)).collect::<Result<(), _>>()?;
+    let mut dead = dead.into_iter().filter(|(_, dead)| *dead > 0);
+    dead.try_for_each(|(endpoint, dead)| endpoints::count(connection, endpoint, 0, -dead))?;
     Ok(u32::try_from(found.len()).unwrap_or(u32::MAX))
 }
 
@@ -220,19 +220,25 @@ fn alone(connection: &Connection, request: &PruneRequest, after: i64) -> Result<
             Ok((row.get(0)?, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
-    let owed = "SELECT d.id, d.endpoint, d.state = 'dead' FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?1
+    let owed = "SELECT d.id, d.endpoint, d.state = 'dead'
+                FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?1
                 WHERE l.conference = 0 LIMIT ?2";
-    let mut rows = 0;
-    for (position, _) in passed.iter().filter(|(_, is_old)| *is_old) {
-        rows += deliveries(connection, owed, *position, u32::MAX)?;
-        rows += delete(connection, "DELETE FROM events WHERE position = ?1 AND ?2 > 0", *position, 1)?;
+    let (mut rows, mut handled) = (0, 0);
+    for (position, is_old) in &passed {
+        if rows >= request.rows {
+            break;
+        }
+        if *is_old {
+            rows += deliveries(connection, owed, *position, u32::MAX)?;
+            rows += delete(connection, "DELETE FROM events WHERE position = ?1 AND ?2 > 0", *position, 1)?;
+        }
+        handled += 1;
     }
-    let more = passed.len() == usize::try_from(request.rows).unwrap_or(usize::MAX);
-    let last = passed.last().filter(|_| more);
-    Ok(Pruned {
-        rows,
-        next: Some(last.map_or(Cursor::Tombstones, |(position, _)| Cursor::Alone { position: *position })),
-    })
+    let next = match passed.get(..handled).and_then(<[_]>::last) {
+        Some((position, _)) => Cursor::Alone { position: *position },
+        None => Cursor::Tombstones,
+    };
+    Ok(Pruned { rows, next: Some(next) })
 }
 
 fn give_back(connection: &Connection) -> Result<Pruned, StoreError> {

@@ -93,24 +93,18 @@ async fn die_while_the_store_is_made(scene: &Scene) {
     assert_eq!(schema(&scene.store), 1);
 }
 
-/// A reader's look into the store of a running daemon.
-fn count(store: &Path, of: &str) -> i64 {
-    let connection = Connection::open(store).unwrap();
-    connection.busy_timeout(Duration::from_secs(5)).unwrap();
-    connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
-}
-
 /// Waits until nothing is left to be told or delivered.
-async fn come_to_rest(scene: &Scene, conferences: usize) {
+pub(crate) async fn come_to_rest(scene: &Scene, conferences: usize) {
     becomes_true("every conference is closed and nothing is owed", || {
-        let closed = count(&scene.store, "conferences WHERE phase = 'closed'");
+        let closed = scene.count("conferences WHERE phase = 'closed'");
         closed == i64::try_from(conferences).unwrap()
-            && count(&scene.store, "deliveries WHERE state IN ('pending', 'leased')") == 0
+            && scene.count("deliveries WHERE state IN ('pending', 'leased')") == 0
     })
     .await;
 }
 
-fn accepted(deliveries: &[Delivered]) -> Vec<Event> {
+/// What was accepted, each event once, in the order in which it first arrived.
+pub(crate) fn accepted(deliveries: &[Delivered]) -> Vec<Event> {
     let mut seen = BTreeSet::new();
     let first = deliveries.iter().filter(|delivered| delivered.accepted && seen.insert(delivered.id.clone()));
     first.map(|delivered| serde_json::from_value(delivered.json()["data"].clone()).unwrap()).collect()
@@ -136,7 +130,7 @@ async fn killed_fifty_times_the_log_is_the_world_and_the_receiver_has_the_log() 
     // What ended before the daemon began to watch would not be reported: let it begin, and remember that it has.
     let mut daemon = scene.start(&[]);
     daemon.says("watching").await;
-    becomes_true("the daemon remembers since when it watches", || count(&scene.store, "targets") == 1).await;
+    becomes_true("the daemon remembers since when it watches", || scene.count("targets") == 1).await;
     daemon.kill().await;
 
     let stop = CancellationToken::new();

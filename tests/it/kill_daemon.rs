@@ -14,6 +14,7 @@ use meetwatch::clock::Clock;
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
 use meetwatch::sim::{Receiver, ReceiverSettings, Running, Settings, Simulator, Time, World};
 use meetwatch::webhook::sign::{self, SigningSecret, TOLERANCE};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +36,6 @@ impl Scene {
     pub(crate) async fn set(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("meetwatch.db");
-        Self::set_with_store(seed, folder, store).await
-    }
-
-    pub(crate) async fn set_with_store(seed: u64, folder: tempfile::TempDir, store: PathBuf) -> Self {
         let world = World::empty(seed, Time::default().now());
         let simulator = Arc::new(Simulator::start(Settings::new(world)).await.unwrap());
         let secret = SigningSecret::from_bytes(vec![7; 32]).unwrap();
@@ -82,6 +79,13 @@ listen = "127.0.0.1:0"
         );
         write_private(&config, &text);
         Self { folder, simulator, receiver, config, store }
+    }
+
+    /// How many rows there are of something: a reader's look into the store of a running daemon.
+    pub(crate) fn count(&self, of: &str) -> i64 {
+        let connection = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
     }
 
     /// Starts the daemon, with more options.

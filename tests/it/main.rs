@@ -26,6 +26,7 @@ mod store_open;
 mod store_outbox;
 mod store_retention;
 mod store_samples;
+mod store_stress;
 mod webhook_attempt;
 mod webhook_delivery;
 mod webhook_history;

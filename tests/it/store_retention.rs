@@ -31,7 +31,8 @@ fn prune(db: &mut Db, now: Timestamp, rows: u32) -> (u32, u32) {
     let (mut request, mut sum, mut steps) = (request(now, rows), 0, 0);
     loop {
         let pruned = db.prune(&request, now).unwrap();
-        assert!(pruned.rows <= rows, "a step deleted {} of {rows} rows", pruned.rows);
+        // A delivery of an event of no conference may come on top.
+        assert!(pruned.rows <= rows + 1, "a step deleted {} of {rows} rows", pruned.rows);
         (sum, steps) = (sum + pruned.rows, steps + 1);
         match pruned.next {
             Some(next) => request.from = next,
