@@ -7,6 +7,8 @@ use anyhow::Context as _;
 
 use super::output;
 use crate::config::{self, Config, EXAMPLE, Environment};
+use crate::meet::auth::inspect;
+use crate::meet::settings::IdentitySettings;
 
 /// What `check` can be told.
 #[derive(Debug, clap::Args)]
@@ -35,7 +37,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         output::complain(format_args!("warning: {warning}"));
     }
     output::line(format_args!("{} is valid: {}", path.display(), summary(&config)))?;
-    Ok(ExitCode::SUCCESS)
+    let ready = config.identities.iter().filter(|identity| is_ready(identity)).count();
+    Ok(if ready == config.identities.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether an identity's files could give a token, as far as that can be seen without asking anybody. Says what not.
+fn is_ready(identity: &IdentitySettings) -> bool {
+    let inspection = inspect(&identity.credentials);
+    for (file, warning) in &inspection.warnings {
+        output::complain(format_args!("warning: identity {}: {}: {warning}", identity.name, file.display()));
+    }
+    if let Some(problem) = &inspection.problem {
+        output::complain(format_args!(
+            "identity {}: {} ({}); {}",
+            identity.name, problem.detail, problem.reason, problem.remedy
+        ));
+    }
+    inspection.problem.is_none()
 }
 
 fn summary(config: &Config) -> String {

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::event_line::event_line;
+use super::output;
 use crate::clock::Clock;
 use crate::model::Event;
 use crate::model::text::for_terminal;
@@ -53,7 +54,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = writeln!(std::io::stderr(), "listening on http://{}/", listener.local_addr()?);
     let colour = std::io::stdout().is_terminal();
     let listening = Listening { secrets, clock: Clock::new(), style: Style { json: args.json, colour } };
-    axum::serve(listener, router(listening)).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, router(listening))
+        .with_graceful_shutdown(async { drop(output::interrupted().await) })
+        .await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,13 +73,6 @@ fn secrets(args: &Args) -> anyhow::Result<Vec<SigningSecret>> {
         bail!("a secret is needed: --secret or --secret-file");
     }
     Ok(secrets)
-}
-
-async fn interrupted() {
-    // Without the signal there is nothing to wait for but the end of the process.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 #[derive(Debug)]

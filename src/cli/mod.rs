@@ -12,6 +12,7 @@ pub mod login;
 mod output;
 pub mod run;
 pub mod sim;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -84,9 +85,14 @@ impl Command {
         }
     }
 
-    /// What is logged unless the command line says otherwise. In a demonstration the events are what is to be seen.
+    /// What is logged unless the command line says otherwise. In a demonstration the events are what is to be seen, and in
+    /// thousands of histories everything goes wrong all the time.
     fn log_settings(&self) -> LogSettings {
-        let level = matches!(self, Self::Demo(_)).then_some(LevelFilter::WARN);
+        let level = match self {
+            Self::Demo(_) => Some(LevelFilter::WARN),
+            Self::Sim(args) if args.verify.verify => Some(LevelFilter::OFF),
+            _ => None,
+        };
         LogSettings { level, ..LogSettings::default() }
     }
 }

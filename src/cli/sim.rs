@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::output;
 use crate::model::text::for_terminal;
 use crate::sim::api::ApiSettings;
 use crate::sim::faults::{Faults, PRESETS, preset};
@@ -65,6 +66,8 @@ pub struct Args {
     /// Write an OAuth client secret whose consent page and tokens are this simulator's (mode 0600).
     #[arg(long, value_name = "FILE")]
     pub write_client_secret: Option<PathBuf>,
+    #[command(flatten)]
+    pub verify: super::verify::Args,
 }
 
 /// Runs until interrupted.
@@ -72,7 +75,7 @@ pub struct Args {
 /// # Errors
 /// The address cannot be bound, or a file cannot be read or written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    run_until(args, &mut io::stdout(), interrupted()).await
+    run_until(args, &mut io::stdout(), output::interrupted()).await
 }
 
 /// Runs until `stopped`, writing to `out` what the operator reads.
@@ -84,6 +87,9 @@ pub async fn run_until(
     out: &mut (impl Write + Send),
     stopped: impl Future<Output = io::Result<()>> + Send,
 ) -> anyhow::Result<ExitCode> {
+    if args.verify.verify {
+        return super::verify::run(&args.verify, out);
+    }
     if args.example {
         out.write_all(EXAMPLE.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
@@ -152,11 +158,11 @@ fn stage(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, 
 
 fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(path) = &args.write_key {
-        write_private(path, &running.service_account_key()?)?;
+        output::write_private(path, format!("{:#}\n", running.service_account_key()?).as_bytes())?;
     }
     if let Some(path) = &args.write_client_secret {
         let secret = running.with(|api, _| api.client_secret());
-        write_private(path, &secret)?;
+        output::write_private(path, format!("{secret:#}\n").as_bytes())?;
     }
     writeln!(out, "listening on http://{}", running.address())?;
     if args.script.is_none() {
@@ -169,33 +175,6 @@ fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Res
         writeln!(out, "{}", serde_json::to_string_pretty(&running.service_account_key()?)?)?;
     }
     out.flush()?;
-    Ok(())
-}
-
-/// Writes a secret so that nobody else can read it and nobody sees half of it.
-fn write_private(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        // A temporary file is 0600 from the start.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Waits for SIGINT or SIGTERM.
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
     Ok(())
 }
 

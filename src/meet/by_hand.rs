@@ -1,12 +1,13 @@
 //! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
 //! stands on. They share quota, tokens, retries and errors with the rest.
 
+use super::answer::Body;
 use super::client::Client;
 use super::error::ReadError;
 use super::exchange::{Answered, Call};
 use super::failure::Failure;
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
-use super::pages::{self, Page, WirePage};
+use super::pages::Page;
 use super::people::{self, PersonQuery};
 use super::reader::Priority;
 use super::request::{InvalidAddress, Method, PageRequest};
@@ -30,7 +31,7 @@ impl Client {
     ) -> Result<Page<Conference>, ReadError> {
         let method = Method::ListConferences;
         let url = self.0.meet.list("conferenceRecords", method, filter, page);
-        self.page::<wire::ConferenceRecords>(identity, method, url).await
+        self.ask(identity, method, url).await.map(|answered| answered.value)
     }
 
     /// `conferenceRecords.participants.list`: one page.
@@ -46,7 +47,7 @@ impl Client {
     ) -> Result<Page<Participant>, ReadError> {
         let method = Method::ListParticipants;
         let url = self.0.meet.list(format_args!("{parent}/participants"), method, filter, page);
-        self.page::<wire::Participants>(identity, method, url).await
+        self.ask(identity, method, url).await.map(|answered| answered.value)
     }
 
     /// `conferenceRecords.participants.participantSessions.list`: one page.
@@ -62,7 +63,7 @@ impl Client {
     ) -> Result<Page<Session>, ReadError> {
         let method = Method::ListSessions;
         let url = self.0.meet.list(format_args!("{parent}/participantSessions"), method, filter, page);
-        self.page::<wire::ParticipantSessions>(identity, method, url).await
+        self.ask(identity, method, url).await.map(|answered| answered.value)
     }
 
     /// `people.get`: one person.
@@ -98,17 +99,7 @@ impl Client {
         Ok(people::found(answered.value))
     }
 
-    async fn page<P: WirePage>(
-        &self,
-        identity: &IdentityName,
-        method: Method,
-        url: Result<Url, InvalidAddress>,
-    ) -> Result<Page<P::Item>, ReadError> {
-        let answered = self.ask::<P>(identity, method, url).await?;
-        pages::parse(answered.value).map_err(|unreadable| Failure::from(unreadable).during(method))
-    }
-
-    async fn ask<T: serde::de::DeserializeOwned>(
+    async fn ask<T: Body>(
         &self,
         identity: &IdentityName,
         method: Method,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
-use serde::de::DeserializeOwned;
 
+use super::answer::Body;
 use super::auth::{Bearer, Scopes};
 use super::client::{Identity, Inner};
 use super::error::{ReadError, Reason};
@@ -55,8 +55,8 @@ impl Call<'_> {
 
 impl Inner {
     /// Asks until there is an answer, or no sense in asking any more.
-    pub(super) async fn fetch<T: DeserializeOwned>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, ReadError> {
-        let began = self.clock.now().mono;
+    pub(super) async fn fetch<T: Body>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, ReadError> {
+        let began = self.clock.mono();
         let mut attempt = 1;
         loop {
             self.pass(call).await.map_err(|failure| self.note(call, failure).during(call.method))?;
@@ -94,7 +94,7 @@ impl Inner {
     }
 
     /// One request; where Google refuses the token, one more with another.
-    async fn attempt<T: DeserializeOwned>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, Failure> {
+    async fn attempt<T: Body>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, Failure> {
         let (tokens, scopes) = (&call.identity.tokens, call.scopes());
         let bearer = tokens.bearer(scopes).await?;
         match self.send(call, url, &bearer).await {
@@ -111,13 +111,8 @@ impl Inner {
         }
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        call: Call<'_>,
-        url: &Url,
-        bearer: &Bearer,
-    ) -> Result<Answered<T>, Failure> {
-        let began = self.clock.now().mono;
+    async fn send<T: Body>(&self, call: Call<'_>, url: &Url, bearer: &Bearer) -> Result<Answered<T>, Failure> {
+        let began = self.clock.mono();
         let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
         let answer = match request.send().await {
             Ok(response) => self.receive(call, response).await,
@@ -127,7 +122,7 @@ impl Inner {
         answer
     }
 
-    async fn receive<T: DeserializeOwned>(&self, call: Call<'_>, response: Response) -> Result<Answered<T>, Failure> {
+    async fn receive<T: Body>(&self, call: Call<'_>, response: Response) -> Result<Answered<T>, Failure> {
         let status = response.status();
         if !status.is_success() {
             let headers = response.headers().clone();
@@ -138,7 +133,7 @@ impl Inner {
         let date = response.headers().get(DATE).cloned();
         let is_html = is_html(response.headers());
         let bytes = body::read(response, self.max_body_bytes).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error, is_html))?;
+        let value = T::parse(&bytes).map_err(|wrong| wrong.into_failure(is_html))?;
         Ok(Answered { value, date })
     }
 
@@ -162,23 +157,10 @@ impl Inner {
     }
 
     fn since(&self, began: Mono) -> Duration {
-        self.clock.now().mono.saturating_sub(began)
+        self.clock.mono().saturating_sub(began)
     }
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-}
-
-/// What is wrong with a body, and where; never what stands there.
-fn unreadable(error: &serde_json::Error, is_html: bool) -> Failure {
-    if is_html {
-        return Failure::malformed("HTML instead of JSON");
-    }
-    let what = match error.classify() {
-        serde_json::error::Category::Eof => "JSON that breaks off",
-        serde_json::error::Category::Data => "JSON of another shape",
-        _ => "not JSON",
-    };
-    Failure::malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
 }

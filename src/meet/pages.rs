@@ -1,53 +1,12 @@
 //! A list, page after page to its end, as one. A page that fails fails the list; a token that comes twice would go round
 //! for ever, and is found out at once; and there is a cap.
 
-use serde::de::DeserializeOwned;
-
+use super::answer::{Body, NotUnderstood};
 use super::error::Reason;
 use super::failure::Failure;
-use super::merge::Merge;
 use super::parse::Unreadable;
-use super::remedy;
-use super::wire;
+use super::{borrowed, remedy, wire};
 use crate::model::{Conference, Participant, Session};
-
-/// One page on the wire.
-pub(super) trait WirePage: DeserializeOwned + Send {
-    /// What is listed, on the wire.
-    type Wire;
-    /// What is listed, in the model.
-    type Item: TryFrom<Self::Wire, Error = Unreadable> + Merge + Send;
-
-    /// What is on the page, the token of the next one (empty on the last), and the size of the whole list, if told.
-    fn split(self) -> (Vec<Self::Wire>, String, Option<i32>);
-}
-
-impl WirePage for wire::ConferenceRecords {
-    type Wire = wire::ConferenceRecord;
-    type Item = Conference;
-
-    fn split(self) -> (Vec<Self::Wire>, String, Option<i32>) {
-        (self.conference_records, self.next_page_token, None)
-    }
-}
-
-impl WirePage for wire::Participants {
-    type Wire = wire::Participant;
-    type Item = Participant;
-
-    fn split(self) -> (Vec<Self::Wire>, String, Option<i32>) {
-        (self.participants, self.next_page_token, self.total_size)
-    }
-}
-
-impl WirePage for wire::ParticipantSessions {
-    type Wire = wire::ParticipantSession;
-    type Item = Session;
-
-    fn split(self) -> (Vec<Self::Wire>, String, Option<i32>) {
-        (self.participant_sessions, self.next_page_token, None)
-    }
-}
 
 /// One page, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +18,35 @@ pub struct Page<T> {
     pub total_size: Option<i32>,
 }
 
-/// Parses a page.
-pub(super) fn parse<P: WirePage>(page: P) -> Result<Page<P::Item>, Unreadable> {
-    let (items, next, total_size) = page.split();
-    let items = items.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-    Ok(Page { items, next_page_token: Some(next).filter(|next| !next.is_empty()), total_size })
+impl<T> Page<T> {
+    fn parse<W>(items: Vec<W>, next: String, total_size: Option<i32>) -> Result<Self, NotUnderstood>
+    where
+        T: TryFrom<W, Error = Unreadable>,
+    {
+        let items = items.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(Self { items, next_page_token: Some(next).filter(|next| !next.is_empty()), total_size })
+    }
+}
+
+impl Body for Page<Conference> {
+    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+        let page: wire::ConferenceRecords = serde_json::from_slice(bytes)?;
+        Self::parse(page.conference_records, page.next_page_token, None)
+    }
+}
+
+impl Body for Page<Participant> {
+    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+        let page: borrowed::Participants<'_> = serde_json::from_slice(bytes)?;
+        Self::parse(page.participants, page.next_page_token.into_owned(), page.total_size)
+    }
+}
+
+impl Body for Page<Session> {
+    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+        let page: wire::ParticipantSessions = serde_json::from_slice(bytes)?;
+        Self::parse(page.participant_sessions, page.next_page_token, None)
+    }
 }
 
 /// The way through the pages of one list.
@@ -118,6 +101,49 @@ impl From<Astray> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Text as strangers write it: with what JSON must escape.
+    fn text() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "",
+            "Ada",
+            "\"\\\n\u{1b}é日\u{1f600}",
+            "users/1",
+            "2026-01-05T10:00:00.123456789Z",
+            "x",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn participant() -> impl Strategy<Value = wire::Participant> {
+        let user = (text(), text()).prop_map(|(user, display_name)| wire::SignedinUser { user, display_name });
+        let named = || text().prop_map(|display_name| wire::NamedUser { display_name });
+        use prop::option::of as option;
+        let name = prop::sample::select(vec!["conferenceRecords/c/participants/p", "nonsense"]).prop_map(str::to_owned);
+        (name, option(user), option(named()), option(named()), option(text()), option(text())).prop_map(
+            |(name, signedin_user, anonymous_user, phone_user, earliest_start_time, latest_end_time)| {
+                wire::Participant {
+                    name,
+                    signedin_user,
+                    anonymous_user,
+                    phone_user,
+                    earliest_start_time,
+                    latest_end_time,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_page_that_borrows_means_what_the_wire_says(people in prop::collection::vec(participant(), 0..3)) {
+            let page = wire::Participants { participants: people, next_page_token: "a\"b".to_owned(), total_size: Some(3) };
+            let json = serde_json::to_vec(&page).unwrap();
+            let by_wire = Page::<Participant>::parse(page.participants, page.next_page_token, page.total_size);
+            prop_assert_eq!(<Page<Participant> as Body>::parse(&json).ok(), by_wire.ok());
+        }
+    }
 
     #[test]
     fn a_token_that_comes_again_ends_the_journey_however_long_the_round() {

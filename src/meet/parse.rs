@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::wire;
+use super::{borrowed, wire};
 use crate::model::resources::display_name;
 use crate::model::{
     Conference, ConferenceName, InvalidName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
@@ -42,26 +42,35 @@ impl TryFrom<wire::Participant> for Participant {
     type Error = Unreadable;
 
     fn try_from(participant: wire::Participant) -> Result<Self, Unreadable> {
-        let (kind, user, name) = match participant {
-            wire::Participant { signedin_user: Some(ref user), .. } => {
+        borrowed::Participant::from(&participant).try_into()
+    }
+}
+
+impl TryFrom<borrowed::Participant<'_>> for Participant {
+    type Error = Unreadable;
+
+    fn try_from(participant: borrowed::Participant<'_>) -> Result<Self, Unreadable> {
+        let (kind, user, name) = match &participant {
+            borrowed::Participant { signedin_user: Some(user), .. } => {
                 // The account is worth having and nothing depends on it, so one of another shape is left out.
                 (Kind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
             }
-            wire::Participant { anonymous_user: Some(ref guest), .. } => {
+            borrowed::Participant { anonymous_user: Some(guest), .. } => {
                 (Kind::Anonymous, None, display_name(&guest.display_name))
             }
-            wire::Participant { phone_user: Some(ref phone), .. } => {
+            borrowed::Participant { phone_user: Some(phone), .. } => {
                 (Kind::Phone, None, display_name(&phone.display_name))
             }
             _ => (Kind::Unknown, None, None),
         };
+        let text = |text: &Option<borrowed::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
         Ok(Self {
             name: ParticipantName::parse(&participant.name)?,
             kind,
             user,
             display_name: name,
-            earliest_start: time(participant.earliest_start_time.as_deref(), "start time of a participant")?,
-            latest_end: time(participant.latest_end_time.as_deref(), "end time of a participant")?,
+            earliest_start: text(&participant.earliest_start_time, "start time of a participant")?,
+            latest_end: text(&participant.latest_end_time, "end time of a participant")?,
         })
     }
 }

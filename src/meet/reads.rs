@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
-use serde::de::DeserializeOwned;
 
+use super::answer::Body;
 use super::client::{Client, Inner};
 use super::error::ReadError;
 use super::exchange::{Answered, Call};
 use super::failure::Failure;
+use super::merge::{self, Merge};
 use super::metrics::Limit;
-use super::pages::{self, Astray, Journey, WirePage};
-use super::parse::Unreadable;
+use super::pages::{Astray, Journey, Page};
 use super::people::{self, MOST_PEOPLE, PersonQuery};
 use super::reader::{Answer, Priority, Read, Reader, Reading};
 use super::request::{InvalidAddress, Method, PageRequest};
-use super::{hints, merge, wire};
+use super::{hints, wire};
 use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 
 impl Reader for Client {
@@ -59,31 +59,21 @@ impl<T> Gathered<T> {
 impl Inner {
     async fn read(&self, call: Call<'_>, read: &Read) -> Result<Reading, ReadError> {
         Ok(match read {
-            Read::Conference(name) => {
-                self.get::<wire::ConferenceRecord, _>(call, self.meet.get(name)).await?.into_reading(Answer::Conference)
-            }
-            Read::Participant(name) => {
-                self.get::<wire::Participant, _>(call, self.meet.get(name)).await?.into_reading(Answer::Participant)
-            }
-            Read::Session(name) => {
-                self.get::<wire::ParticipantSession, _>(call, self.meet.get(name)).await?.into_reading(Answer::Session)
-            }
+            Read::Conference(name) => self.get(call, self.meet.get(name)).await?.into_reading(Answer::Conference),
+            Read::Participant(name) => self.get(call, self.meet.get(name)).await?.into_reading(Answer::Participant),
+            Read::Session(name) => self.get(call, self.meet.get(name)).await?.into_reading(Answer::Session),
             Read::Space(name) => self.space(call, name).await?.into_reading(Answer::Space),
             Read::SpaceByCode(code) => self.space(call, code).await?.into_reading(Answer::Space),
             Read::Conferences(filter) => self
-                .list::<wire::ConferenceRecords>(call, |page| {
-                    self.meet.list("conferenceRecords", call.method, filter, page)
-                })
+                .list(call, |page| self.meet.list("conferenceRecords", call.method, filter, page))
                 .await?
                 .into_reading(Answer::Conferences),
             Read::Participants(parent, filter) => self
-                .list::<wire::Participants>(call, |page| {
-                    self.meet.list(format_args!("{parent}/participants"), call.method, filter, page)
-                })
+                .list(call, |page| self.meet.list(format_args!("{parent}/participants"), call.method, filter, page))
                 .await?
                 .into_reading(Answer::Participants),
             Read::Sessions(parent, filter) => self
-                .list::<wire::ParticipantSessions>(call, |page| {
+                .list(call, |page| {
                     self.meet.list(format_args!("{parent}/participantSessions"), call.method, filter, page)
                 })
                 .await?
@@ -93,35 +83,36 @@ impl Inner {
     }
 
     async fn space(&self, call: Call<'_>, alias: impl SpaceAlias) -> Result<Gathered<crate::model::Space>, ReadError> {
-        self.get::<wire::Space, _>(call, self.meet.get(alias.path())).await
+        self.get(call, self.meet.get(alias.path())).await
     }
 
     /// One resource.
-    async fn get<W, T>(&self, call: Call<'_>, url: Result<Url, InvalidAddress>) -> Result<Gathered<T>, ReadError>
-    where
-        W: DeserializeOwned,
-        T: TryFrom<W, Error = Unreadable>,
-    {
+    async fn get<T: Body>(&self, call: Call<'_>, url: Result<Url, InvalidAddress>) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
-        let Answered { value, date } = self.fetch::<W>(call, &url).await?;
-        let value = T::try_from(value).map_err(|unreadable| self.malformed(call, unreadable))?;
+        let Answered { value, date } = self.fetch(call, &url).await?;
         Ok(Gathered { value, date, requests: 1 })
     }
 
     /// All pages of a list, each resource once.
-    async fn list<P: WirePage>(
+    async fn list<T: Merge>(
         &self,
         call: Call<'_>,
         url: impl Fn(PageRequest<'_>) -> Result<Url, InvalidAddress>,
-    ) -> Result<Gathered<Vec<P::Item>>, ReadError> {
+    ) -> Result<Gathered<Vec<T>>, ReadError>
+    where
+        Page<T>: Body,
+    {
         let mut journey = Journey::default();
         let mut items = Vec::new();
         loop {
             let page = PageRequest { size: None, token: journey.token() };
             let url = url(page).map_err(|invalid| Failure::from(invalid).during(call.method))?;
-            let Answered { value, date } = self.fetch::<P>(call, &url).await?;
-            let page = pages::parse(value).map_err(|unreadable| self.malformed(call, unreadable))?;
-            items.extend(page.items);
+            let Answered { value: page, date } = self.fetch::<Page<T>>(call, &url).await?;
+            if items.is_empty() {
+                items = page.items;
+            } else {
+                items.extend(page.items);
+            }
             let Some(next) = page.next_page_token else {
                 return Ok(Gathered { value: merge::distinct(items), date, requests: journey.pages() });
             };
@@ -129,7 +120,9 @@ impl Inner {
                 if astray == Astray::TooFar {
                     self.metrics.limit(Limit::Pages);
                 }
-                self.malformed(call, astray)
+                let failure = Failure::from(astray);
+                self.metrics.failed(call.method, &call.identity.name, failure.reason);
+                failure.during(call.method)
             })?;
         }
     }
@@ -151,19 +144,6 @@ impl Inner {
             gathered.requests += 1;
         }
         Ok(gathered)
-    }
-
-    /// The error of an answer that came and is of no use.
-    pub(super) fn malformed(&self, call: Call<'_>, why: impl Into<Failure>) -> ReadError {
-        let failure = why.into();
-        self.metrics.failed(call.method, &call.identity.name, failure.reason);
-        failure.during(call.method)
-    }
-}
-
-impl From<Unreadable> for Failure {
-    fn from(unreadable: Unreadable) -> Self {
-        Self::malformed(format!("an answer with an {unreadable}"))
     }
 }
 

@@ -87,12 +87,14 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
 
 fn write_participant(connection: &Connection, conference: i64, row: &ParticipantRow) -> Result<(), CommitError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO participants (conference, name, kind, user, display_name, earliest_start, latest_end, email, affiliation)
-         VALUES (:conference, :name, :kind, :user, :display_name, :earliest_start, :latest_end, :email, :affiliation)
+        "INSERT INTO participants (conference, name, kind, user, display_name, earliest_start, latest_end, email, affiliation,
+                                   seen_by)
+         VALUES (:conference, :name, :kind, :user, :display_name, :earliest_start, :latest_end, :email, :affiliation,
+                 :seen_by)
          ON CONFLICT (conference, name) DO UPDATE SET
              kind = excluded.kind, user = excluded.user, display_name = excluded.display_name,
              earliest_start = excluded.earliest_start, latest_end = excluded.latest_end, email = excluded.email,
-             affiliation = excluded.affiliation",
+             affiliation = excluded.affiliation, seen_by = excluded.seen_by",
     )?;
     statement.execute(named_params! {
         ":conference": conference,
@@ -104,6 +106,7 @@ fn write_participant(connection: &Connection, conference: i64, row: &Participant
         ":latest_end": optional_nanos(row.latest_end),
         ":email": row.email.as_deref(),
         ":affiliation": row.affiliation.map(Affiliation::as_str),
+        ":seen_by": row.seen_by.as_ref().map(IdentityName::as_str),
     })?;
     Ok(())
 }
@@ -222,6 +225,7 @@ fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
         latest_end: optional_time_at(row, "latest_end")?,
         email: row.get("email")?,
         affiliation: optional_parse_at(row, "affiliation", known(Affiliation::parse))?,
+        seen_by: optional_parse_at(row, "seen_by", IdentityName::parse)?,
     })
 }
 

@@ -116,14 +116,14 @@ fn take_back(connection: &Connection, earlier: &EventId, by: &EventId) -> Result
 
 /// What was told of unfinished conferences, in order. The bodies stay on the disk.
 pub(super) const UNFINISHED_TOLD: &str =
-    "SELECT e.conference, e.type, e.participant, e.session, e.time, e.source, e.n, e.taken_back_by
+    "SELECT e.conference, e.type, e.participant, e.session, e.time, e.observed_at, e.source, e.n, e.sequence, e.taken_back_by
      FROM conferences c CROSS JOIN events e ON e.conference = c.id
      WHERE c.phase <> 'closed' AND e.sequence IS NOT NULL ORDER BY e.conference, e.sequence";
 
-/// The row as the roster needs it; `None` for an event that states no fact.
+/// The row as the roster needs it; `None` for an event that states neither a fact nor a gap.
 pub(super) fn read_told(row: &Row<'_>) -> Result<Option<ToldRow>, StoreError> {
     let event = parse_at(row, "type", known(EventType::parse))?;
-    if matches!(event, EventType::WatchGap | EventType::EventRetracted | EventType::WebhookTest) {
+    if matches!(event, EventType::EventRetracted | EventType::WebhookTest) {
         return Ok(None);
     }
     Ok(Some(ToldRow {
@@ -133,6 +133,8 @@ pub(super) fn read_told(row: &Row<'_>) -> Result<Option<ToldRow>, StoreError> {
         time: time_at(row, "time")?,
         source: parse_at(row, "source", known(Source::parse))?,
         n: row.get("n")?,
+        observed_at: time_at(row, "observed_at")?,
+        sequence: u64::try_from(row.get::<_, i64>("sequence")?).map_err(|_| StoreError::Unreadable("sequence"))?,
         stands: row.get::<_, Option<String>>("taken_back_by")?.is_none(),
     }))
 }

@@ -89,6 +89,8 @@ pub struct ParticipantRow {
     pub latest_end: Option<Timestamp>,
     pub email: Option<Box<str>>,
     pub affiliation: Option<Affiliation>,
+    /// While the person is present: the identity whose listing showed it last. Absence counts only under that one.
+    pub seen_by: Option<IdentityName>,
 }
 
 /// A session as far as it is known.
@@ -141,7 +143,7 @@ pub struct StoredConference {
     pub conference: ConferenceRow,
     pub participants: Vec<ParticipantRow>,
     pub sessions: Vec<SessionRow>,
-    /// Every event of it that states a fact, in sequence order.
+    /// Every event of it that states a fact, and the gaps, in sequence order.
     pub told: Vec<ToldRow>,
 }
 
@@ -152,8 +154,11 @@ pub struct ToldRow {
     pub participant: Option<ParticipantName>,
     pub session: Option<SessionName>,
     pub time: Timestamp,
+    pub observed_at: Timestamp,
     pub source: Source,
     pub n: u32,
+    /// Its place in the conference's log.
+    pub sequence: u64,
     /// False once a later event corrected or retracted it.
     pub stands: bool,
 }

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
+use crate::clock::elapsed;
 use crate::model::Source;
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
-use crate::sim::world::World;
+use crate::sim::world::{ConferenceTruth, World};
 use crate::store::{Db, Store, StoreError};
 use crate::watch::roster::presence::{Stretch, unite};
 
@@ -30,17 +33,87 @@ pub struct Compared {
     pub disagreements: Vec<String>,
 }
 
-/// Holds a log, in the order in which it was committed, against what happened.
+/// What a log has to say of a conference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// All of it.
+    All,
+    /// All of it, or nothing: it may not have been there to be seen.
+    AllIfAnything,
+    /// Nothing that is wrong; what was never shown may be missing.
+    WhatWasSeen,
+    Nothing,
+}
+
+/// Holds a log, in the order in which it was committed, against what happened: all of it.
 #[must_use]
 pub fn compare(world: &World, events: &[Event]) -> Compared {
+    compare_as(world, events, |_| Expect::All)
+}
+
+/// As [`compare`], where not all of it can be expected of every conference.
+#[must_use]
+pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> Compared {
     let mut compared = Compared::default();
     check_log(events, &mut compared);
+    check_honesty(world, events, &mut compared);
     let standing = standing(events);
     let told = Told::of(&standing);
-    check_sessions(world, &told, &standing, &mut compared);
-    check_presences(world, &told, &standing, &mut compared);
-    check_conferences(world, &told, &mut compared);
+    let mut whole = BTreeSet::new();
+    for conference in world.conferences() {
+        compared.conferences += 1;
+        let name = &conference.conference;
+        let known = told.started.contains_key(name);
+        match expect(&conference) {
+            Expect::Nothing if known => compared.disagreements.push(format!("{name} was none of its business")),
+            Expect::WhatWasSeen if known && !told.ended.contains_key(name) => {
+                compared.disagreements.push(format!("{name} was never told as ended"));
+            }
+            Expect::All => drop(whole.insert(name.clone())),
+            Expect::AllIfAnything if known => drop(whole.insert(name.clone())),
+            Expect::AllIfAnything | Expect::WhatWasSeen | Expect::Nothing => {}
+        }
+    }
+    check_sessions(world, &whole, &told, &standing, &mut compared);
+    check_presences(world, &whole, &told, &standing, &mut compared);
+    check_conferences(world, &whole, &told, &mut compared);
     compared
+}
+
+/// Whatever was told as Google's word is Google's word, also what was taken back later.
+fn check_honesty(world: &World, events: &[Event], compared: &mut Compared) {
+    let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
+    let mut joins: BTreeSet<(ParticipantName, Timestamp)> = BTreeSet::new();
+    let mut leaves = joins.clone();
+    for truth in truths.values() {
+        joins.insert((truth.participant.clone(), truth.start));
+        leaves.extend(truth.end.map(|end| (truth.participant.clone(), end)));
+    }
+    for event in events.iter().filter(|event| event.provenance != Provenance::Inferred) {
+        let session = event.session.as_ref().map(|session| truths.get(&session.name));
+        let edge = event.participant.as_ref().map(|person| (person.name.clone(), event.time));
+        let honest = match (event.event, session, edge) {
+            (EventType::SessionStarted, Some(truth), _) => truth.is_some_and(|truth| truth.start == event.time),
+            (EventType::SessionEnded, Some(truth), _) => truth.is_some_and(|truth| truth.end == Some(event.time)),
+            (EventType::ParticipantJoined, _, Some(edge)) => joins.contains(&edge),
+            (EventType::ParticipantLeft, _, Some(edge)) => leaves.contains(&edge),
+            _ => true,
+        };
+        if !honest {
+            compared.disagreements.push(format!("told as Google's and never was: {}", line(event)));
+        }
+    }
+}
+
+/// What was told as observed though it happened while nobody ran. `down`: when that was, by Google's clock.
+pub(super) fn seen_while_down(events: &[Event], down: &[(Timestamp, Timestamp)]) -> Vec<String> {
+    let long = down.iter().filter(|(from, to)| elapsed(*from, *to) >= Duration::from_secs(90)).collect::<Vec<_>>();
+    let unseen = |event: &&Event| {
+        let facts = !matches!(event.event, EventType::WatchGap | EventType::EventRetracted);
+        let during = long.iter().any(|(from, to)| (*from..*to).contains(&event.time));
+        facts && during && event.provenance == Provenance::Observed
+    };
+    events.iter().filter(unseen).map(|event| format!("observed while nobody ran: {}", line(event))).collect()
 }
 
 /// Why a log cannot be held against anything.
@@ -83,6 +156,21 @@ pub fn log_of(db: &Db) -> Result<Vec<Event>, LogError> {
         for row in rows {
             events.push(serde_json::from_str(&row.body)?);
         }
+    }
+}
+
+/// The bytes of every event in the store, with what took it back.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(super) fn bodies_of(db: &Db) -> Result<Vec<String>, StoreError> {
+    let mut bodies = Vec::new();
+    let mut position = 0;
+    loop {
+        let rows = db.log_after(position, PAGE)?;
+        let Some(last) = rows.last() else { return Ok(bodies) };
+        position = last.position;
+        bodies.extend(rows.iter().map(|row| row.body.to_string()));
     }
 }
 
@@ -168,10 +256,20 @@ fn is_inferred(standing: &[&Event], session: &SessionName) -> bool {
     })
 }
 
-fn check_sessions(world: &World, told: &Told, standing: &[&Event], compared: &mut Compared) {
+fn check_sessions(
+    world: &World,
+    whole: &BTreeSet<ConferenceName>,
+    told: &Told,
+    standing: &[&Event],
+    compared: &mut Compared,
+) {
     let mut known = told.sessions.clone();
     for truth in world.sessions() {
         compared.sessions += 1;
+        if !whole.contains(&truth.conference) {
+            known.remove(&truth.session);
+            continue;
+        }
         match known.remove(&truth.session) {
             None => compared
                 .disagreements
@@ -192,9 +290,15 @@ fn check_sessions(world: &World, told: &Told, standing: &[&Event], compared: &mu
     compared.disagreements.extend(known.into_keys().map(|session| format!("told and never there: {session}")));
 }
 
-fn check_presences(world: &World, told: &Told, standing: &[&Event], compared: &mut Compared) {
+fn check_presences(
+    world: &World,
+    whole: &BTreeSet<ConferenceName>,
+    told: &Told,
+    standing: &[&Event],
+    compared: &mut Compared,
+) {
     let mut sessions: BTreeMap<ParticipantName, Vec<_>> = BTreeMap::new();
-    for truth in world.sessions() {
+    for truth in world.sessions().filter(|truth| whole.contains(&truth.conference)) {
         let inferred = told.sessions.get(&truth.session).and_then(|(_, end)| *end);
         let end = truth.end.or_else(|| inferred.filter(|_| is_inferred(standing, &truth.session)));
         sessions.entry(truth.participant.clone()).or_default().push((truth.session, truth.start, end));
@@ -221,9 +325,8 @@ fn check_presences(world: &World, told: &Told, standing: &[&Event], compared: &m
     }
 }
 
-fn check_conferences(world: &World, told: &Told, compared: &mut Compared) {
-    for truth in world.conferences() {
-        compared.conferences += 1;
+fn check_conferences(world: &World, whole: &BTreeSet<ConferenceName>, told: &Told, compared: &mut Compared) {
+    for truth in world.conferences().filter(|truth| whole.contains(&truth.conference)) {
         if told.started.get(&truth.conference) != Some(&truth.start) {
             compared.disagreements.push(format!(
                 "{} started {} and was told {:?}",

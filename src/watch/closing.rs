@@ -1,6 +1,6 @@
 //! Pure: the end of a conference, read in full: the complete list of everybody, then each person's sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -8,12 +8,13 @@ use crate::meet::Reason;
 use crate::model::ParticipantName;
 
 /// What is read next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closing {
-    /// Everybody who ever was there. Then [`Closing::Sessions`].
-    Everybody,
-    /// The sessions of those that are left, with how often that failed.
-    Sessions(BTreeMap<ParticipantName, u32>),
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// Whether the list of everybody is still to be read.
+    unlisted: bool,
+    /// Those whose sessions are still to be read, with how often Google refused to show them.
+    left: BTreeMap<ParticipantName, u32>,
+    done: BTreeSet<ParticipantName>,
 }
 
 /// A participant that Google does not show in so many attempts is taken as it is known.
@@ -29,39 +30,56 @@ pub enum ClosingStep {
 }
 
 impl Closing {
+    /// A closing that reads everything.
+    #[must_use]
+    pub fn of_everybody() -> Self {
+        Self { unlisted: true, ..Self::default() }
+    }
+
+    /// A closing that reads nothing: nothing is to be had.
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        Self::default()
+    }
+
     /// What to read next.
     #[must_use]
     pub fn next(&self) -> ClosingStep {
-        match self {
-            Self::Everybody => ClosingStep::Everybody,
-            Self::Sessions(left) => left.keys().next().cloned().map_or(ClosingStep::Complete, ClosingStep::Sessions),
+        match self.left.keys().next() {
+            _ if self.unlisted => ClosingStep::Everybody,
+            Some(name) => ClosingStep::Sessions(name.clone()),
+            None => ClosingStep::Complete,
         }
     }
 
-    /// Everybody was listed: these are to be read.
+    /// Everybody was listed: these are to be read, except those that were. So the conference is readable, and a participant
+    /// that was refused often enough is given up.
     pub fn listed<'a>(&mut self, everybody: impl Iterator<Item = &'a ParticipantName>) {
-        *self = Self::Sessions(everybody.map(|name| (name.clone(), 0)).collect());
+        self.unlisted = false;
+        for name in everybody.filter(|name| !self.done.contains(*name)) {
+            self.left.entry(name.clone()).or_default();
+        }
+        self.left.retain(|_, refusals| *refusals < MAX_REFUSALS);
     }
 
     /// Somebody's sessions were read.
     pub fn read(&mut self, participant: &ParticipantName) {
-        if let Self::Sessions(left) = self {
-            left.remove(participant);
-        }
+        self.left.remove(participant);
+        self.done.insert(participant.clone());
     }
 
-    /// Somebody's sessions could not be read. What Google refuses to show is given up after a few attempts; trouble on
-    /// the way to Google is waited out, however long it lasts.
+    /// Somebody's sessions could not be read. What Google refuses to show, though it shows the conference, is given up after
+    /// a few attempts; lost access, and trouble on the way to Google, are waited out.
     pub fn failed(&mut self, participant: &ParticipantName, reason: Reason) {
-        let Self::Sessions(left) = self else { return };
         if !matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest) {
             return;
         }
-        if let Some(refusals) = left.get_mut(participant) {
+        if let Some(refusals) = self.left.get_mut(participant) {
             *refusals += 1;
             if *refusals >= MAX_REFUSALS {
-                left.remove(participant);
+                self.done.insert(participant.clone());
             }
+            self.unlisted = true;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is where: discovery, the schedule, polling, and the roster that turns readings into events.
 
 pub mod closing;
+pub mod gap;
 pub mod lookup;
 pub mod metrics;
 pub mod persist;

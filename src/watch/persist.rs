@@ -50,7 +50,8 @@ pub fn commit(
         });
         commit.sessions.extend(sessions.map(session_row));
     }
-    commit.events = told.into_iter().map(|told| event(told, context)).collect::<Result<_, _>>()?;
+    commit.events =
+        told.into_iter().map(|told| event(told, context.targets, context.routes)).collect::<Result<_, _>>()?;
     Ok(commit)
 }
 
@@ -79,12 +80,11 @@ pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
 ///
 /// # Errors
 /// [`Unwritable`] if the event has no JSON form.
-pub fn event(told: Told, context: &Context<'_>) -> Result<NewEvent, Unwritable> {
+pub fn event(told: Told, targets: &[TargetName], routes: &[Route]) -> Result<NewEvent, Unwritable> {
     let Told { mut event, source, n, takes_back } = told;
-    event.targets = context.targets.to_vec();
+    event.targets = targets.to_vec();
     let body = serde_json::to_string(&event).map_err(|error| Unwritable(error.to_string()))?;
-    let owed_to =
-        context.routes.iter().filter(|route| route.wants(&event)).map(|route| route.endpoint.clone()).collect();
+    let owed_to = routes.iter().filter(|route| route.wants(&event)).map(|route| route.endpoint.clone()).collect();
     Ok(NewEvent {
         id: event.id,
         event: event.event,
@@ -113,6 +113,7 @@ fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
         latest_end: person.latest_end,
         email: person.email.clone(),
         affiliation: person.affiliation,
+        seen_by: person.seen_by().filter(|_| person.is_present()).cloned(),
     }
 }
 

@@ -56,6 +56,9 @@ pub enum Next {
     WaitUntil(Mono),
 }
 
+/// A conference that was empty for so long stays empty, as far as anybody can tell: people often come one by one, and
+/// a listing may lag.
+const STAYS_EMPTY_AFTER: Duration = Duration::from_secs(120);
 /// A conference that stays empty is listed so rarely.
 const EMPTY_INTERVAL: Duration = Duration::from_secs(60);
 /// Every so many sweeps of somebody read all of their sessions, not only the open ones.
@@ -82,7 +85,11 @@ pub struct Plan {
     round: u32,
     /// Failed listings in a row.
     failures: u32,
-    empty: bool,
+    /// Since when every listing showed nobody.
+    empty_since: Option<Mono>,
+    stays_empty: bool,
+    /// Whether a listing waits for the record to be read.
+    confirming: bool,
 }
 
 impl Plan {
@@ -101,7 +108,9 @@ impl Plan {
             cursor: None,
             round: 0,
             failures: 0,
-            empty: false,
+            empty_since: None,
+            stays_empty: false,
+            confirming: false,
         }
     }
 
@@ -109,7 +118,7 @@ impl Plan {
     #[must_use]
     pub fn interval(&self, stretch: &Stretch) -> Duration {
         let plain = self.rhythm.listing.mul_f64(stretch.listing);
-        if self.empty { plain.max(EMPTY_INTERVAL) } else { plain }
+        if self.stays_empty { plain.max(EMPTY_INTERVAL) } else { plain }
     }
 
     /// The most urgent read that is due, or when the next one will be. `held`: whose reading waits for something else,
@@ -124,6 +133,9 @@ impl Plan {
     ) -> Next {
         if now < self.not_before {
             return Next::WaitUntil(self.not_before);
+        }
+        if self.confirming {
+            return Next::Read(Purpose::Record);
         }
         if self.listing <= now {
             return Next::Read(Purpose::Listing);
@@ -192,7 +204,10 @@ impl Plan {
                 self.failures = 0;
                 self.listing = now + jittered(self.interval(stretch), JITTER, random);
             }
-            Purpose::Record => self.record = now + jittered(self.rhythm.record, JITTER, random),
+            Purpose::Record => {
+                self.confirming = false;
+                self.record = now + jittered(self.rhythm.record, JITTER, random);
+            }
             Purpose::Backfill => {
                 self.backfill = now + jittered(self.rhythm.backfill.mul_f64(stretch.backfill), JITTER, random);
             }
@@ -203,6 +218,7 @@ impl Plan {
 
     /// A read failed: the same is not tried again before a back-off, nor before Google allows it.
     pub fn failed(&mut self, purpose: &Purpose, asked: Option<Duration>, now: Mono, random: &mut Random) {
+        self.confirming &= *purpose != Purpose::Record;
         let wait =
             |failures: u32, random: &mut Random| self.backoff.delay(failures, random).max(asked.unwrap_or_default());
         match purpose {
@@ -221,15 +237,28 @@ impl Plan {
     /// Takes note of how a listing came out: an empty conference is listed less often, and its record is read at once
     /// when it has just become empty.
     pub fn listed(&mut self, nobody: bool, now: Mono) {
-        if nobody && !self.empty {
+        if nobody && self.empty_since.is_none() {
             self.record = now;
         }
-        self.empty = nobody;
+        self.empty_since = nobody.then(|| self.empty_since.unwrap_or(now));
+        self.stays_empty = self.empty_since.is_some_and(|since| now.saturating_sub(since) >= STAYS_EMPTY_AFTER);
     }
 
     /// Reads nothing before `until`: what was read last could not be kept.
     pub fn pause(&mut self, until: Mono) {
         self.not_before = self.not_before.max(until);
+    }
+
+    /// Reads the record next, because a listing counts only after that.
+    pub fn confirm_by_record(&mut self, now: Mono) {
+        self.confirming = true;
+        self.record = self.record.min(now);
+    }
+
+    /// Whether no listing waits for the record.
+    #[must_use]
+    pub fn record_is_read(&self) -> bool {
+        !self.confirming
     }
 
     /// Reads the record as soon as possible: discovery no longer shows the conference.

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::gap;
+use super::persist::{self, Unwritable};
+use super::roster::Told;
 use super::settings::{TargetSettings, What};
+use super::watched::{LATE, NOT_RUNNING};
 use crate::backoff::{Backoff, Random, jittered};
-use crate::clock::Mono;
-use crate::meet::{Answer, ConferenceFilter, Read};
-use crate::model::{Conference, ConferenceName, MeetingCode, SpaceName};
-use crate::store::TargetRow;
+use crate::clock::{Mono, elapsed};
+use crate::meet::{Answer, ConferenceFilter, Read, Reason};
+use crate::model::{Conference, ConferenceName, Gap, MeetingCode, Route, SpaceName};
+use crate::store::{Commit, TargetRow};
 
 /// Records may show up late: what ended is asked for again for so long.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
@@ -26,8 +30,16 @@ pub struct Target {
     pub row: TargetRow,
     /// The row as it is in the store, if it is.
     pub stored: Option<TargetRow>,
-    /// The row that is being written down.
-    pub writing: Option<TargetRow>,
+    /// What is being written down: the row, and the gap that is told with it.
+    writing: Option<(TargetRow, Option<Told>)>,
+    /// The gap that is to be told with the next writing.
+    gap: Option<Gap>,
+    /// The last time in which nobody looked.
+    blind: Option<(Timestamp, Timestamp)>,
+    /// When it was last looked up with success, by the monotonic clock, if this process did.
+    looked: Option<Mono>,
+    /// Why it could not be looked up last.
+    trouble: &'static str,
     created: Mono,
     shown: BTreeSet<ConferenceName>,
     due: Mono,
@@ -53,6 +65,8 @@ pub struct Found {
     pub vanished: Vec<ConferenceName>,
     /// A meeting code that belongs to a space.
     pub code: Option<(SpaceName, MeetingCode)>,
+    /// The last time in which nobody looked.
+    pub blind: Option<(Timestamp, Timestamp)>,
 }
 
 /// A conference, with its record where the answer had it.
@@ -80,6 +94,10 @@ impl Target {
             row,
             stored,
             writing: None,
+            gap: None,
+            blind: None,
+            looked: None,
+            trouble: NOT_RUNNING,
             created: now,
             shown: BTreeSet::new(),
             due: now,
@@ -93,23 +111,37 @@ impl Target {
     /// When to ask next.
     #[must_use]
     pub fn due(&self) -> Mono {
-        if self.settings.what == What::Organizer { self.due.min(self.ended_due) } else { self.due }
+        match self.settings.what {
+            // One record, which says itself whether it has ended.
+            What::Conference(_) => self.due,
+            What::MeetingCode(_) | What::Space(_) | What::Organizer => self.due.min(self.ended_due),
+        }
     }
 
     /// What to ask now.
     pub fn ask(&mut self, now: Mono) -> Read {
         self.question = if self.due <= now { Question::Live } else { Question::Ended };
+        if self.question == Question::Ended {
+            return Read::Conferences(self.ended());
+        }
         match &self.settings.what {
             What::MeetingCode(code) => Read::SpaceByCode(code.clone()),
             What::Space(space) => Read::Space(space.clone()),
             What::Conference(name) => Read::Conference(name.clone()),
-            What::Organizer if self.question == Question::Ended => {
-                let since = self.row.discovered_to.unwrap_or(self.row.watched_since);
-                let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
-                Read::Conferences(ConferenceFilter { ended_since: Some(since), ..ConferenceFilter::default() })
-            }
             What::Organizer => Read::Conferences(ConferenceFilter { live: true, ..ConferenceFilter::default() }),
         }
+    }
+
+    /// What came and went unseen. Google shows it to the organizer only; to others the list is empty.
+    fn ended(&self) -> ConferenceFilter {
+        let since = self.row.discovered_to.unwrap_or(self.row.watched_since);
+        let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
+        let (space, meeting_code) = match &self.settings.what {
+            What::MeetingCode(code) => (None, Some(code.clone())),
+            What::Space(space) => (Some(space.clone()), None),
+            What::Conference(_) | What::Organizer => (None, None),
+        };
+        ConferenceFilter { ended_since: Some(since), space, meeting_code, ..ConferenceFilter::default() }
     }
 
     /// Takes in an answer. `google`: when it was given, by Google's clock.
@@ -127,7 +159,6 @@ impl Target {
             let ago = now.saturating_sub(self.created);
             self.row.watched_since = google.saturating_sub(ago).unwrap_or(google);
         }
-        self.row.last_looked = Some(google);
         let mut found = Found::default();
         match answer {
             Answer::Space(space) => {
@@ -150,8 +181,11 @@ impl Target {
         if self.question == Question::Ended {
             self.row.discovered_to = Some(google);
             self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
+            found.blind = self.blindness(google, period, now).or(self.blind);
             return found;
         }
+        self.look(google, period, now);
+        found.blind = self.blind;
         self.due = now + jittered(period, 0.05, random);
         let shown: BTreeSet<_> = found.conferences.iter().map(|conference| conference.name.clone()).collect();
         found.vanished = self.shown.difference(&shown).cloned().collect();
@@ -159,9 +193,29 @@ impl Target {
         found
     }
 
+    /// Notes that it was looked up, and whether nobody looked for a while before.
+    fn look(&mut self, google: Timestamp, period: Duration, now: Mono) {
+        if let Some((from, to)) = self.blindness(google, period, now) {
+            self.blind = Some((from, to));
+            self.gap = Some(Gap { from, to, reason: self.trouble.to_owned() });
+        }
+        (self.row.last_looked, self.looked) = (Some(google), Some(now));
+        self.trouble = LATE;
+    }
+
+    /// Since when nobody has looked, if that is too long.
+    fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
+        let from = self.row.last_looked?;
+        let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
+    }
+
     /// The question could not be answered.
-    pub fn failed(&mut self, asked: Option<Duration>, now: Mono, random: &mut Random) {
+    pub fn failed(&mut self, reason: Reason, asked: Option<Duration>, now: Mono, random: &mut Random) {
         self.failures = self.failures.saturating_add(1);
+        if self.question == Question::Live {
+            self.trouble = reason.as_str();
+        }
         let again = now + self.backoff.delay(self.failures, random).max(asked.unwrap_or_default());
         match self.question {
             Question::Live => self.due = again,
@@ -169,24 +223,43 @@ impl Target {
         }
     }
 
-    /// The row to be written down, if it is new or has aged enough.
-    #[must_use]
-    pub fn to_remember(&self) -> Option<TargetRow> {
+    /// What is to be written down, if it is new or has aged enough, with the gap that is told at the same time.
+    /// `accounted`: a conference of this target tells its own gap.
+    ///
+    /// # Errors
+    /// [`Unwritable`] if the gap has no JSON form.
+    pub fn remember(
+        &mut self,
+        accounted: bool,
+        routes: &[Route],
+        observed_at: Timestamp,
+    ) -> Result<Option<Commit>, Unwritable> {
         if self.writing.is_some() {
-            return None;
+            return Ok(None);
         }
+        let gap =
+            self.gap.take().filter(|_| !accounted).map(|gap| gap::of_target(&self.settings.name, gap, observed_at));
         let aged = |stored: &TargetRow| {
             let (Some(old), Some(new)) = (stored.last_looked, self.row.last_looked) else { return *stored != self.row };
             new.duration_since(old) >= REMEMBER_EVERY
         };
-        self.stored.as_ref().is_none_or(aged).then(|| self.row.clone())
+        if gap.is_none() && !self.stored.as_ref().is_none_or(aged) {
+            return Ok(None);
+        }
+        let targets = [self.settings.name.clone()];
+        let events = gap.clone().map(|told| persist::event(told, &targets, routes)).transpose()?;
+        self.writing = Some((self.row.clone(), gap));
+        Ok(Some(Commit { targets: vec![self.row.clone()], events: events.into_iter().collect(), ..Commit::default() }))
     }
 
-    /// The row was written down, or not.
-    pub fn written(&mut self, well: bool) {
-        let row = self.writing.take();
+    /// It was written down, or not. Returns what was told with it.
+    pub fn written(&mut self, well: bool) -> Option<Told> {
+        let (row, told) = self.writing.take()?;
         if well {
-            self.stored = row;
+            self.stored = Some(row);
+            return told;
         }
+        self.gap = told.and_then(|told| told.event.gap).or(self.gap.take());
+        None
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn participant_row(id: &str, person: &str) -> ParticipantRow {
         latest_end: None,
         email: None,
         affiliation: None,
+        seen_by: None,
     }
 }
 

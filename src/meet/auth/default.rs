@@ -52,3 +52,51 @@ pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes)
         _ => Err(none("the metadata server gives no token")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Asks a metadata server that gives this answer. With the token's text, and what the server was asked.
+    async fn asked(status: u16, body: &str) -> (Result<String, Failure>, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/token", listener.local_addr().unwrap());
+        let answer =
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let server = tokio::spawn(async move {
+            let mut stream = listener.accept().await.unwrap().0;
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let direct = Client::builder().no_proxy().build().unwrap();
+        let token = from_machine(&direct, &address, Scopes::Meet).await;
+        (token.map(|token| token.text), server.await.unwrap().to_ascii_lowercase())
+    }
+
+    #[tokio::test]
+    async fn the_machine_gives_a_token_for_the_scopes_that_are_asked_for() {
+        let (token, request) = asked(200, r#"{"access_token":"T","expires_in":300,"token_type":"Bearer"}"#).await;
+        assert_eq!(token, Ok("T".to_owned()));
+        assert!(request.contains("metadata-flavor: google"), "{request}");
+        assert!(request.contains("meetings.space.readonly"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_a_service_account_is_no_credentials() {
+        for (status, body, reason) in [
+            (404, "no account", Reason::Credentials),
+            (403, "{}", Reason::Credentials),
+            (503, "", Reason::Server),
+            (200, "<html>", Reason::Malformed),
+        ] {
+            assert_eq!(asked(status, body).await.0.unwrap_err().reason, reason, "{status}");
+        }
+        let nobody = from_machine(&Client::new(), "http://127.0.0.1:1/token", Scopes::Meet).await;
+        assert_eq!(nobody.err().map(|failure| failure.remedy), Some(NO_DEFAULT));
+    }
+}

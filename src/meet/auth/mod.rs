@@ -1,6 +1,6 @@
 //! Who we are to Google: a token for each identity and scope set, fresh, and never shown to anybody.
 //!
-//! [`Tokens`] caches, renews ahead of expiry and once more when Google refuses one; [`Source`] gets new ones. Service
+//! `Tokens` caches, renews ahead of expiry and once more when Google refuses one; `Source` gets new ones. Service
 //! accounts and the metadata server go through yup-oauth2. A user's refresh token does not: yup-oauth2 swallows why a
 //! refresh failed and begins a new consent instead, waiting for a browser that a daemon does not have; so that one
 //! request is made here, and a revoked consent keeps its own reason.

@@ -85,7 +85,7 @@ impl Tokens {
             return Bearer::new(&self.source.fetch(scopes).await?.text);
         }
         let slot = &self.slots[scopes as usize];
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         match slot.get() {
             Some(cached) if now < cached.due => Ok(cached.bearer),
             Some(cached) if now < cached.expired => Ok(self.renew_ahead(scopes, cached).await),
@@ -113,7 +113,7 @@ impl Tokens {
         let renewed = self.renew(scopes, &mut renewal).await?;
         if renewed == *refused {
             // A metadata server keeps its own cache: asking again would be in vain.
-            *renewal = Some((self.clock.now().mono, refused_again()));
+            *renewal = Some((self.clock.mono(), refused_again()));
             return Err(refused_again());
         }
         Ok(renewed)
@@ -122,7 +122,7 @@ impl Tokens {
     /// Takes note that Google refused a new token too, so that the next reads do not each make one more.
     pub(in crate::meet) async fn refused_twice(&self, scopes: Scopes) {
         let mut renewal = self.slots[scopes as usize].renewal.lock().await;
-        *renewal = Some((self.clock.now().mono, refused_again()));
+        *renewal = Some((self.clock.mono(), refused_again()));
     }
 
     /// Renews a token that still works, unless somebody is at it; whatever comes of it, there is a token to go on with.
@@ -136,7 +136,7 @@ impl Tokens {
     }
 
     async fn renew(&self, scopes: Scopes, last: &mut Option<(Mono, Failure)>) -> Result<Bearer, Failure> {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         if let Some((at, failure)) = last.as_ref().filter(|(at, failure)| now.saturating_sub(*at) < memory(failure)) {
             tracing::trace!(since = ?now.saturating_sub(*at), reason = %failure.reason, "no token, as before");
             return Err(failure.clone());
@@ -150,7 +150,7 @@ impl Tokens {
                 Ok(bearer)
             }
             Err(failure) => {
-                *last = Some((self.clock.now().mono, failure.clone()));
+                *last = Some((self.clock.mono(), failure.clone()));
                 Err(failure)
             }
         }
@@ -158,7 +158,7 @@ impl Tokens {
 
     fn keep(&self, scopes: Scopes, token: &Token) -> Result<Bearer, Failure> {
         let bearer = Bearer::new(&token.text)?;
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let lifetime = token.lifetime.unwrap_or(ASSUMED_LIFETIME);
         let due = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
         let cached = Cached { bearer: bearer.clone(), due: now + due, expired: now + lifetime };
@@ -184,4 +184,51 @@ const fn memory(failure: &Failure) -> Duration {
 fn refused_again() -> Failure {
     let remedy = remedy::of(Reason::Unauthenticated, Api::Meet);
     Failure::new(Reason::Unauthenticated, "the token was refused, and there is no other", remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meet::client;
+    use crate::meet::settings::Credentials;
+
+    /// Tokens of which no new one is to be had.
+    fn without_a_source() -> Tokens {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = Credentials::ApplicationDefault { file: Some(folder.path().join("missing")) };
+        let (clock, second) = (Clock::new(), Duration::from_secs(1));
+        Tokens::new(Source::new(credentials, client::web(None, second).unwrap(), clock), clock, second)
+    }
+
+    fn cached(due: u64, expired: u64) -> Cached {
+        let seconds = Duration::from_secs;
+        Cached { bearer: Bearer::new("T").unwrap(), due: seconds(due), expired: seconds(expired) }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_due_is_used_on_where_it_cannot_be_renewed_and_one_that_has_expired_is_not() {
+        let tokens = without_a_source();
+        tokens.slots[0].set(cached(0, 3600));
+        assert!(tokens.bearer(Scopes::Meet).await.is_ok());
+        assert!(tokens.slots[0].renewal.lock().await.is_some(), "it was tried");
+        tokens.slots[0].set(cached(0, 0));
+        assert_eq!(tokens.bearer(Scopes::Meet).await.unwrap_err().reason, Reason::Credentials);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_due_well_before_it_expires_and_a_short_one_at_half_its_life() {
+        let tokens = without_a_source();
+        for (lifetime, ahead) in [(Some(3599), 240), (Some(60), 30), (None, 150)] {
+            let lifetime = lifetime.map(Duration::from_secs);
+            tokens.keep(Scopes::Meet, &Token { text: "T".to_owned(), lifetime }).unwrap();
+            let cached = tokens.slots[0].get().unwrap();
+            assert_eq!(cached.expired - cached.due, Duration::from_secs(ahead));
+        }
+    }
+
+    #[test]
+    fn a_bearer_shows_nothing() {
+        assert!(!format!("{:?}", Bearer::new("hush").unwrap()).contains("hush"));
+        assert!(Bearer::new("a\nb").is_err());
+    }
 }

@@ -45,13 +45,13 @@ struct State {
 impl Gate {
     /// A gate for `limit` requests a minute.
     pub(in crate::meet) fn new(limit: f64, clock: Clock) -> Self {
-        let turnstile = Turnstile::new(Bucket::new(limit, clock.now().mono), MOST_WAITING);
+        let turnstile = Turnstile::new(Bucket::new(limit, clock.mono()), MOST_WAITING);
         Self { state: Mutex::new(State { turnstile, calls: HashMap::new() }), clock }
     }
 
     /// Goes through, if that is possible without waiting.
     pub(in crate::meet) fn try_pass(&self) -> bool {
-        self.lock().turnstile.try_pass(self.clock.now().mono)
+        self.lock().turnstile.try_pass(self.clock.mono())
     }
 
     /// Goes through as soon as it is this one's turn, unless that is after `until`.
@@ -61,7 +61,7 @@ impl Gate {
         }
         let (mut place, mut called) = self.enter(priority)?;
         loop {
-            let now = self.clock.now().mono;
+            let now = self.clock.mono();
             let wait = self.step(&place, now);
             if called.try_recv().is_ok() {
                 place.through = true;
@@ -84,7 +84,7 @@ impl Gate {
 
     /// Lets nobody through for a time.
     pub(in crate::meet) fn pause(&self, time: Duration) {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         self.lock().turnstile.pause(time, now);
     }
 
@@ -95,7 +95,7 @@ impl Gate {
 
     /// The limit, and the tokens there now.
     pub(in crate::meet) fn level(&self) -> (f64, f64) {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let mut state = self.lock();
         let bucket = state.turnstile.bucket();
         (bucket.limit(), bucket.available(now))
@@ -184,7 +184,7 @@ mod tests {
     async fn patience_ends_and_leaves_no_trace() {
         let gate = empty();
         gate.pause(LONG);
-        let soon = gate.clock.now().mono + Duration::from_millis(5);
+        let soon = gate.clock.mono() + Duration::from_millis(5);
         assert_eq!(gate.pass(Priority::Listing, soon).await, Err(Refusal::TooLong));
         assert_eq!(left_behind(&gate), 0);
     }

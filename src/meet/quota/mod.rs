@@ -1,7 +1,7 @@
 //! Never more than our share of Google's quota.
 //!
-//! A request passes its identity's [`Gate`] and then its project's. A gate is a token bucket with a waiting room in
-//! front: [`bucket`] and [`turnstile`] are pure and take the time as an argument, [`gate`] puts timers around them.
+//! A request passes its identity's `Gate` and then its project's. A gate is a token bucket with a waiting room in
+//! front: [`bucket`] and [`turnstile`] are pure and take the time as an argument, `gate` puts timers around them.
 
 pub mod bucket;
 mod collector;
@@ -69,7 +69,7 @@ impl Quota {
     /// Waits for leave to send one request.
     pub(super) async fn pass(&self, identity: &IdentityName, api: Api, priority: Priority) -> Result<(), Refusal> {
         let Some(user) = self.users.get(identity) else { return Ok(()) };
-        let until = self.clock.now().mono.saturating_add(self.longest_wait);
+        let until = self.clock.mono().saturating_add(self.longest_wait);
         match api {
             Api::Meet => {
                 user.meet.pass(priority, until).await?;

@@ -40,6 +40,7 @@ CREATE TABLE participants (
     latest_end      INTEGER,
     email           TEXT,
     affiliation     TEXT,
+    seen_by         TEXT,
     PRIMARY KEY (conference, name)
 ) STRICT, WITHOUT ROWID;
 

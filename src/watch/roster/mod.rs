@@ -18,6 +18,8 @@ pub mod observation;
 pub mod observe;
 pub mod person;
 pub mod presence;
+#[cfg(test)]
+mod properties;
 pub mod restore;
 pub mod session;
 pub mod sight;
@@ -113,6 +115,12 @@ impl Roster {
         }
     }
 
+    /// As it was found after a time in which nobody looked whether there is such a conference.
+    #[must_use]
+    pub fn found_after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { blind, ..self }
+    }
+
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
@@ -140,6 +148,12 @@ impl Roster {
     #[must_use]
     pub fn present(&self) -> u32 {
         self.present
+    }
+
+    /// How many a complete listing would show if nothing changed.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.expected
     }
 
     /// The last complete listing.
@@ -199,5 +213,12 @@ impl Roster {
             .range::<ParticipantName, _>((from, Unbounded))
             .filter(|(_, person)| person.is_present())
             .map(|(name, _)| name)
+    }
+}
+
+impl Listed {
+    /// Whether this is the listing of that very moment: nobody lists twice at once.
+    fn is_of(&self, moment: Moment, by: &IdentityName) -> bool {
+        self.mono == Some(moment.now.mono) && self.by.as_ref() == Some(by)
     }
 }

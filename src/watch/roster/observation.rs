@@ -37,8 +37,10 @@ pub enum Seen {
     Everybody { participants: Vec<Participant>, reason: &'static str },
     /// One participant's sessions.
     Sessions { participant: ParticipantName, sessions: Vec<Session>, all: bool },
-    /// A participant's sessions could not be read: try again later.
-    Unreadable(ParticipantName),
+    /// A participant's sessions could not be read: try again later. `gone`: Google says there is no such participant.
+    Unreadable { participant: ParticipantName, gone: bool },
+    /// Nobody could read the record for so long that the conference is given up.
+    Lost,
     /// After the conference's end everything was read once more.
     Complete,
 }
@@ -52,6 +54,8 @@ pub struct Rules {
     pub leave_grace: Duration,
     /// How many complete listings have to miss them, too.
     pub leave_listings: u32,
+    /// How often a missing participant has to be refused by Google before that counts as having left, too.
+    pub leave_refusals: u32,
     /// Without a complete listing for so long, nobody looked.
     pub blind_after: Duration,
     /// What is told later than this after it happened is told as `backfilled`.
@@ -68,6 +72,7 @@ impl Rules {
             sessions_wait: Duration::from_secs(15),
             leave_grace,
             leave_listings: 3,
+            leave_refusals: 3,
             blind_after: (interval * 3).max(Duration::from_secs(60)),
             observed_within: Duration::from_secs(120) + sweep,
             reread: (Duration::from_secs(10), Duration::from_secs(120)),

@@ -10,7 +10,7 @@ use super::observation::{Moment, Observation, Rules, Seen};
 use super::person::Person;
 use super::sight::{Attention, Sight};
 use super::tell::{Line, Told};
-use super::{Directory, Listed, Roster};
+use super::{Directory, Listed, Record, Roster};
 use crate::clock::elapsed;
 use crate::model::{Conference, EventType, IdentityName, Participant, ParticipantName, Session, Source};
 
@@ -50,7 +50,14 @@ impl Roster {
             Seen::Sessions { participant, sessions, all } => {
                 next.see_sessions(participant, sessions, *all, *moment, rules, &mut work);
             }
-            Seen::Unreadable(participant) => next.reconsider(participant, *moment, rules),
+            Seen::Unreadable { participant, gone } => {
+                next.see_unreadable(participant, *gone, *moment, rules);
+                return Outcome { roster: next, told: Vec::new() };
+            }
+            Seen::Lost => {
+                next.give_up();
+                return Outcome { roster: next, told: Vec::new() };
+            }
             Seen::Complete => next.see_everything(&mut work),
         }
         next.wait_no_longer(*moment, rules, &mut work);
@@ -64,7 +71,7 @@ impl Roster {
         record.start = record.start.min(read.start);
         record.space = read.space.clone().or(record.space);
         if let Some(end) = read.end {
-            let end = end.max(record.start);
+            let end = end.max(read.start);
             let known = record.end.filter(|(_, source)| *source == Source::Google).map(|(end, _)| end);
             record.end = Some((known.map_or(end, |known| known.max(end)), Source::Google));
         }
@@ -113,13 +120,36 @@ impl Roster {
                 self.see_listed(read, by, moment, work);
             }
         }
-        if as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty() {
+        let again = before.as_ref().is_some_and(|before| before.is_of(moment, by));
+        if !again && (as_expected != self.expected || work.gap.is_some() || !work.touched.is_empty()) {
             let last_listed = before.map_or(self.record.start, |before| before.at);
             self.miss_the_others(participants, by, moment, last_listed, work);
         }
     }
 
-    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before.
+    /// Tells nothing: it changes only when the person is read again, and whether a suspect may be concluded to have left.
+    fn see_unreadable(&mut self, name: &ParticipantName, gone: bool, moment: Moment, rules: &Rules) {
+        // Only a reading that was due counts: the same twice is one.
+        let due = self.attention.get(name).is_none_or(|attention| attention.due <= moment.now.mono);
+        if gone
+            && due
+            && let Some(person) = Arc::make_mut(&mut self.people).get_mut(name)
+        {
+            Arc::make_mut(person).is_refused();
+        }
+        self.reconsider(name, moment, rules);
+    }
+
+    /// The conference ends with the last that was seen of it. Tells nothing by itself.
+    fn give_up(&mut self) {
+        if self.record.end.is_none() {
+            let at = self.listed.as_ref().map_or(self.record.start, |listed| listed.at.max(self.record.start));
+            self.record = Arc::new(Record { end: Some((at, Source::Inferred)), ..(*self.record).clone() });
+        }
+    }
+
+    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before. Once the
+    /// end was told there is nobody to be seen any more, so nothing was missed.
     fn look(
         &mut self,
         by: &IdentityName,
@@ -130,8 +160,10 @@ impl Roster {
     ) -> Option<Listed> {
         let before =
             self.listed.replace(Listed { at: moment.google, mono: Some(moment.now.mono), by: Some(by.clone()) });
-        work.gap = before.as_ref().and_then(|before| blindness(before, moment, reason, rules));
-        if work.gap.is_some() {
+        let watched = before.as_ref().filter(|_| !self.is_ended());
+        work.gap = watched.and_then(|before| blindness(before, moment, reason, rules));
+        let takes_over = before.as_ref().is_some_and(|before| before.by.as_ref() != Some(by));
+        if work.gap.is_some() || takes_over {
             self.doubt_all_absence(moment, work);
         }
         before
@@ -186,7 +218,7 @@ impl Roster {
         }
     }
 
-    /// Nobody looked for a while: whoever is missing may have been back in between.
+    /// Nobody looked for a while, or somebody else did: whoever is missing may have been back in between.
     fn doubt_all_absence(&mut self, moment: Moment, work: &mut Work) {
         let missing: Vec<_> = self
             .people
@@ -285,7 +317,6 @@ impl Roster {
             }
             self.expected = self.people.values().filter(|person| person.is_expected()).count();
         }
-        self.late |= self.record.ended.is_some() && !lines.is_empty();
         self.settle_record(work.complete, &mut lines);
         lines
     }
@@ -302,9 +333,10 @@ impl Roster {
             &mut record.withdrawn,
             &mut changes,
         );
+        self.late |= record.ended.is_some() && !(changes.is_empty() && lines.is_empty());
         if complete {
             // What was told after the end makes the account given with it out of date, so the end is told again.
-            if self.late {
+            if self.late && record.ended.map(|told| (told.time, told.source)) == record.end {
                 facts::tell_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
             record.ended = facts::settle_edge(
@@ -351,8 +383,15 @@ impl Roster {
 
     /// A person's sessions were read in full, or could not be: read them again later if they do not fit yet.
     fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &Rules) {
-        let attention = self.attention.get(name).copied().unwrap_or(Attention::at_once(moment.now.mono));
-        let unsettled = self.people.get(name).filter(|person| person.is_unsettled());
+        let known = self.attention.get(name).copied();
+        let unsettled = self
+            .people
+            .get(name)
+            .filter(|person| person.is_unsettled() && (known.is_some() || person.sight != Sight::Away));
+        let attention = known.unwrap_or(Attention::at_once(moment.now.mono));
+        if unsettled.is_some() && attention.due > moment.now.mono {
+            return;
+        }
         match unsettled.and_then(|person| attention.again(person, moment.now.mono, rules)) {
             Some(later) => {
                 Arc::make_mut(&mut self.attention).insert(name.clone(), later);

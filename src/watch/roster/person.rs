@@ -120,7 +120,11 @@ impl Person {
     /// Takes in one session.
     pub(super) fn merge_session(&mut self, read: &model::Session, lift: bool) -> Merged {
         if let Some(known) = self.sessions.iter_mut().find(|known| known.name == read.name) {
-            return known.merge(read, lift);
+            let merged = known.merge(read, lift);
+            if merged.changed {
+                self.sessions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
+            }
+            return merged;
         }
         let (known, merged) = Known::new(read);
         let at = self.sessions.partition_point(|other| (other.start, &other.name) <= (known.start, &known.name));
@@ -185,8 +189,9 @@ impl Person {
         for session in &mut self.sessions {
             session.infer_end(time);
         }
-        if self.sessions.is_empty() && self.is_present() {
-            self.inferred_end = Some(time);
+        if self.sessions.is_empty() {
+            // Also of somebody whose join was not told yet: it will be, and there must be an end to it.
+            self.inferred_end.get_or_insert(time);
         }
     }
 

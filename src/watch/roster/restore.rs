@@ -9,7 +9,7 @@ use super::session::{Known, Telling};
 use super::sight::{Attention, Sight};
 use super::{Listed, Record, Roster};
 use crate::clock::Mono;
-use crate::model::{EventType, IdentityName, ParticipantName, Source};
+use crate::model::{EventType, ParticipantName, Source};
 use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
 
 impl Roster {
@@ -25,8 +25,9 @@ impl Roster {
             }
         }
         let mut record = record(&conference);
-        let end = told.iter().rposition(|row| row.event == EventType::ConferenceEnded);
-        let late = end.is_some_and(|end| end + 1 < told.len());
+        let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
+        let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
+        let gap = told.iter().rfind(|row| row.event == EventType::WatchGap);
         for row in &told {
             match &row.participant {
                 None => recall_record(&mut record, row),
@@ -38,7 +39,7 @@ impl Roster {
             }
         }
         for person in people.values_mut() {
-            finish(person, conference.identity.as_ref());
+            finish(person);
         }
         let attention = people
             .iter()
@@ -54,7 +55,8 @@ impl Roster {
             present: conference.present,
             expected,
             listed: conference.last_listed.map(|at| Listed { at, mono: None, by: conference.identity }),
-            blind: None,
+            // A gap is told when it is over.
+            blind: gap.map(|gap| (gap.time, gap.observed_at)),
             late,
             disagreements: 0,
         }
@@ -86,7 +88,7 @@ fn person(row: ParticipantRow, now: Mono) -> Person {
         sessions: Vec::new(),
         presences: Vec::new(),
         withdrawn: Vec::new(),
-        sight: Sight::Away,
+        sight: row.seen_by.map_or(Sight::Away, |by| Sight::Listed { by }),
         first_seen: now,
         inferred_end: None,
     }
@@ -139,7 +141,7 @@ fn recall(person: &mut Person, row: &ToldRow) {
 }
 
 /// Matches each leave with the join before it, and takes up what follows from the whole.
-fn finish(person: &mut Person, identity: Option<&IdentityName>) {
+fn finish(person: &mut Person) {
     let mut edges = std::mem::take(&mut person.presences);
     edges.sort_by_key(|edge| (edge.joined.telling.time, edge.left.is_some()));
     for edge in edges {
@@ -148,9 +150,6 @@ fn finish(person: &mut Person, identity: Option<&IdentityName>) {
             (left, Some(presence)) => presence.left = left,
             (Some(_), None) => {}
         }
-    }
-    if let (true, Some(identity)) = (person.is_present(), identity) {
-        person.sight = Sight::Listed { by: identity.clone() };
     }
     let last_left = person.presences.last().and_then(|presence| presence.left.as_ref());
     person.inferred_end = last_left

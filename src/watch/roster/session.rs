@@ -58,7 +58,10 @@ impl Known {
             disagreements += 1;
             self.start = self.start.min(read.start);
         }
-        self.end = match (self.end, read.end) {
+        // An end before the start it was told with becomes that start: so it does not matter which start is known by then.
+        let told = read.end.map(|end| end.max(read.start));
+        disagreements += u64::from(told != read.end);
+        self.end = match (self.end, told) {
             (Some((known, Source::Google)), Some(told)) => {
                 disagreements += u64::from(known != told);
                 Some((known.max(told), Source::Google))
@@ -71,12 +74,6 @@ impl Known {
             (inferred_or_open, None) => inferred_or_open,
             (_, Some(told)) => Some((told, Source::Google)),
         };
-        if let Some((end, source)) = self.end
-            && end < self.start
-        {
-            disagreements += 1;
-            self.end = Some((self.start, source));
-        }
         Merged { changed: before != (self.start, self.end), disagreements }
     }
 

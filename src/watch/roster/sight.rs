@@ -29,6 +29,8 @@ pub enum Sight {
         last_listed: Timestamp,
         /// How many listings in a row did not.
         without: u32,
+        /// How often Google said that there is no such participant.
+        gone: u32,
     },
 }
 
@@ -62,6 +64,15 @@ impl Attention {
 }
 
 impl Person {
+    /// Under whom absence counts: the identity whose listing showed the person last.
+    #[must_use]
+    pub fn seen_by(&self) -> Option<&IdentityName> {
+        match &self.sight {
+            Sight::Listed { by } | Sight::Missing { by, .. } => Some(by),
+            Sight::Away => None,
+        }
+    }
+
     /// Whether what is known of the sessions does not go with what is known of the person.
     #[must_use]
     pub(super) fn is_unsettled(&self) -> bool {
@@ -87,15 +98,22 @@ impl Person {
             // Absence counts only under the identity that saw the person.
             Sight::Listed { by: other } | Sight::Missing { by: other, .. } if other != by => {}
             Sight::Missing { without, .. } if there => *without += 1,
-            _ if there => self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1 },
+            _ if there => self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 },
             sight => *sight = Sight::Away,
         }
     }
 
     /// Begins the count of a suspect anew: for a time nobody looked.
     pub(super) fn doubt_the_absence(&mut self, now: Mono) {
-        if let Sight::Missing { since, without, .. } = &mut self.sight {
-            (*since, *without) = (now, 0);
+        if let Sight::Missing { since, without, gone, .. } = &mut self.sight {
+            (*since, *without, *gone) = (now, 0, 0);
+        }
+    }
+
+    /// Google says that there is no such participant.
+    pub(super) fn is_refused(&mut self) {
+        if let Sight::Missing { gone, .. } = &mut self.sight {
+            *gone += 1;
         }
     }
 
@@ -103,9 +121,9 @@ impl Person {
     #[must_use]
     pub(super) fn concluded_leave(&self, now: Mono, rules: &Rules) -> Option<Timestamp> {
         match self.sight {
-            Sight::Missing { since, last_listed, without, .. } => {
-                let long_enough = now.saturating_sub(since) >= rules.leave_grace && without >= rules.leave_listings;
-                (long_enough && self.is_present()).then_some(last_listed)
+            Sight::Missing { since, last_listed, without, gone, .. } => {
+                let long_enough = now.saturating_sub(since) >= rules.leave_grace || gone >= rules.leave_refusals;
+                (long_enough && without >= rules.leave_listings && self.is_present()).then_some(last_listed)
             }
             Sight::Away | Sight::Listed { .. } => None,
         }

@@ -13,6 +13,7 @@ use crate::clock::elapsed;
 use crate::model::event::{ConferenceRef, Gap, MAX_ATTENDANCE_ROWS, ParticipantRef, SCHEMA, SessionRef};
 use crate::model::event_id::Edge;
 use crate::model::{Event, EventId, EventKey, EventType, Provenance, Source};
+use crate::watch::gap;
 
 /// An event, and what has to be kept beside it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +56,8 @@ impl Line {
 }
 
 impl Roster {
-    /// Orders and numbers what there is to tell: a gap first, then by time, type and name.
+    /// Orders and numbers what there is to tell: a gap first, then by time, type and name; last the conference's end, which
+    /// accounts for all of it.
     pub(super) fn tell(
         &mut self,
         mut lines: Vec<Line>,
@@ -66,13 +68,21 @@ impl Roster {
         if lines.is_empty() && gap.is_none() {
             return Vec::new();
         }
+        let ends = |line: &Line| line.event() == EventType::ConferenceEnded;
         lines.sort_by(|a, b| {
-            (a.change.telling.time, a.event(), a.name()).cmp(&(b.change.telling.time, b.event(), b.name()))
+            (ends(a), a.change.telling.time, a.event(), a.name()).cmp(&(
+                ends(b),
+                b.change.telling.time,
+                b.event(),
+                b.name(),
+            ))
         });
         let mut told = Vec::with_capacity(lines.len() + 1);
         if let Some(gap) = gap {
             self.blind = Some((gap.from, gap.to));
-            told.push(self.tell_gap(gap, moment));
+            self.sequence += 1;
+            let gap = Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() };
+            told.push(gap::of_conference(self.reference(), self.sequence, self.present, gap, moment.google));
         }
         // Told after the fact, a rejoin may count below what was already counted out; after the last line it is whole.
         let mut running = i64::from(self.present);
@@ -135,40 +145,6 @@ impl Roster {
             gap: None,
         };
         Told { event, source, n, takes_back }
-    }
-
-    fn tell_gap(&mut self, gap: Blindness, moment: Moment) -> Told {
-        let edge = Edge::Time(gap.from);
-        let key = EventKey {
-            event: EventType::WatchGap,
-            resource: self.record.name.as_str(),
-            edge,
-            source: Source::Google,
-            n: 0,
-        };
-        let id = key.id();
-        self.sequence += 1;
-        let event = Event {
-            schema: SCHEMA,
-            id,
-            event: EventType::WatchGap,
-            time: gap.from,
-            observed_at: moment.google.max(gap.from),
-            provenance: Provenance::Observed,
-            sequence: Some(self.sequence),
-            targets: Vec::new(),
-            conference: Some(self.reference()),
-            participant: None,
-            session: None,
-            present: Some(self.present),
-            corrects: None,
-            retracts: None,
-            seconds_present: None,
-            attendance: None,
-            attendance_path: None,
-            gap: Some(Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() }),
-        };
-        Told { event, source: Source::Google, n: 0, takes_back: None }
     }
 
     /// How an event is known: Google's time, told soon and while somebody looked, is `observed`.

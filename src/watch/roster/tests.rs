@@ -1,5 +1,7 @@
 //! The rules of the roster, each by name.
 
+mod edges;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +10,7 @@ use super::{Directory, Moment, Observation, Roster, Rules, Seen, Told};
 use crate::clock::Now;
 use crate::model::{
     Conference, ConferenceName, EventType, IdentityName, Kind, Participant, ParticipantName, Provenance, Session,
-    SessionName,
+    SessionName, Source,
 };
 
 const CONFERENCE: &str = "conferenceRecords/c";
@@ -105,13 +107,16 @@ impl Scene {
         };
         let commit = crate::watch::persist::commit(None, &self.roster, self.log.clone(), &context).unwrap();
         let taken_back: Vec<_> = self.log.iter().filter_map(|told| told.takes_back.clone()).collect();
-        let told = commit.events.iter().map(|event| crate::store::ToldRow {
+        let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
+        let told = told.map(|event| crate::store::ToldRow {
             event: event.event,
             participant: event.participant.clone(),
             session: event.session.clone(),
             time: event.time,
+            observed_at: event.observed_at,
             source: event.source,
             n: event.n,
+            sequence: event.sequence.unwrap(),
             stands: !taken_back.contains(&event.id),
         });
         let stored = crate::store::StoredConference {

@@ -1,0 +1,168 @@
+//! `meetwatch sim --verify`: thousands of simulated histories, each held against what really happened in it.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::model::text::for_terminal;
+use crate::verify::{self, Batch, Failure, Tally};
+
+/// Verify instead of listening: run the daemon's own schedule, roster, store and deliveries through simulated histories with
+/// faults and crashes, and hold what it told against what happened.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Verifying")]
+pub struct Args {
+    /// Run simulated histories through the daemon's own parts, and compare
+    #[arg(long, conflicts_with_all = ["script", "example", "faults", "write_key", "print_key", "write_client_secret"])]
+    pub verify: bool,
+    /// How many histories
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..), requires = "verify")]
+    pub seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0, value_name = "SEED", requires = "verify")]
+    pub from: u64,
+    /// How many hours people meet in each
+    #[arg(long, default_value_t = 1.0, value_parser = hours, requires = "verify")]
+    pub hours: f64,
+    /// How many histories at once [default: one on each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), requires = "verify")]
+    pub jobs: Option<u16>,
+    /// Nothing goes wrong
+    #[arg(long, requires = "verify")]
+    pub no_faults: bool,
+    /// The process never dies
+    #[arg(long, requires = "verify")]
+    pub no_crashes: bool,
+}
+
+/// After so many failing seeds no further history is begun.
+const MOST_FAILURES: usize = 20;
+/// Of so many failing seeds the history is shown.
+const MOST_SHOWN: usize = 3;
+/// At most so many disagreements of one history are listed, and so many lines of it.
+const MOST_DISAGREEMENTS: usize = 10;
+const MOST_LINES: usize = 400;
+
+/// Runs the histories and prints what they came to; the exit code says whether all agreed.
+///
+/// # Errors
+/// If a history could not be run at all, or `out` cannot be written to.
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let threads = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let batch = Batch {
+        from: args.from,
+        seeds: args.seeds,
+        length: Duration::from_secs_f64(args.hours * 3600.0),
+        faults: !args.no_faults,
+        crashes: !args.no_crashes,
+        threads,
+        failures: MOST_FAILURES,
+    };
+    let clock = Clock::new();
+    let begun = clock.now().mono;
+    let shown = io::stderr().is_terminal();
+    let tally = batch.run(|done| {
+        if shown {
+            // Nothing is lost if nobody reads this.
+            let _ = write!(io::stderr(), "\r{done} of {} histories", args.seeds);
+        }
+    })?;
+    if shown {
+        let _ = writeln!(io::stderr());
+    }
+    let took = clock.now().mono.saturating_sub(begun);
+    table(&tally, took, threads, out)?;
+    for failure in tally.failures.iter().take(MOST_SHOWN) {
+        show(args, &batch, failure, out)?;
+    }
+    for failure in tally.failures.iter().skip(MOST_SHOWN) {
+        writeln!(out, "\nseed {} disagrees: {}", failure.seed, command(args, failure.seed))?;
+    }
+    Ok(if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(tally: &Tally, took: Duration, threads: usize, out: &mut impl Write) -> io::Result<()> {
+    let hours = |time: Duration| time.as_secs_f64() / 3600.0;
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<26}{value:>16}");
+    row("histories", tally.histories.to_string())?;
+    row("simulated hours", format!("{:.1}", hours(tally.simulated)))?;
+    row("conference-hours", format!("{:.1}", hours(tally.conferred)))?;
+    row("conferences", tally.conferences.to_string())?;
+    row("sessions", tally.sessions.to_string())?;
+    row("reads", tally.reads.to_string())?;
+    row("deliveries attempted", tally.deliveries.to_string())?;
+    row("deaths of the process", tally.crashes.to_string())?;
+    for (fault, count) in &tally.faults {
+        row(&format!("  fault {fault}"), count.to_string())?;
+    }
+    for (provenance, count) in &tally.events {
+        row(&format!("  events {provenance}"), count.to_string())?;
+    }
+    row("disagreements", tally.disagreements.to_string())?;
+    let speed = hours(tally.conferred) / took.as_secs_f64().max(1e-9);
+    writeln!(
+        out,
+        "{:.1} s on {threads} threads, {speed:.0} conference-hours a second, {:.0} on each thread",
+        took.as_secs_f64(),
+        speed / f64::from(u32::try_from(threads).unwrap_or(u32::MAX).max(1)),
+    )
+}
+
+/// The command that runs one history again.
+fn command(args: &Args, seed: u64) -> String {
+    let mut command = format!("meetwatch sim --verify --seeds 1 --from {seed}");
+    if args.hours.to_bits() != 1.0_f64.to_bits() {
+        command.push_str(&format!(" --hours {}", args.hours));
+    }
+    for (given, option) in [(args.no_faults, " --no-faults"), (args.no_crashes, " --no-crashes")] {
+        if given {
+            command.push_str(option);
+        }
+    }
+    command
+}
+
+/// A history that disagrees, as somebody would read it: what is wrong, and all that concerned the first conference that is.
+fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> anyhow::Result<()> {
+    let Failure { seed, disagreements } = failure;
+    let history = verify::run(verify::Options { journal: true, ..batch.options(*seed) })?;
+    writeln!(out, "\nseed {seed} disagrees. To see it again: {}", command(args, *seed))?;
+    writeln!(out, "circumstances: {}", history.circumstances)?;
+    for line in disagreements.iter().take(MOST_DISAGREEMENTS) {
+        writeln!(out, "  {}", for_terminal(line))?;
+    }
+    if disagreements.len() > MOST_DISAGREEMENTS {
+        writeln!(out, "  … and {} more", disagreements.len() - MOST_DISAGREEMENTS)?;
+    }
+    let known = history.log.iter().map(|(conference, _)| conference.as_str());
+    let culprit = known.filter(|name| !name.is_empty()).find(|name| {
+        let id = name.rsplit('/').next().unwrap_or_default();
+        let short: String = id.chars().take(8).collect();
+        disagreements.first().is_some_and(|line| line.contains(*name) || line.contains(&short))
+    });
+    let Some(culprit) = culprit.map(str::to_owned) else { return Ok(()) };
+    writeln!(out, "what was told of {culprit}:")?;
+    lines(history.log.iter().filter(|(name, _)| *name == culprit).map(|(_, line)| line.clone()), out)?;
+    writeln!(out, "what was read of it, and what else happened:")?;
+    lines(history.journal.about(&culprit).map(|(at, line)| format!("{at} {line}")), out)
+}
+
+/// So many lines at most: of more, the beginning and the end.
+fn lines(all: impl Iterator<Item = String>, out: &mut impl Write) -> anyhow::Result<()> {
+    let all: Vec<_> = all.collect();
+    let half = MOST_LINES / 2;
+    for (number, line) in all.iter().enumerate() {
+        if number < half || number + half >= all.len() {
+            writeln!(out, "  {}", for_terminal(line))?;
+        } else if number == half {
+            writeln!(out, "  … {} lines …", all.len() - 2 * half)?;
+        }
+    }
+    Ok(())
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse::<f64>().ok().filter(|hours| (0.1..=1000.0).contains(hours));
+    hours.ok_or_else(|| "a number from 0.1 to 1000".to_owned())
+}

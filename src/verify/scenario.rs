@@ -1,0 +1,203 @@
+//! What makes one history different from the next: everything in here is drawn from its seed.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::backoff::Random;
+use crate::clock::{Mono, saturating_add};
+use crate::sim::api::{Forbidden, Method, Strangers};
+use crate::sim::faults::{Fault, Lag, PRESETS, Rule, UnknownPreset, When, preset};
+use crate::sim::world::{ORGANIZER, WorldSettings};
+
+use super::Options;
+
+/// One history's circumstances.
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub world: WorldSettings,
+    /// Google gives no more than so many on a page.
+    pub max_page: usize,
+    pub watch: Watching,
+    pub strangers: Strangers,
+    /// The daemon begins so long after the world.
+    pub late: Duration,
+    /// The wall clock is this far from Google's at first.
+    pub skew: SignedDuration,
+    /// How often the wall clock jumps, on average.
+    pub jumps_every: Option<Duration>,
+    /// The share of commits that fail.
+    pub failing_commits: f64,
+    /// Meetings whose sessions Google never ends.
+    pub abandons: bool,
+    pub renames: bool,
+    /// From when to when the organizer is shown empty lists: what comes and goes meanwhile cannot be known.
+    pub emptied: Option<(Timestamp, Timestamp)>,
+    /// From when to when the process does not run, besides its crashes.
+    pub outage: Option<(Mono, Mono)>,
+    /// Conferences of which Google denies all knowledge from some time on: one in so many.
+    pub expires: Option<u32>,
+    /// Events are delivered to a receiver that fails and repeats.
+    pub delivers: bool,
+    /// What goes wrong, and whether also with a conference that is over.
+    pub rules: Vec<(Rule, bool)>,
+}
+
+/// By what the meetings are watched, and with whose eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watching {
+    /// All that an identity organizes.
+    Organizer,
+    /// Each meeting by its code.
+    Codes,
+    /// Each meeting by its space.
+    Spaces,
+    /// The first conferences, by name.
+    Conferences,
+    /// All that an identity organizes, and each meeting by its code with another identity besides.
+    Two,
+    /// Each meeting by its code, with the eyes of somebody who may take part in it.
+    Guest,
+}
+
+impl Scenario {
+    /// The circumstances of this history.
+    ///
+    /// # Errors
+    /// Never in truth: the names of the presets are the presets' own.
+    pub(super) fn draw(options: &Options, begun: Timestamp, random: &mut Random) -> Result<Self, UnknownPreset> {
+        let seed = options.seed;
+        let mut world = WorldSettings::starting(begun, seed);
+        world.conferences = random.u32(1..4);
+        world.people = random.u32(2..14);
+        world.speed = [1.0, 2.0, 5.0][random.usize(0..3)];
+        let watch = match random.u32(0..10) {
+            0..4 => Watching::Organizer,
+            4 => Watching::Codes,
+            5 => Watching::Spaces,
+            6 => Watching::Conferences,
+            7..9 => Watching::Two,
+            _ => Watching::Guest,
+        };
+        let late = if watch == Watching::Conferences { 30 } else { [0, 0, 30, 600][random.usize(0..4)] };
+        let mut scenario = Self {
+            world,
+            max_page: random.usize(5..25),
+            watch,
+            strangers: [Strangers::Forbidden, Strangers::NotFound, Strangers::Empty][random.usize(0..3)],
+            late: Duration::from_secs(late),
+            skew: SignedDuration::ZERO,
+            jumps_every: None,
+            failing_commits: 0.0,
+            abandons: false,
+            renames: random.u8(0..3) == 0,
+            emptied: None,
+            outage: None,
+            expires: None,
+            delivers: random.u8(0..3) == 0,
+            rules: Vec::new(),
+        };
+        if options.crashes && random.u8(0..4) == 0 {
+            let from = scenario.late.as_secs() + random.u64(60..3600);
+            let length = random.u64(1800..4 * 3600);
+            scenario.outage = Some((Duration::from_secs(from), Duration::from_secs(from + length)));
+        }
+        if options.faults {
+            scenario.draw_mishaps(options, begun, random);
+            scenario.draw_faults(seed, random)?;
+        }
+        Ok(scenario)
+    }
+
+    fn draw_mishaps(&mut self, options: &Options, begun: Timestamp, random: &mut Random) {
+        let one_in = |n: u8, random: &mut Random| random.u8(0..n) == 0;
+        self.skew = SignedDuration::from_secs(random.i64(-300..300));
+        self.jumps_every = one_in(4, random).then(|| Duration::from_secs(random.u64(300..1800)));
+        self.failing_commits = if one_in(4, random) { 0.02 } else { 0.0 };
+        self.abandons = one_in(4, random);
+        self.expires = one_in(8, random).then_some(2);
+        if one_in(4, random) {
+            let lag = |random: &mut Random, most: u64| Duration::from_secs(random.u64(0..most));
+            let lag = Lag {
+                conference: lag(random, 60),
+                conference_end: lag(random, 300),
+                participant: lag(random, 120),
+                session: lag(random, 120),
+                rejoin: lag(random, 240),
+                leave: lag(random, 240),
+                spread: one_in(2, random).then_some(options.seed),
+            };
+            self.rules.push((Rule::new(Fault::Lag(lag)), true));
+        }
+        if one_in(4, random) {
+            let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
+            let until = saturating_add(from, Duration::from_secs(random.u64(30..2400)));
+            let losses = losses(random);
+            self.emptied = losses.iter().any(|rule| rule.fault == Fault::Empty).then_some((from, until));
+            let lost = losses.into_iter().map(|rule| (rule.by(ORGANIZER).between(from, until), true));
+            self.rules.extend(lost);
+        }
+    }
+
+    fn draw_faults(&mut self, seed: u64, random: &mut Random) -> Result<(), UnknownPreset> {
+        for (name, _) in PRESETS.iter().filter(|(name, _)| *name != "skew" && random.u8(0..3) == 0) {
+            for rule in preset(name, seed)? {
+                self.rules.push(match shifting(&rule.fault) {
+                    Some(share) => (rule.when(When::Chance(share)), false),
+                    None => (rule, true),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One of the ways in which access is lost.
+fn losses(random: &mut Random) -> Vec<Rule> {
+    let lists = [Method::ListConferences, Method::ListParticipants, Method::ListSessions];
+    let gets = [Method::GetConference, Method::GetSpace];
+    match random.u8(0..3) {
+        0 => vec![Rule::new(Fault::Forbidden(Forbidden::PermissionDenied))],
+        1 => vec![Rule::new(Fault::NotFound)],
+        _ => vec![Rule::new(Fault::Empty).on(&lists), Rule::new(Fault::NotFound).on(&gets)],
+    }
+}
+
+/// Lists that leave somebody out do so while people come and go: each time somebody else, and no longer once the
+/// conference is over. How often, for those that do.
+fn shifting(fault: &Fault) -> Option<f64> {
+    match fault {
+        Fault::Skips(_) | Fault::Omit(_) => Some(0.15),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "watched by {:?}, strangers {:?}, beginning {} s late",
+            self.watch,
+            self.strangers,
+            self.late.as_secs()
+        )?;
+        write!(f, ", clock {} s off", self.skew.as_secs())?;
+        if let Some((from, to)) = self.outage {
+            write!(f, ", down from {} s to {} s", from.as_secs(), to.as_secs())?;
+        }
+        let switches = [
+            (self.jumps_every.is_some(), "jumping clock"),
+            (self.failing_commits > 0.0, "failing commits"),
+            (self.abandons, "abandoned meetings"),
+            (self.renames, "names that change"),
+            (self.expires.is_some(), "records that expire"),
+            (self.delivers, "deliveries"),
+        ];
+        switches.iter().filter(|(on, _)| *on).try_for_each(|(_, name)| write!(f, ", {name}"))?;
+        let mut faults: Vec<_> = self.rules.iter().map(|(rule, _)| rule.fault.name()).collect();
+        faults.sort_unstable();
+        faults.dedup();
+        write!(f, "; faults: {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") })
+    }
+}

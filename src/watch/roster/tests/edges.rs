@@ -1,0 +1,136 @@
+//! What rarely happens, and has to come out right all the same.
+
+use super::*;
+
+fn retold(scene: &mut Scene, at: i64) -> Vec<Told> {
+    scene.see(at, Seen::Complete)
+}
+
+#[test]
+fn an_end_before_its_own_start_ends_up_the_same_in_either_order() {
+    let readings = [("s1", 10, Some(5)), ("s1", 3, Some(5))];
+    let end_of = |order: [usize; 2]| {
+        let mut scene = Scene::new();
+        scene.list(10, &[("ada", 3)]);
+        for (n, reading) in order.into_iter().enumerate() {
+            scene.sessions(11 + i64::try_from(n).unwrap(), "ada", &[readings[reading]]);
+        }
+        let known = scene.roster.people()[&person("ada")].sessions()[0].clone();
+        (known.start, known.end)
+    };
+    assert_eq!(end_of([0, 1]), end_of([1, 0]));
+    assert_eq!(end_of([0, 1]).1, Some((at(10), Source::Google)));
+}
+
+#[test]
+fn one_listing_counts_once_however_often_it_is_observed() {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[]);
+    // The scene observes everything twice.
+    let sight = scene.roster.people()[&person("ada")].sight.clone();
+    let without = if let crate::watch::roster::sight::Sight::Missing { without, .. } = sight { without } else { 0 };
+    assert_eq!(without, 1, "ada is missing");
+    let again = scene.roster.observe(
+        &Observation {
+            moment: Moment { now: Now { mono: Duration::from_secs(1020), wall: at(20) }, google: at(20) },
+            by: scene.by.clone(),
+            seen: Seen::Active { participants: Vec::new(), reason: "" },
+        },
+        &Directory::default(),
+        &Rules::new(Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)),
+    );
+    assert_eq!(without, 1);
+    assert_eq!(again.roster.people()[&person("ada")].sight, scene.roster.people()[&person("ada")].sight);
+}
+
+#[test]
+fn no_gap_is_told_once_the_end_was() {
+    let mut scene = Scene::with_ada();
+    scene.record(100, Some(95));
+    scene.sessions(102, "ada", &[("s1", 5, Some(95))]);
+    retold(&mut scene, 104);
+    let told = scene.see(704, Seen::Everybody { participants: Vec::new(), reason: "late" });
+    assert_eq!(types(&told), Vec::<&str>::new(), "nobody was to be seen in that time");
+}
+
+#[test]
+fn whoever_joined_without_a_readable_session_leaves_with_the_end() {
+    let mut scene = Scene::new();
+    scene.list(10, &[("ada", 5)]);
+    scene.record(12, Some(11));
+    let told = retold(&mut scene, 13);
+    assert_eq!(types(&told), ["participant.joined", "participant.left", "conference.ended"]);
+    assert_eq!((told[1].event.time, told[1].event.provenance), (at(11), Provenance::Inferred));
+    assert_eq!(told[2].event.present, Some(0));
+}
+
+#[test]
+fn what_happened_in_a_gap_is_backfilled_after_a_restart_too() {
+    let mut scene = Scene::with_ada();
+    assert_eq!(types(&scene.list(100, &[("ada", 5), ("bo", 90)])), ["watch.gap"]);
+    scene.restart();
+    let told = scene.sessions(101, "bo", &[("b", 90, None)]);
+    assert_eq!(told[0].event.provenance, Provenance::Backfilled);
+}
+
+#[test]
+fn an_end_that_a_retraction_made_out_of_date_is_told_again_after_a_restart_too() {
+    let mut scene = Scene::with_ada();
+    scene.sessions(60, "ada", &[("s1", 5, Some(40)), ("s2", 50, Some(60))]);
+    scene.record(100, Some(95));
+    let first = retold(&mut scene, 104);
+    let bridge = scene.sessions(700, "ada", &[("s3", 30, Some(55))]);
+    assert_eq!(types(&bridge), ["session.started", "event.retracted", "event.retracted", "session.ended"]);
+    scene.restart();
+    let second = retold(&mut scene, 704);
+    assert_eq!(types(&second), ["conference.ended"]);
+    assert_eq!(second[0].event.corrects, Some(first[0].event.id.clone()));
+    scene.restart();
+    assert_eq!(types(&retold(&mut scene, 705)), Vec::<&str>::new());
+}
+
+#[test]
+fn a_start_that_is_corrected_after_the_end_makes_the_end_out_of_date() {
+    let mut scene = Scene::with_ada();
+    scene.record(100, Some(95));
+    retold(&mut scene, 104);
+    let name = ConferenceName::parse(CONFERENCE).unwrap();
+    let told =
+        scene.see(110, Seen::Record(Conference { name, space: None, start: at(-5), end: Some(at(95)), expire: None }));
+    assert_eq!(types(&told), ["conference.started"]);
+    assert_eq!(types(&retold(&mut scene, 111)), ["conference.ended"]);
+}
+
+#[test]
+fn an_end_that_moved_is_told_once_though_it_is_out_of_date_besides() {
+    let mut scene = Scene::with_ada();
+    scene.record(100, Some(95));
+    retold(&mut scene, 104);
+    scene.sessions(110, "ada", &[("s1", 5, Some(95)), ("s2", 2, Some(4))]);
+    scene.record(111, Some(97));
+    assert_eq!(types(&retold(&mut scene, 112)), ["conference.ended"]);
+}
+
+#[test]
+fn the_end_of_the_conference_is_the_last_of_what_is_told_with_it() {
+    let mut scene = Scene::with_ada();
+    scene.record(100, Some(95));
+    scene.sessions(101, "ada", &[("s1", 5, Some(90)), ("s2", 97, None)]);
+    let told = retold(&mut scene, 104);
+    assert_eq!(types(&told), ["participant.left", "session.ended", "conference.ended"]);
+    assert!(told[1].event.time > told[2].event.time, "Google's clock has its moods");
+}
+
+#[test]
+fn after_a_restart_absence_counts_only_under_the_identity_that_saw_the_person() {
+    let mut scene = Scene::with_ada();
+    scene.by = IdentityName::parse("two").unwrap();
+    // Sees the conference, and not ada.
+    scene.list(20, &[]);
+    scene.restart();
+    for now in (30..=900).step_by(10) {
+        scene.list(now, &[]);
+        assert_eq!(types(&scene.record(now, None)), Vec::<&str>::new());
+    }
+    assert_eq!(scene.roster.present(), 1);
+}

@@ -1,0 +1,310 @@
+//! The schedule as a step: `step(now, input)` says what to read and what to commit, `next_wake` when to ask again.
+//!
+//! Keyed: a conference, a target or a look-up has at most one thing under way, so nothing is ever polled twice at once,
+//! and trouble with one never slows another. No socket, no sleep and no clock in here: whole histories run through it.
+//! [`targets`], [`conferences`] and [`lookups`] are the three kinds of key; [`quota`] holds the plan against the budget.
+
+mod conferences;
+mod lookups;
+mod quota;
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::lookup::Lookup;
+use super::metrics::Metrics;
+use super::plan::Rhythm;
+use super::settings::{TargetSettings, WatchSettings};
+use super::skew::Skew;
+use super::stretch::Stretch;
+use super::target::Target;
+use super::watched::Watched;
+use crate::backoff::{Backoff, Random};
+use crate::clock::{Mono, Now};
+use crate::meet::{Priority, Read, ReadError, Reading, Reason};
+use crate::model::{ConferenceName, IdentityName, MeetingCode, Route, SpaceName, TargetName};
+use crate::status::StatusBoard;
+use crate::store::{Commit, StoredConference, TargetRow};
+
+/// What the schedule is made from.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub settings: WatchSettings,
+    pub targets: Vec<TargetSettings>,
+    pub identities: Vec<WatchIdentity>,
+    /// Which endpoint wants which event.
+    pub routes: Vec<Route>,
+    pub internal_domains: Vec<String>,
+    /// Reads a minute that all identities may spend together.
+    pub project_budget: f64,
+}
+
+/// What the schedule needs to know of an identity.
+#[derive(Debug, Clone)]
+pub struct WatchIdentity {
+    pub name: IdentityName,
+    /// Whether it looks up who signed-in participants are.
+    pub looks_up: bool,
+    /// Reads a minute that it may spend.
+    pub budget: f64,
+}
+
+/// What the store remembers.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    pub conferences: Vec<StoredConference>,
+    pub targets: Vec<TargetRow>,
+    /// Those of which nothing is told any more.
+    pub finished: BTreeSet<ConferenceName>,
+}
+
+/// What something under way is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Target(TargetName),
+    Conference(ConferenceName),
+    Lookup(IdentityName),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(name) => write!(f, "target {name}"),
+            Self::Conference(name) => write!(f, "{name}"),
+            Self::Lookup(identity) => write!(f, "look-ups of {identity}"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    Answered(Key, Result<Reading, ReadError>),
+    /// A commit went well, or not.
+    Committed(Key, bool),
+}
+
+/// What is to be done. Its outcome comes back as an [`Input`] with the same key.
+#[derive(Debug)]
+pub enum Command {
+    Read { key: Key, identity: IdentityName, priority: Priority, read: Read },
+    Commit { key: Key, commit: Box<Commit> },
+}
+
+/// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
+/// A trouble that lasts is told again so often.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(600);
+/// How many meeting codes are kept at the most.
+const MAX_CODES: usize = 10_000;
+/// How often the plan is held against the quota.
+const REPLAN_EVERY: Duration = Duration::from_secs(10);
+
+/// Everything that is watched.
+#[derive(Debug)]
+pub struct Scheduler {
+    setup: Setup,
+    targets: BTreeMap<TargetName, Target>,
+    target_reads: BTreeSet<TargetName>,
+    conferences: BTreeMap<ConferenceName, Watched>,
+    /// Those of which nothing is told any more, and since when.
+    finished: BTreeMap<ConferenceName, Mono>,
+    /// The trouble of each that was told last, and when.
+    troubles: BTreeMap<Key, (Reason, Mono)>,
+    lookups: BTreeMap<IdentityName, Lookup>,
+    nobody: Lookup,
+    codes: BTreeMap<SpaceName, MeetingCode>,
+    stretches: BTreeMap<IdentityName, Stretch>,
+    replan_due: Mono,
+    due: BTreeSet<(Mono, Key)>,
+    due_of: BTreeMap<Key, Mono>,
+    skew: Skew,
+    backoff: Backoff,
+    random: Random,
+    metrics: Metrics,
+    board: StatusBoard,
+}
+
+impl Scheduler {
+    /// A schedule that goes on where the store left off.
+    #[must_use]
+    pub fn new(
+        setup: Setup,
+        memory: Memory,
+        backoff: Backoff,
+        random: Random,
+        metrics: Metrics,
+        board: StatusBoard,
+        now: Now,
+    ) -> Self {
+        let mut rows: BTreeMap<_, _> = memory.targets.into_iter().map(|row| (row.name.clone(), row)).collect();
+        let wait = setup.settings.lookup_wait;
+        let looking = setup.identities.iter().filter(|identity| identity.looks_up);
+        let lookups = looking
+            .map(|identity| (identity.name.clone(), Lookup::new(setup.internal_domains.clone(), wait)))
+            .collect();
+        let mut scheduler = Self {
+            targets: BTreeMap::new(),
+            target_reads: BTreeSet::new(),
+            conferences: BTreeMap::new(),
+            finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
+            troubles: BTreeMap::new(),
+            lookups,
+            nobody: Lookup::new(Vec::new(), wait),
+            codes: BTreeMap::new(),
+            stretches: BTreeMap::new(),
+            replan_due: now.mono,
+            due: BTreeSet::new(),
+            due_of: BTreeMap::new(),
+            skew: Skew::default(),
+            backoff,
+            random,
+            metrics,
+            board,
+            setup,
+        };
+        for settings in scheduler.setup.targets.clone() {
+            let target = Target::new(settings.clone(), rows.remove(&settings.name), backoff, now.mono, now.wall);
+            scheduler.targets.insert(settings.name.clone(), target);
+            scheduler.wake_at(Key::Target(settings.name), now.mono);
+        }
+        for stored in memory.conferences {
+            scheduler.restore(stored, now);
+        }
+        scheduler
+    }
+
+    fn restore(&mut self, stored: StoredConference, now: Now) {
+        let name = stored.conference.name.clone();
+        let reached = stored.conference.targets.clone();
+        if let (Some(space), Some(code)) = (&stored.conference.space, &stored.conference.meeting_code) {
+            self.codes.insert(space.clone(), code.clone());
+        }
+        let interval = reached
+            .iter()
+            .filter_map(|target| self.targets.get(target))
+            .map(|target| target.settings.poll_interval)
+            .min();
+        let rhythm = self.rhythm(interval.unwrap_or(DEFAULT_INTERVAL));
+        let mut watched = Watched::restored(stored, rhythm, self.backoff, &self.setup.settings, now);
+        for target in reached.iter().filter_map(|target| self.targets.get(target)) {
+            watched.reached_by(&target.settings.name, &target.settings.identity, target.row.watched_since);
+        }
+        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
+        self.conferences.insert(name.clone(), watched);
+        self.wake_at(Key::Conference(name), now.mono);
+    }
+
+    /// Takes in what happened and says what is to be done.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Command> {
+        let mut commands = Vec::new();
+        match input {
+            Input::Tick => {}
+            Input::Answered(key, result) => self.answered(key, result, now, &mut commands),
+            Input::Committed(key, well) => self.committed(key, well, now, &mut commands),
+        }
+        if self.replan_due <= now.mono {
+            self.replan_due = now.mono + REPLAN_EVERY;
+            self.replan();
+            self.forget_what_is_over(now.mono);
+        }
+        while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= now.mono).cloned() {
+            self.sleep(&key);
+            self.advance(key, now, &mut commands);
+        }
+        commands
+    }
+
+    /// When to step next if nothing happens before.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The conferences that are watched.
+    #[must_use]
+    pub fn conferences(&self) -> &BTreeMap<ConferenceName, Watched> {
+        &self.conferences
+    }
+
+    fn advance(&mut self, key: Key, now: Now, commands: &mut Vec<Command>) {
+        match key {
+            Key::Target(name) => self.ask_target(&name, now, commands),
+            Key::Conference(name) => self.advance_conference(&name, now, commands),
+            Key::Lookup(identity) => self.ask_lookup(&identity, now, commands),
+        }
+    }
+
+    fn answered(&mut self, key: Key, result: Result<Reading, ReadError>, now: Now, commands: &mut Vec<Command>) {
+        if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
+            self.skew.note(google, now);
+            self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
+        }
+        if let Err(error) = &result {
+            self.tell_trouble(&key, error, now.mono);
+        }
+        match key {
+            Key::Target(name) => self.target_answered(&name, result, now, commands),
+            Key::Conference(name) => {
+                if let Err(error) = &result {
+                    self.metrics.poll_failed(error.reason);
+                }
+                self.with_conference(&name, now, commands, |watched, around, moment, random| {
+                    watched.answered(result, around, moment, random)
+                });
+            }
+            Key::Lookup(identity) => self.lookup_answered(identity, result, now),
+        }
+    }
+
+    /// Logs a trouble when it is new or of another kind, and then now and again, not each time it is met. What ails an
+    /// identity as a whole is told once by the client.
+    fn tell_trouble(&mut self, key: &Key, error: &ReadError, now: Mono) {
+        use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
+        if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
+            return;
+        }
+        let told = self.troubles.get(key);
+        if told.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= TELL_AGAIN_AFTER) {
+            self.troubles.insert(key.clone(), (error.reason, now));
+            tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
+        }
+    }
+
+    /// Lets go of what Google itself has forgotten by now, and of what is cheaper to ask again than to keep for ever.
+    fn forget_what_is_over(&mut self, now: Mono) {
+        self.finished.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
+        if self.codes.len() > MAX_CODES {
+            self.codes.clear();
+        }
+    }
+
+    fn rhythm(&self, listing: Duration) -> Rhythm {
+        let WatchSettings { session_sweep, backfill, discovery, .. } = self.setup.settings;
+        Rhythm { listing, sweep: session_sweep, backfill, record: discovery }
+    }
+
+    fn wake_at(&mut self, key: Key, at: Mono) {
+        if let Some(before) = self.due_of.get(&key).copied() {
+            if before <= at {
+                return;
+            }
+            self.due.remove(&(before, key.clone()));
+        }
+        self.due_of.insert(key.clone(), at);
+        self.due.insert((at, key));
+    }
+
+    fn sleep(&mut self, key: &Key) {
+        if let Some(at) = self.due_of.remove(key) {
+            self.due.remove(&(at, key.clone()));
+        }
+    }
+}
+
+/// The rhythm of a conference that was watched for a target that is no longer configured.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);

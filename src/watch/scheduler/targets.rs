@@ -1,0 +1,106 @@
+//! Discovery: what targets show.
+
+use jiff::Timestamp;
+
+use super::{Command, Key, Scheduler};
+use crate::clock::Now;
+use crate::meet::{Priority, ReadError, Reading};
+use crate::model::TargetName;
+use crate::watch::target::{FoundConference, Target};
+use crate::watch::watched::Watched;
+
+impl Scheduler {
+    pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<Command>) {
+        let Some(target) = self.targets.get_mut(name) else { return };
+        if target.due() > now.mono {
+            let due = target.due();
+            return self.wake_at(Key::Target(name.clone()), due);
+        }
+        if !self.target_reads.insert(name.clone()) {
+            return;
+        }
+        let (identity, read) = (target.settings.identity.clone(), target.ask(now.mono));
+        commands.push(Command::Read { key: Key::Target(name.clone()), identity, priority: Priority::Record, read });
+    }
+
+    pub(super) fn target_answered(
+        &mut self,
+        name: &TargetName,
+        result: Result<Reading, ReadError>,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) {
+        self.target_reads.remove(name);
+        let google = self.skew.moment(now).google;
+        let Some(target) = self.targets.get_mut(name) else { return };
+        match result {
+            Err(error) => {
+                target.failed(error.reason, error.retry_after, now.mono, &mut self.random);
+            }
+            Ok(reading) => {
+                let found =
+                    target.answer(reading.answer, google, self.setup.settings.discovery, now.mono, &mut self.random);
+                self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
+                if let Some((space, code)) = found.code {
+                    self.codes.insert(space, code);
+                }
+                for conference in found.conferences {
+                    self.found(name, conference, found.blind, now);
+                }
+                for vanished in found.vanished {
+                    if let Some(watched) = self.conferences.get_mut(&vanished) {
+                        watched.vanished(now.mono);
+                        self.wake_at(Key::Conference(vanished), now.mono);
+                    }
+                }
+                self.remember(name, google, commands);
+            }
+        }
+        if let Some(due) = self.targets.get(name).map(Target::due) {
+            self.wake_at(Key::Target(name.clone()), due);
+        }
+    }
+
+    /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
+    fn remember(&mut self, name: &TargetName, google: Timestamp, commands: &mut Vec<Command>) {
+        let accounted = self.conferences.values().any(|watched| watched.targets().any(|target| target == name));
+        let Some(target) = self.targets.get_mut(name) else { return };
+        match target.remember(accounted, &self.setup.routes, google) {
+            Ok(Some(commit)) => {
+                commands.push(Command::Commit { key: Key::Target(name.clone()), commit: Box::new(commit) });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(target_name = %name, %error, "a gap is not told; this is a defect, please report it");
+            }
+        }
+    }
+
+    fn found(
+        &mut self,
+        target: &TargetName,
+        FoundConference { name, record }: FoundConference,
+        blind: Option<(Timestamp, Timestamp)>,
+        now: Now,
+    ) {
+        let Some(settings) = self.targets.get(target).map(|target| (target.settings.clone(), target.row.watched_since))
+        else {
+            return;
+        };
+        if self.finished.contains_key(&name) {
+            return;
+        }
+        let (settings, since) = settings;
+        let rhythm = self.rhythm(settings.poll_interval);
+        let backoff = self.backoff;
+        let fresh = !self.conferences.contains_key(&name);
+        let watched = self
+            .conferences
+            .entry(name.clone())
+            .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
+        watched.reached_by(&settings.name, &settings.identity, since);
+        if fresh {
+            self.wake_at(Key::Conference(name), now.mono);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Pure: one conference that is watched, from the first reading of its record to the last reading after its end.
+//!
+//! [`next`] says what to do, [`answer`] takes in what a reading brought or why it failed, [`commit`] observes and moves on
+//! once that is kept.
+//!
+//! One thing at a time: a reading, or a commit. The roster is replaced only after the commit; if that fails, the
+//! observation is dropped and read again.
+
+mod answer;
+mod commit;
+mod next;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::closing::Closing;
+use super::lookup::Lookup;
+use super::plan::{Plan, Purpose, Rhythm};
+use super::roster::{Roster, Rules, Told};
+use super::settings::WatchSettings;
+use super::stretch::Stretch;
+use crate::backoff::Backoff;
+use crate::clock::{Mono, Now, elapsed};
+use crate::meet::{Priority, Read};
+use crate::model::{
+    Conference, ConferenceName, IdentityName, MeetingCode, ParticipantName, Route, SpaceName, TargetName,
+};
+use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
+
+/// The reason of a gap that began while this process did not run.
+pub const NOT_RUNNING: &str = "not_running";
+/// The reason of a gap in which nothing failed and yet nothing was read in time: quota, a machine that slept.
+pub const LATE: &str = "late";
+
+/// What every conference's steps need besides the conference.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    pub settings: &'a WatchSettings,
+    pub routes: &'a [Route],
+    pub stretch: Stretch,
+    pub lookup: &'a Lookup,
+    /// Whether events wait for look-ups.
+    pub looks_up: bool,
+    pub codes: &'a BTreeMap<SpaceName, MeetingCode>,
+}
+
+/// One conference.
+#[derive(Debug)]
+pub struct Watched {
+    name: ConferenceName,
+    roster: Option<Roster>,
+    stage: Stage,
+    plan: Plan,
+    rhythm: Rhythm,
+    targets: BTreeSet<TargetName>,
+    /// What ended before this time is not reported.
+    since: Option<Timestamp>,
+    /// Who may be able to see it; the first reads it.
+    viewers: Vec<IdentityName>,
+    backfilled_to: Option<Timestamp>,
+    /// The row as it is in the store.
+    stored: Option<ConferenceRow>,
+    /// The time in which nobody looked for it, before it was found.
+    blind: Option<(Timestamp, Timestamp)>,
+    /// Why the last listing failed.
+    trouble: &'static str,
+    /// A listing showed nobody where somebody was: it counts once the record was read after it.
+    doubtful: bool,
+    /// When the conference was last readable at all.
+    readable: Mono,
+    doing: Doing,
+}
+
+/// How far a conference has come.
+#[derive(Debug)]
+enum Stage {
+    /// Found, its record not taken in yet. Becomes `Live`, or is forgotten.
+    Opening {
+        record: Option<Conference>,
+        space_asked: bool,
+        code: Option<MeetingCode>,
+        not_before: Mono,
+        failures: u32,
+    },
+    /// Polled by its plan. Becomes `Closing` when the record has an end.
+    Live,
+    /// Read in full. Becomes `Resting`, or nothing the second time.
+    Closing { closing: Closing, not_before: Mono, last: bool },
+    /// Told as ended; read in full once more when due.
+    Resting { due: Mono },
+    /// Nothing follows.
+    Closed,
+}
+
+/// What is going on.
+#[derive(Debug)]
+enum Doing {
+    Nothing,
+    Reading(Task),
+    Committing { task: Task, roster: Box<Roster>, row: Box<ConferenceRow>, nobody: bool, told: Vec<Told> },
+}
+
+/// What a reading is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Task {
+    Record,
+    Space,
+    Live(Purpose),
+    Everybody,
+    Sessions(ParticipantName),
+    /// Not a reading: everything was read.
+    Complete,
+}
+
+/// What a conference wants done.
+#[derive(Debug)]
+pub enum Act {
+    Read {
+        identity: IdentityName,
+        priority: Priority,
+        read: Read,
+    },
+    Commit(Box<Commit>),
+    /// Ask again then, at the latest.
+    WaitUntil(Mono),
+    /// Ask again now.
+    GoOn,
+    /// There is nothing (any more) to watch.
+    Forget,
+}
+
+impl Watched {
+    /// A conference that was found just now, with its record where that came with it.
+    #[must_use]
+    pub fn found(
+        name: ConferenceName,
+        record: Option<Conference>,
+        rhythm: Rhythm,
+        backoff: Backoff,
+        now: Mono,
+    ) -> Self {
+        Self {
+            name,
+            roster: None,
+            stage: Stage::Opening { record, space_asked: false, code: None, not_before: now, failures: 0 },
+            plan: Plan::new(rhythm, backoff, now),
+            rhythm,
+            targets: BTreeSet::new(),
+            since: None,
+            viewers: Vec::new(),
+            backfilled_to: None,
+            stored: None,
+            blind: None,
+            trouble: LATE,
+            doubtful: false,
+            readable: now,
+            doing: Doing::Nothing,
+        }
+    }
+
+    /// It was found after a time in which nobody looked for it.
+    #[must_use]
+    pub fn after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { blind, ..self }
+    }
+
+    /// A conference as it was committed last.
+    #[must_use]
+    pub fn restored(
+        stored: StoredConference,
+        rhythm: Rhythm,
+        backoff: Backoff,
+        settings: &WatchSettings,
+        now: Now,
+    ) -> Self {
+        let row = stored.conference.clone();
+        let stage = match row.phase {
+            Phase::Live => Stage::Live,
+            Phase::Ended => {
+                // However the wall clock has jumped, the wait is never longer than a whole one.
+                let left = row
+                    .final_read_due
+                    .map_or(settings.final_read, |due| elapsed(now.wall, due))
+                    .min(settings.final_read);
+                Stage::Resting { due: now.mono + left }
+            }
+            Phase::Closed => Stage::Closed,
+        };
+        let mut watched = Self::found(row.name.clone(), None, rhythm, backoff, now.mono);
+        watched.stage = stage;
+        watched.trouble = NOT_RUNNING;
+        // A conference that was out of sight before the restart goes on being so.
+        let unseen = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
+        watched.readable = now.mono.saturating_sub(unseen);
+        watched.roster = Some(Roster::restore(stored, now.mono));
+        watched.backfilled_to = row.backfilled_to;
+        watched.viewers.extend(row.identity.clone());
+        watched.stored = Some(row);
+        watched
+    }
+
+    /// Adds a target that shows this conference, and the identity that can see it.
+    /// `since`: what ended before is not reported for this target's sake.
+    pub fn reached_by(&mut self, target: &TargetName, identity: &IdentityName, since: Timestamp) {
+        self.targets.insert(target.clone());
+        self.since = Some(self.since.map_or(since, |known| known.min(since)));
+        if !self.viewers.contains(identity) {
+            self.viewers.push(identity.clone());
+        }
+    }
+
+    #[must_use]
+    pub fn roster(&self) -> Option<&Roster> {
+        self.roster.as_ref()
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &TargetName> {
+        self.targets.iter()
+    }
+
+    #[must_use]
+    pub fn identity(&self) -> Option<&IdentityName> {
+        self.viewers.first()
+    }
+
+    /// Drops the identities that cannot read any more.
+    pub fn keep_viewers(&mut self, keep: impl Fn(&IdentityName) -> bool) {
+        self.viewers.retain(keep);
+    }
+
+    #[must_use]
+    pub fn rhythm(&self) -> Rhythm {
+        self.rhythm
+    }
+
+    /// Whether it goes on, as far as is known.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !matches!(self.doing, Doing::Nothing)
+    }
+
+    /// Reads the record soon: discovery no longer shows it.
+    pub fn vanished(&mut self, now: Mono) {
+        self.plan.hurry_record(now);
+    }
+
+    fn rules(&self, around: &Surroundings<'_>) -> Rules {
+        Rules::new(self.plan.interval(&around.stretch), self.rhythm.sweep, around.settings.leave_grace)
+    }
+}

@@ -1,0 +1,248 @@
+//! The daemon over real sockets: whatever happens in the call, the log says what the world made.
+
+use std::time::Duration;
+
+use meetwatch::model::EventType;
+use meetwatch::sim::api::{ApiSettings, Forbidden, Hint, Method};
+use meetwatch::sim::faults::{Fault, Lag, Rule, When};
+use meetwatch::sim::world::Person;
+
+use crate::house::House;
+
+#[tokio::test]
+async fn two_devices_of_one_person_are_one_presence() {
+    let house = House::new().await;
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    house.join(ada, "phone");
+    house.until_told(EventType::SessionStarted, 2).await;
+    house.leave(ada, "laptop");
+    house.until_told(EventType::SessionEnded, 1).await;
+    assert_eq!(house.told(EventType::ParticipantLeft).await, 0);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_rejoin_is_told_with_its_own_time() {
+    let house = House::new().await;
+    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    house.join(bo, "laptop");
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 2).await;
+    house.leave(ada, "laptop");
+    house.until_told(EventType::ParticipantLeft, 1).await;
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 3).await;
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_quick_rejoin_between_two_polls_is_not_lost() {
+    let house = House::new().await;
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let bo = house.person(Person::anonymous("Bo"));
+    house.join(bo, "laptop");
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 2).await;
+    house.leave(ada, "laptop");
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 3).await;
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_visit_shorter_than_a_poll_is_not_lost() {
+    let house = House::new().await;
+    let bo = house.person(Person::anonymous("Bo"));
+    house.join(bo, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    let flash = house.person(Person::phone("+1 ••• ••• ••12"));
+    house.join(flash, "phone");
+    house.leave(flash, "phone");
+    house.until_told(EventType::ParticipantLeft, 1).await;
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_telephone_a_guest_and_somebody_of_an_unknown_kind_are_told_as_such() {
+    let house = House::new().await;
+    for person in [Person::phone("+1 ••• ••• ••12"), Person::anonymous("<!channel>"), Person::unknown()]
+    {
+        let person = house.person(person);
+        house.join(person, "device");
+    }
+    house.until_told(EventType::ParticipantJoined, 3).await;
+    let log = house.log().await;
+    let joined = log.iter().filter(|event| event.event == EventType::ParticipantJoined);
+    let mut kinds: Vec<_> = joined.map(|event| event.participant.as_ref().unwrap().kind.as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["anonymous", "phone", "unknown"]);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_webinar_of_600_is_read_page_by_page_though_pages_are_short() {
+    let api = ApiSettings { require_auth: true, max_page: Some(170), ..ApiSettings::default() };
+    let house = House::with(api, "organizer = true").await;
+    house.simulator.with(|api, now| {
+        let space = house.space;
+        for number in 0..600 {
+            let person = api.world.add_person(Person::anonymous(&format!("Guest {number}")));
+            api.world.join(space, person, "laptop", now).unwrap();
+        }
+    });
+    house.until_told(EventType::ParticipantJoined, 600).await;
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_page_that_fails_makes_nobody_leave() {
+    let api = ApiSettings { require_auth: true, max_page: Some(2), ..ApiSettings::default() };
+    let house = House::with(api, "meeting_code = \"{code}\"").await;
+    let people: Vec<_> = (0..5).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
+    for person in &people {
+        house.join(*person, "laptop");
+    }
+    house.until_told(EventType::ParticipantJoined, 5).await;
+    let rule = Rule::new(Fault::Server(503)).on(&[Method::ListParticipants]).from_page(2);
+    house.simulator.with(|api, _| api.faults.add(rule));
+    house.until_read(20).await;
+    assert_eq!(house.told(EventType::ParticipantLeft).await, 0, "half a listing says nothing about anybody");
+    house.simulator.with(|api, _| api.faults.clear());
+    house.leave(people[4], "laptop");
+    house.until_told(EventType::ParticipantLeft, 1).await;
+    assert!(house.metric("meetwatch_api_request_failures_total", "reason=\"server\"").await > 0.0);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn people_that_look_gone_because_google_lags_are_not_told_as_gone() {
+    let house = House::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "space = \"{space}\"").await;
+    let lag = Lag {
+        participant: Duration::from_secs(1),
+        rejoin: Duration::from_secs(3),
+        leave: Duration::from_secs(1),
+        ..Lag::NONE
+    };
+    house.simulator.with(|api, _| {
+        api.faults.add(Rule::new(Fault::Lag(lag)));
+        api.faults.add(Rule::new(Fault::Omit(0.5)).on(&[Method::ListParticipants]).when(When::Every(2)));
+    });
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    for number in 0..4 {
+        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        house.join(guest, "laptop");
+    }
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 5).await;
+    house.leave(ada, "laptop");
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 6).await;
+    assert_eq!(house.told(EventType::ParticipantLeft).await, 1, "only Ada left, and came back");
+    house.simulator.with(|api, _| api.faults.clear());
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
+    let house =
+        House::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "meeting_code = \"{code}\"").await;
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    house.end();
+    house.join(ada, "laptop");
+    house.until_told(EventType::ConferenceStarted, 2).await;
+    house.until_told(EventType::ParticipantJoined, 2).await;
+    house.agrees(2).await;
+}
+
+#[tokio::test]
+async fn an_unchanged_world_after_a_restart_tells_nothing() {
+    let mut house = House::new().await;
+    for number in 0..3 {
+        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        house.join(guest, "laptop");
+    }
+    house.until_told(EventType::ParticipantJoined, 3).await;
+    let before = house.log().await.len();
+    house.stop().await;
+    house.start().await;
+    house.until_read(25).await;
+    assert_eq!(house.log().await.len(), before);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone() {
+    let house = House::new().await;
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    let faults = [
+        (Fault::Unauthenticated, "unauthenticated"),
+        (Fault::Forbidden(Forbidden::ServiceDisabled), "api_disabled"),
+        (Fault::Forbidden(Forbidden::ScopeInsufficient), "scope_missing"),
+        (Fault::Forbidden(Forbidden::PermissionDenied), "no_access"),
+        (Fault::NotFound, "not_found"),
+        (Fault::Throttled(Hint::RetryAfter(Duration::from_secs(1))), "throttled"),
+        (Fault::Server(500), "server"),
+        (Fault::Html(200), "malformed"),
+        (Fault::CutOff, "malformed"),
+        (Fault::Oversized(16 << 20), "malformed"),
+    ];
+    for (fault, reason) in faults {
+        let labels = format!("reason=\"{reason}\"");
+        let before = house.metric("meetwatch_api_request_failures_total", &labels).await;
+        house.simulator.with(|api, _| {
+            api.faults.add(Rule::new(fault.clone()).on(&[Method::ListParticipants, Method::ListSessions]));
+        });
+        house.until_read(3).await;
+        while house.metric("meetwatch_api_request_failures_total", &labels).await <= before {
+            house.until_read(1).await;
+        }
+        house.simulator.with(|api, _| api.faults.clear());
+        assert_eq!(house.told(EventType::ParticipantLeft).await, 0, "{reason}");
+    }
+    house.until_read(10).await;
+    assert_eq!(house.told(EventType::ParticipantLeft).await, 0);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn a_page_token_that_repeats_for_ever_is_given_up_and_told() {
+    let api = ApiSettings { require_auth: true, max_page: Some(1), ..ApiSettings::default() };
+    let house = House::with(api, "organizer = true").await;
+    for number in 0..3 {
+        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        house.join(guest, "laptop");
+    }
+    house.until_told(EventType::ParticipantJoined, 3).await;
+    house.simulator.with(|api, _| api.faults.add(Rule::new(Fault::RepeatToken).on(&[Method::ListParticipants])));
+    while house.metric("meetwatch_poll_failures_total", "reason=\"malformed\"").await == 0.0 {
+        house.until_read(1).await;
+    }
+    assert_eq!(house.told(EventType::ParticipantLeft).await, 0);
+    house.simulator.with(|api, _| api.faults.clear());
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn metrics_and_health_show_what_goes_on() {
+    let house = House::new().await;
+    let ada = house.person(Person::signed_in("Ada Unmistakable", "ada@example.com"));
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    house.until_read(5).await;
+    assert_eq!(house.get("/livez").await.trim(), r#"{"alive":true}"#);
+    assert!(house.get("/readyz?verbose").await.contains("organizer"));
+    assert_eq!(house.metric("meetwatch_conference_participants", "kind=\"signed_in\"").await, 1.0);
+    assert_eq!(house.metric("meetwatch_conferences_live", "").await, 1.0);
+    assert_eq!(house.metric("meetwatch_identity_up", "identity=\"organizer\"").await, 1.0);
+    let metrics = house.get("/metrics").await;
+    for secret in ["Unmistakable", "ada@", "alice@", "whsec", "Bearer"] {
+        assert!(!metrics.contains(secret), "{secret} stands in a metric");
+    }
+    house.agrees(1).await;
+}

@@ -1,0 +1,208 @@
+//! A whole house for a test: simulator, daemon and receiver in one process, over real sockets, with a real store.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use meetwatch::app::App;
+use meetwatch::clock::Clock;
+use meetwatch::config::{self, Environment};
+use meetwatch::model::{Event, EventType};
+use meetwatch::sim::api::ApiSettings;
+use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
+use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
+use meetwatch::sim::{Running, Settings, Simulator, Time, World};
+use meetwatch::store::{Store, StoreError};
+use meetwatch::verify::truth;
+use meetwatch::webhook::sign::{self, SigningSecret};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes on a machine that is busy with other things.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+pub(crate) struct House {
+    pub(crate) simulator: Running,
+    pub(crate) receiver: Receiver,
+    pub(crate) space: SpaceKey,
+    folder: TempDir,
+    target: String,
+    daemon: Option<Daemon>,
+    clock: Clock,
+}
+
+struct Daemon {
+    address: SocketAddr,
+    store: Store,
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), StoreError>>,
+}
+
+impl House {
+    /// A house around one space in which nothing happens yet, watched as its organizer.
+    pub(crate) async fn new() -> Self {
+        Self::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "organizer = true").await
+    }
+
+    /// The same with this API, and with this way to name the target. `{code}` and `{space}` are filled in.
+    pub(crate) async fn with(api: ApiSettings, target: &str) -> Self {
+        let mut world = World::empty(11, Time::default().now());
+        let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
+        let space = world.add_space(Some(alice)).unwrap();
+        let (code, name) = (world.space(space).code.to_string(), world.space(space).name.to_string());
+        let simulator = Simulator::start(Settings { api, ..Settings::new(world) }).await.unwrap();
+        let secret = SigningSecret::parse(SECRET).unwrap();
+        let clock = Clock::new();
+        let verify = move |headers: &HeaderMap, body: &[u8]| {
+            let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let (id, at, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+            let secrets = std::slice::from_ref(&secret);
+            sign::verify(secrets, id, at, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
+        };
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let receiver = Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap();
+        let target = target.replace("{code}", &code).replace("{space}", &name);
+        let folder = tempfile::tempdir().unwrap();
+        let mut house = Self { simulator, receiver, space, folder, target, daemon: None, clock };
+        let key = house.simulator.service_account_key().unwrap();
+        std::fs::write(house.path("key.json"), key.to_string()).unwrap();
+        house.start().await;
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration, as an operator would write it, with everything quicker.
+    fn config(&self) -> String {
+        format!(
+            r#"
+[google]
+endpoint = "{google}"
+people_endpoint = "{google}"
+[google.quota]
+reads_per_minute_user = 6000
+reads_per_minute_project = 60000
+[[identity]]
+name = "organizer"
+service_account_key = "{key}"
+subject = "alice@example.com"
+[[target]]
+name = "board"
+identity = "organizer"
+{target}
+poll_interval = "1s"
+[[webhook]]
+name = "ops"
+url = "{receiver}"
+secret = "{SECRET}"
+[watch]
+session_sweep = "1s"
+backfill = "1s"
+discovery = "1s"
+[store]
+path = "{store}"
+[server]
+listen = "127.0.0.1:0"
+"#,
+            google = self.simulator.url(),
+            key = self.path("key.json").display(),
+            target = self.target,
+            receiver = self.receiver.url(),
+            store = self.path("meetwatch.db").display(),
+        )
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let file = self.path("meetwatch.toml");
+        std::fs::write(&file, self.config()).unwrap();
+        let config = config::load(&file, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::start(config, 5).await.unwrap();
+        let (address, store, stop) = (app.address(), app.store().clone(), CancellationToken::new());
+        let running = tokio::spawn(app.run(stop.clone()));
+        self.daemon = Some(Daemon { address, store, stop, running });
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        let daemon = self.daemon.take().unwrap();
+        daemon.stop.cancel();
+        drop(daemon.store);
+        daemon.running.await.unwrap().unwrap();
+    }
+
+    /// Adds somebody to the world.
+    pub(crate) fn person(&self, person: Person) -> PersonKey {
+        self.simulator.with(|api, _| api.world.add_person(person))
+    }
+
+    pub(crate) fn join(&self, person: PersonKey, device: &str) {
+        self.simulator.join(self.space, person, device).unwrap();
+    }
+
+    pub(crate) fn leave(&self, person: PersonKey, device: &str) {
+        self.simulator.leave(self.space, person, device).unwrap();
+    }
+
+    pub(crate) fn end(&self) {
+        self.simulator.end(self.space).unwrap();
+    }
+
+    pub(crate) async fn log(&self) -> Vec<Event> {
+        truth::log(&self.daemon.as_ref().unwrap().store).await.unwrap()
+    }
+
+    /// How many events of a type the log has.
+    pub(crate) async fn told(&self, event: EventType) -> usize {
+        self.log().await.iter().filter(|one| one.event == event).count()
+    }
+
+    /// Waits until the log has so many events of a type.
+    pub(crate) async fn until_told(&self, event: EventType, count: usize) {
+        let begun = self.clock.now().mono;
+        while self.told(event).await < count {
+            let waited = self.clock.now().mono - begun;
+            assert!(waited < LONG, "waited in vain for {count} × {}: {:#?}", event.as_str(), self.log().await);
+            // The log has no bell for a test to wait on; each look costs a query.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until so many reads of the simulator were answered from now on.
+    pub(crate) async fn until_read(&self, reads: u64) {
+        let count = |api: &meetwatch::sim::api::Api| api.tally().values().sum::<u64>();
+        let before = self.simulator.with(|api, _| count(api));
+        assert!(self.simulator.wait_until(LONG, |api| count(api) >= before + reads).await, "the daemon reads no more");
+    }
+
+    /// Ends the meeting, waits until that was told `endings` times in all, and compares log, world and deliveries.
+    pub(crate) async fn agrees(mut self, endings: usize) {
+        self.end();
+        self.until_told(EventType::ConferenceEnded, endings).await;
+        let events = self.log().await;
+        let delivered = self.receiver.wait_until(LONG, |arrived, _| {
+            events.iter().all(|event| arrived.iter().any(|one| one.accepted && one.id == event.id.as_str()))
+        });
+        assert!(delivered.await, "not everything was delivered");
+        let compared = self.simulator.with(|api, _| truth::compare(&api.world, &events));
+        assert_eq!(compared.disagreements, Vec::<String>::new(), "{events:#?}");
+        self.stop().await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let address = self.daemon.as_ref().unwrap().address;
+        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    /// The sum of a metric's series that contain `labels`.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.get("/metrics").await;
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}

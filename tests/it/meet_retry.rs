@@ -1,0 +1,90 @@
+//! What is tried again, when, and how Google's wish to be left alone is kept.
+
+use std::time::Duration;
+
+use meetwatch::clock::Clock;
+use meetwatch::meet::Reason;
+
+use crate::meet_fake::{Bench, CONFERENCE, Reply, answer, error, error_body, json};
+
+fn throttled(header: &str, delay: &str) -> Reply {
+    let info = format!(r#"{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{delay}"}}"#);
+    let details = if delay.is_empty() { String::new() } else { info };
+    let body = format!(r#"{{"error":{{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{details}]}}}}"#);
+    answer(429, "application/json", header, &body)
+}
+
+#[tokio::test]
+async fn trouble_that_passes_is_not_seen() {
+    let bench = Bench::new().await;
+    bench.fake.will([error(503, "UNAVAILABLE", ""), Reply::Close, error(500, "INTERNAL", ""), json(200, CONFERENCE)]);
+    bench.get().await.unwrap();
+    assert_eq!(bench.fake.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn both_of_googles_hints_are_obeyed() {
+    for (header, delay) in [("", "0.3s"), ("retry-after: 0\r\n", "0.3s")] {
+        let bench = Bench::new().await;
+        let clock = Clock::new();
+        bench.fake.will([throttled(header, delay), json(200, CONFERENCE)]);
+        bench.get().await.unwrap();
+        assert!(clock.now().mono >= Duration::from_millis(300), "{header}{delay}");
+    }
+    let bench = Bench::new().await;
+    let clock = Clock::new();
+    bench.fake.will([throttled("retry-after: 1\r\n", ""), json(200, CONFERENCE)]);
+    bench.get().await.unwrap();
+    assert!(clock.now().mono >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_wish_too_long_to_wait_for_is_handed_on_and_pauses_the_identity() {
+    for (header, delay) in [("retry-after: 90\r\n", ""), ("retry-after: 1\r\n", "90s")] {
+        let bench = Bench::new().await;
+        bench.fake.will([throttled(header, delay)]);
+        let error = bench.get().await.unwrap_err();
+        assert_eq!((error.reason, error.retry_after), (Reason::Throttled, Some(Duration::from_secs(90))));
+        let again = bench.get().await.unwrap_err();
+        assert_eq!((again.reason, bench.fake.asked().len()), (Reason::Throttled, 1), "nothing is sent meanwhile");
+        assert_eq!(bench.metric("meetwatch_limit_reached_total", &["google_quota_wait"]), Some(1.0));
+        assert_eq!(bench.metric("meetwatch_quota_available", &["user", "me"]), Some(0.0));
+    }
+}
+
+#[tokio::test]
+async fn a_hint_beyond_reason_is_clamped() {
+    let bench = Bench::new().await;
+    bench.fake.will([throttled("retry-after: 86400\r\n", "")]);
+    assert_eq!(bench.get().await.unwrap_err().retry_after, Some(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn the_quota_is_kept_and_its_level_shown() {
+    let bench = Bench::set(|google| {
+        google.quota.reads_per_minute_user = 50;
+        google.quota.spend = 1.0;
+    })
+    .await;
+    assert_eq!(bench.metric("meetwatch_quota_limit", &["user", "me"]), Some(50.0));
+    assert_eq!(bench.metric("meetwatch_quota_limit", &["project"]), Some(6000.0));
+    assert!((44.9..=50.0).contains(&bench.client.budget_per_minute(&crate::meet_fake::me())));
+    bench.fake.will(std::iter::repeat_n(json(200, CONFERENCE), 6));
+    let clock = Clock::new();
+    for _ in 0..6 {
+        bench.get().await.unwrap();
+    }
+    // Five at once, and the sixth when its token has come: 45 of them come in a minute.
+    assert!(clock.now().mono >= Duration::from_millis(1200), "{:?}", clock.now().mono);
+    assert_eq!(bench.metric("meetwatch_quota_available", &["user", "me"]), Some(0.0));
+}
+
+#[tokio::test]
+async fn what_waiting_does_not_cure_is_asked_once() {
+    for reply in [error(403, "PERMISSION_DENIED", ""), json(404, &error_body(404, "NOT_FOUND", "")), json(200, "no")] {
+        let bench = Bench::new().await;
+        bench.fake.will([reply, json(200, CONFERENCE)]);
+        bench.get().await.unwrap_err();
+        assert_eq!(bench.fake.asked().len(), 1);
+    }
+}

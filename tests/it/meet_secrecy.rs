@@ -1,0 +1,149 @@
+//! Nothing of a token, a key or a person in any log line, at any level.
+//!
+//! The libraries do write them down; the first test proves that it would notice, and the rest is what `QUIET_TARGETS`
+//! is for.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use meetwatch::meet::settings::Credentials;
+use meetwatch::meet::{ParticipantFilter, Read, is_quiet};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use crate::meet_auth::key_file;
+use crate::meet_fake::{Bench, conference, error, json, token};
+
+/// One line: who wrote it, how loudly, and all that it says.
+#[derive(Debug, Clone)]
+struct Line {
+    target: String,
+    level: tracing::Level,
+    text: String,
+}
+
+type Lines = Arc<Mutex<Vec<Line>>>;
+
+/// Takes everything that goes through `log`.
+struct LogCapture(Lines);
+
+impl log::Log for LogCapture {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = match record.level() {
+            log::Level::Error => tracing::Level::ERROR,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Trace => tracing::Level::TRACE,
+        };
+        let text = record.args().to_string();
+        self.0.lock().unwrap().push(Line { target: record.target().to_owned(), level, text });
+    }
+
+    fn flush(&self) {}
+}
+
+/// What `log` brought, of all tests of this program: look for what only one of them knows.
+fn log_lines() -> Lines {
+    static LINES: OnceLock<Lines> = OnceLock::new();
+    LINES
+        .get_or_init(|| {
+            let lines = Lines::default();
+            log::set_logger(Box::leak(Box::new(LogCapture(lines.clone())))).unwrap();
+            log::set_max_level(log::LevelFilter::Trace);
+            lines
+        })
+        .clone()
+}
+
+/// Takes everything that goes through `tracing`.
+struct TraceCapture(Lines);
+
+impl<S: tracing::Subscriber> Layer<S> for TraceCapture {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let meta = event.metadata();
+        let line = Line { target: meta.target().to_owned(), level: *meta.level(), text: text.0 };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+/// What is left where the libraries are capped as they are to be.
+fn kept(lines: &Lines) -> Vec<Line> {
+    let lines = lines.lock().unwrap();
+    lines.iter().filter(|line| !is_quiet(&line.target) || line.level <= tracing::Level::WARN).cloned().collect()
+}
+
+fn tell(lines: &[Line], secrets: &[&str]) -> Vec<Line> {
+    lines.iter().filter(|line| secrets.iter().any(|secret| line.text.contains(secret))).cloned().collect()
+}
+
+#[tokio::test]
+async fn no_token_and_no_person_is_logged_at_any_level() {
+    let (logged, traced) = (log_lines(), Lines::default());
+    let _capture = tracing::subscriber::set_default(tracing_subscriber::registry().with(TraceCapture(traced.clone())));
+    let subject = Some("secret-subject@example.com".to_owned());
+    let bench =
+        Bench::with(|_, _| {}, |fake, folder| Credentials::ServiceAccount { key: key_file(fake, folder), subject })
+            .await;
+    let person = r#"{"participants":[{"name":"conferenceRecords/c/participants/secret-person",
+        "signedinUser":{"user":"users/secret-user","displayName":"Secret Ada"}}]}"#;
+    bench.fake.will_grant([
+        token("secret-token-1"),
+        token("secret-token-2"),
+        json(401, r#"{"error":"unauthorized_client","error_description":"secret-description"}"#),
+    ]);
+    bench.fake.will([
+        error(401, "UNAUTHENTICATED", ""),
+        error(503, "UNAVAILABLE", ""),
+        json(200, person),
+        error(403, "PERMISSION_DENIED", "SERVICE_DISABLED"),
+    ]);
+    let list = || Read::Participants(conference(), ParticipantFilter::All);
+    bench.read(list()).await.unwrap();
+    let refused = bench.read(list()).await.unwrap_err();
+    let user = meetwatch::model::UserName::parse("users/secret-user").unwrap();
+    let no_people = bench.read(Read::People(vec![user])).await.unwrap_err();
+
+    let secrets = [
+        "secret-token",
+        "secret-subject",
+        "secret-person",
+        "secret-user",
+        "Secret Ada",
+        "secret-description",
+        "PRIVATE KEY",
+    ];
+    assert!(!tell(&logged.lock().unwrap(), &["secret-token-1"]).is_empty(), "the capture would notice");
+    for lines in [kept(&logged), kept(&traced)] {
+        assert_eq!(tell(&lines, &secrets).iter().map(|line| &line.target).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+    let said = |text: &str| kept(&traced).iter().any(|line| line.text.contains(text));
+    assert!(said("reason=api_disabled") && said("identity=me") && said("remedy="), "the identity's trouble is logged");
+    for error in [refused, no_people] {
+        assert!(secrets.iter().all(|secret| !format!("{error} {error:?}").contains(secret)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_in_trouble_is_logged_once_for_each_change() {
+    let traced = Lines::default();
+    let _capture = tracing::subscriber::set_default(tracing_subscriber::registry().with(TraceCapture(traced.clone())));
+    let bench = Bench::new().await;
+    let disabled = || error(403, "PERMISSION_DENIED", "SERVICE_DISABLED");
+    bench.fake.will([disabled(), disabled(), disabled(), json(200, crate::meet_fake::CONFERENCE), disabled()]);
+    for _ in 0..5 {
+        let _either = bench.get().await;
+    }
+    let count = |text: &str| traced.lock().unwrap().iter().filter(|line| line.text.contains(text)).count();
+    assert_eq!((count("the identity cannot read"), count("the identity can read again")), (2, 1));
+}
