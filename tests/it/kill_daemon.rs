@@ -159,11 +159,12 @@ impl Daemon {
         self.ended().await;
     }
 
-    /// SIGTERM; returns when it has stopped.
-    pub(crate) async fn stop(&mut self) -> ExitStatus {
+    /// SIGTERM; returns when it has stopped, well and in order.
+    pub(crate) async fn stop(&mut self) {
         let id = self.id();
         assert!(Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().unwrap().success());
-        self.ended().await
+        let status = self.ended().await;
+        assert!(status.success(), "{status}: {:#?}", self.lines.borrow());
     }
 
     /// Waits until it ends by itself.
