@@ -13,13 +13,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::abort::AbortAt;
 use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
-use crate::store::{OpenError, Store, StoreError, StoreMetrics};
+use crate::store::{OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 use crate::webhook::{Dispatcher, Options, SenderError, WebhookMetrics};
 
@@ -63,6 +64,16 @@ struct Part {
     task: JoinHandle<()>,
 }
 
+impl Part {
+    fn spawn<F>(name: &'static str, run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        Self { name, task: tokio::spawn(run(stop.clone())), stop }
+    }
+}
+
 /// A daemon that holds its store and its address and does nothing yet.
 #[derive(Debug)]
 pub struct App {
@@ -73,6 +84,7 @@ pub struct App {
     scheduler: Scheduler,
     watching: watch::Parts<Client>,
     dispatcher: Dispatcher,
+    retention: Duration,
 }
 
 impl App {
@@ -81,6 +93,14 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing was damaged.
     pub async fn start(config: Config, seed: u64) -> Result<Self, StartError> {
+        Self::start_aborting_at(config, seed, AbortAt::default()).await
+    }
+
+    /// As [`Self::start`], dying where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_aborting_at(config: Config, seed: u64, abort: AbortAt) -> Result<Self, StartError> {
         let clock = Clock::new();
         let registry = Registry::new();
         let board = StatusBoard::default();
@@ -89,7 +109,7 @@ impl App {
         let limits = crate::serve::metrics::limit_reached(&registry)?;
         crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
 
-        let store = open_store(&config, clock, &registry).await?;
+        let store = open_store(&config, clock, &registry, abort.clone()).await?;
         readiness.set_store_open(true);
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         registry.register(Box::new(store.outbox_collector(endpoints)?))?;
@@ -112,13 +132,15 @@ impl App {
         let random = Random::with_seed(seed.rotate_left(32));
         let options = Options::default();
         let dispatcher =
-            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?;
+            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?
+                .aborting_at(abort);
 
         let token = server_token(&config).await?;
         let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token };
         let server = Server::bind(&config.server, exposed).await?;
         let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
-        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher })
+        let retention = config.store.retention;
+        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention })
     }
 
     /// Where metrics, health and the API are.
@@ -138,35 +160,34 @@ impl App {
     /// # Errors
     /// [`RunError`]; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { clock, store, server, readiness, scheduler, watching, dispatcher } = self;
-        let (stop_watching, stop_sending, stop_serving) =
-            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        let mut parts = [
-            Part {
-                name: "watching",
-                stop: stop_watching.clone(),
-                task: tokio::spawn(watch::run(scheduler, watching, stop_watching)),
-            },
-            Part { name: "sending", stop: stop_sending.clone(), task: tokio::spawn(dispatcher.run(stop_sending)) },
-            Part { name: "serving", stop: stop_serving.clone(), task: tokio::spawn(server.run(stop_serving)) },
-        ];
-        let [watching, sending, serving] = &mut parts;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            // No part ends by itself. Without one of them the daemon would look alive and be of no use.
-            _ = &mut watching.task => tracing::error!(part = watching.name, "a part of the daemon ended by itself"),
-            _ = &mut sending.task => tracing::error!(part = sending.name, "a part of the daemon ended by itself"),
-            _ = &mut serving.task => tracing::error!(part = serving.name, "a part of the daemon ended by itself"),
+        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention } = self;
+        let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, stop));
+        let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
+        let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
+        let serving = Part::spawn("serving", |stop| server.run(stop));
+        let mut parts = [watching, pruning, sending, serving];
+
+        let [watching, pruning, sending, serving] = &mut parts;
+        // No part ends by itself: without one of them the daemon would look alive and be of no use.
+        let ended = tokio::select! {
+            () = stop.cancelled() => None,
+            _ = &mut watching.task => Some(watching.name),
+            _ = &mut pruning.task => Some(pruning.name),
+            _ = &mut sending.task => Some(sending.name),
+            _ = &mut serving.task => Some(serving.name),
+        };
+        if let Some(part) = ended {
+            tracing::error!(part, "a part of the daemon ended by itself; this is a defect, please report it");
         }
-        let asked = stop.is_cancelled();
         let begun = clock.now().mono;
         tracing::info!("stopping");
         readiness.set_stopping();
-        let mut whole = asked;
+        let mut whole = ended.is_none();
         for part in parts {
             part.stop.cancel();
-            if !part.task.is_finished() || asked {
-                whole &= part.task.await.is_ok();
+            if Some(part.name) != ended && part.task.await.is_err() {
+                tracing::error!(part = part.name, "a part of the daemon died; this is a defect, please report it");
+                whole = false;
             }
         }
         store.close(STORE_CLOSE).await?;
@@ -176,10 +197,10 @@ impl App {
     }
 }
 
-async fn open_store(config: &Config, clock: Clock, registry: &Registry) -> Result<Store, StartError> {
+async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: AbortAt) -> Result<Store, StartError> {
     let metrics = StoreMetrics::register(registry)?;
     let path = config.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, clock, metrics)).await;
+    let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
 }

@@ -2,6 +2,7 @@
 //!
 //! `docs/ARCHITECTURE.md` is the map: which room holds what, and who may know whom.
 
+pub mod abort;
 pub mod app;
 pub mod backoff;
 pub mod cli;

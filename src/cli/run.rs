@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{LogOptions, output};
+use crate::abort::AbortAt;
 use crate::app::App;
 use crate::backoff::random_seed;
 use crate::config::{self, Environment};
@@ -16,6 +18,9 @@ pub struct Args {
     /// The configuration; `meetwatch check --example` prints one
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// For tests of crashes: die at the nth passage of a point, such as `commit:3`
+    #[arg(long, hide = true, value_name = "POINT:N", default_value = None)]
+    abort_at: Option<AbortAt>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -28,10 +33,12 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let app = App::start(config, random_seed()).await?;
+    // From here on a signal stops the daemon in order, however early it comes.
+    let signals = output::Signals::listen().context("cannot be told of signals")?;
+    let app = App::start_aborting_at(config, random_seed(), args.abort_at.unwrap_or_default()).await?;
     tracing::info!(address = %app.address(), "watching; metrics are at /metrics");
     let stop = CancellationToken::new();
-    let signals = tokio::spawn(stop_on_signal(stop.clone()));
+    let signals = tokio::spawn(stop_on_signal(signals, stop.clone()));
     let stopped = app.run(stop).await;
     signals.abort();
     stopped?;
@@ -39,14 +46,12 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
 }
 
 /// Cancels at the first signal and ends the process at the second.
-async fn stop_on_signal(stop: CancellationToken) {
-    if output::interrupted().await.is_ok() {
-        stop.cancel();
-    }
-    if output::interrupted().await.is_ok() {
-        output::complain(
-            "meetwatch: stopped at once, as the second signal asks; what was under way is done again at the next start",
-        );
-        std::process::exit(1);
-    }
+async fn stop_on_signal(mut signals: output::Signals, stop: CancellationToken) {
+    signals.next().await;
+    stop.cancel();
+    signals.next().await;
+    output::complain(
+        "meetwatch: stopped at once, as the second signal asks; what was under way is done again at the next start",
+    );
+    std::process::exit(1);
 }

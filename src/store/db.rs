@@ -13,9 +13,14 @@ use rusqlite::Connection;
 
 use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
-use super::open::{self, OpenError};
+use super::files::Files;
+use super::open::{self, OpenError, Opened};
+use super::prune::{self, PruneRequest, Pruned};
+use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::{endpoints, facts, inspect, log, outbox};
+use crate::abort::{AbortAt, Point};
+use crate::clock::Now;
 use crate::model::{ConferenceName, EndpointName};
 
 /// An open store.
@@ -24,6 +29,9 @@ pub struct Db {
     connection: Connection,
     /// Held while the store is open, so that a second process keeps away.
     _lock: Option<std::fs::File>,
+    /// `None` for a store that has no files.
+    files: Option<Files>,
+    abort: AbortAt,
 }
 
 /// One piece of work for the writer.
@@ -33,6 +41,10 @@ pub enum Work<'a> {
     Exchange(&'a OutboxRequest),
     /// Switches an endpoint on again.
     SwitchOn(&'a EndpointName),
+    /// Deletes a little of what is old.
+    Prune(&'a PruneRequest),
+    /// Looks whether the clock may be believed; with the last look of this process.
+    WeighClock(Option<Now>, Now),
 }
 
 /// What came of one piece of work.
@@ -40,6 +52,8 @@ pub enum Work<'a> {
 pub enum Written {
     Committed,
     Exchanged(OutboxReply),
+    Pruned(Pruned),
+    Weighed(Option<Doubt>),
 }
 
 impl Db {
@@ -49,8 +63,16 @@ impl Db {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
-        let (connection, lock) = open::open(path, now)?;
-        Ok(Self { connection, _lock: Some(lock) })
+        Self::open_aborting_at(path, now, AbortAt::default())
+    }
+
+    /// As [`Self::open`], dying where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortAt) -> Result<Self, OpenError> {
+        let Opened { connection, lock, files } = open::open(path, now, &abort)?;
+        Ok(Self { connection, _lock: Some(lock), files: Some(files), abort })
     }
 
     /// A store that lives as long as the value does.
@@ -58,7 +80,7 @@ impl Db {
     /// # Errors
     /// [`OpenError::Store`] where SQLite fails.
     pub fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
-        Ok(Self { connection: open::in_memory(now)?, _lock: None })
+        Ok(Self { connection: open::in_memory(now)?, _lock: None, files: None, abort: AbortAt::default() })
     }
 
     /// Writes commits in one transaction. One that fails leaves nothing behind and takes no other along; where the
@@ -76,7 +98,7 @@ impl Db {
         match self.write_group(&[(Work::Exchange(request), now)]).pop() {
             Some(Ok(Written::Exchanged(reply))) => Ok(reply),
             Some(Err(error)) => Err(error),
-            Some(Ok(Written::Committed)) | None => Err(CommitError::Invariant("an exchange without a reply")),
+            Some(Ok(_)) | None => Err(CommitError::Invariant("an exchange without a reply")),
         }
     }
 
@@ -86,6 +108,31 @@ impl Db {
     /// [`CommitError::Store`].
     pub fn switch_on(&mut self, endpoint: &EndpointName, now: Timestamp) -> Result<(), CommitError> {
         self.write_group(&[(Work::SwitchOn(endpoint), now)]).into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    /// Deletes a little of what is old.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`]; nothing was deleted then.
+    pub fn prune(&mut self, request: &PruneRequest, now: Timestamp) -> Result<Pruned, CommitError> {
+        match self.write_group(&[(Work::Prune(request), now)]).pop() {
+            Some(Ok(Written::Pruned(pruned))) => Ok(pruned),
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Err(CommitError::Invariant("a step of pruning without a result")),
+        }
+    }
+
+    /// Looks whether the clock may be believed when it says that something is old. `looked`: the last look of this
+    /// process.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`].
+    pub fn weigh_clock(&mut self, looked: Option<Now>, now: Now) -> Result<Option<Doubt>, CommitError> {
+        match self.write_group(&[(Work::WeighClock(looked, now), now.wall)]).pop() {
+            Some(Ok(Written::Weighed(doubt))) => Ok(doubt),
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Err(CommitError::Invariant("a clock that was not weighed")),
+        }
     }
 
     /// Does work of all kinds in one transaction, each piece with its own time, under the rules of [`Self::commit_group`].
@@ -101,6 +148,10 @@ impl Db {
     }
 
     fn try_group(&self, work: &[(Work<'_>, Timestamp)]) -> Result<Vec<Result<Written, CommitError>>, CommitError> {
+        if !self.files.as_ref().is_none_or(Files::are_there) {
+            // What would be written now, nobody would find.
+            return Err(StoreError::Gone.into());
+        }
         self.run("BEGIN IMMEDIATE")?;
         let mut results = Vec::with_capacity(work.len());
         for (piece, now) in work {
@@ -116,7 +167,9 @@ impl Db {
             self.run("RELEASE piece")?;
             results.push(result);
         }
+        self.abort.pass(Point::Commit);
         self.run("COMMIT")?;
+        self.abort.pass(Point::Committed);
         Ok(results)
     }
 
@@ -209,6 +262,8 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
             endpoints::switch_on(connection, endpoint, now)?;
             Ok(Written::Committed)
         }
+        Work::Prune(request) => Ok(Written::Pruned(prune::step(connection, request, now)?)),
+        Work::WeighClock(looked, now) => Ok(Written::Weighed(prune::weigh_clock(connection, looked, now)?)),
     }
 }
 
@@ -269,5 +324,18 @@ mod tests {
         }
         drop(db);
         assert_eq!(Db::open(&path, Timestamp::UNIX_EPOCH).unwrap().log_after(0, 10).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_store_that_becomes_read_only_refuses_commits_by_that_name_and_goes_on_when_it_can_be_written_again() {
+        let mut db = Db::in_memory(Timestamp::UNIX_EPOCH).unwrap();
+        db.commit_group(&[commit(1, 10)], Timestamp::UNIX_EPOCH).pop().unwrap().unwrap();
+        db.connection.pragma_update(None, "query_only", true).unwrap();
+        let results = db.commit_group(&[commit(2, 10), commit(3, 10)], Timestamp::UNIX_EPOCH);
+        assert!(results.iter().all(|result| *result == Err(CommitError::Store(StoreError::ReadOnly))), "{results:?}");
+        assert_eq!(db.log_after(0, 10).unwrap().len(), 1);
+        db.connection.pragma_update(None, "query_only", false).unwrap();
+        db.commit_group(&[commit(2, 10)], Timestamp::UNIX_EPOCH).pop().unwrap().unwrap();
+        assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
     }
 }

@@ -29,8 +29,19 @@ impl CommitError {
     }
 
     /// Every name that [`Self::reason`] gives.
-    pub const REASONS: [&'static str; 10] =
-        ["duplicate", "invariant", "full", "read_only", "corrupt", "busy", "io", "unreadable", "closed", "sqlite"];
+    pub const REASONS: [&'static str; 11] = [
+        "duplicate",
+        "invariant",
+        "full",
+        "read_only",
+        "corrupt",
+        "busy",
+        "gone",
+        "io",
+        "unreadable",
+        "closed",
+        "sqlite",
+    ];
 }
 
 impl From<rusqlite::Error> for CommitError {
@@ -44,13 +55,20 @@ impl From<rusqlite::Error> for CommitError {
 pub enum StoreError {
     #[error("the store's disk is full; make room, and it goes on by itself")]
     Full,
-    #[error("the store cannot be written: its file or file system is read-only")]
+    #[error(
+        "the store cannot be written: its file or file system is read-only; make it writable, and it goes on by itself"
+    )]
     ReadOnly,
     #[error("the store's file is damaged; stop the daemon and restore it from a backup")]
     Corrupt,
-    #[error("the store is locked by another program")]
+    #[error("the store is locked by another program; end what holds it, and it goes on by itself")]
     Busy,
-    #[error("the store's disk does not answer as it should: {0}")]
+    /// One of its files is not where it was when the store was opened.
+    #[error(
+        "a file of the store was deleted, moved or replaced; put the same file back and it goes on by itself, or restart the daemon with what is there"
+    )]
+    Gone,
+    #[error("the store's disk does not answer as it should: {0}; look at the disk and the system's log")]
     Io(String),
     #[error("the store holds a row that this version cannot read ({0})")]
     Unreadable(&'static str),
@@ -69,6 +87,7 @@ impl StoreError {
             Self::ReadOnly => "read_only",
             Self::Corrupt => "corrupt",
             Self::Busy => "busy",
+            Self::Gone => "gone",
             Self::Io(_) => "io",
             Self::Unreadable(_) => "unreadable",
             Self::Closed => "closed",

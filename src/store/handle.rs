@@ -13,11 +13,14 @@ use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxR
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
 use super::open::OpenError;
+use super::prune::{PruneRequest, Pruned};
 use super::readers::Readers;
+use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Task, WAITING, Writer};
 use super::{endpoints, facts, inspect, log};
-use crate::clock::Clock;
+use crate::abort::AbortAt;
+use crate::clock::{Clock, Now};
 use crate::model::{ConferenceName, EndpointName};
 
 /// A handle on the open store. When the last one is dropped, what waits is still written and the file closed; use
@@ -34,9 +37,22 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, clock: Clock, metrics: StoreMetrics) -> Result<Self, OpenError> {
-        let db = Db::open(path, clock.now().wall)?;
+        Self::open_aborting_at(path, clock, metrics, AbortAt::default())
+    }
+
+    /// As [`Self::open`], dying where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_aborting_at(
+        path: &Path,
+        clock: Clock,
+        metrics: StoreMetrics,
+        abort: AbortAt,
+    ) -> Result<Self, OpenError> {
+        let db = Db::open_aborting_at(path, clock.now().wall, abort)?;
         let (sender, jobs) = mpsc::channel(WAITING);
-        let writer = Writer { db, jobs, metrics, clock, path: path.to_owned() };
+        let writer = Writer::new(db, jobs, metrics, clock, path.to_owned());
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
@@ -60,7 +76,7 @@ impl Store {
     pub async fn exchange(&self, request: OutboxRequest, now: Timestamp) -> Result<OutboxReply, CommitError> {
         match self.write(Task::Exchange(Box::new(request)), now).await? {
             Written::Exchanged(reply) => Ok(reply),
-            Written::Committed => Err(CommitError::Invariant("an exchange without a reply")),
+            _ => Err(CommitError::Invariant("an exchange without a reply")),
         }
     }
 
@@ -70,6 +86,28 @@ impl Store {
     /// [`CommitError::Store`].
     pub async fn switch_on(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
         self.write(Task::SwitchOn(endpoint), now).await.map(drop)
+    }
+
+    /// Deletes a little of what is old; [`super::keeper`] does it again and again.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`]; nothing was deleted then.
+    pub async fn prune(&self, request: PruneRequest, now: Timestamp) -> Result<Pruned, CommitError> {
+        match self.write(Task::Prune(request), now).await? {
+            Written::Pruned(pruned) => Ok(pruned),
+            _ => Err(CommitError::Invariant("a step of pruning without a result")),
+        }
+    }
+
+    /// Looks whether the clock may be believed, as [`Db::weigh_clock`] does.
+    ///
+    /// # Errors
+    /// [`CommitError::Store`].
+    pub async fn weigh_clock(&self, looked: Option<Now>, now: Now) -> Result<Option<Doubt>, CommitError> {
+        match self.write(Task::WeighClock(looked, now), now.wall).await? {
+            Written::Weighed(doubt) => Ok(doubt),
+            _ => Err(CommitError::Invariant("a clock that was not weighed")),
+        }
     }
 
     async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {

@@ -9,18 +9,24 @@ pub mod db;
 pub mod delivery;
 pub mod error;
 pub mod handle;
+pub mod keeper;
 pub mod metrics;
 pub mod open;
+pub mod prune;
+pub mod retention;
 pub mod rows;
 pub mod settings;
 
 mod endpoints;
+mod examine;
 mod facts;
+mod files;
 mod inspect;
 mod log;
 mod migrate;
 mod outbox;
 mod readers;
+mod trouble;
 mod values;
 mod writer;
 
@@ -34,6 +40,8 @@ pub use error::{CommitError, StoreError};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;
+pub use prune::{Cursor, PruneRequest, Pruned};
+pub use retention::Doubt;
 pub use rows::{
     Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,
 };

@@ -10,7 +10,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::{migrate, outbox};
+use super::examine::examine;
+use super::files::Files;
+use super::migrate::{self, Kind};
+use super::outbox;
+use crate::abort::AbortAt;
 
 /// How long a statement waits for another connection of this process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,8 +72,15 @@ impl OpenError {
     }
 }
 
-/// Opens for writing: takes the lock, looks whether the file is ours, and brings it up to date.
-pub(super) fn open(path: &Path, now: Timestamp) -> Result<(Connection, File), OpenError> {
+/// An open store, before anything is done with it.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) lock: File,
+    pub(super) files: Files,
+}
+
+/// Opens for writing: takes the lock, looks whether the file is ours and whole, and brings it up to date.
+pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortAt) -> Result<Opened, OpenError> {
     let lock = take_lock(path)?;
     // SQLite would make the file readable by others; its companions take the mode of the file.
     create_private(path).map_err(|error| OpenError::from_io(path, error))?;
@@ -78,18 +89,22 @@ pub(super) fn open(path: &Path, now: Timestamp) -> Result<(Connection, File), Op
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     // Looked at before anything is changed: a foreign file stays as it is.
-    migrate::check(&connection, path)?;
+    if migrate::check(&connection, path)? == Kind::New {
+        make_shrinkable(&connection).map_err(failed)?;
+    }
+    examine(&connection).map_err(|error| OpenError::from_store(path, error))?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT).map_err(failed)?;
-    set_up(&mut connection, now).map_err(|error| OpenError::from_store(path, error))?;
-    Ok((connection, lock))
+    set_up(&mut connection, now, abort).map_err(|error| OpenError::from_store(path, error))?;
+    let files = Files::of(path).map_err(|error| OpenError::from_io(path, error))?;
+    Ok(Opened { connection, lock, files })
 }
 
 pub(super) fn in_memory(now: Timestamp) -> Result<Connection, OpenError> {
     let path = Path::new(":memory:");
     let mut connection = Connection::open_in_memory().map_err(|error| named(path, error))?;
-    prepare(&connection).map_err(|error| named(path, error))?;
-    set_up(&mut connection, now).map_err(|error| OpenError::from_store(path, error))?;
+    prepare(&connection).and_then(|()| make_shrinkable(&connection)).map_err(|error| named(path, error))?;
+    set_up(&mut connection, now, &AbortAt::default()).map_err(|error| OpenError::from_store(path, error))?;
     Ok(connection)
 }
 
@@ -108,8 +123,14 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-fn set_up(connection: &mut Connection, now: Timestamp) -> Result<(), StoreError> {
-    migrate::run(connection, now)?;
+/// Lets a file that has nothing in it yet become smaller again when rows are deleted. Later it would have to be written
+/// anew.
+fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+}
+
+fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
+    migrate::run(connection, now, abort)?;
     let voided = outbox::void_leases(connection)?;
     if voided > 0 {
         tracing::info!(

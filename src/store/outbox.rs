@@ -291,7 +291,7 @@ fn claim_due(connection: &Connection, request: &ClaimRequest, now: Timestamp) ->
     reply.claimed = read_due(connection, endpoint, request.limit, now)?;
     let mut lease = connection.prepare_cached(
         "UPDATE deliveries SET state = 'leased', claims = claims + 1, lease_until = ?2,
-                               tried_since = coalesce(tried_since, ?3)
+                               tried_since = min(coalesce(tried_since, ?3), ?3), owed_at = min(owed_at, ?3)
          WHERE id = ?1",
     )?;
     let until = nanos(saturating_add(now, request.lease));
@@ -340,8 +340,9 @@ fn read_claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, StoreError> {
         previous: optional_parse_at(row, "previous", known(EventId::parse))?,
         attempts: row.get("attempts")?,
         rejections: row.get("rejections")?,
-        owed_at: time_at(row, "owed_at")?,
-        tried_since: optional_time_at(row, "tried_since")?.unwrap_or(now),
+        // What lies ahead comes from a clock that was wrong: it would not be given up for as long as it was wrong by.
+        owed_at: time_at(row, "owed_at")?.min(now),
+        tried_since: optional_time_at(row, "tried_since")?.map_or(now, |since| since.min(now)),
         others_wait: row.get("others_wait")?,
     })
 }

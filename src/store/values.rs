@@ -69,3 +69,55 @@ pub(super) fn end_at(row: &Row<'_>) -> Result<Option<(Timestamp, Source)>, Store
         _ => Err(StoreError::Unreadable("an end without its source")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn comes_back(text: &str) {
+        let parsed: Timestamp = text.parse().unwrap();
+        assert_eq!(time(nanos(parsed)).unwrap(), parsed, "{text}");
+    }
+
+    #[test]
+    fn every_nanosecond_comes_back() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00.000000001Z",
+            "1969-12-31T23:59:59.999999999Z",
+            "2026-01-05T12:00:00.123456789Z",
+            "2025-12-31T23:59:59.999999999Z",
+            "2026-01-01T00:00:00Z",
+            "2028-02-29T23:59:59.999999999Z",
+            "2028-03-01T00:00:00.000000001Z",
+            "1677-09-21T00:12:43.145224193Z",
+            "2262-04-11T23:47:16.854775807Z",
+        ] {
+            comes_back(text);
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_second_before_it() {
+        let leap: Timestamp = "2016-12-31T23:59:60Z".parse().unwrap();
+        assert_eq!(leap, "2016-12-31T23:59:59Z".parse().unwrap());
+        comes_back("2016-12-31T23:59:60Z");
+    }
+
+    #[test]
+    fn a_time_that_no_column_can_hold_becomes_the_nearest_that_one_can() {
+        for (text, nearest) in [("0001-01-01T00:00:00Z", i64::MIN), ("9999-12-30T22:00:00.999999999Z", i64::MAX)] {
+            let stored = nanos(text.parse().unwrap());
+            assert_eq!(stored, nearest, "{text}");
+            assert_eq!(nanos(time(stored).unwrap()), stored);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_fits_comes_back(number in proptest::num::i64::ANY) {
+            proptest::prop_assert_eq!(nanos(time(number).unwrap()), number);
+        }
+    }
+}

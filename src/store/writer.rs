@@ -10,8 +10,10 @@ use super::db::{Db, Work, Written};
 use super::delivery::OutboxRequest;
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
+use super::prune::PruneRequest;
 use super::rows::Commit;
-use crate::clock::Clock;
+use super::trouble::{Say, Trouble};
+use crate::clock::{Clock, Mono, Now};
 use crate::model::EndpointName;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
@@ -34,6 +36,8 @@ pub(super) enum Task {
     Commit(Box<Commit>),
     Exchange(Box<OutboxRequest>),
     SwitchOn(EndpointName),
+    Prune(PruneRequest),
+    WeighClock(Option<Now>, Now),
     /// Write what came before, tidy up, and end.
     Close,
 }
@@ -44,20 +48,27 @@ impl Task {
             Self::Commit(commit) => Some(Work::Commit(commit)),
             Self::Exchange(request) => Some(Work::Exchange(request)),
             Self::SwitchOn(endpoint) => Some(Work::SwitchOn(endpoint)),
+            Self::Prune(request) => Some(Work::Prune(request)),
+            Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
             Self::Close => None,
         }
     }
 }
 
 pub(super) struct Writer {
-    pub(super) db: Db,
-    pub(super) jobs: mpsc::Receiver<Job>,
-    pub(super) metrics: StoreMetrics,
-    pub(super) clock: Clock,
-    pub(super) path: PathBuf,
+    db: Db,
+    jobs: mpsc::Receiver<Job>,
+    metrics: StoreMetrics,
+    clock: Clock,
+    path: PathBuf,
+    trouble: Trouble,
 }
 
 impl Writer {
+    pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
+        Self { db, jobs, metrics, clock, path, trouble: Trouble::default() }
+    }
+
     /// Works until [`Task::Close`], or until every handle is gone.
     pub(super) fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
@@ -88,13 +99,46 @@ impl Writer {
         }
         let began = self.clock.now().mono;
         let results = self.db.write_group(&work);
-        self.metrics.group_took(self.clock.now().mono.saturating_sub(began));
+        let ended = self.clock.now().mono;
+        self.metrics.group_took(ended.saturating_sub(began));
+        self.tell(&results, ended);
         for (job, result) in group.drain(..).zip(results) {
             if let Err(error) = &result {
                 self.metrics.failed(error);
             }
             // Whoever stopped waiting still has it written.
             let _ = job.reply.send(result);
+        }
+    }
+}
+
+impl Writer {
+    /// Tells the operator how the store fares, where that has changed.
+    fn tell(&mut self, results: &[Result<Written, CommitError>], now: Mono) {
+        let failed = || {
+            results.iter().filter_map(|result| match result {
+                Err(CommitError::Store(error)) => Some(error),
+                _ => None,
+            })
+        };
+        for result in results {
+            if let Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) = result {
+                tracing::error!(reason = error.reason(), %error, "a commit was refused; this is a defect, please report it");
+            }
+        }
+        let first = failed().next();
+        let pieces = u64::try_from(failed().count()).unwrap_or(u64::MAX);
+        match (self.trouble.note(first.map_or(Ok(()), Err), pieces, now), first) {
+            (Some(Say::Trouble { failed, lasting }), Some(error)) => tracing::error!(
+                reason = error.reason(),
+                failed,
+                seconds = lasting.as_secs(),
+                "{error}. Until then nothing new is told; nothing that was acknowledged is lost, and what is missed is read again"
+            ),
+            (Some(Say::Over { failed, lasted }), _) => {
+                tracing::info!(failed, seconds = lasted.as_secs(), "the store can be written again");
+            }
+            _ => {}
         }
     }
 }

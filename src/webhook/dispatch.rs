@@ -17,6 +17,7 @@ use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
 use super::settings::{EndpointSettings, Format};
 use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
+use crate::abort::{AbortAt, Point};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::model::EndpointName;
@@ -47,6 +48,7 @@ pub struct Dispatcher {
     core: Core,
     targets: BTreeMap<EndpointName, Target>,
     grace: Duration,
+    abort: AbortAt,
 }
 
 #[derive(Debug, Clone)]
@@ -84,7 +86,13 @@ impl Dispatcher {
             concurrency: endpoint.concurrency,
         });
         let core = Core::new(endpoints, random);
-        Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace })
+        Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace, abort: AbortAt::default() })
+    }
+
+    /// The same, dying where a test wants it to.
+    #[must_use]
+    pub fn aborting_at(self, abort: AbortAt) -> Self {
+        Self { abort, ..self }
     }
 
     /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
@@ -109,11 +117,17 @@ impl Dispatcher {
                 reply = answer(&mut exchange) => {
                     exchange = None;
                     reply.map_or_else(|error| {
-                        tracing::error!(reason = error.reason(), "the outbox could not be written: {error}");
+                        // The store says once what is wrong with it; this happens again and again.
+                        tracing::debug!(reason = error.reason(), "the outbox could not be written: {error}");
                         Input::ExchangeFailed
                     }, Input::Exchanged)
                 }
-                Some(sent) = sends.next() => Input::Sent(sent),
+                Some(sent) = sends.next() => {
+                    if sent.outcome.status().is_some() {
+                        self.abort.pass(Point::Answered);
+                    }
+                    Input::Sent(sent)
+                }
                 () = until(wake_at, now) => Input::Tick,
                 () = until(give_up_at, now), if give_up_at.is_some() => {
                     give_up_at = None;

@@ -207,6 +207,23 @@ fn a_due_time_from_a_clock_that_jumped_is_pulled_in() {
 }
 
 #[test]
+fn what_was_owed_while_the_clock_was_ten_years_ahead_is_owed_since_now() {
+    let wrong = 3650 * 86_400;
+    let mut db = Db::in_memory(noon()).unwrap();
+    db.commit_group(&[joins("c", 1..=1, &["ops"])], at(wrong)).pop().unwrap().unwrap();
+    let first = claim(&mut db, "ops", wrong).remove(0);
+    assert!(record(&mut db, &first, retry(wrong + 60, wrong + 3600), wrong + 1));
+    // The clock is set right: it is due after the longest wait at the latest, and given up a window after now.
+    let due = ask(&mut db, "ops", 0).next_due.unwrap();
+    assert_eq!(due, at(15 * 3600));
+    let second = claim(&mut db, "ops", 15 * 3600).remove(0);
+    assert_eq!((second.owed_at, second.tried_since), (due, due));
+    assert!(record(&mut db, &second, retry(15 * 3600 + 60, 16 * 3600), 15 * 3600 + 1));
+    let third = claim(&mut db, "ops", 15 * 3600 + 60).remove(0);
+    assert_eq!((third.owed_at, third.tried_since), (due, due), "it began once");
+}
+
+#[test]
 fn the_counters_say_what_the_rows_say() {
     let mut db = db(&[joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops"])]);
     let claimed = claim(&mut db, "ops", 0);

@@ -1,0 +1,85 @@
+//! The thin loop that deletes what is older than the retention: step by step through the writer, which takes other work
+//! between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::error::CommitError;
+use super::handle::Store;
+use super::prune::{Cursor, PruneRequest};
+use super::retention::{Doubt, TOMBSTONE};
+use crate::clock::{Clock, Now};
+
+/// How often it is looked whether something has become too old.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// How many rows one step deletes.
+const ROWS: u32 = 200;
+/// How long the writer is left alone after each step.
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// Deletes what is older than `retention` until `stop`. A step under way is finished.
+pub async fn keep(store: Store, clock: Clock, retention: Duration, stop: CancellationToken) {
+    let mut looked = None;
+    let mut doubt = None;
+    loop {
+        let now = clock.now();
+        match store.weigh_clock(looked, now).await {
+            Ok(found) => {
+                if found != doubt {
+                    tell(found);
+                }
+                (looked, doubt) = (Some(now), found);
+                if doubt.is_none()
+                    && let Some(Err(error)) = stop.run_until_cancelled(pass(&store, now, retention)).await
+                {
+                    // The store says what is wrong with it.
+                    tracing::debug!(%error, "pruning broke off and begins again later");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the clock could not be weighed"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn tell(doubt: Option<Doubt>) {
+    match doubt {
+        Some(Doubt::Behind) => tracing::warn!(
+            "pruning waits: the newest event lies in the future by this machine's clock; set the clock right, or wait until it has caught up"
+        ),
+        Some(Doubt::Leapt { until }) => tracing::warn!(
+            %until,
+            "pruning waits: this machine's clock went ahead by more than a day, or the daemon did not run for so long; if the clock is right there is nothing to do"
+        ),
+        None => tracing::info!("pruning goes on: the clock is believed again"),
+    }
+}
+
+/// Goes once through all that may be old.
+///
+/// # Errors
+/// [`CommitError::Store`]; what earlier steps deleted is gone, and nothing half.
+pub async fn pass(store: &Store, now: Now, retention: Duration) -> Result<u64, CommitError> {
+    let before = |by: Duration| now.wall.saturating_sub(by).unwrap_or(Timestamp::MIN);
+    let mut request =
+        PruneRequest { cutoff: before(retention), forget: before(TOMBSTONE), from: Cursor::START, rows: ROWS };
+    let mut rows = 0;
+    loop {
+        let pruned = store.prune(request, now.wall).await?;
+        rows += u64::from(pruned.rows);
+        let Some(next) = pruned.next else { break };
+        let worked = pruned.rows > 0 || request.from == Cursor::Pages;
+        request.from = next;
+        if worked {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    if rows > 0 {
+        tracing::info!(rows, "what was older than the retention is deleted");
+    }
+    Ok(rows)
+}
