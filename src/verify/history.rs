@@ -9,12 +9,12 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use super::google::{Errand, Progress, latency};
 use super::truth;
 use crate::backoff::{Backoff, Random};
-use crate::clock::{Mono, Now, saturating_add};
+use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{ReadError, Reading};
 use crate::model::{IdentityName, TargetName};
 use crate::sim::api::{Api, ApiSettings, Caller};
 use crate::sim::faults::{Fault, Faults, PRESETS, When, preset};
-use crate::sim::world::{World, WorldSettings};
+use crate::sim::world::{ConferenceTruth, World, WorldSettings};
 use crate::status::StatusBoard;
 use crate::store::{Commit, Db};
 use crate::watch::{
@@ -37,6 +37,8 @@ pub struct History {
     /// How much time passed in it.
     pub simulated: Duration,
     pub conferences: usize,
+    /// How long its conferences lasted, together.
+    pub met: Duration,
     pub sessions: usize,
     pub reads: u64,
     pub crashes: u64,
@@ -279,6 +281,8 @@ impl Play {
         for (fault, count) in self.api.faults.struck().iter().chain(self.calm.struck()) {
             *self.history.faults.entry(fault).or_default() += count;
         }
+        let lasted = |truth: ConferenceTruth| elapsed(truth.start, truth.end.unwrap_or(google));
+        self.history.met = self.api.world.conferences().map(lasted).sum();
         let events = truth::log_of(&self.db).map_err(|error| Broken::Store(error.to_string()))?;
         let compared = truth::compare(&self.api.world, &events);
         (self.history.conferences, self.history.sessions) = (compared.conferences, compared.sessions);
