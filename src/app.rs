@@ -20,7 +20,7 @@ use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
 use crate::store::{OpenError, Store, StoreError, StoreMetrics};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{Dispatcher, Options, SenderError, WebhookMetrics};
+use crate::webhook::{Dispatcher, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key};
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
@@ -40,6 +40,8 @@ pub enum StartError {
     Google(#[from] meet::SetupError),
     #[error(transparent)]
     Webhooks(#[from] SenderError),
+    #[error(transparent)]
+    Pseudonyms(#[from] KeyError),
     #[error("the metrics could not be registered")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
@@ -63,7 +65,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`]; nothing was damaged.
-    pub async fn start(config: Config, seed: u64) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, seed: u64) -> Result<Self, StartError> {
         let clock = Clock::new();
         let registry = Registry::new();
         let board = StatusBoard::default();
@@ -73,6 +75,7 @@ impl App {
         crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
 
         let store = open_store(&config, clock, &registry).await?;
+        give_pseudonyms(&mut config).await?;
         readiness.set_store_open(true);
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         registry.register(Box::new(store.outbox_collector(endpoints)?))?;
@@ -155,6 +158,20 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry) -> Resul
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, clock, metrics)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
+}
+
+/// Gives every endpoint that hides names the installation's key to do it with.
+async fn give_pseudonyms(config: &mut Config) -> Result<(), StartError> {
+    if config.webhooks.iter().all(|endpoint| endpoint.names == Names::Full) {
+        return Ok(());
+    }
+    let path = config.store.path.clone();
+    let made = tokio::task::spawn_blocking(move || pseudonym_key::load_or_create(&path)).await;
+    let key = made.map_err(|_| StoreError::Closed)??;
+    for endpoint in &mut config.webhooks {
+        endpoint.pseudonyms = Some(key.clone());
+    }
+    Ok(())
 }
 
 async fn server_token(config: &Config) -> Result<SecretString, StartError> {

@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Policy, Verdict};
-use super::format;
+use super::format::Writer;
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
-use super::settings::{EndpointSettings, Format};
+use super::settings::EndpointSettings;
 use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
@@ -52,7 +52,7 @@ pub struct Dispatcher {
 #[derive(Debug, Clone)]
 struct Target {
     sender: Sender,
-    format: Format,
+    writer: Writer,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
@@ -62,7 +62,7 @@ impl Dispatcher {
     /// on.
     ///
     /// # Errors
-    /// [`SenderError`] where no HTTP client can be made.
+    /// [`SenderError`] where no HTTP client can be made, or names are to be hidden and there is no key for it.
     pub fn new(
         endpoints: &[EndpointSettings],
         store: Store,
@@ -74,7 +74,7 @@ impl Dispatcher {
     ) -> Result<Self, SenderError> {
         let mut targets = BTreeMap::new();
         for endpoint in endpoints {
-            let target = Target { sender: Sender::new(endpoint, clock)?, format: endpoint.format };
+            let target = Target { sender: Sender::new(endpoint, clock)?, writer: Writer::new(endpoint)? };
             targets.insert(endpoint.name.clone(), target);
         }
         let endpoints = endpoints.iter().map(|endpoint| Endpoint {
@@ -227,7 +227,7 @@ async fn until(at: Option<Mono>, now: Mono) {
 
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let outcome = match format::write(target.format, claimed.event_type, claimed.time, &claimed.body) {
+    let outcome = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
         Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
         Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None },
     };

@@ -5,18 +5,25 @@
 
 pub mod decide;
 pub mod dispatch;
+pub mod excerpt;
 pub mod format;
+pub mod guard;
+pub mod headers;
 pub mod metrics;
 pub mod outcome;
+pub mod pseudonym_key;
+pub mod redact;
 pub mod retry_after;
 pub mod send;
 pub mod settings;
 pub mod sign;
 pub mod step;
+pub mod tls;
 
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
 pub use outcome::{Outcome, Reason};
+pub use pseudonym_key::KeyError;
 pub use send::SenderError;
-pub use settings::{EndpointSettings, Format};
+pub use settings::{EndpointSettings, Format, Names};

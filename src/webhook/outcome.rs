@@ -29,6 +29,8 @@ pub enum Reason {
     Tls,
     /// The host's name leads nowhere.
     Dns,
+    /// The host's name leads to an address that the endpoint may not be at.
+    RefusedAddress,
     /// The answer is larger than any receiver's has to be.
     BodyTooLarge,
     /// The connection broke off, or what came was no HTTP.
@@ -43,7 +45,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Throttled,
         Self::Unavailable,
         Self::ServerError,
@@ -56,6 +58,7 @@ impl Reason {
         Self::Connect,
         Self::Tls,
         Self::Dns,
+        Self::RefusedAddress,
         Self::BodyTooLarge,
         Self::Interrupted,
         Self::Unsendable,
@@ -79,6 +82,7 @@ impl Reason {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Dns => "dns",
+            Self::RefusedAddress => "refused_address",
             Self::BodyTooLarge => "body_too_large",
             Self::Interrupted => "interrupted",
             Self::Unsendable => "unsendable",
