@@ -47,13 +47,12 @@ pub(super) fn read(
     let name = name?.value;
     Some(EndpointSettings {
         route: Route { endpoint: name.clone(), events, kinds, targets, provenance },
-        name,
-        url: url?,
         secrets: secrets?,
         format: format.map(|found| found.value).unwrap_or_default(),
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
+        ..EndpointSettings::new(name, url?)
     })
 }
 

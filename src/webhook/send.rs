@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
+use super::answer::{READ_BYTES, Redaction};
 use super::format::Body;
-use super::outcome::{Outcome, Reason};
+use super::outcome::{Outcome, Reason, Reply};
 use super::retry_after;
 use super::settings::{EndpointSettings, redacted};
 use super::sign::SigningSecret;
@@ -36,6 +37,7 @@ pub struct Sender {
     url: Url,
     secrets: Vec<SigningSecret>,
     timeout: Duration,
+    redaction: Redaction,
     clock: Clock,
 }
 
@@ -70,22 +72,23 @@ impl Sender {
             url: settings.url.clone(),
             secrets: settings.secrets.clone(),
             timeout: settings.timeout,
+            redaction: redaction(settings),
             clock,
         })
     }
 
     /// Makes one attempt, within the endpoint's timeout from connecting to the last byte of the answer.
-    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Outcome {
+    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Reply {
         let headers = self.headers(event, previous, &body, self.clock.now().wall);
         let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
         let attempt = async {
             match request.send().await {
                 Ok(response) => self.read(response).await,
-                Err(error) => Outcome::Failed { reason: classify(&error), status: None },
+                Err(error) => Outcome::Failed { reason: classify(&error), status: None }.into(),
             }
         };
         let timed_out = Outcome::Failed { reason: Reason::Timeout, status: None };
-        tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out)
+        tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
     }
 
     fn headers(&self, event: &EventId, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
@@ -111,23 +114,39 @@ impl Sender {
         headers
     }
 
-    /// Reads the answer to its end, so that the connection can be used again, and keeps nothing of it.
-    async fn read(&self, mut response: Response) -> Outcome {
+    /// Reads the answer to its end, so that the connection can be used again, and keeps its start.
+    async fn read(&self, mut response: Response) -> Reply {
         let status = response.status().as_u16();
         let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = wish.and_then(|wish| retry_after::parse(wish, self.clock.now().wall));
-        let mut length = 0;
-        loop {
+        let (mut length, mut start) = (0, Vec::new());
+        let outcome = loop {
             match response.chunk().await {
-                Ok(None) => return Outcome::Answered { status, retry_after },
-                Ok(Some(chunk)) => length += chunk.len(),
-                Err(error) => return Outcome::Failed { reason: classify(&error), status: Some(status) },
+                Ok(None) => break Outcome::Answered { status, retry_after },
+                Ok(Some(chunk)) => {
+                    length += chunk.len();
+                    start.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - start.len())]);
+                }
+                Err(error) => break Outcome::Failed { reason: classify(&error), status: Some(status) },
             }
             if length > MAX_ANSWER_BYTES {
-                return Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
+                break Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
             }
-        }
+        };
+        Reply { outcome, answer: self.redaction.keep(&start) }
     }
+}
+
+/// What of the settings no kept answer may repeat.
+fn redaction(settings: &EndpointSettings) -> Redaction {
+    let url = &settings.url;
+    let path_and_query = [Some(url.path()), url.query()].into_iter().flatten();
+    let parts = path_and_query.flat_map(|part| part.split(['/', '&', '=']).chain([part]));
+    let login = [Some(url.username()), url.password()].into_iter().flatten();
+    let secrets = settings.secrets.iter().map(SigningSecret::reveal);
+    let bare = secrets.clone().filter_map(|secret| secret.strip_prefix("whsec_").map(str::to_owned));
+    let words: Vec<_> = parts.chain(login).map(str::to_owned).chain(secrets).chain(bare).collect();
+    Redaction::new(words)
 }
 
 /// Names an error. Its text is not looked at and goes nowhere: it could repeat the address.
