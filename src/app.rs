@@ -18,9 +18,11 @@ use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
-use crate::store::{OpenError, Store, StoreError, StoreMetrics};
+use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{Dispatcher, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key};
+use crate::webhook::{
+    Dispatcher, EndpointSettings, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key,
+};
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
@@ -32,6 +34,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error("the store was opened and cannot be read")]
     Memory(#[from] StoreError),
+    #[error("the store was opened and cannot be written")]
+    Configure(#[from] CommitError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -77,6 +81,8 @@ impl App {
         let store = open_store(&config, clock, &registry).await?;
         give_pseudonyms(&mut config).await?;
         readiness.set_store_open(true);
+        let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
+        store.configure(configured, clock.now().wall).await?;
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         registry.register(Box::new(store.outbox_collector(endpoints)?))?;
 

@@ -1,6 +1,7 @@
 //! `[[webhook]]`: where deliveries go, signed with what, and which events are wanted.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -15,7 +16,7 @@ use super::words;
 use super::{webhook_access, webhook_format};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
-use crate::webhook::settings::{is_public, refuses_literal};
+use crate::webhook::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::webhook::sign::SigningSecret;
 use crate::webhook::{EndpointSettings, Names as HowNamed};
 
@@ -53,8 +54,15 @@ pub(super) fn read(
         names
     });
     let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
-    // Holding leaves back is not here yet, so nothing but "not at all" can be asked for.
-    section.duration("settle", Duration::ZERO, Duration::ZERO..=Duration::ZERO);
+    let settle = section.duration("settle", Duration::ZERO, Duration::ZERO..=3600 * second);
+    let ordered = section.flag("ordered");
+    if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
+        flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
+    }
+    let max_age = optional_duration(section, "max_age", second..=30 * day);
+    let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
+    let schedule = schedule(section);
+    let drain_per_second = f64::from(section.integer("drain_per_second", 50, 1..=100_000));
     let timeout = section.duration("timeout", 15 * second, second..=300 * second);
     let window = section.duration("window", 3 * day, 60 * second..=30 * day);
     let concurrency = section.integer("concurrency", 8, 1..=256);
@@ -71,8 +79,34 @@ pub(super) fn read(
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
-        ..EndpointSettings::new(name, url, secrets?)
+        ordered: ordered.is_none_or(|flag| flag.value),
+        settle,
+        max_age,
+        max_hold,
+        drain_per_second,
+        schedule,
+        secrets: secrets?,
+        ..EndpointSettings::new(name, url)
     })
+}
+
+/// A length of time that need not be there.
+fn optional_duration(section: &Section<'_>, key: &'static str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
+    let found = section.duration(key, Duration::ZERO, allowed);
+    (!found.is_zero()).then_some(found)
+}
+
+/// How long to wait after each failed attempt.
+fn schedule(section: &Section<'_>) -> Vec<Duration> {
+    const MOST: usize = 50;
+    let Some(texts) = section.texts("schedule") else { return DEFAULT_SCHEDULE.to_vec() };
+    if texts.is_empty() || texts.len() > MOST {
+        section.problem("schedule", format!("must have 1 to {MOST} lengths of time"));
+    }
+    let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let wait = |text: &str| humantime::parse_duration(text).ok().filter(|wait| (shortest..=longest).contains(wait));
+    let expected = "lengths of time such as \"5s\" or \"10m\", each of 1s to 1d";
+    texts.into_iter().filter_map(|text| text.must_be(expected, wait)).map(|found| found.value).collect()
 }
 
 /// Where an endpoint is.

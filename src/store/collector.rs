@@ -68,15 +68,11 @@ impl OutboxCollector {
     }
 
     fn read(&self) -> Option<Vec<EndpointSummary>> {
-        let unheard = |endpoint: &EndpointName| EndpointSummary {
-            endpoint: endpoint.clone(),
-            enabled: true,
-            pending: 0,
-            dead: 0,
-            oldest_pending: None,
-        };
-        let mut all: BTreeMap<_, _> =
-            self.endpoints.iter().map(|endpoint| (endpoint.clone(), unheard(endpoint))).collect();
+        let mut all: BTreeMap<_, _> = self
+            .endpoints
+            .iter()
+            .map(|endpoint| (endpoint.clone(), EndpointSummary::unheard_of(endpoint.clone())))
+            .collect();
         // Where the store cannot be read, no figures are better than wrong ones.
         for summary in self.readers.read_now(endpoints::summary).ok()? {
             if summary.pending > 0 || all.contains_key(&summary.endpoint) {

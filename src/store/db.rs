@@ -11,12 +11,13 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::delivery::{EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
 use super::open::{self, OpenError};
+use super::repair::Repair;
 use super::rows::{Commit, StoredConference, TargetRow};
-use super::{endpoints, facts, inspect, log, outbox};
-use crate::model::{ConferenceName, EndpointName};
+use super::{endpoints, facts, log, mend, outbox};
+use crate::model::ConferenceName;
 
 /// An open store.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub struct Db {
 pub enum Work<'a> {
     Commit(&'a Commit),
     Exchange(&'a OutboxRequest),
-    /// Switches an endpoint on again.
-    SwitchOn(&'a EndpointName),
+    /// Mends the outbox, as an operator asked.
+    Repair(&'a Repair),
 }
 
 /// What came of one piece of work.
@@ -40,6 +41,8 @@ pub enum Work<'a> {
 pub enum Written {
     Committed,
     Exchanged(OutboxReply),
+    /// How many deliveries were mended.
+    Repaired(u64),
 }
 
 impl Db {
@@ -76,16 +79,10 @@ impl Db {
         match self.write_group(&[(Work::Exchange(request), now)]).pop() {
             Some(Ok(Written::Exchanged(reply))) => Ok(reply),
             Some(Err(error)) => Err(error),
-            Some(Ok(Written::Committed)) | None => Err(CommitError::Invariant("an exchange without a reply")),
+            Some(Ok(Written::Committed | Written::Repaired(_))) | None => {
+                Err(CommitError::Invariant("an exchange without a reply"))
+            }
         }
-    }
-
-    /// Switches an endpoint on again: all it is owed is sent.
-    ///
-    /// # Errors
-    /// [`CommitError::Store`].
-    pub fn switch_on(&mut self, endpoint: &EndpointName, now: Timestamp) -> Result<(), CommitError> {
-        self.write_group(&[(Work::SwitchOn(endpoint), now)]).into_iter().try_for_each(|result| result.map(drop))
     }
 
     /// Does work of all kinds in one transaction, each piece with its own time, under the rules of [`Self::commit_group`].
@@ -173,17 +170,8 @@ impl Db {
         endpoints::summary(&self.connection)
     }
 
-    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn deliveries(
-        &self,
-        endpoint: &EndpointName,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeliveryRow>, StoreError> {
-        inspect::deliveries(&self.connection, endpoint, after, limit)
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Writes everything from the write-ahead log into the file itself.
@@ -205,10 +193,7 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
             Ok(Written::Committed)
         }
         Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),
-        Work::SwitchOn(endpoint) => {
-            endpoints::switch_on(connection, endpoint, now)?;
-            Ok(Written::Committed)
-        }
+        Work::Repair(repair) => Ok(Written::Repaired(mend::repair(connection, repair, now)?)),
     }
 }
 

@@ -93,6 +93,8 @@ pub struct AttemptRow {
     pub status: Option<u16>,
     /// The reason's name; `None` for a success.
     pub reason: Option<&'static str>,
+    /// The start of the answer, with the endpoint's secrets taken out.
+    pub answer: Option<Box<str>>,
 }
 
 /// What becomes of a delivery.
@@ -163,16 +165,77 @@ pub struct Claimed {
     pub others_wait: bool,
 }
 
+/// Whether an endpoint is in trouble as a whole, so that sending to it as usual would only cost attempts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// All is well; opens when the endpoint fails again and again.
+    #[default]
+    Closed,
+    /// In trouble: one delivery at a time probes whether it is over, and the first that arrives makes it `Draining`.
+    Open {
+        since: Timestamp,
+        /// How many probes have failed.
+        probes: u32,
+        /// When the next is due.
+        probe_at: Timestamp,
+    },
+    /// Well again: what has gathered is sent at a set rate, and when nothing is due it is `Closed`.
+    Draining,
+}
+
+impl Breaker {
+    /// The name in rows, logs and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// How an endpoint fares, from counters and an index: cheap at any backlog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointSummary {
     pub endpoint: EndpointName,
     pub enabled: bool,
+    /// Since when it is on or off, where that ever changed.
+    pub since: Option<Timestamp>,
+    /// Why it is off: `gone`, or `operator`.
+    pub reason: Option<String>,
+    /// The configuration does not name it any more: what it is owed is kept and not sent.
+    pub orphaned: bool,
+    pub breaker: Breaker,
     /// Owed and not arrived.
     pub pending: u64,
     pub dead: u64,
+    /// Never sent, because they were too old or an operator said so.
+    pub expired: u64,
+    /// How many were ever settled.
+    pub settled: u64,
     /// When the oldest that is owed was committed.
     pub oldest_pending: Option<Timestamp>,
+}
+
+impl EndpointSummary {
+    /// An endpoint that was never owed anything.
+    #[must_use]
+    pub fn unheard_of(endpoint: EndpointName) -> Self {
+        Self {
+            endpoint,
+            enabled: true,
+            since: None,
+            reason: None,
+            orphaned: false,
+            breaker: Breaker::Closed,
+            pending: 0,
+            dead: 0,
+            expired: 0,
+            settled: 0,
+            oldest_pending: None,
+        }
+    }
 }
 
 /// One event of the log as it was committed.
@@ -185,17 +248,4 @@ pub struct LogRow {
     pub body: Box<str>,
     /// The event that corrected or retracted it.
     pub taken_back_by: Option<EventId>,
-}
-
-/// One delivery with its attempts, for those who look into what happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRow {
-    pub delivery: DeliveryId,
-    pub endpoint: EndpointName,
-    pub event: EventId,
-    pub state: DeliveryState,
-    pub due_at: Timestamp,
-    pub attempts: u32,
-    /// Why the last attempt failed, or why it was given up.
-    pub reason: Option<String>,
 }

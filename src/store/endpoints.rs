@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::breaker;
 use super::delivery::EndpointSummary;
 use super::error::StoreError;
 use super::values::{nanos, optional_time_at, parse_at};
@@ -42,8 +43,7 @@ pub(super) fn switch_off(
 }
 
 /// Switches an endpoint on again; what it is owed is sent.
-pub(super) fn switch_on(connection: &Connection, name: &EndpointName, now: Timestamp) -> Result<(), StoreError> {
-    let endpoint = number_of(connection, name)?;
+pub(super) fn switch_on(connection: &Connection, endpoint: i64, now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE endpoints SET state = 'on', state_since = ?2, state_reason = NULL WHERE id = ?1 AND state = 'off'",
@@ -52,18 +52,34 @@ pub(super) fn switch_on(connection: &Connection, name: &EndpointName, now: Times
     Ok(())
 }
 
-/// Keeps the counters: so many more are owed, and so many more dead.
-pub(super) fn count(connection: &Connection, endpoint: i64, owed: i64, dead: i64) -> Result<(), StoreError> {
+/// By how much an endpoint's counters change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) owed: i64,
+    pub(super) dead: i64,
+    pub(super) expired: i64,
+    pub(super) settled: i64,
+}
+
+/// Keeps the counters.
+pub(super) fn count(connection: &Connection, endpoint: i64, change: Change) -> Result<(), StoreError> {
+    if change == Change::default() {
+        return Ok(());
+    }
     connection
-        .prepare_cached("UPDATE endpoints SET owed = owed + ?2, dead = dead + ?3 WHERE id = ?1")?
-        .execute([endpoint, owed, dead])?;
+        .prepare_cached(
+            "UPDATE endpoints SET owed = owed + ?2, dead = dead + ?3, expired = expired + ?4, settled = settled + ?5
+             WHERE id = ?1",
+        )?
+        .execute([endpoint, change.owed, change.dead, change.expired, change.settled])?;
     Ok(())
 }
 
 /// How every endpoint fares that was ever owed anything, by name.
 pub(super) fn summary(connection: &Connection) -> Result<Vec<EndpointSummary>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, state = 'on' AS enabled, owed, dead,
+        "SELECT name, state = 'on' AS enabled, state_since, state_reason, configured, breaker, trouble_since, probe_at,
+                probes, owed, dead, expired, settled,
                 (SELECT min(owed_at) FROM deliveries INDEXED BY deliveries_oldest WHERE endpoint = e.id AND head = 1)
                     AS oldest
          FROM endpoints e ORDER BY name",
@@ -71,11 +87,18 @@ pub(super) fn summary(connection: &Connection) -> Result<Vec<EndpointSummary>, S
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
+        let count = |column: &str| Ok::<_, StoreError>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
         all.push(EndpointSummary {
             endpoint: parse_at(row, "name", EndpointName::parse)?,
             enabled: row.get("enabled")?,
-            pending: u64::try_from(row.get::<_, i64>("owed")?).unwrap_or(0),
-            dead: u64::try_from(row.get::<_, i64>("dead")?).unwrap_or(0),
+            since: optional_time_at(row, "state_since")?,
+            reason: row.get("state_reason")?,
+            orphaned: !row.get::<_, bool>("configured")?,
+            breaker: breaker::read(row)?,
+            pending: count("owed")?,
+            dead: count("dead")?,
+            expired: count("expired")?,
+            settled: count("settled")?,
             oldest_pending: optional_time_at(row, "oldest")?,
         });
     }

@@ -9,14 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::collector::OutboxCollector;
 use super::db::{Db, Written};
-use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::delivery::{EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
 use super::open::OpenError;
 use super::readers::Readers;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Task, WAITING, Writer};
-use super::{endpoints, facts, inspect, log};
+use super::{endpoints, facts, log};
 use crate::clock::Clock;
 use crate::model::{ConferenceName, EndpointName};
 
@@ -60,19 +60,15 @@ impl Store {
     pub async fn exchange(&self, request: OutboxRequest, now: Timestamp) -> Result<OutboxReply, CommitError> {
         match self.write(Task::Exchange(Box::new(request)), now).await? {
             Written::Exchanged(reply) => Ok(reply),
-            Written::Committed => Err(CommitError::Invariant("an exchange without a reply")),
+            Written::Committed | Written::Repaired(_) => Err(CommitError::Invariant("an exchange without a reply")),
         }
     }
 
-    /// Switches an endpoint on again: all it is owed is sent.
-    ///
-    /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn switch_on(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
-        self.write(Task::SwitchOn(endpoint), now).await.map(drop)
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
     }
 
-    async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {
+    pub(super) async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { task, now, reply }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(StoreError::from)?
@@ -146,18 +142,5 @@ impl Store {
     /// Where the descriptions of the metrics are malformed, which they are not.
     pub fn outbox_collector(&self, endpoints: Vec<EndpointName>) -> prometheus::Result<OutboxCollector> {
         OutboxCollector::new(self.readers.clone(), endpoints)
-    }
-
-    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn deliveries(
-        &self,
-        endpoint: EndpointName,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeliveryRow>, StoreError> {
-        self.readers.read(move |connection| inspect::deliveries(connection, &endpoint, after, limit)).await
     }
 }

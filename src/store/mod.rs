@@ -11,13 +11,17 @@ pub mod error;
 pub mod handle;
 pub mod metrics;
 pub mod open;
+pub mod repair;
 pub mod rows;
 pub mod settings;
 
+mod breaker;
 mod endpoints;
 mod facts;
 mod inspect;
+mod lanes;
 mod log;
+mod mend;
 mod migrate;
 mod outbox;
 mod readers;
@@ -27,13 +31,17 @@ mod writer;
 pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, ClaimRequest, Claimed, DeliveryId, DeliveryRow, DeliveryState, EndpointReply, EndpointSummary, LogRow,
+    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LogRow,
     OutboxReply, OutboxRequest, Record, Then,
 };
 pub use error::{CommitError, StoreError};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;
+pub use repair::{
+    AttemptCount, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
+    ResumeFrom, StoredAttempt,
+};
 pub use rows::{
     Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,
 };

@@ -11,11 +11,12 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use super::delivery::{
     AttemptRow, ClaimRequest, Claimed, DeliveryId, EndpointReply, OutboxReply, OutboxRequest, Record, Then,
 };
-use super::endpoints;
+
 use super::error::StoreError;
 use super::facts::NO_CONFERENCE;
 use super::log::Appended;
 use super::values::{known, nanos, optional_parse_at, optional_time, optional_time_at, parse_at, time_at};
+use super::{endpoints, lanes};
 use crate::clock::saturating_add;
 use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 
@@ -43,7 +44,9 @@ pub(super) fn owe(connection: &Connection, appended: &[Appended<'_>], now: Times
             *owed.entry(endpoint).or_default() += 1;
         }
     }
-    owed.into_iter().try_for_each(|(endpoint, more)| endpoints::count(connection, endpoint, more, 0))
+    owed.into_iter().try_for_each(|(endpoint, more)| {
+        endpoints::count(connection, endpoint, endpoints::Change { owed: more, ..endpoints::Change::default() })
+    })
 }
 
 fn who_was_owed(connection: &Connection, conference: i64, position: i64) -> Result<Vec<i64>, StoreError> {
@@ -56,19 +59,8 @@ fn who_was_owed(connection: &Connection, conference: i64, position: i64) -> Resu
 }
 
 fn owe_one(connection: &Connection, endpoint: i64, event: &Appended<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let lane: Option<(i64, Option<i64>, i64)> = connection
-        .prepare_cached("SELECT id, head, last_position FROM lanes WHERE conference = ?1 AND endpoint = ?2")?
-        .query_row([event.conference, endpoint], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let (lane, head, last) = match lane {
-        Some((lane, head, last)) => (lane, head, Some(last)),
-        None => {
-            connection
-                .prepare_cached("INSERT INTO lanes (endpoint, conference, last_position) VALUES (?1, ?2, ?3)")?
-                .execute([endpoint, event.conference, event.position])?;
-            (connection.last_insert_rowid(), None, None)
-        }
-    };
+    let (lane, last) = lanes::of(connection, endpoint, event.conference)?;
+    let idle = lanes::is_idle(connection, lane)?;
     connection
         .prepare_cached(
             "INSERT INTO deliveries (position, endpoint, lane, state, head, due_at, owed_at, previous)
@@ -78,22 +70,21 @@ fn owe_one(connection: &Connection, endpoint: i64, event: &Appended<'_>, now: Ti
             ":position": event.position,
             ":endpoint": endpoint,
             ":lane": lane,
-            ":head": head.is_none(),
+            ":head": idle,
             ":now": nanos(now),
             ":previous": last.filter(|_| event.conference != NO_CONFERENCE),
         })?;
-    let delivery = connection.last_insert_rowid();
-    connection
-        .prepare_cached("UPDATE lanes SET last_position = ?2, head = coalesce(head, ?3) WHERE id = ?1")?
-        .execute([lane, event.position, delivery])?;
-    if let Some(head) = head {
+    connection.prepare_cached("UPDATE lanes SET last_position = ?2 WHERE id = ?1")?.execute([lane, event.position])?;
+    if !idle {
         // Nobody was waiting when the head's next attempt was put off beyond its hold; now somebody is.
         connection
             .prepare_cached(
-                "UPDATE deliveries SET due_at = max(?2, hold_until)
-                 WHERE id = ?1 AND state = 'pending' AND due_at > max(?2, hold_until)",
+                "UPDATE deliveries SET due_at = max(?2, hold_until) WHERE id = (
+                    SELECT id FROM deliveries INDEXED BY deliveries_open
+                    WHERE lane = ?1 AND state IN ('pending', 'leased') ORDER BY position LIMIT 1)
+                 AND state = 'pending' AND due_at > max(?2, hold_until)",
             )?
-            .execute([head, nanos(now)])?;
+            .execute([lane, nanos(now)])?;
     }
     Ok(())
 }
@@ -165,7 +156,8 @@ fn write_attempt(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO attempts (delivery, number, began_at, duration, status, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO attempts (delivery, number, began_at, duration, status, reason, answer)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             delivery.0,
@@ -174,6 +166,7 @@ fn write_attempt(
             i64::try_from(attempt.duration.as_nanos()).unwrap_or(i64::MAX),
             attempt.status,
             attempt.reason,
+            attempt.answer,
         ])?;
     Ok(())
 }
@@ -194,17 +187,9 @@ fn finish(
              WHERE id = ?1",
         )?
         .execute(params![delivery.0, state, attempts, reason, nanos(now)])?;
-    let next: Option<i64> = connection
-        .prepare_cached(
-            "SELECT id FROM deliveries WHERE lane = ?1 AND position > ?2 AND state = 'pending' ORDER BY position LIMIT 1",
-        )?
-        .query_row([leased.lane, leased.position], |row| row.get(0))
-        .optional()?;
-    if let Some(next) = next {
-        connection.prepare_cached("UPDATE deliveries SET head = 1 WHERE id = ?1")?.execute([next])?;
-    }
-    connection.prepare_cached("UPDATE lanes SET head = ?2 WHERE id = ?1")?.execute(params![leased.lane, next])?;
-    endpoints::count(connection, leased.endpoint, -1, i64::from(state == "dead"))
+    lanes::advance(connection, leased.lane, leased.position)?;
+    let change = endpoints::Change { owed: -1, dead: i64::from(state == "dead"), ..endpoints::Change::default() };
+    endpoints::count(connection, leased.endpoint, change)
 }
 
 /// Puts a delivery off to its next attempt: no later than its hold, where others wait behind it.

@@ -10,9 +10,9 @@ use super::db::{Db, Work, Written};
 use super::delivery::OutboxRequest;
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
+use super::repair::Repair;
 use super::rows::Commit;
 use crate::clock::Clock;
-use crate::model::EndpointName;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
 pub(super) const WAITING: usize = 1024;
@@ -33,7 +33,7 @@ pub(super) struct Job {
 pub(super) enum Task {
     Commit(Box<Commit>),
     Exchange(Box<OutboxRequest>),
-    SwitchOn(EndpointName),
+    Repair(Repair),
     /// Write what came before, tidy up, and end.
     Close,
 }
@@ -43,7 +43,7 @@ impl Task {
         match self {
             Self::Commit(commit) => Some(Work::Commit(commit)),
             Self::Exchange(request) => Some(Work::Exchange(request)),
-            Self::SwitchOn(endpoint) => Some(Work::SwitchOn(endpoint)),
+            Self::Repair(repair) => Some(Work::Repair(repair)),
             Self::Close => None,
         }
     }

@@ -194,7 +194,7 @@ impl Sends {
             delivery: claimed.delivery,
             began_at: clock.now().wall,
             took: Duration::ZERO,
-            outcome: Outcome::Failed { reason: Reason::Interrupted, status: None },
+            reply: Outcome::Failed { reason: Reason::Interrupted, status: None }.into(),
         };
         let task = self.tasks.spawn(attempt(target, endpoint, claimed, clock));
         self.broken.insert(task.id(), broken);
@@ -227,10 +227,10 @@ async fn until(at: Option<Mono>, now: Mono) {
 
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let outcome = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
+    let reply = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
         Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
-        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None },
+        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
     };
     let took = clock.now().mono.saturating_sub(began.mono);
-    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, outcome }
+    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, reply }
 }

@@ -3,9 +3,9 @@
 //! A commit wakes the [`Dispatcher`]. Its [`step`] asks the store for what is due, the dispatcher sends it, [`decide`] says
 //! what becomes of it, and that goes back to the store in the round that asks for more.
 
+pub mod answer;
 pub mod decide;
 pub mod dispatch;
-pub mod excerpt;
 pub mod format;
 pub mod guard;
 pub mod headers;
@@ -23,7 +23,7 @@ pub mod tls;
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
-pub use outcome::{Outcome, Reason};
+pub use outcome::{Outcome, Reason, Reply};
 pub use pseudonym_key::KeyError;
 pub use send::SenderError;
 pub use settings::{EndpointSettings, Format, Names};

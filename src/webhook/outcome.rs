@@ -146,3 +146,17 @@ impl Outcome {
         }
     }
 }
+
+/// What an attempt brought, with the start of what the receiver said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub outcome: Outcome,
+    /// See [`super::answer::Redaction::keep`]. A stranger wrote it: show it escaped, and never in a log.
+    pub answer: Option<Box<str>>,
+}
+
+impl From<Outcome> for Reply {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, answer: None }
+    }
+}

@@ -12,14 +12,14 @@ use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::excerpt::Excerpt;
+use super::answer::{READ_BYTES, Redaction};
 use super::format::Body;
 use super::guard::{Guarded, Permit, Refused, SystemResolver, is_public, refuses_literal};
 use super::headers::ExtraHeaders;
-use super::outcome::{Outcome, Reason};
+use super::outcome::{Outcome, Reason, Reply};
 use super::redact::NoKey;
 use super::retry_after;
-use super::settings::{EndpointSettings, redacted};
+use super::settings::{EndpointSettings, Format, redacted};
 use super::sign::SigningSecret;
 use crate::clock::Clock;
 use crate::model::EventId;
@@ -42,10 +42,10 @@ pub struct Sender {
     url: Url,
     secrets: Vec<SigningSecret>,
     headers: ExtraHeaders,
-    excerpt: Arc<Excerpt>,
     /// Its address is written in the URL, and not one that may be dialled.
     refused: bool,
     timeout: Duration,
+    redaction: Redaction,
     clock: Clock,
 }
 
@@ -57,20 +57,6 @@ pub enum SenderError {
     Client(reqwest::Error),
     #[error("a webhook hides names: {0}")]
     Names(#[from] NoKey),
-}
-
-/// What came of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub outcome: Outcome,
-    /// How the answer's body begins, without what is secret; `None` where there was none.
-    pub excerpt: Option<Box<str>>,
-}
-
-impl From<Outcome> for Answer {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, excerpt: None }
-    }
 }
 
 impl fmt::Debug for Sender {
@@ -114,35 +100,28 @@ impl Sender {
             url: settings.url.clone(),
             secrets: settings.secrets.clone(),
             headers: settings.headers.clone(),
-            excerpt: Arc::new(Excerpt::new(settings)),
             refused: !settings.allow_private && refuses_literal(&settings.url, permit),
             timeout: settings.timeout,
+            redaction: redaction(settings),
             clock,
         })
     }
 
-    /// Makes one attempt and says only what came of it; see [`Sender::attempt`].
-    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Outcome {
-        self.attempt(event, previous, body).await.outcome
-    }
-
     /// Makes one attempt, within the endpoint's timeout from connecting to the last byte of the answer.
-    pub async fn attempt(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Answer {
+    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Reply {
         if self.refused {
             return Outcome::Failed { reason: Reason::RefusedAddress, status: None }.into();
         }
         let headers = self.headers(event, previous, &body, self.clock.now().wall);
         let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
-        let mut kept = Vec::new();
         let attempt = async {
             match request.send().await {
-                Ok(response) => self.read(response, &mut kept).await,
-                Err(error) => Outcome::Failed { reason: classify(&error), status: None },
+                Ok(response) => self.read(response).await,
+                Err(error) => Outcome::Failed { reason: classify(&error), status: None }.into(),
             }
         };
         let timed_out = Outcome::Failed { reason: Reason::Timeout, status: None };
-        let outcome = tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out);
-        Answer { outcome, excerpt: self.excerpt.of(&kept) }
+        tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
     }
 
     fn headers(&self, event: &EventId, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
@@ -169,27 +148,46 @@ impl Sender {
         headers
     }
 
-    /// Reads the answer to its end, so that the connection can be used again, and keeps its beginning.
-    async fn read(&self, mut response: Response, kept: &mut Vec<u8>) -> Outcome {
+    /// Reads the answer to its end, so that the connection can be used again, and keeps its start.
+    async fn read(&self, mut response: Response) -> Reply {
         let status = response.status().as_u16();
         let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = wish.and_then(|wish| retry_after::parse(wish, self.clock.now().wall));
-        let mut length = 0;
-        loop {
+        let (mut length, mut start) = (0, Vec::new());
+        let outcome = loop {
             match response.chunk().await {
-                Ok(None) => return Outcome::Answered { status, retry_after },
+                Ok(None) => break Outcome::Answered { status, retry_after },
                 Ok(Some(chunk)) => {
                     length += chunk.len();
-                    let room = self.excerpt.bytes_needed().saturating_sub(kept.len());
-                    kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    start.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - start.len())]);
                 }
-                Err(error) => return Outcome::Failed { reason: classify(&error), status: Some(status) },
+                Err(error) => break Outcome::Failed { reason: classify(&error), status: Some(status) },
             }
             if length > MAX_ANSWER_BYTES {
-                return Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
+                break Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
             }
-        }
+        };
+        Reply { outcome, answer: self.redaction.keep(&start) }
     }
+}
+
+/// What of the settings no kept answer may repeat.
+fn redaction(settings: &EndpointSettings) -> Redaction {
+    let url = &settings.url;
+    let path_and_query = [Some(url.path()), url.query()].into_iter().flatten();
+    let parts = path_and_query.flat_map(|part| part.split(['/', '&', '=']).chain([part]));
+    let login = [Some(url.username()), url.password()].into_iter().flatten();
+    let secrets = settings.secrets.iter().map(SigningSecret::reveal);
+    let bare = secrets.clone().filter_map(|secret| secret.strip_prefix("whsec_").map(str::to_owned));
+    let token = match &settings.format {
+        Format::Template(template) => template.token(),
+        _ => None,
+    };
+    let others = settings.headers.secrets().chain(token);
+    // Of a long one, such as a JWT, the rest may lie beyond what is looked at.
+    let beginnings = settings.headers.secrets().filter_map(|secret| secret.get(..READ_BYTES / 4));
+    let words = parts.chain(login).chain(others).chain(beginnings).map(str::to_owned);
+    Redaction::new(words.chain(secrets).chain(bare))
 }
 
 /// Names an error. Its text is not looked at and goes nowhere: it could repeat the address.

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::sign::SigningSecret;
 use crate::model::{EndpointName, Route};
+use crate::store::EndpointConfig;
 
 pub use super::format::{BadTemplate, Chat, MAX_TEMPLATE_BYTES, Sentence, Template};
 pub use super::guard::{is_public, refuses_literal};
@@ -40,24 +41,35 @@ pub struct EndpointSettings {
     pub window: Duration,
     /// How many conferences are delivered at once.
     pub concurrency: usize,
+    /// Whether the events of a conference arrive one after another.
+    pub ordered: bool,
+    /// How long a leave is held back to see whether it undoes itself; zero for not at all.
+    pub settle: Duration,
+    /// What happened longer ago is not sent.
+    pub max_age: Option<Duration>,
+    /// For how long a failing delivery may hold others of its conference back.
+    pub max_hold: Duration,
+    /// After trouble, so many deliveries are sent in a second until nothing is due any more.
+    pub drain_per_second: f64,
+    /// How long to wait after the first failed attempt, the second, and so on; the last is for all that follow.
+    pub schedule: Vec<Duration>,
 }
 
 impl EndpointSettings {
-    /// An endpoint that is told everything, with every default.
+    /// An endpoint with nothing but defaults: it wants every event, and signs with nothing.
     #[must_use]
-    pub fn new(name: EndpointName, url: Url, secrets: Vec<SigningSecret>) -> Self {
-        let route = Route {
-            endpoint: name.clone(),
-            events: Vec::new(),
-            kinds: Vec::new(),
-            targets: Vec::new(),
-            provenance: Vec::new(),
-        };
+    pub fn new(name: EndpointName, url: Url) -> Self {
         Self {
+            route: Route {
+                endpoint: name.clone(),
+                events: Vec::new(),
+                kinds: Vec::new(),
+                targets: Vec::new(),
+                provenance: Vec::new(),
+            },
             name,
             url,
-            secrets,
-            route,
+            secrets: Vec::new(),
             format: Format::Standard,
             names: Names::Full,
             pseudonyms: None,
@@ -67,9 +79,33 @@ impl EndpointSettings {
             timeout: Duration::from_secs(15),
             window: Duration::from_secs(3 * 86_400),
             concurrency: 8,
+            ordered: true,
+            settle: Duration::ZERO,
+            max_age: None,
+            max_hold: Duration::from_secs(6 * 3600),
+            drain_per_second: 50.0,
+            schedule: DEFAULT_SCHEDULE.to_vec(),
         }
     }
+
+    /// What the store has to know of it.
+    #[must_use]
+    pub fn outbox(&self) -> EndpointConfig {
+        EndpointConfig { name: self.name.clone(), ordered: self.ordered, settle: self.settle, max_age: self.max_age }
+    }
 }
+
+/// The schedule of the Standard Webhooks specification, and then every twelve hours.
+pub const DEFAULT_SCHEDULE: [Duration; 8] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(5 * 3600),
+    Duration::from_secs(10 * 3600),
+    Duration::from_secs(12 * 3600),
+];
 
 impl fmt::Debug for EndpointSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,6 +122,12 @@ impl fmt::Debug for EndpointSettings {
             .field("timeout", &self.timeout)
             .field("window", &self.window)
             .field("concurrency", &self.concurrency)
+            .field("ordered", &self.ordered)
+            .field("settle", &self.settle)
+            .field("max_age", &self.max_age)
+            .field("max_hold", &self.max_hold)
+            .field("drain_per_second", &self.drain_per_second)
+            .field("schedule", &self.schedule)
             .finish()
     }
 }

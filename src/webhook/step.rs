@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decide::{self, Attempt, Policy, Verdict};
-use super::outcome::{Outcome, Reason};
+use super::outcome::{Outcome, Reason, Reply};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
@@ -61,7 +61,7 @@ pub struct Sent {
     pub delivery: DeliveryId,
     pub began_at: Timestamp,
     pub took: Duration,
-    pub outcome: Outcome,
+    pub reply: Reply,
 }
 
 /// What to do.
@@ -183,7 +183,7 @@ impl Core {
             Input::Tick => {}
             Input::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
             Input::ExchangeFailed => self.exchange_failed(now),
-            Input::Sent(sent) => self.sent(now, &sent, &mut commands),
+            Input::Sent(sent) => self.sent(now, sent, &mut commands),
             Input::Stop => self.stopping = true,
             Input::Abandon => self.abandon(),
         }
@@ -245,13 +245,13 @@ impl Core {
         self.look_everywhere();
     }
 
-    fn sent(&mut self, now: Now, sent: &Sent, commands: &mut Vec<Command>) {
+    fn sent(&mut self, now: Now, sent: Sent, commands: &mut Vec<Command>) {
         let Some(lane) = self.lanes.get_mut(&sent.endpoint) else { return };
         let Some(InFlight { claim, attempt }) = lane.in_flight.remove(&sent.delivery) else { return };
         // The next of its conference may be due, and there is room again.
         lane.look = true;
         let policy = &lane.endpoint.policy;
-        let verdict = decide::decide(&attempt, &sent.outcome, policy, now.wall, self.random.f64() * 2.0 - 1.0);
+        let verdict = decide::decide(&attempt, &sent.reply.outcome, policy, now.wall, self.random.f64() * 2.0 - 1.0);
         let then = match verdict {
             Verdict::Done => Then::Done,
             Verdict::Dead { reason } => Then::Dead { reason: reason.as_str() },
@@ -265,16 +265,17 @@ impl Core {
         let row = AttemptRow {
             began_at: sent.began_at,
             duration: sent.took,
-            status: sent.outcome.status(),
-            reason: sent.outcome.reason().map(Reason::as_str),
+            status: sent.reply.outcome.status(),
+            reason: sent.reply.outcome.reason().map(Reason::as_str),
+            answer: sent.reply.answer,
         };
         self.records.push(Record { delivery: sent.delivery, claim, attempt: Some(row), then });
         commands.push(Command::Note(Note {
-            endpoint: sent.endpoint.clone(),
+            endpoint: sent.endpoint,
             delivery: sent.delivery,
             attempt: attempt.number,
             took: sent.took,
-            outcome: sent.outcome,
+            outcome: sent.reply.outcome,
             verdict,
         }));
     }
@@ -396,7 +397,7 @@ mod tests {
             delivery: DeliveryId(delivery),
             began_at: Timestamp::UNIX_EPOCH,
             took: Duration::ZERO,
-            outcome: Outcome::Answered { status: 200, retry_after: None },
+            reply: Outcome::Answered { status: 200, retry_after: None }.into(),
         })
     }
 

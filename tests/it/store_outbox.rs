@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryState, EndpointReply, OutboxRequest, Record, Then,
+    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryState, EndpointReply, OutboxRequest, Record,
+    Repair, Then,
 };
 
 use crate::store_samples::*;
@@ -52,7 +53,13 @@ fn bodies(claimed: &[Claimed]) -> Vec<String> {
 
 fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
     let reason = if then == Then::Done { None } else { Some("server_error") };
-    let attempt = AttemptRow { began_at: at(seconds), duration: Duration::from_millis(3), status: Some(200), reason };
+    let attempt = AttemptRow {
+        began_at: at(seconds),
+        duration: Duration::from_millis(3),
+        status: Some(200),
+        reason,
+        answer: None,
+    };
     let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
     let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
     db.exchange(&request, at(seconds)).unwrap().stale.is_empty()
@@ -194,7 +201,7 @@ fn an_endpoint_that_is_off_keeps_its_backlog_and_is_handed_nothing() {
     let summary = db.outbox_summary().unwrap();
     assert_eq!((summary[1].enabled, summary[1].pending, summary[1].dead), (false, 2, 0));
 
-    db.switch_on(&endpoint("ops"), at(3)).unwrap();
+    db.repair(&Repair::Enable(endpoint("ops")), at(3)).unwrap();
     assert_eq!(bodies(&claim(&mut db, "ops", 3)), ["c/1"]);
 }
 
@@ -213,7 +220,7 @@ fn the_counters_say_what_the_rows_say() {
     assert!(record(&mut db, &claimed[0], Then::Done, 1));
     assert!(record(&mut db, &claimed[1], Then::Dead { reason: "rejected" }, 1));
     let summary = db.outbox_summary().unwrap().remove(0);
-    let rows = db.deliveries(&endpoint("ops"), 0, 100).unwrap();
+    let rows = db.list_deliveries(&DeliveryFilter { limit: 100, ..DeliveryFilter::default() }).unwrap().deliveries;
     let count = |states: &[DeliveryState]| rows.iter().filter(|row| states.contains(&row.state)).count() as u64;
     assert_eq!(summary.pending, count(&[DeliveryState::Pending, DeliveryState::Leased]));
     assert_eq!((summary.pending, summary.dead), (2, count(&[DeliveryState::Dead])));

@@ -107,7 +107,7 @@ impl History {
             delivery,
             began_at: self.now.wall,
             took: Duration::from_secs(1),
-            outcome,
+            reply: outcome.into(),
         }));
     }
 

@@ -94,8 +94,9 @@ impl Receiver {
     pub(crate) fn endpoint(&self, name: &str) -> EndpointSettings {
         let url = format!("http://{}/hook?token=s3cret", self.address).parse().unwrap();
         EndpointSettings {
+            secrets: vec![self.secret.clone()],
             timeout: Duration::from_secs(10),
-            ..EndpointSettings::new(EndpointName::parse(name).unwrap(), url, vec![self.secret.clone()])
+            ..EndpointSettings::new(EndpointName::parse(name).unwrap(), url)
         }
     }
 }
