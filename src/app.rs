@@ -4,6 +4,7 @@
 //! closes. Nothing here is global, so a test can start two of these in one process.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +17,15 @@ use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
+use crate::model::EndpointName;
+use crate::serve::{BindError, Desk, EndpointCard, Exposed, Readiness, Server, TestReport, Tester, TokenError, token};
 use crate::status::StatusBoard;
 use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
+use crate::webhook::settings::redacted;
 use crate::webhook::{
-    Dispatcher, EndpointSettings, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key,
+    Dispatcher, EndpointSettings, KeyError, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics,
+    pseudonym_key,
 };
 
 /// How long the store may take to close.
@@ -107,7 +111,8 @@ impl App {
             Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?;
 
         let token = server_token(&config).await?;
-        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token };
+        let desk = desk(&config, &store, clock, &bell)?;
+        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token, desk };
         let server = Server::bind(&config.server, exposed).await?;
         let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
         Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher })
@@ -164,6 +169,42 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry) -> Resul
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, clock, metrics)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
+}
+
+/// What the API shows and mends deliveries with.
+fn desk(config: &Config, store: &Store, clock: Clock, wake: &Arc<Notify>) -> Result<Desk, SenderError> {
+    let card = |endpoint: &EndpointSettings| EndpointCard {
+        name: endpoint.name.clone(),
+        address: redacted(&endpoint.url),
+        format: endpoint.format.as_str(),
+        names: endpoint.names.as_str(),
+    };
+    Ok(Desk {
+        store: store.clone(),
+        clock,
+        wake: Arc::clone(wake),
+        endpoints: config.webhooks.iter().map(card).collect(),
+        tester: Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))),
+    })
+}
+
+/// Lets the API try endpoints.
+struct Trial(Arc<Probe>);
+
+impl Tester for Trial {
+    fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
+        let probe = Arc::clone(&self.0);
+        Box::pin(async move {
+            let Probed { id, took, reply } = probe.test(&endpoint).await?;
+            Some(TestReport {
+                id: id.to_string(),
+                took,
+                status: reply.outcome.status(),
+                reason: reply.outcome.reason().map(Reason::as_str),
+                answer: reply.answer,
+            })
+        })
+    }
 }
 
 /// Gives every endpoint that hides names the installation's key to do it with.
