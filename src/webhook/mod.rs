@@ -4,20 +4,24 @@
 //! what becomes of it, and that goes back to the store in the round that asks for more.
 
 pub mod answer;
+pub mod breaker;
 pub mod decide;
 pub mod dispatch;
 pub mod format;
 pub mod metrics;
 pub mod outcome;
+pub mod pace;
 pub mod retry_after;
 pub mod send;
 pub mod settings;
 pub mod sign;
 pub mod step;
 
+mod queue;
+
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
-pub use outcome::{Outcome, Reason, Reply};
+pub use outcome::{Blame, Outcome, Reason, Reply};
 pub use send::SenderError;
 pub use settings::{EndpointSettings, Format};
