@@ -59,14 +59,3 @@ fn trouble_is_over(connection: &Connection, endpoint: i64, since: i64, now: Time
     statement.execute([endpoint, since, nanos(now)])?;
     Ok(())
 }
-
-/// Reads one endpoint's breaker.
-pub(super) fn of(connection: &Connection, endpoint: i64) -> Result<Breaker, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT breaker, trouble_since, probe_at, probes FROM endpoints WHERE id = ?1")?;
-    let mut rows = statement.query([endpoint])?;
-    match rows.next()? {
-        Some(row) => read(row),
-        None => Ok(Breaker::Closed),
-    }
-}

@@ -16,7 +16,7 @@ use super::error::{CommitError, StoreError};
 use super::open::{self, OpenError};
 use super::repair::Repair;
 use super::rows::{Commit, StoredConference, TargetRow};
-use super::{endpoints, facts, log, mend, outbox};
+use super::{endpoints, facts, log, mend, outbox, owe};
 use crate::model::ConferenceName;
 
 /// An open store.
@@ -189,7 +189,7 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
         Work::Commit(commit) => {
             facts::write(connection, commit)?;
             let appended = log::append(connection, commit)?;
-            outbox::owe(connection, &appended, now)?;
+            owe::owe(connection, &appended, now)?;
             Ok(Written::Committed)
         }
         Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),

@@ -51,26 +51,51 @@ impl DeliveryState {
     }
 }
 
-/// One round of a dispatcher with the outbox, in one transaction: first what came of the last claims, then new claims,
-/// so that the next of a lane can be claimed in the very round that finishes the one before.
+/// One conference on one endpoint: what has to arrive in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub i64);
+
+/// One round of a dispatcher with the outbox, in one transaction: first what came of the last claims, then how the endpoints
+/// fare, then new claims, so that the next of a lane can be claimed in the very round that finishes the one before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OutboxRequest {
     pub records: Vec<Record>,
+    /// Endpoints whose breaker changed.
+    pub breakers: Vec<(EndpointName, Breaker)>,
     pub claims: Vec<ClaimRequest>,
-    /// What the asker is sending right now: its leases hold, however the clock jumps.
+    /// What the asker holds right now: its leases go on, however the clock jumps.
     pub in_flight: Vec<DeliveryId>,
 }
 
-/// Asks for deliveries of one endpoint that are due.
+/// Asks for deliveries of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
     pub endpoint: EndpointName,
-    /// How many at most. Zero only asks when the next is due.
-    pub limit: usize,
+    pub pick: Pick,
     /// How long the claim holds.
     pub lease: Duration,
     /// No due time lies further ahead than this: one that does comes from a clock that jumped, and is pulled in.
     pub longest_wait: Duration,
+}
+
+/// Which deliveries are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// What is due, the longest overdue first, and what follows it in its lane: the next of a lane is to be sent only after
+    /// the one before it arrived or was given up. Nothing while the breaker is open.
+    Due {
+        /// How many at most. Zero only asks when the next is due.
+        limit: usize,
+        /// How many of one lane at most.
+        run: usize,
+    },
+    /// One, due or not, that finds out whether the endpoint's trouble is over. Meanwhile what is older than `window` is
+    /// given up.
+    Probe {
+        /// Lanes that are not asked for, at most three.
+        not_of: Vec<LaneId>,
+        window: Duration,
+    },
 }
 
 /// What came of one claim.
@@ -107,6 +132,8 @@ pub enum Then {
         at: Timestamp,
         /// When it has to give way, if others wait behind it: its next attempt is no later than this then.
         hold_until: Timestamp,
+        /// How many of its attempts count for the schedule.
+        failures: u32,
         /// How many of its last attempts were rejected, one after another.
         rejections: u32,
     },
@@ -133,7 +160,14 @@ pub struct EndpointReply {
     pub endpoint: EndpointName,
     /// False while it is switched off: nothing is claimed then.
     pub enabled: bool,
+    /// As it was noted last.
+    pub breaker: Breaker,
+    /// Those of one lane in their order.
     pub claimed: Vec<Claimed>,
+    /// How many were found too old for the endpoint.
+    pub expired: u64,
+    /// How many were given up because their window is over.
+    pub buried: u64,
     /// When the first of those not claimed is due; may be past when the limit was reached.
     pub next_due: Option<Timestamp>,
 }
@@ -142,6 +176,7 @@ pub struct EndpointReply {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     pub delivery: DeliveryId,
+    pub lane: LaneId,
     /// The number of this claim, to be given back with the record.
     pub claim: i64,
     pub event: EventId,
@@ -155,12 +190,14 @@ pub struct Claimed {
     pub previous: Option<EventId>,
     /// How many attempts were recorded before.
     pub attempts: u32,
+    /// How many of them count for the schedule.
+    pub failures: u32,
     /// How many of the last ones were rejected, one after another.
     pub rejections: u32,
-    /// When the event was committed.
+    /// When the event was committed, or when an operator asked for it once more.
     pub owed_at: Timestamp,
-    /// When the first attempt began: this claim, for the first.
-    pub tried_since: Timestamp,
+    /// When the first attempt began, if there was one.
+    pub tried_since: Option<Timestamp>,
     /// Whether others wait behind it.
     pub others_wait: bool,
 }

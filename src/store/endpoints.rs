@@ -1,13 +1,17 @@
 //! All SQL about endpoints as such: whether they are on, and how much they are owed.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::breaker;
-use super::delivery::EndpointSummary;
+use super::delivery::{Breaker, EndpointSummary};
 use super::error::StoreError;
 use super::values::{nanos, optional_time_at, parse_at};
 use crate::model::EndpointName;
+
+const KEPT_HOURS: i64 = 72;
 
 /// The endpoint's number; an endpoint that was never heard of gets one, and is on.
 pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<i64, StoreError> {
@@ -22,9 +26,55 @@ pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<
     Ok(connection.last_insert_rowid())
 }
 
-pub(super) fn is_on(connection: &Connection, endpoint: i64) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT state = 'on' FROM endpoints WHERE id = ?1")?;
-    Ok(statement.query_row([endpoint], |row| row.get(0))?)
+/// What decides about an endpoint's deliveries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) on: bool,
+    pub(super) ordered: bool,
+    pub(super) settle: Duration,
+    pub(super) max_age: Option<Duration>,
+    pub(super) breaker: Breaker,
+}
+
+pub(super) fn rules_of(connection: &Connection, endpoint: i64) -> Result<Rules, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state = 'on' AS enabled, ordered, settle, max_age, breaker, trouble_since, probe_at, probes
+         FROM endpoints WHERE id = ?1",
+    )?;
+    let mut rows = statement.query([endpoint])?;
+    let row = rows.next()?.ok_or(StoreError::Unreadable("an endpoint without a row"))?;
+    let duration = |nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+    Ok(Rules {
+        on: row.get("enabled")?,
+        ordered: row.get("ordered")?,
+        settle: duration(row.get("settle")?),
+        max_age: row.get::<_, Option<i64>>("max_age")?.map(duration),
+        breaker: breaker::read(row)?,
+    })
+}
+
+/// Notes how so many attempts fared in this hour. Hours of three days are kept.
+pub(super) fn note_attempts(
+    connection: &Connection,
+    endpoint: i64,
+    (arrived, failed): (i64, i64),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let hour = now.as_second().div_euclid(3600);
+    let noted = connection
+        .prepare_cached(
+            "UPDATE attempt_hours SET arrived = arrived + ?3, failed = failed + ?4 WHERE endpoint = ?1 AND hour = ?2",
+        )?
+        .execute([endpoint, hour, arrived, failed])?;
+    if noted == 0 {
+        connection
+            .prepare_cached("INSERT INTO attempt_hours (endpoint, hour, arrived, failed) VALUES (?1, ?2, ?3, ?4)")?
+            .execute([endpoint, hour, arrived, failed])?;
+        connection
+            .prepare_cached("DELETE FROM attempt_hours WHERE endpoint = ?1 AND hour < ?2")?
+            .execute([endpoint, hour - KEPT_HOURS])?;
+    }
+    Ok(())
 }
 
 /// Switches an endpoint off. What it is owed stays owed.

@@ -3,9 +3,11 @@
 //! The *head* of a lane is the delivery whose turn it is; only heads can be due. Where an endpoint does not ask for order,
 //! every delivery is a head.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
+use super::values::nanos;
 
 /// The lane of a conference on an endpoint, made where there is none, and the event that was owed last in it.
 pub(super) fn of(connection: &Connection, endpoint: i64, conference: i64) -> Result<(i64, Option<i64>), StoreError> {
@@ -60,6 +62,19 @@ pub(super) fn advance(connection: &Connection, lane: i64, position: i64) -> Resu
 
 fn read_next(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, bool, bool)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// The head's next attempt may have been put off beyond its hold because nobody waited; now somebody does.
+pub(super) fn hurry_head(connection: &Connection, lane: i64, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET due_at = max(?2, hold_until)
+             WHERE id = (SELECT id FROM deliveries INDEXED BY deliveries_open
+                         WHERE lane = ?1 AND state IN ('pending', 'leased') ORDER BY position LIMIT 1)
+                   AND state = 'pending' AND due_at > max(?2, hold_until)",
+        )?
+        .execute([lane, nanos(now)])?;
+    Ok(())
 }
 
 /// Whether a delivery that comes back into a lane has its turn at once: the head gives way where it is later and nobody is

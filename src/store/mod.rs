@@ -16,6 +16,7 @@ pub mod rows;
 pub mod settings;
 
 mod breaker;
+mod claim;
 mod endpoints;
 mod facts;
 mod inspect;
@@ -24,15 +25,17 @@ mod log;
 mod mend;
 mod migrate;
 mod outbox;
+mod owe;
 mod readers;
+mod settle;
 mod values;
 mod writer;
 
 pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LogRow,
-    OutboxReply, OutboxRequest, Record, Then,
+    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LaneId,
+    LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
 pub use handle::Store;

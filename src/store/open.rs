@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::{migrate, outbox};
+use super::{claim, migrate};
 
 /// How long a statement waits for another connection of this process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 fn set_up(connection: &mut Connection, now: Timestamp) -> Result<(), StoreError> {
     migrate::run(connection, now)?;
-    let voided = outbox::void_leases(connection)?;
+    let voided = claim::void_leases(connection)?;
     if voided > 0 {
         tracing::info!(
             deliveries = voided,

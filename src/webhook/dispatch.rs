@@ -16,11 +16,11 @@ use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
 use super::settings::EndpointSettings;
-use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
+use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step, Turned};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::model::EndpointName;
-use crate::store::{Claimed, CommitError, OutboxReply, Store};
+use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
 
 /// How the dispatcher goes about it, beyond what each endpoint says.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), policy: |endpoint| Policy::new(endpoint.window) }
+        Self { grace: Duration::from_secs(10), policy: Policy::of }
     }
 }
 
@@ -82,6 +82,8 @@ impl Dispatcher {
             policy: (options.policy)(endpoint),
             timeout: endpoint.timeout,
             concurrency: endpoint.concurrency,
+            ordered: endpoint.ordered,
+            drain_per_second: endpoint.drain_per_second,
         });
         let core = Core::new(endpoints, random);
         Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace })
@@ -139,6 +141,7 @@ impl Dispatcher {
                         }
                     }
                     Command::Note(note) => self.note(&note),
+                    Command::Turned(turned) => self.turned(&turned),
                 }
             }
             if finished {
@@ -157,6 +160,7 @@ impl Dispatcher {
                 tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
             }
             Verdict::Dead { reason } => {
+                self.metrics.gave_up(&note.endpoint, reason, 1);
                 tracing::warn!(
                     endpoint,
                     delivery,
@@ -173,6 +177,33 @@ impl Dispatcher {
                     attempt,
                     reason = reason.as_str(),
                     "the endpoint said it wants nothing any more and is switched off; what it is owed stays owed until it is switched on again"
+                );
+            }
+        }
+    }
+}
+
+impl Dispatcher {
+    fn turned(&self, turned: &Turned) {
+        match turned {
+            Turned::Breaker { endpoint, breaker: Breaker::Open { probe_at, .. } } => tracing::warn!(
+                endpoint = endpoint.as_str(),
+                probe_at = %probe_at,
+                "the endpoint is in trouble as a whole: one delivery at a time finds out when that is over, all others wait"
+            ),
+            Turned::Breaker { endpoint, breaker: Breaker::Draining } => {
+                tracing::info!(endpoint = endpoint.as_str(), "the endpoint is well again and gets what has gathered");
+            }
+            Turned::Breaker { endpoint, breaker: Breaker::Closed } => {
+                tracing::info!(endpoint = endpoint.as_str(), "the endpoint counts as well again");
+            }
+            Turned::Skipped { endpoint, expired, buried } => {
+                self.metrics.gave_up(endpoint, Reason::Window, *buried);
+                tracing::warn!(
+                    endpoint = endpoint.as_str(),
+                    expired,
+                    given_up = buried,
+                    "deliveries were too old for the endpoint, or were given up because their window is over"
                 );
             }
         }

@@ -4,6 +4,7 @@
 //! what becomes of it, and that goes back to the store in the round that asks for more.
 
 pub mod answer;
+pub mod breaker;
 pub mod decide;
 pub mod dispatch;
 pub mod format;
@@ -11,6 +12,7 @@ pub mod guard;
 pub mod headers;
 pub mod metrics;
 pub mod outcome;
+pub mod pace;
 pub mod probe;
 pub mod pseudonym_key;
 pub mod redact;
@@ -21,10 +23,12 @@ pub mod sign;
 pub mod step;
 pub mod tls;
 
+mod queue;
+
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;
-pub use outcome::{Outcome, Reason, Reply};
+pub use outcome::{Blame, Outcome, Reason, Reply};
 pub use probe::{Probe, Probed};
 pub use pseudonym_key::KeyError;
 pub use send::SenderError;

@@ -37,10 +37,10 @@ pub enum Reason {
     Interrupted,
     /// The event cannot be written in the endpoint's format.
     Unsendable,
-    /// Given up: its time is over.
-    Expired,
+    /// Given up: its window is over.
+    Window,
     /// Given up: others of its conference have waited behind it for too long.
-    Held,
+    MaxHold,
 }
 
 impl Reason {
@@ -62,8 +62,8 @@ impl Reason {
         Self::BodyTooLarge,
         Self::Interrupted,
         Self::Unsendable,
-        Self::Expired,
-        Self::Held,
+        Self::Window,
+        Self::MaxHold,
     ];
 
     /// The name in logs, labels and rows.
@@ -86,15 +86,39 @@ impl Reason {
             Self::BodyTooLarge => "body_too_large",
             Self::Interrupted => "interrupted",
             Self::Unsendable => "unsendable",
-            Self::Expired => "expired",
-            Self::Held => "held",
+            Self::Window => "window",
+            Self::MaxHold => "max_hold",
         }
     }
 
     /// Whether an attempt can fail for it; the others only say why a delivery is given up.
     #[must_use]
     pub const fn is_of_an_attempt(self) -> bool {
-        !matches!(self, Self::Expired | Self::Held)
+        !matches!(self, Self::Window | Self::MaxHold)
+    }
+
+    /// Whom an attempt that failed so speaks against.
+    #[must_use]
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::Unauthorized | Self::Timeout | Self::Connect | Self::Tls | Self::Dns | Self::RefusedAddress => {
+                Blame::Endpoint
+            }
+            Self::Rejected | Self::Gone | Self::Unsendable | Self::Window | Self::MaxHold => Blame::Delivery,
+            Self::Throttled
+            | Self::Unavailable
+            | Self::ServerError
+            | Self::Redirect
+            | Self::UnexpectedStatus
+            | Self::BodyTooLarge
+            | Self::Interrupted => Blame::Either,
+        }
+    }
+
+    /// Whether a delivery can be given up for it.
+    #[must_use]
+    pub const fn gives_up(self) -> bool {
+        matches!(self, Self::Rejected | Self::Unsendable | Self::Window | Self::MaxHold)
     }
 
     /// What a status says of an attempt; `None` for success.
@@ -112,6 +136,17 @@ impl Reason {
             _ => Some(Self::UnexpectedStatus),
         }
     }
+}
+
+/// Whom a failed attempt speaks against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// This delivery: another may well arrive.
+    Delivery,
+    /// The endpoint: no other would have fared better.
+    Endpoint,
+    /// It cannot be told.
+    Either,
 }
 
 /// What an attempt brought.

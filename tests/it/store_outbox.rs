@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryState, EndpointReply, OutboxRequest, Record,
-    Repair, Then,
+    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryState, EndpointReply, OutboxRequest, Pick,
+    Record, Repair, Then,
 };
 
 use crate::store_samples::*;
@@ -24,7 +24,12 @@ fn write(db: &mut Db, commits: &[Commit]) {
 }
 
 fn claim_from(name: &str) -> ClaimRequest {
-    ClaimRequest { endpoint: endpoint(name), limit: 100, lease: LEASE, longest_wait: Duration::from_secs(15 * 3600) }
+    ClaimRequest {
+        endpoint: endpoint(name),
+        pick: Pick::Due { limit: 100, run: 1 },
+        lease: LEASE,
+        longest_wait: Duration::from_secs(15 * 3600),
+    }
 }
 
 fn ask(db: &mut Db, name: &str, seconds: i64) -> EndpointReply {
@@ -66,7 +71,7 @@ fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
 }
 
 fn retry(seconds: i64, hold: i64) -> Then {
-    Then::Retry { at: at(seconds), hold_until: at(hold), rejections: 0 }
+    Then::Retry { at: at(seconds), hold_until: at(hold), failures: 1, rejections: 0 }
 }
 
 #[test]
@@ -131,7 +136,7 @@ fn a_retry_waits_for_its_time_and_keeps_its_place() {
     let reply = ask(&mut db, "ops", 4);
     assert_eq!((reply.claimed.len(), reply.next_due), (0, Some(at(5))));
     let again = claim(&mut db, "ops", 5).remove(0);
-    assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, at(0)));
+    assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, Some(at(1))));
     assert_eq!(again.claim, first.claim + 1);
     assert!(!record(&mut db, &first, Then::Done, 6), "an answer to an earlier claim changes nothing");
     assert!(record(&mut db, &again, Then::Done, 6));

@@ -39,6 +39,8 @@ fn core(seed: u64) -> Core {
         policy: Policy::new(Duration::from_secs(3 * 86_400)),
         timeout: Duration::from_secs(15),
         concurrency: CONCURRENCY,
+        ordered: true,
+        drain_per_second: 50.0,
     });
     Core::new(endpoints, Random::with_seed(seed))
 }
@@ -72,7 +74,7 @@ impl History {
                         inputs.push(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
                     }
                     Command::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
-                    Command::Note(_) => {}
+                    Command::Note(_) | Command::Turned(_) => {}
                 }
             }
         }
