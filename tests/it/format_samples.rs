@@ -11,10 +11,10 @@ pub(crate) fn sample(wanted: EventType) -> Event {
     samples().into_iter().find(|event| event.event == wanted).unwrap()
 }
 
-/// The `sequence`th event of a conference, whole: somebody joined.
-pub(crate) fn whole(id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
-    let base = event(id, sequence, owed_to);
-    let mut told = sample(EventType::ParticipantJoined);
+/// The `sequence`th event of a conference, whole and of this type.
+pub(crate) fn whole_of(wanted: EventType, id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
+    let base = NewEvent { event: wanted, ..event(id, sequence, owed_to) };
+    let mut told = sample(wanted);
     told.conference.as_mut().unwrap().name = conference(id);
     let told = Event { id: base.id.clone(), sequence: Some(sequence), time: noon(), observed_at: noon(), ..told };
     NewEvent { body: serde_json::to_string(&told).unwrap().into(), ..base }
@@ -22,5 +22,5 @@ pub(crate) fn whole(id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
 
 /// Whole events `from..=to` of a conference, owed to these endpoints, in one commit.
 pub(crate) fn whole_joins(id: &str, sequences: std::ops::RangeInclusive<u64>, owed_to: &[&str]) -> Commit {
-    commit(id, sequences.map(|sequence| whole(id, sequence, owed_to)).collect())
+    commit(id, sequences.map(|sequence| whole_of(EventType::ParticipantJoined, id, sequence, owed_to)).collect())
 }

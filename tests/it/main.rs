@@ -11,6 +11,7 @@ mod config_check;
 mod config_files;
 mod config_problems;
 mod format_guard;
+mod format_judges;
 mod format_samples;
 mod format_templates;
 mod format_tls;
