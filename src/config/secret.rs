@@ -6,9 +6,6 @@ use super::files::{Files, warn_if_open};
 use super::section::{Found, Section};
 use super::words;
 
-/// A text that may be a secret, and where it was found.
-pub(super) type Text<'a> = Found<'a, SecretString>;
-
 /// The secret that is either the value of `key` or the contents of the file that `key_file` names. `what` says what
 /// it is.
 pub(super) fn one<'a>(

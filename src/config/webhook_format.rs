@@ -1,11 +1,11 @@
 //! How a `[[webhook]]` writes its deliveries: its format, and what each format needs.
 
 use jiff::tz::TimeZone;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::files::Files;
 use super::secret;
-use super::section::Section;
+use super::section::{Found, Section};
 use super::words;
 use crate::model::EventType;
 use crate::model::route::EventPattern;
@@ -22,7 +22,7 @@ const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
 pub(super) struct Wanted<'a> {
     name: &'a str,
     zone: TimeZone,
-    template: Option<secret::Text<'a>>,
+    template: Option<Found<'a, String>>,
     token: Option<SecretString>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     let zone = section.parsed("time_zone", "the name of a time zone such as \"Europe/Berlin\" or \"UTC\"", |text| {
         TimeZone::get(text).ok()
     });
-    let template = secret::one(section, files, ["template", "template_file"], "the template");
+    let template = template(section, files);
     let token = secret::one(section, files, ["template_token", "template_token_file"], "the token");
     section.mark_secret("template_token");
     let name = name.unwrap_or(Some(Format::NAMES[0]))?;
@@ -55,6 +55,18 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
         template,
         token: token.map(|found| found.value),
     })
+}
+
+/// The template's text, which is no secret: what is, it prints as `token`.
+fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, String>> {
+    let (written, file) = (section.text("template"), section.text("template_file"));
+    if let (Some(_), Some(file)) = (&written, &file) {
+        file.problem("stands beside `template`; keep one of them");
+    }
+    match (written, file) {
+        (Some(written), _) => Some(written.with(written.value.to_owned())),
+        (None, file) => files.contents(&files.resolve(&file?)?),
+    }
 }
 
 impl Wanted<'_> {
@@ -90,7 +102,7 @@ impl Wanted<'_> {
         // A retraction goes to whoever got what it takes back, and a test to whoever is tested.
         let always = |event| matches!(event, EventType::EventRetracted | EventType::WebhookTest);
         let wanted = |event| events.is_empty() || always(event) || events.iter().any(|pattern| pattern.matches(event));
-        let parsed = Template::parse(found.value.expose_secret(), self.zone, self.token);
+        let parsed = Template::parse(&found.value, self.zone, self.token);
         let template = parsed.inspect_err(|error| found.problem(error.to_string())).ok()?;
         if let Err((event, error)) = template.check(wanted) {
             found.problem(format!("cannot write `{}`: {error}", event.as_str()));

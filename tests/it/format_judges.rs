@@ -32,14 +32,14 @@ async fn deliveries() -> Value {
     let daemon = Daemon::start(&webhooks, vec![commit("c", events)]).await;
     let (mut of_standard, mut of_cloud) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        of_standard.push(told(standard.next().await));
-        of_cloud.push(told(cloud.next().await));
+        of_standard.push(told(&standard.next().await));
+        of_cloud.push(told(&cloud.next().await));
     }
     daemon.stop().await;
     json!({"secret": standard.secret.reveal(), "standard": of_standard, "cloudevents": of_cloud})
 }
 
-fn told(got: crate::webhook_receiver::Got) -> Value {
+fn told(got: &crate::webhook_receiver::Got) -> Value {
     let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         (name.to_string(), Value::from(value.to_str().unwrap()))
     };

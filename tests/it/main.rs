@@ -12,6 +12,7 @@ mod config_files;
 mod config_problems;
 mod format_guard;
 mod format_judges;
+mod format_names;
 mod format_samples;
 mod format_templates;
 mod format_tls;
