@@ -17,6 +17,9 @@ use super::log::Appended;
 use super::values::nanos;
 use crate::model::{EventType, ParticipantName};
 
+/// The reason of what lies within a time in which, for the receiver, nobody had left.
+const WITHIN: &str = "within_settled";
+
 /// What becomes of an event on one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -67,7 +70,7 @@ pub(super) fn undo(
     let rejoined = event.takes_back.is_none() && event.event.event == EventType::ParticipantJoined;
     let held = match (event.takes_back, &event.event.participant) {
         (Some(earlier), _) => held_at(connection, event.conference, earlier, now)?,
-        (None, Some(person)) if rejoined => held_of(connection, event.conference, person, now)?,
+        (None, Some(person)) if rejoined => held_of(connection, event, person, now)?,
         _ => Vec::new(),
     };
     let reason = match event.event.event {
@@ -95,23 +98,24 @@ fn held_at(connection: &Connection, conference: i64, position: i64, now: Timesta
     Ok(held)
 }
 
-/// A person's leaves, wherever they are held back.
+/// Where a person's last leave before `event` is held back: one for each endpoint.
 fn held_of(
     connection: &Connection,
-    conference: i64,
+    event: &Appended<'_>,
     person: &ParticipantName,
     now: Timestamp,
 ) -> Result<Vec<Held>, StoreError> {
+    // With `max`, the other columns are those of the row that has it.
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.endpoint, d.lane, d.position, d.previous, d.head
+        "SELECT d.id, d.endpoint, d.lane, d.position, d.previous, d.head, max(e.time)
          FROM lanes l
               CROSS JOIN deliveries d INDEXED BY deliveries_settling
                 ON d.lane = l.id AND d.state = 'pending' AND d.settle_until IS NOT NULL
               CROSS JOIN events e ON e.position = d.position
-         WHERE l.conference = ?1 AND e.participant = ?2 AND d.settle_until > ?3",
+         WHERE l.conference = ?1 AND e.participant = ?2 AND d.settle_until > ?3 AND e.time <= ?4 GROUP BY d.lane",
     )?;
-    let held =
-        statement.query_map(params![conference, person.as_str(), nanos(now)], read_held)?.collect::<Result<_, _>>()?;
+    let asked = params![event.conference, person.as_str(), nanos(now), nanos(event.event.time)];
+    let held = statement.query_map(asked, read_held)?.collect::<Result<_, _>>()?;
     Ok(held)
 }
 
@@ -162,8 +166,11 @@ pub(super) fn fate(
             (true, EventType::ParticipantLeft) if !settle.is_zero() => Ok(Fate::Held),
             (true, EventType::EventRetracted) => Ok(Fate::Settled("retracted")),
             (true, _) => Ok(Fate::Owed),
-            (false, _) if was_settled(connection, lane, earlier)? => Ok(Fate::Settled("settled_before")),
-            (false, _) => Ok(Fate::Owed),
+            (false, _) => Ok(match why_settled(connection, lane, earlier)?.as_deref() {
+                None => Fate::Owed,
+                Some(WITHIN) => Fate::Settled(WITHIN),
+                Some(_) => Fate::Settled("settled_before"),
+            }),
         };
     }
     if undoes {
@@ -174,17 +181,19 @@ pub(super) fn fate(
         _ => return Ok(Fate::Owed),
     };
     match person {
-        Some(person) if is_between(connection, lane, person, event.event.time)? => Ok(Fate::Settled("within_settled")),
+        Some(person) if is_between(connection, lane, person, event.event.time)? => Ok(Fate::Settled(WITHIN)),
         _ if kind == EventType::ParticipantLeft => Ok(Fate::Held),
         _ => Ok(Fate::Owed),
     }
 }
 
-fn was_settled(connection: &Connection, lane: i64, position: i64) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND position = ?2 AND state = 'settled')",
-    )?;
-    Ok(statement.query_row([lane, position], |row| row.get(0))?)
+/// Why the event at a position was settled; `None` where it was not.
+fn why_settled(connection: &Connection, lane: i64, position: i64) -> Result<Option<String>, StoreError> {
+    let why = connection
+        .prepare_cached("SELECT reason FROM deliveries WHERE lane = ?1 AND position = ?2 AND state = 'settled'")?
+        .query_row([lane, position], |row| row.get(0))
+        .optional()?;
+    Ok(why)
 }
 
 /// Whether a time lies between a person's leave and return that were settled.
@@ -199,6 +208,7 @@ fn is_between(
             "SELECT e.type FROM deliveries d INDEXED BY deliveries_settled CROSS JOIN events e ON e.position = d.position
              WHERE d.lane = ?1 AND d.state = 'settled' AND e.participant = ?2 AND e.taken_back_by IS NULL
                    AND e.type IN ('participant.joined', 'participant.left') AND e.time <= ?3
+                   AND d.reason <> 'within_settled'
              ORDER BY e.time DESC, d.position DESC LIMIT 1",
         )?
         .query_row(params![lane, person.as_str(), nanos(time)], |row| row.get(0))
