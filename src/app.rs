@@ -4,6 +4,7 @@
 //! closes. Nothing here is global, so a test can start two of these in one process.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,16 @@ use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{BindError, Exposed, Readiness, Server, TokenError, token};
+use crate::model::EndpointName;
+use crate::serve::{BindError, Desk, EndpointCard, Exposed, Readiness, Server, TestReport, Tester, TokenError, token};
 use crate::status::StatusBoard;
-use crate::store::{OpenError, Store, StoreError, StoreMetrics, keeper};
+use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{Dispatcher, Options, SenderError, WebhookMetrics};
+use crate::webhook::settings::redacted;
+use crate::webhook::{
+    Dispatcher, EndpointSettings, KeyError, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics,
+    pseudonym_key,
+};
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
@@ -34,6 +40,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error("the store was opened and cannot be read")]
     Memory(#[from] StoreError),
+    #[error("the store was opened and cannot be written")]
+    Configure(#[from] CommitError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -42,6 +50,8 @@ pub enum StartError {
     Google(#[from] meet::SetupError),
     #[error(transparent)]
     Webhooks(#[from] SenderError),
+    #[error(transparent)]
+    Pseudonyms(#[from] KeyError),
     #[error("the metrics could not be registered")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
@@ -100,7 +110,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_aborting_at(config: Config, seed: u64, abort: AbortAt) -> Result<Self, StartError> {
+    pub async fn start_aborting_at(mut config: Config, seed: u64, abort: AbortAt) -> Result<Self, StartError> {
         let clock = Clock::new();
         let registry = Registry::new();
         let board = StatusBoard::default();
@@ -110,7 +120,10 @@ impl App {
         crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
 
         let store = open_store(&config, clock, &registry, abort.clone()).await?;
+        give_pseudonyms(&mut config).await?;
         readiness.set_store_open(true);
+        let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
+        store.configure(configured, clock.now().wall).await?;
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         registry.register(Box::new(store.outbox_collector(endpoints)?))?;
 
@@ -136,7 +149,8 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token };
+        let desk = desk(&config, &store, clock, &bell)?;
+        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token, desk };
         let server = Server::bind(&config.server, exposed).await?;
         let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
         let retention = config.store.retention;
@@ -203,6 +217,56 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: A
     let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
+}
+
+/// What the API shows and mends deliveries with.
+fn desk(config: &Config, store: &Store, clock: Clock, wake: &Arc<Notify>) -> Result<Desk, SenderError> {
+    let card = |endpoint: &EndpointSettings| EndpointCard {
+        name: endpoint.name.clone(),
+        address: redacted(&endpoint.url),
+        format: endpoint.format.as_str(),
+        names: endpoint.names.as_str(),
+    };
+    Ok(Desk {
+        store: store.clone(),
+        clock,
+        wake: Arc::clone(wake),
+        endpoints: config.webhooks.iter().map(card).collect(),
+        tester: Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))),
+    })
+}
+
+/// Lets the API try endpoints.
+struct Trial(Arc<Probe>);
+
+impl Tester for Trial {
+    fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
+        let probe = Arc::clone(&self.0);
+        Box::pin(async move {
+            let Probed { id, took, reply } = probe.test(&endpoint).await?;
+            Some(TestReport {
+                id: id.to_string(),
+                took,
+                status: reply.outcome.status(),
+                reason: reply.outcome.reason().map(Reason::as_str),
+                answer: reply.answer,
+            })
+        })
+    }
+}
+
+/// Gives every endpoint that hides names the installation's key to do it with.
+async fn give_pseudonyms(config: &mut Config) -> Result<(), StartError> {
+    if config.webhooks.iter().all(|endpoint| endpoint.names == Names::Full) {
+        return Ok(());
+    }
+    let path = config.store.path.clone();
+    let made = tokio::task::spawn_blocking(move || pseudonym_key::load_or_create(&path)).await;
+    let key = made.map_err(|_| StoreError::Closed)??;
+    for endpoint in &mut config.webhooks {
+        endpoint.pseudonyms = Some(key.clone());
+    }
+    Ok(())
 }
 
 async fn server_token(config: &Config) -> Result<SecretString, StartError> {

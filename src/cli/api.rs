@@ -1,6 +1,5 @@
 //! `meetwatch api`: Google's reads by hand, so that an operator sees what Google shows an identity.
 
-mod table;
 mod view;
 
 use std::io::Write;

@@ -5,13 +5,21 @@
 
 pub mod api;
 pub mod check;
+pub mod conferences;
+mod daemon;
+pub mod deliveries;
 pub mod demo;
+pub mod endpoints;
 pub mod event_line;
+pub mod events;
 pub mod listen;
 pub mod login;
 mod output;
 pub mod run;
+pub mod secret;
 pub mod sim;
+pub mod status;
+mod table;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -46,13 +54,25 @@ struct Cli {
     command: Command,
 }
 
-// In the order in which `--help` shows them: run, check, demo, sim, listen, login, api.
+// In the order in which `--help` shows them.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon
     Run(run::Args),
     /// Check a configuration: all its problems at once, each with its line
     Check(check::Args),
+    /// Show what the running daemon watches, in numbers
+    Status(status::Args),
+    /// List the conferences that are live, or ended and read once more
+    Conferences(conferences::Args),
+    /// Print the event log, the oldest first
+    Events(events::Args),
+    /// List deliveries, the newest first; show one; or send some once more
+    Deliveries(deliveries::Args),
+    /// Show how each webhook fares; switch, try or forget one
+    Endpoints(endpoints::Args),
+    /// Make signing secrets
+    Secret(secret::Args),
     /// Show the whole way from a call to a signed webhook, with simulated people
     Demo(demo::Args),
     /// Run a simulator of the Meet API
@@ -77,6 +97,12 @@ impl Command {
             // Was done above, because its configuration has a say in the log.
             Self::Run(_) => Ok(ExitCode::SUCCESS),
             Self::Check(args) => check::run(&args),
+            Self::Status(args) => status::run(args).await,
+            Self::Conferences(args) => conferences::run(args).await,
+            Self::Events(args) => events::run(args).await,
+            Self::Deliveries(args) => deliveries::run(args).await,
+            Self::Endpoints(args) => endpoints::run(args).await,
+            Self::Secret(args) => secret::run(&args),
             Self::Demo(args) => demo::run(args).await,
             Self::Sim(args) => sim::run(args).await,
             Self::Listen(args) => listen::run(args).await,

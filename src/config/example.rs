@@ -73,7 +73,12 @@ mod tests {
             folder.path(),
         );
         let (shown, bare) = (&shown.webhooks[0], &bare.webhooks[0]);
-        let of = |webhook: &crate::webhook::EndpointSettings| (webhook.timeout, webhook.window, webhook.concurrency);
+        let of = |webhook: &crate::webhook::EndpointSettings| {
+            let times = [webhook.timeout, webhook.window, webhook.settle, webhook.max_hold];
+            let others =
+                (webhook.concurrency, webhook.ordered, webhook.drain_per_second, webhook.max_age, webhook.names);
+            (times, webhook.schedule.clone(), others)
+        };
         assert_eq!(of(shown), of(bare));
         assert_eq!(shown.format, bare.format);
     }

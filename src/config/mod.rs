@@ -23,6 +23,8 @@ mod server;
 mod subjects;
 mod target;
 mod webhook;
+mod webhook_access;
+mod webhook_format;
 mod words;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! `[[webhook]]`: where deliveries go, signed with what, and which events are wanted.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -12,10 +13,12 @@ use super::names::Names;
 use super::secret;
 use super::section::Section;
 use super::words;
+use super::{webhook_access, webhook_format};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
+use crate::webhook::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::webhook::sign::SigningSecret;
-use crate::webhook::{EndpointSettings, Format};
+use crate::webhook::{EndpointSettings, Names as HowNamed};
 
 /// What an endpoint may name.
 #[derive(Debug)]
@@ -32,33 +35,92 @@ pub(super) fn read(
     targets: &Targets<'_>,
 ) -> Option<EndpointSettings> {
     let name = names.read(section, EndpointName::parse);
-    let url = url(section, files);
-    let secrets = secrets(section, files);
-    let (events, kinds) = (events(section), kinds(section));
+    let wanted = webhook_format::read(section, files);
+    let url = url(section, files, wanted.as_ref().is_some_and(webhook_format::Wanted::is_chat));
+    let secrets = secrets(section, files, wanted.as_ref());
+    let mut patterns = events(section);
+    if let (false, Some(wanted)) = (section.has("events"), &wanted) {
+        patterns = wanted.default_events();
+    }
+    let format = wanted.and_then(|wanted| wanted.format(&patterns));
+    let kinds = kinds(section);
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
-    let format = section.parsed("format", "\"standard\"", |text| (text == "standard").then_some(Format::Standard));
+    let (headers, tls) = (webhook_access::headers(section, files), webhook_access::tls(section, files));
+    let hiding = section.text("names").and_then(|text| {
+        let names = HowNamed::parse(text.value);
+        if names.is_none() {
+            text.problem(words::one_of(text.value, &HowNamed::ALL.map(HowNamed::as_str)));
+        }
+        names
+    });
     let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
-    // Holding leaves back is not here yet, so nothing but "not at all" can be asked for.
-    section.duration("settle", Duration::ZERO, Duration::ZERO..=Duration::ZERO);
+    let settle = section.duration("settle", Duration::ZERO, Duration::ZERO..=3600 * second);
+    let ordered = section.flag("ordered");
+    if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
+        flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
+    }
+    let max_age = optional_duration(section, "max_age", second..=30 * day);
+    let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
+    let schedule = schedule(section);
+    let drain_per_second = f64::from(section.integer("drain_per_second", 50, 1..=100_000));
     let timeout = section.duration("timeout", 15 * second, second..=300 * second);
     let window = section.duration("window", 3 * day, 60 * second..=30 * day);
     let concurrency = section.integer("concurrency", 8, 1..=256);
 
     let name = name?.value;
+    let Reached { url, allow_private } = url?;
     Some(EndpointSettings {
-        route: Route { endpoint: name.clone(), events, kinds, targets, provenance },
-        name,
-        url: url?,
-        secrets: secrets?,
-        format: format.map(|found| found.value).unwrap_or_default(),
+        route: Route { endpoint: name.clone(), events: patterns, kinds, targets, provenance },
+        format: format?,
+        names: hiding.unwrap_or_default(),
+        headers,
+        tls,
+        allow_private,
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
+        ordered: ordered.is_none_or(|flag| flag.value),
+        settle,
+        max_age,
+        max_hold,
+        drain_per_second,
+        schedule,
+        secrets: secrets?,
+        ..EndpointSettings::new(name, url)
     })
 }
 
-fn url(section: &Section<'_>, files: &Files<'_>) -> Option<Url> {
+/// A length of time that need not be there.
+fn optional_duration(section: &Section<'_>, key: &'static str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
+    let found = section.duration(key, Duration::ZERO, allowed);
+    (!found.is_zero()).then_some(found)
+}
+
+/// How long to wait after each failed attempt.
+fn schedule(section: &Section<'_>) -> Vec<Duration> {
+    const MOST: usize = 50;
+    let Some(texts) = section.texts("schedule") else { return DEFAULT_SCHEDULE.to_vec() };
+    if texts.is_empty() || texts.len() > MOST {
+        section.problem("schedule", format!("must have 1 to {MOST} lengths of time"));
+    }
+    let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let wait = |text: &str| humantime::parse_duration(text).ok().filter(|wait| (shortest..=longest).contains(wait));
+    let expected = "lengths of time such as \"5s\" or \"10m\", each of 1s to 1d";
+    texts.into_iter().filter_map(|text| text.must_be(expected, wait)).map(|found| found.value).collect()
+}
+
+/// Where an endpoint is.
+struct Reached {
+    url: Url,
+    allow_private: bool,
+}
+
+fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reached> {
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
+    let allow_private = section.flag("allow_private").is_none_or(|flag| flag.value);
+    if is_chat {
+        section.mark_secret("url");
+    }
     let Some(text) = secret::one(section, files, ["url", "url_file"], "the address") else {
         if !section.has("url") && !section.has("url_file") {
             section.absent("url", "is missing; say where deliveries go, here or in `url_file`");
@@ -67,14 +129,33 @@ fn url(section: &Section<'_>, files: &Files<'_>) -> Option<Url> {
     };
     let url = address::http(&text, text.value.expose_secret())?;
     address::require_https(section, &url, allow_http, "deliveries");
-    Some(url.value)
+    if !allow_private && refuses_literal(&url.value, is_public) {
+        url.problem(format!(
+            "is no address of the public internet, and `{}` is false",
+            section.path_of("allow_private")
+        ));
+    }
+    Some(Reached { url: url.value, allow_private })
 }
 
-fn secrets(section: &Section<'_>, files: &Files<'_>) -> Option<Vec<SigningSecret>> {
+/// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.
+fn secrets(
+    section: &Section<'_>,
+    files: &Files<'_>,
+    wanted: Option<&webhook_format::Wanted<'_>>,
+) -> Option<Vec<SigningSecret>> {
     const KEYS: [&str; 4] = ["secret", "secret_file", "secrets", "secrets_files"];
     let found = secret::several(section, files, KEYS, "the secret");
-    if !KEYS.iter().any(|key| section.has(key)) {
-        section.absent("secret", "is missing; deliveries are signed, so give a secret or its `secret_file`");
+    let given = KEYS.into_iter().find(|key| section.has(key));
+    let Some(key) = given else {
+        if wanted.is_none_or(webhook_format::Wanted::must_be_signed) {
+            section.absent("secret", "is missing; deliveries are signed, so give a secret or its `secret_file`");
+            return None;
+        }
+        return Some(Vec::new());
+    };
+    if wanted.is_some_and(webhook_format::Wanted::is_chat) {
+        section.problem(key, "has no use: chats check no signature; keep their address secret, in `url_file`");
         return None;
     }
     let secrets: Vec<_> = found.iter().filter_map(|secret| secret::checked(secret, SigningSecret::parse)).collect();

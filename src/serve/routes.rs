@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::{IntCounterVec, Registry};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
+use super::desk::Desk;
 use super::health::{self, Readiness};
 use super::settings::ServerSettings;
-use super::{guard, metrics, status};
+use super::{conferences, deliveries, endpoints, guard, metrics, status};
 use crate::status::StatusBoard;
 
 /// How many scrapes are answered at once.
 const MAX_SCRAPES: usize = 4;
+
+/// The longest body of a request, in bytes.
+const MAX_BODY_BYTES: usize = 16 << 10;
 
 /// What the server shows.
 #[derive(Debug, Clone)]
@@ -31,6 +35,7 @@ pub struct Exposed {
     pub limit_reached: IntCounterVec,
     /// The configured token, or the one that [`load_or_create`](super::token::load_or_create) gave.
     pub token: SecretString,
+    pub desk: Desk,
 }
 
 /// What every route can reach.
@@ -42,13 +47,15 @@ pub(super) struct Shared {
     pub(super) token: SecretString,
     pub(super) hosts: Vec<String>,
     pub(super) scrapes: Semaphore,
+    pub(super) desk: Desk,
 }
 
 /// All routes. On loopback, metrics and health are open; elsewhere only if `expose` says so.
 pub(super) fn router(settings: &ServerSettings, exposed: Exposed) -> Router {
-    let Exposed { registry, board, readiness, token, .. } = exposed;
+    let Exposed { registry, board, readiness, token, desk, .. } = exposed;
     let hosts = settings.hosts.clone();
-    let shared = Arc::new(Shared { registry, board, readiness, token, hosts, scrapes: Semaphore::new(MAX_SCRAPES) });
+    let scrapes = Semaphore::new(MAX_SCRAPES);
+    let shared = Arc::new(Shared { registry, board, readiness, token, hosts, scrapes, desk });
     let loopback = settings.listen.ip().is_loopback();
     let token = from_fn_with_state(shared.clone(), guard::token);
     let unless = |open: bool, routes: Router<Arc<Shared>>| {
@@ -57,8 +64,8 @@ pub(super) fn router(settings: &ServerSettings, exposed: Exposed) -> Router {
 
     let metrics = Router::new().route("/metrics", get(metrics::scrape));
     let health = Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready));
-    let api = Router::new()
-        .route("/api/v1/status", get(status::status))
+    let api = api()
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .route_layer(token.clone())
         .route_layer(from_fn_with_state(shared.clone(), guard::browser));
     Router::new()
@@ -66,14 +73,33 @@ pub(super) fn router(settings: &ServerSettings, exposed: Exposed) -> Router {
         .merge(unless(settings.expose.health, health))
         .merge(api)
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing here") })
-        .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "this can only be read") })
+        .method_not_allowed_fallback(|| async {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path")
+        })
         .layer(from_fn(careful))
         .with_state(shared)
 }
 
+/// What shows people or changes anything.
+fn api() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/conferences", get(conferences::conferences))
+        .route("/api/v1/events", get(conferences::events))
+        .route("/api/v1/deliveries", get(deliveries::list))
+        .route("/api/v1/deliveries/replay", post(deliveries::replay))
+        .route("/api/v1/deliveries/{id}", get(deliveries::show))
+        .route("/api/v1/endpoints", get(endpoints::list))
+        .route("/api/v1/endpoints/{name}", delete(endpoints::remove))
+        .route("/api/v1/endpoints/{name}/skipped", get(endpoints::skipped))
+        .route("/api/v1/endpoints/{name}/enable", post(endpoints::enable))
+        .route("/api/v1/endpoints/{name}/disable", post(endpoints::disable))
+        .route("/api/v1/endpoints/{name}/test", post(endpoints::test))
+}
+
 /// An answer that says no, in the shape that all of them have.
-pub(super) fn refusal(status: StatusCode, why: &'static str) -> Response {
-    (status, Json(serde_json::json!({ "error": why }))).into_response()
+pub(super) fn refusal(status: StatusCode, why: impl Into<String>) -> Response {
+    (status, Json(serde_json::json!({ "error": why.into() }))).into_response()
 }
 
 /// Nothing here is to be kept by a cache or taken for another type by a browser.

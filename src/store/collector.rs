@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
-use super::delivery::EndpointSummary;
+use super::delivery::{Breaker, EndpointSummary};
 use super::endpoints;
 use super::readers::Readers;
 use crate::model::EndpointName;
@@ -25,6 +25,9 @@ struct Shown {
     oldest: GaugeVec,
     dead: IntGaugeVec,
     enabled: IntGaugeVec,
+    in_trouble: IntGaugeVec,
+    expired: IntGaugeVec,
+    settled: IntCounterVec,
 }
 
 impl Shown {
@@ -42,6 +45,21 @@ impl Shown {
             )?,
             dead: gauge("meetwatch_webhook_dead", "Deliveries that were given up.")?,
             enabled: gauge("meetwatch_webhook_endpoint_enabled", "Whether the endpoint is on (1) or off (0).")?,
+            in_trouble: gauge(
+                "meetwatch_webhook_endpoint_in_trouble",
+                "Whether the endpoint is in trouble as a whole and only probed (1).",
+            )?,
+            expired: gauge(
+                "meetwatch_webhook_expired",
+                "Deliveries that were too old to be sent, or skipped by hand.",
+            )?,
+            settled: IntCounterVec::new(
+                Opts::new(
+                    "meetwatch_webhook_settled_total",
+                    "Deliveries that were not sent because the leave they were about undid itself.",
+                ),
+                labels,
+            )?,
         })
     }
 
@@ -51,13 +69,17 @@ impl Shown {
         self.pending.with_label_values(endpoint).set(count(summary.pending));
         self.dead.with_label_values(endpoint).set(count(summary.dead));
         self.enabled.with_label_values(endpoint).set(i64::from(summary.enabled));
+        let in_trouble = matches!(summary.breaker, Breaker::Open { .. });
+        self.in_trouble.with_label_values(endpoint).set(i64::from(in_trouble));
+        self.expired.with_label_values(endpoint).set(count(summary.expired));
+        self.settled.with_label_values(endpoint).inc_by(summary.settled);
         if let Some(oldest) = summary.oldest_pending {
             self.oldest.with_label_values(endpoint).set(oldest.as_duration().as_secs_f64());
         }
     }
 
-    fn collectors(&self) -> [&dyn Collector; 4] {
-        [&self.pending, &self.oldest, &self.dead, &self.enabled]
+    fn collectors(&self) -> [&dyn Collector; 7] {
+        [&self.pending, &self.oldest, &self.dead, &self.enabled, &self.in_trouble, &self.expired, &self.settled]
     }
 }
 
@@ -68,15 +90,11 @@ impl OutboxCollector {
     }
 
     fn read(&self) -> Option<Vec<EndpointSummary>> {
-        let unheard = |endpoint: &EndpointName| EndpointSummary {
-            endpoint: endpoint.clone(),
-            enabled: true,
-            pending: 0,
-            dead: 0,
-            oldest_pending: None,
-        };
-        let mut all: BTreeMap<_, _> =
-            self.endpoints.iter().map(|endpoint| (endpoint.clone(), unheard(endpoint))).collect();
+        let mut all: BTreeMap<_, _> = self
+            .endpoints
+            .iter()
+            .map(|endpoint| (endpoint.clone(), EndpointSummary::unheard_of(endpoint.clone())))
+            .collect();
         // Where the store cannot be read, no figures are better than wrong ones.
         for summary in self.readers.read_now(endpoints::summary).ok()? {
             if summary.pending > 0 || all.contains_key(&summary.endpoint) {

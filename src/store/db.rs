@@ -11,17 +11,18 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::delivery::{EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
 use super::files::Files;
 use super::open::{self, OpenError, Opened};
 use super::prune::{self, PruneRequest, Pruned};
+use super::repair::Repair;
 use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
-use super::{endpoints, facts, inspect, log, outbox};
+use super::{endpoints, facts, log, mend, outbox, owe};
 use crate::abort::{AbortAt, Point};
 use crate::clock::Now;
-use crate::model::{ConferenceName, EndpointName};
+use crate::model::ConferenceName;
 
 /// An open store.
 #[derive(Debug)]
@@ -39,12 +40,12 @@ pub struct Db {
 pub enum Work<'a> {
     Commit(&'a Commit),
     Exchange(&'a OutboxRequest),
-    /// Switches an endpoint on again.
-    SwitchOn(&'a EndpointName),
     /// Deletes a little of what is old.
     Prune(&'a PruneRequest),
     /// Looks whether the clock may be believed; with the last look of this process.
     WeighClock(Option<Now>, Now),
+    /// Mends the outbox, as an operator asked.
+    Repair(&'a Repair),
 }
 
 /// What came of one piece of work.
@@ -54,6 +55,8 @@ pub enum Written {
     Exchanged(OutboxReply),
     Pruned(Pruned),
     Weighed(Option<Doubt>),
+    /// How many deliveries were mended.
+    Repaired(u64),
 }
 
 impl Db {
@@ -100,14 +103,6 @@ impl Db {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Err(CommitError::Invariant("an exchange without a reply")),
         }
-    }
-
-    /// Switches an endpoint on again: all it is owed is sent.
-    ///
-    /// # Errors
-    /// [`CommitError::Store`].
-    pub fn switch_on(&mut self, endpoint: &EndpointName, now: Timestamp) -> Result<(), CommitError> {
-        self.write_group(&[(Work::SwitchOn(endpoint), now)]).into_iter().try_for_each(|result| result.map(drop))
     }
 
     /// Deletes a little of what is old.
@@ -226,17 +221,8 @@ impl Db {
         endpoints::summary(&self.connection)
     }
 
-    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn deliveries(
-        &self,
-        endpoint: &EndpointName,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeliveryRow>, StoreError> {
-        inspect::deliveries(&self.connection, endpoint, after, limit)
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Writes everything from the write-ahead log into the file itself.
@@ -254,16 +240,13 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
         Work::Commit(commit) => {
             facts::write(connection, commit)?;
             let appended = log::append(connection, commit)?;
-            outbox::owe(connection, &appended, now)?;
+            owe::owe(connection, &appended, now)?;
             Ok(Written::Committed)
         }
         Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),
-        Work::SwitchOn(endpoint) => {
-            endpoints::switch_on(connection, endpoint, now)?;
-            Ok(Written::Committed)
-        }
         Work::Prune(request) => Ok(Written::Pruned(prune::step(connection, request, now)?)),
         Work::WeighClock(looked, now) => Ok(Written::Weighed(prune::weigh_clock(connection, looked, now)?)),
+        Work::Repair(repair) => Ok(Written::Repaired(mend::repair(connection, repair, now)?)),
     }
 }
 

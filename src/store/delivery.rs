@@ -51,26 +51,51 @@ impl DeliveryState {
     }
 }
 
-/// One round of a dispatcher with the outbox, in one transaction: first what came of the last claims, then new claims,
-/// so that the next of a lane can be claimed in the very round that finishes the one before.
+/// One conference on one endpoint: what has to arrive in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub i64);
+
+/// One round of a dispatcher with the outbox, in one transaction: first what came of the last claims, then how the endpoints
+/// fare, then new claims, so that the next of a lane can be claimed in the very round that finishes the one before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OutboxRequest {
     pub records: Vec<Record>,
+    /// Endpoints whose breaker changed.
+    pub breakers: Vec<(EndpointName, Breaker)>,
     pub claims: Vec<ClaimRequest>,
-    /// What the asker is sending right now: its leases hold, however the clock jumps.
+    /// What the asker holds right now: its leases go on, however the clock jumps.
     pub in_flight: Vec<DeliveryId>,
 }
 
-/// Asks for deliveries of one endpoint that are due.
+/// Asks for deliveries of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
     pub endpoint: EndpointName,
-    /// How many at most. Zero only asks when the next is due.
-    pub limit: usize,
+    pub pick: Pick,
     /// How long the claim holds.
     pub lease: Duration,
     /// No due time lies further ahead than this: one that does comes from a clock that jumped, and is pulled in.
     pub longest_wait: Duration,
+}
+
+/// Which deliveries are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// What is due, the longest overdue first, and what follows it in its lane: the next of a lane is to be sent only after
+    /// the one before it arrived or was given up. Nothing while the breaker is open.
+    Due {
+        /// How many at most. Zero only asks when the next is due.
+        limit: usize,
+        /// How many of one lane at most.
+        run: usize,
+    },
+    /// One, due or not, that finds out whether the endpoint's trouble is over. Meanwhile what is older than `window` is
+    /// given up.
+    Probe {
+        /// Lanes that are not asked for, at most three.
+        not_of: Vec<LaneId>,
+        window: Duration,
+    },
 }
 
 /// What came of one claim.
@@ -93,6 +118,8 @@ pub struct AttemptRow {
     pub status: Option<u16>,
     /// The reason's name; `None` for a success.
     pub reason: Option<&'static str>,
+    /// The start of the answer, with the endpoint's secrets taken out.
+    pub answer: Option<Box<str>>,
 }
 
 /// What becomes of a delivery.
@@ -105,6 +132,8 @@ pub enum Then {
         at: Timestamp,
         /// When it has to give way, if others wait behind it: its next attempt is no later than this then.
         hold_until: Timestamp,
+        /// How many of its attempts count for the schedule.
+        failures: u32,
         /// How many of its last attempts were rejected, one after another.
         rejections: u32,
     },
@@ -131,7 +160,14 @@ pub struct EndpointReply {
     pub endpoint: EndpointName,
     /// False while it is switched off: nothing is claimed then.
     pub enabled: bool,
+    /// As it was noted last.
+    pub breaker: Breaker,
+    /// Those of one lane in their order.
     pub claimed: Vec<Claimed>,
+    /// How many were found too old for the endpoint.
+    pub expired: u64,
+    /// How many were given up because their window is over.
+    pub buried: u64,
     /// When the first of those not claimed is due; may be past when the limit was reached.
     pub next_due: Option<Timestamp>,
 }
@@ -140,6 +176,7 @@ pub struct EndpointReply {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     pub delivery: DeliveryId,
+    pub lane: LaneId,
     /// The number of this claim, to be given back with the record.
     pub claim: i64,
     pub event: EventId,
@@ -153,14 +190,46 @@ pub struct Claimed {
     pub previous: Option<EventId>,
     /// How many attempts were recorded before.
     pub attempts: u32,
+    /// How many of them count for the schedule.
+    pub failures: u32,
     /// How many of the last ones were rejected, one after another.
     pub rejections: u32,
-    /// When the event was committed.
+    /// When the event was committed, or when an operator asked for it once more.
     pub owed_at: Timestamp,
-    /// When the first attempt began: this claim, for the first.
-    pub tried_since: Timestamp,
+    /// When the first attempt began, if there was one.
+    pub tried_since: Option<Timestamp>,
     /// Whether others wait behind it.
     pub others_wait: bool,
+}
+
+/// Whether an endpoint is in trouble as a whole, so that sending to it as usual would only cost attempts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// All is well; opens when the endpoint fails again and again.
+    #[default]
+    Closed,
+    /// In trouble: one delivery at a time probes whether it is over, and the first that arrives makes it `Draining`.
+    Open {
+        since: Timestamp,
+        /// How many probes have failed.
+        probes: u32,
+        /// When the next is due.
+        probe_at: Timestamp,
+    },
+    /// Well again: what has gathered is sent at a set rate, and when nothing is due it is `Closed`.
+    Draining,
+}
+
+impl Breaker {
+    /// The name in rows, logs and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::Draining => "draining",
+        }
+    }
 }
 
 /// How an endpoint fares, from counters and an index: cheap at any backlog.
@@ -168,11 +237,42 @@ pub struct Claimed {
 pub struct EndpointSummary {
     pub endpoint: EndpointName,
     pub enabled: bool,
+    /// Since when it is on or off, where that ever changed.
+    pub since: Option<Timestamp>,
+    /// Why it is off: `gone`, or `operator`.
+    pub reason: Option<String>,
+    /// The configuration does not name it any more: what it is owed is kept and not sent.
+    pub orphaned: bool,
+    pub breaker: Breaker,
     /// Owed and not arrived.
     pub pending: u64,
     pub dead: u64,
+    /// Never sent, because they were too old or an operator said so.
+    pub expired: u64,
+    /// How many were ever settled.
+    pub settled: u64,
     /// When the oldest that is owed was committed.
     pub oldest_pending: Option<Timestamp>,
+}
+
+impl EndpointSummary {
+    /// An endpoint that was never owed anything.
+    #[must_use]
+    pub fn unheard_of(endpoint: EndpointName) -> Self {
+        Self {
+            endpoint,
+            enabled: true,
+            since: None,
+            reason: None,
+            orphaned: false,
+            breaker: Breaker::Closed,
+            pending: 0,
+            dead: 0,
+            expired: 0,
+            settled: 0,
+            oldest_pending: None,
+        }
+    }
 }
 
 /// One event of the log as it was committed.
@@ -185,17 +285,4 @@ pub struct LogRow {
     pub body: Box<str>,
     /// The event that corrected or retracted it.
     pub taken_back_by: Option<EventId>,
-}
-
-/// One delivery with its attempts, for those who look into what happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRow {
-    pub delivery: DeliveryId,
-    pub endpoint: EndpointName,
-    pub event: EventId,
-    pub state: DeliveryState,
-    pub due_at: Timestamp,
-    pub attempts: u32,
-    /// Why the last attempt failed, or why it was given up.
-    pub reason: Option<String>,
 }

@@ -1,12 +1,17 @@
 //! All SQL about endpoints as such: whether they are on, and how much they are owed.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::delivery::EndpointSummary;
+use super::breaker;
+use super::delivery::{Breaker, EndpointSummary};
 use super::error::StoreError;
 use super::values::{nanos, optional_time_at, parse_at};
 use crate::model::EndpointName;
+
+const KEPT_HOURS: i64 = 72;
 
 /// The endpoint's number; an endpoint that was never heard of gets one, and is on.
 pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<i64, StoreError> {
@@ -21,9 +26,55 @@ pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<
     Ok(connection.last_insert_rowid())
 }
 
-pub(super) fn is_on(connection: &Connection, endpoint: i64) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT state = 'on' FROM endpoints WHERE id = ?1")?;
-    Ok(statement.query_row([endpoint], |row| row.get(0))?)
+/// What decides about an endpoint's deliveries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) on: bool,
+    pub(super) ordered: bool,
+    pub(super) settle: Duration,
+    pub(super) max_age: Option<Duration>,
+    pub(super) breaker: Breaker,
+}
+
+pub(super) fn rules_of(connection: &Connection, endpoint: i64) -> Result<Rules, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state = 'on' AS enabled, ordered, settle, max_age, breaker, trouble_since, probe_at, probes
+         FROM endpoints WHERE id = ?1",
+    )?;
+    let mut rows = statement.query([endpoint])?;
+    let row = rows.next()?.ok_or(StoreError::Unreadable("an endpoint without a row"))?;
+    let duration = |nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+    Ok(Rules {
+        on: row.get("enabled")?,
+        ordered: row.get("ordered")?,
+        settle: duration(row.get("settle")?),
+        max_age: row.get::<_, Option<i64>>("max_age")?.map(duration),
+        breaker: breaker::read(row)?,
+    })
+}
+
+/// Notes how so many attempts fared in this hour. Hours of three days are kept.
+pub(super) fn note_attempts(
+    connection: &Connection,
+    endpoint: i64,
+    (arrived, failed): (i64, i64),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let hour = now.as_second().div_euclid(3600);
+    let noted = connection
+        .prepare_cached(
+            "UPDATE attempt_hours SET arrived = arrived + ?3, failed = failed + ?4 WHERE endpoint = ?1 AND hour = ?2",
+        )?
+        .execute([endpoint, hour, arrived, failed])?;
+    if noted == 0 {
+        connection
+            .prepare_cached("INSERT INTO attempt_hours (endpoint, hour, arrived, failed) VALUES (?1, ?2, ?3, ?4)")?
+            .execute([endpoint, hour, arrived, failed])?;
+        connection
+            .prepare_cached("DELETE FROM attempt_hours WHERE endpoint = ?1 AND hour < ?2")?
+            .execute([endpoint, hour - KEPT_HOURS])?;
+    }
+    Ok(())
 }
 
 /// Switches an endpoint off. What it is owed stays owed.
@@ -42,8 +93,7 @@ pub(super) fn switch_off(
 }
 
 /// Switches an endpoint on again; what it is owed is sent.
-pub(super) fn switch_on(connection: &Connection, name: &EndpointName, now: Timestamp) -> Result<(), StoreError> {
-    let endpoint = number_of(connection, name)?;
+pub(super) fn switch_on(connection: &Connection, endpoint: i64, now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE endpoints SET state = 'on', state_since = ?2, state_reason = NULL WHERE id = ?1 AND state = 'off'",
@@ -52,18 +102,34 @@ pub(super) fn switch_on(connection: &Connection, name: &EndpointName, now: Times
     Ok(())
 }
 
-/// Keeps the counters: so many more are owed, and so many more dead.
-pub(super) fn count(connection: &Connection, endpoint: i64, owed: i64, dead: i64) -> Result<(), StoreError> {
+/// By how much an endpoint's counters change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) owed: i64,
+    pub(super) dead: i64,
+    pub(super) expired: i64,
+    pub(super) settled: i64,
+}
+
+/// Keeps the counters.
+pub(super) fn count(connection: &Connection, endpoint: i64, change: Change) -> Result<(), StoreError> {
+    if change == Change::default() {
+        return Ok(());
+    }
     connection
-        .prepare_cached("UPDATE endpoints SET owed = owed + ?2, dead = dead + ?3 WHERE id = ?1")?
-        .execute([endpoint, owed, dead])?;
+        .prepare_cached(
+            "UPDATE endpoints SET owed = owed + ?2, dead = dead + ?3, expired = expired + ?4, settled = settled + ?5
+             WHERE id = ?1",
+        )?
+        .execute([endpoint, change.owed, change.dead, change.expired, change.settled])?;
     Ok(())
 }
 
 /// How every endpoint fares that was ever owed anything, by name.
 pub(super) fn summary(connection: &Connection) -> Result<Vec<EndpointSummary>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, state = 'on' AS enabled, owed, dead,
+        "SELECT name, state = 'on' AS enabled, state_since, state_reason, configured, breaker, trouble_since, probe_at,
+                probes, owed, dead, expired, settled,
                 (SELECT min(owed_at) FROM deliveries INDEXED BY deliveries_oldest WHERE endpoint = e.id AND head = 1)
                     AS oldest
          FROM endpoints e ORDER BY name",
@@ -71,11 +137,18 @@ pub(super) fn summary(connection: &Connection) -> Result<Vec<EndpointSummary>, S
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
+        let count = |column: &str| Ok::<_, StoreError>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
         all.push(EndpointSummary {
             endpoint: parse_at(row, "name", EndpointName::parse)?,
             enabled: row.get("enabled")?,
-            pending: u64::try_from(row.get::<_, i64>("owed")?).unwrap_or(0),
-            dead: u64::try_from(row.get::<_, i64>("dead")?).unwrap_or(0),
+            since: optional_time_at(row, "state_since")?,
+            reason: row.get("state_reason")?,
+            orphaned: !row.get::<_, bool>("configured")?,
+            breaker: breaker::read(row)?,
+            pending: count("owed")?,
+            dead: count("dead")?,
+            expired: count("expired")?,
+            settled: count("settled")?,
             oldest_pending: optional_time_at(row, "oldest")?,
         });
     }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::collector::OutboxCollector;
 use super::db::{Db, Written};
-use super::delivery::{DeliveryRow, EndpointSummary, LogRow, OutboxReply, OutboxRequest};
+use super::delivery::{EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
 use super::open::OpenError;
@@ -18,7 +18,7 @@ use super::readers::Readers;
 use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Task, WAITING, Writer};
-use super::{endpoints, facts, inspect, log};
+use super::{endpoints, facts, log};
 use crate::abort::AbortAt;
 use crate::clock::{Clock, Now};
 use crate::model::{ConferenceName, EndpointName};
@@ -80,12 +80,8 @@ impl Store {
         }
     }
 
-    /// Switches an endpoint on again: all it is owed is sent.
-    ///
-    /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn switch_on(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
-        self.write(Task::SwitchOn(endpoint), now).await.map(drop)
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
     }
 
     /// Deletes a little of what is old; [`super::keeper`] does it again and again.
@@ -110,7 +106,7 @@ impl Store {
         }
     }
 
-    async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {
+    pub(super) async fn write(&self, task: Task, now: Timestamp) -> Result<Written, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { task, now, reply }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(StoreError::from)?
@@ -184,18 +180,5 @@ impl Store {
     /// Where the descriptions of the metrics are malformed, which they are not.
     pub fn outbox_collector(&self, endpoints: Vec<EndpointName>) -> prometheus::Result<OutboxCollector> {
         OutboxCollector::new(self.readers.clone(), endpoints)
-    }
-
-    /// An endpoint's deliveries after one of them (0: from the first), at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn deliveries(
-        &self,
-        endpoint: EndpointName,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<DeliveryRow>, StoreError> {
-        self.readers.read(move |connection| inspect::deliveries(connection, &endpoint, after, limit)).await
     }
 }

@@ -1,35 +1,156 @@
 //! All SQL for those who look into what became of deliveries.
 
-use rusqlite::{Connection, params};
+use std::time::Duration;
 
-use super::delivery::{DeliveryId, DeliveryRow, DeliveryState};
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::delivery::{DeliveryId, DeliveryState};
 use super::error::StoreError;
-use super::values::{known, parse_at, time_at};
-use crate::model::{EndpointName, EventId};
+use super::repair::{AttemptCount, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt};
+use super::values::{known, nanos, optional_parse_at, optional_time_at, parse_at, time_at};
+use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 
-/// An endpoint's deliveries after one of them, oldest first.
-pub(super) fn deliveries(
-    connection: &Connection,
-    endpoint: &EndpointName,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<DeliveryRow>, StoreError> {
+const COLUMNS: &str =
+    "d.id, n.name AS endpoint, e.id AS event, e.type, c.name AS conference, e.sequence, d.state, d.owed_at,
+     d.due_at, d.finished_at, d.attempts, d.reason";
+
+const TABLES: &str =
+    "deliveries d CROSS JOIN endpoints n ON n.id = d.endpoint CROSS JOIN events e ON e.position = d.position
+     LEFT JOIN conferences c ON c.id = e.conference";
+
+/// The states in the index of what never arrived.
+const SKIPPED: [DeliveryState; 3] = [DeliveryState::Dead, DeliveryState::Settled, DeliveryState::Expired];
+
+/// Conditions and their values, as they are put together.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// `condition` has one `?` for the value.
+    fn hold(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push(condition.to_owned());
+            self.values.push(value.into());
+        }
+    }
+
+    fn of(filter: &DeliveryFilter) -> Self {
+        let mut all = Self::default();
+        all.hold(
+            "d.endpoint = (SELECT id FROM endpoints WHERE name = ?)",
+            filter.endpoint.as_ref().map(|name| name.as_str().to_owned()),
+        );
+        all.hold(
+            "d.lane IN (SELECT l.id FROM lanes l JOIN conferences k ON k.id = l.conference WHERE k.name = ?)",
+            filter.conference.as_ref().map(|name| name.as_str().to_owned()),
+        );
+        if let Some(event) = &filter.event {
+            // By its lane's index, through the conference that it belongs to.
+            all.sql.push(
+                "(d.lane, d.position) IN (SELECT l.id, v.position FROM events v JOIN lanes l ON l.conference = v.conference
+                                          WHERE v.id = ?)"
+                    .to_owned(),
+            );
+            all.values.push(event.as_str().to_owned().into());
+        }
+        if !filter.states.is_empty() {
+            // Names of our own, written out so that the index of what was skipped can be used.
+            let names: Vec<_> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+            all.sql.push(format!("d.state IN ({})", names.join(", ")));
+            if filter.states.iter().all(|state| SKIPPED.contains(state)) {
+                all.sql.push("d.state IN ('dead', 'settled', 'expired')".to_owned());
+            }
+        }
+        all.hold("d.owed_at >= ?", filter.from.map(nanos));
+        all.hold("d.owed_at < ?", filter.until.map(nanos));
+        all.hold("d.id < ?", filter.before.map(|before| before.0));
+        all
+    }
+}
+
+/// The deliveries that a filter leaves, the newest first.
+pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<DeliveryPage, StoreError> {
+    let limit = filter.limit.clamp(1, DeliveryFilter::MOST);
+    let conditions = Conditions::of(filter);
+    let holds = if conditions.sql.is_empty() { "TRUE".to_owned() } else { conditions.sql.join(" AND ") };
+    // One more than asked for tells whether there is a next page.
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {holds} ORDER BY d.id DESC LIMIT {}", limit + 1);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(conditions.values))?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        deliveries.push(read(row)?);
+    }
+    let more = deliveries.len() > limit;
+    deliveries.truncate(limit);
+    let next = deliveries.last().filter(|_| more).map(|last| last.delivery);
+    Ok(DeliveryPage { deliveries, next })
+}
+
+fn read(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        delivery: DeliveryId(row.get("id")?),
+        endpoint: parse_at(row, "endpoint", EndpointName::parse)?,
+        event: parse_at(row, "event", known(EventId::parse))?,
+        event_type: parse_at(row, "type", known(EventType::parse))?,
+        conference: optional_parse_at(row, "conference", ConferenceName::parse)?,
+        sequence: row.get::<_, Option<i64>>("sequence")?.and_then(|sequence| u64::try_from(sequence).ok()),
+        state: parse_at(row, "state", known(DeliveryState::parse))?,
+        owed_at: time_at(row, "owed_at")?,
+        due_at: time_at(row, "due_at")?,
+        finished_at: optional_time_at(row, "finished_at")?,
+        attempts: row.get("attempts")?,
+        reason: row.get("reason")?,
+    })
+}
+
+/// One delivery with its attempts.
+pub(super) fn detail(connection: &Connection, delivery: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, e.body FROM {TABLES} WHERE d.id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row([delivery.0], |row| Ok((read(row), row.get("body")?))).optional()?;
+    let Some((row, body)) = found else { return Ok(None) };
+    Ok(Some(DeliveryDetail { row: row?, attempts: attempts(connection, delivery)?, body }))
+}
+
+fn attempts(connection: &Connection, delivery: DeliveryId) -> Result<Vec<StoredAttempt>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.id, e.id AS event, d.state, d.due_at, d.attempts, d.reason
-         FROM deliveries d CROSS JOIN events e ON e.position = d.position
-         WHERE d.id > ?2 AND d.endpoint = (SELECT id FROM endpoints WHERE name = ?1) ORDER BY d.id LIMIT ?3",
+        "SELECT number, began_at, duration, status, reason, answer FROM attempts WHERE delivery = ?1 ORDER BY number",
     )?;
-    let mut rows = statement.query(params![endpoint.as_str(), after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut rows = statement.query([delivery.0])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(DeliveryRow {
-            delivery: DeliveryId(row.get("id")?),
-            endpoint: endpoint.clone(),
-            event: parse_at(row, "event", known(EventId::parse))?,
-            state: parse_at(row, "state", known(DeliveryState::parse))?,
-            due_at: time_at(row, "due_at")?,
-            attempts: row.get("attempts")?,
+        all.push(StoredAttempt {
+            number: row.get("number")?,
+            began_at: time_at(row, "began_at")?,
+            duration: Duration::from_nanos(u64::try_from(row.get::<_, i64>("duration")?).unwrap_or(0)),
+            status: row.get("status")?,
             reason: row.get("reason")?,
+            answer: row.get("answer")?,
+        });
+    }
+    Ok(all)
+}
+
+/// How every endpoint's attempts have fared since the hour of `since`, by name.
+pub(super) fn attempts_since(connection: &Connection, since: Timestamp) -> Result<Vec<AttemptCount>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT n.name, sum(h.arrived) AS arrived, sum(h.failed) AS failed
+         FROM endpoints n JOIN attempt_hours h ON h.endpoint = n.id AND h.hour >= ?1
+         GROUP BY n.id ORDER BY n.name",
+    )?;
+    let mut rows = statement.query([since.as_second().div_euclid(3600)])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(AttemptCount {
+            endpoint: parse_at(row, "name", EndpointName::parse)?,
+            arrived: u64::try_from(row.get::<_, i64>("arrived")?).unwrap_or(0),
+            failed: u64::try_from(row.get::<_, i64>("failed")?).unwrap_or(0),
         });
     }
     Ok(all)

@@ -13,19 +13,26 @@ pub mod keeper;
 pub mod metrics;
 pub mod open;
 pub mod prune;
+pub mod repair;
 pub mod retention;
 pub mod rows;
 pub mod settings;
 
+mod breaker;
+mod claim;
 mod endpoints;
 mod examine;
 mod facts;
 mod files;
 mod inspect;
+mod lanes;
 mod log;
+mod mend;
 mod migrate;
 mod outbox;
+mod owe;
 mod readers;
+mod settle;
 mod trouble;
 mod values;
 mod writer;
@@ -33,14 +40,18 @@ mod writer;
 pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, ClaimRequest, Claimed, DeliveryId, DeliveryRow, DeliveryState, EndpointReply, EndpointSummary, LogRow,
-    OutboxReply, OutboxRequest, Record, Then,
+    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LaneId,
+    LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;
 pub use prune::{Cursor, PruneRequest, Pruned};
+pub use repair::{
+    AttemptCount, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
+    ResumeFrom, StoredAttempt,
+};
 pub use retention::Doubt;
 pub use rows::{
     Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+use super::claim;
 use super::error::StoreError;
 use super::examine::examine;
 use super::files::Files;
 use super::migrate::{self, Kind};
-use super::outbox;
 use crate::abort::AbortAt;
 
 /// How long a statement waits for another connection of this process.
@@ -131,7 +131,7 @@ fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
 
 fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
     migrate::run(connection, now, abort)?;
-    let voided = outbox::void_leases(connection)?;
+    let voided = claim::void_leases(connection)?;
     if voided > 0 {
         tracing::info!(
             deliveries = voided,

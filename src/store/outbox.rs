@@ -1,158 +1,110 @@
-//! All SQL that owes, claims and records deliveries.
-//!
-//! What has to arrive in order is a *lane*: one conference on one endpoint. Only a lane's head can be due, and only heads
-//! are in the indexes that claims read, so a backlog of a million behind them costs a claim nothing.
+//! One round of a dispatcher with the outbox, and all SQL that records what came of its attempts.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::delivery::{
-    AttemptRow, ClaimRequest, Claimed, DeliveryId, EndpointReply, OutboxReply, OutboxRequest, Record, Then,
-};
-use super::endpoints;
+use super::delivery::{AttemptRow, DeliveryId, OutboxReply, OutboxRequest, Record, Then};
+use super::endpoints::{self, Change};
 use super::error::StoreError;
-use super::facts::NO_CONFERENCE;
-use super::log::Appended;
-use super::values::{known, nanos, optional_parse_at, optional_time, optional_time_at, parse_at, time_at};
-use crate::clock::saturating_add;
-use crate::model::{ConferenceName, EndpointName, EventId, EventType};
+use super::values::nanos;
+use super::{breaker, claim, lanes};
 
-/// Owes each appended event to whoever wants it, and what takes an event back to whoever was owed that one.
-pub(super) fn owe(connection: &Connection, appended: &[Appended<'_>], now: Timestamp) -> Result<(), StoreError> {
-    let mut numbers: BTreeMap<&EndpointName, i64> = BTreeMap::new();
-    let mut owed: BTreeMap<i64, i64> = BTreeMap::new();
-    for event in appended {
-        let mut endpoints = Vec::with_capacity(event.event.owed_to.len());
-        for name in &event.event.owed_to {
-            let number = match numbers.get(name) {
-                Some(number) => *number,
-                None => endpoints::number_of(connection, name)?,
-            };
-            numbers.insert(name, number);
-            endpoints.push(number);
-        }
-        if let Some(earlier) = event.takes_back {
-            endpoints.extend(who_was_owed(connection, event.conference, earlier)?);
-        }
-        endpoints.sort_unstable();
-        endpoints.dedup();
-        for endpoint in endpoints {
-            owe_one(connection, endpoint, event, now)?;
-            *owed.entry(endpoint).or_default() += 1;
-        }
-    }
-    owed.into_iter().try_for_each(|(endpoint, more)| endpoints::count(connection, endpoint, more, 0))
-}
-
-fn who_was_owed(connection: &Connection, conference: i64, position: i64) -> Result<Vec<i64>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT l.endpoint FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?2
-         WHERE l.conference = ?1",
-    )?;
-    let endpoints = statement.query_map([conference, position], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(endpoints)
-}
-
-fn owe_one(connection: &Connection, endpoint: i64, event: &Appended<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let lane: Option<(i64, Option<i64>, i64)> = connection
-        .prepare_cached("SELECT id, head, last_position FROM lanes WHERE conference = ?1 AND endpoint = ?2")?
-        .query_row([event.conference, endpoint], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let (lane, head, last) = match lane {
-        Some((lane, head, last)) => (lane, head, Some(last)),
-        None => {
-            connection
-                .prepare_cached("INSERT INTO lanes (endpoint, conference, last_position) VALUES (?1, ?2, ?3)")?
-                .execute([endpoint, event.conference, event.position])?;
-            (connection.last_insert_rowid(), None, None)
-        }
-    };
-    connection
-        .prepare_cached(
-            "INSERT INTO deliveries (position, endpoint, lane, state, head, due_at, owed_at, previous)
-             VALUES (:position, :endpoint, :lane, 'pending', :head, :now, :now, :previous)",
-        )?
-        .execute(named_params! {
-            ":position": event.position,
-            ":endpoint": endpoint,
-            ":lane": lane,
-            ":head": head.is_none(),
-            ":now": nanos(now),
-            ":previous": last.filter(|_| event.conference != NO_CONFERENCE),
-        })?;
-    let delivery = connection.last_insert_rowid();
-    connection
-        .prepare_cached("UPDATE lanes SET last_position = ?2, head = coalesce(head, ?3) WHERE id = ?1")?
-        .execute([lane, event.position, delivery])?;
-    if let Some(head) = head {
-        // Nobody was waiting when the head's next attempt was put off beyond its hold; now somebody is.
-        connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = max(?2, hold_until)
-                 WHERE id = ?1 AND state = 'pending' AND due_at > max(?2, hold_until)",
-            )?
-            .execute([head, nanos(now)])?;
-    }
-    Ok(())
-}
-
-/// Records what came of earlier claims, gives up leases that ended, and claims what is due.
+/// Records what came of earlier claims, notes how endpoints fare, gives up leases that ended, and claims what is asked for.
 pub(super) fn exchange(
     connection: &Connection,
     request: &OutboxRequest,
     now: Timestamp,
 ) -> Result<OutboxReply, StoreError> {
     let mut reply = OutboxReply::default();
+    let mut tally = Tally::default();
     for record in &request.records {
-        if !write_record(connection, record, now)? {
+        if !write_record(connection, record, now, &mut tally)? {
             reply.stale.push(record.delivery);
         }
     }
-    end_leases(connection, &request.in_flight, now)?;
-    for claim in &request.claims {
-        reply.endpoints.push(claim_due(connection, claim, now)?);
+    tally.settle_up(connection, now)?;
+    for (endpoint, to) in &request.breakers {
+        breaker::set(connection, endpoints::number_of(connection, endpoint)?, *to, now)?;
+    }
+    claim::end_leases(connection, &request.in_flight, now)?;
+    for asked in &request.claims {
+        reply.endpoints.push(claim::claim(connection, asked, now)?);
     }
     Ok(reply)
 }
 
-/// What a record needs to know of its delivery.
-struct Leased {
+/// What many records change together: written once at the end.
+#[derive(Default)]
+struct Tally {
+    /// The lanes whose head came to its end, and the last position that did.
+    finished: BTreeMap<i64, i64>,
+    /// By endpoint.
+    changes: BTreeMap<i64, Change>,
+    /// How many attempts arrived and failed, by endpoint.
+    attempts: BTreeMap<i64, (i64, i64)>,
+}
+
+impl Tally {
+    fn settle_up(self, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+        for (lane, position) in self.finished {
+            lanes::advance(connection, lane, position)?;
+        }
+        for (endpoint, change) in self.changes {
+            endpoints::count(connection, endpoint, change)?;
+        }
+        for (endpoint, attempts) in self.attempts {
+            endpoints::note_attempts(connection, endpoint, attempts, now)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a record has to know of its delivery.
+struct Recorded {
     position: i64,
     endpoint: i64,
     lane: i64,
     attempts: u32,
 }
 
-/// Writes one record; false where its claim is over.
-fn write_record(connection: &Connection, record: &Record, now: Timestamp) -> Result<bool, StoreError> {
-    let leased = connection
-        .prepare_cached(
-            "SELECT position, endpoint, lane, attempts FROM deliveries
-             WHERE id = ?1 AND state = 'leased' AND claims = ?2",
-        )?
-        .query_row([record.delivery.0, record.claim], |row| {
-            Ok(Leased { position: row.get(0)?, endpoint: row.get(1)?, lane: row.get(2)?, attempts: row.get(3)? })
-        })
-        .optional()?;
-    let Some(leased) = leased else { return Ok(false) };
-    let attempts = leased.attempts + u32::from(record.attempt.is_some());
-    if let Some(attempt) = &record.attempt {
-        write_attempt(connection, record.delivery, attempts, attempt)?;
+impl Recorded {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { position: row.get(0)?, endpoint: row.get(1)?, lane: row.get(2)?, attempts: row.get(3)? })
     }
+}
+
+/// Writes one record; false where its claim is over.
+fn write_record(
+    connection: &Connection,
+    record: &Record,
+    now: Timestamp,
+    tally: &mut Tally,
+) -> Result<bool, StoreError> {
     let reason = record.attempt.as_ref().and_then(|attempt| attempt.reason);
+    let recorded = match &record.then {
+        Then::Done => finish(connection, record, "done", None, now)?,
+        Then::Dead { reason } => finish(connection, record, "dead", Some(reason), now)?,
+        Then::Retry { .. } => put_off(connection, record, now)?,
+        Then::EndpointOff { reason } => give_back(connection, record, Some(reason))?,
+        Then::Release => give_back(connection, record, reason)?,
+    };
+    let Some(recorded) = recorded else { return Ok(false) };
+    if let Some(attempt) = &record.attempt {
+        write_attempt(connection, record.delivery, recorded.attempts, attempt)?;
+        let (arrived, failed) = tally.attempts.entry(recorded.endpoint).or_default();
+        *(if reason.is_none() { arrived } else { failed }) += 1;
+    }
     match &record.then {
-        Then::Done => finish(connection, record.delivery, &leased, attempts, "done", None, now)?,
-        Then::Dead { reason } => finish(connection, record.delivery, &leased, attempts, "dead", Some(reason), now)?,
-        Then::Retry { at, hold_until, rejections } => {
-            put_off(connection, record.delivery, &leased, attempts, reason, (*at, *hold_until, *rejections), now)?;
+        Then::Done | Then::Dead { .. } => {
+            tally.finished.insert(recorded.lane, recorded.position);
+            let change = tally.changes.entry(recorded.endpoint).or_default();
+            change.owed -= 1;
+            change.dead += i64::from(record.then != Then::Done);
         }
-        Then::EndpointOff { reason } => {
-            endpoints::switch_off(connection, leased.endpoint, reason, now)?;
-            give_back(connection, record.delivery, attempts, Some(reason))?;
-        }
-        Then::Release => give_back(connection, record.delivery, attempts, reason)?,
+        Then::EndpointOff { reason } => endpoints::switch_off(connection, recorded.endpoint, reason, now)?,
+        Then::Retry { .. } | Then::Release => {}
     }
     Ok(true)
 }
@@ -165,7 +117,8 @@ fn write_attempt(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO attempts (delivery, number, began_at, duration, status, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO attempts (delivery, number, began_at, duration, status, reason, answer)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             delivery.0,
@@ -174,175 +127,78 @@ fn write_attempt(
             i64::try_from(attempt.duration.as_nanos()).unwrap_or(i64::MAX),
             attempt.status,
             attempt.reason,
+            attempt.answer,
         ])?;
     Ok(())
 }
 
-/// Ends a delivery and gives the next of its lane its turn.
+/// Ends a delivery. The next of its lane has its turn after [`Tally::settle_up`].
 fn finish(
     connection: &Connection,
-    delivery: DeliveryId,
-    leased: &Leased,
-    attempts: u32,
+    record: &Record,
     state: &'static str,
     reason: Option<&str>,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    connection
+) -> Result<Option<Recorded>, StoreError> {
+    let recorded = connection
         .prepare_cached(
-            "UPDATE deliveries SET state = ?2, head = 0, attempts = ?3, reason = ?4, finished_at = ?5, lease_until = NULL
-             WHERE id = ?1",
+            "UPDATE deliveries SET state = ?4, head = 0, attempts = attempts + ?3, reason = ?5, finished_at = ?6,
+                                   lease_until = NULL
+             WHERE id = ?1 AND state = 'leased' AND claims = ?2 RETURNING position, endpoint, lane, attempts",
         )?
-        .execute(params![delivery.0, state, attempts, reason, nanos(now)])?;
-    let next: Option<i64> = connection
-        .prepare_cached(
-            "SELECT id FROM deliveries WHERE lane = ?1 AND position > ?2 AND state = 'pending' ORDER BY position LIMIT 1",
-        )?
-        .query_row([leased.lane, leased.position], |row| row.get(0))
+        .query_row(
+            params![record.delivery.0, record.claim, record.attempt.is_some(), state, reason, nanos(now)],
+            Recorded::read,
+        )
         .optional()?;
-    if let Some(next) = next {
-        connection.prepare_cached("UPDATE deliveries SET head = 1 WHERE id = ?1")?.execute([next])?;
-    }
-    connection.prepare_cached("UPDATE lanes SET head = ?2 WHERE id = ?1")?.execute(params![leased.lane, next])?;
-    endpoints::count(connection, leased.endpoint, -1, i64::from(state == "dead"))
+    Ok(recorded)
 }
 
 /// Puts a delivery off to its next attempt: no later than its hold, where others wait behind it.
-fn put_off(
-    connection: &Connection,
-    delivery: DeliveryId,
-    leased: &Leased,
-    attempts: u32,
-    reason: Option<&str>,
-    (at, hold_until, rejections): (Timestamp, Timestamp, u32),
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let others_wait: bool = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND position > ?2)")?
-        .query_row([leased.lane, leased.position], |row| row.get(0))?;
-    let due_at = if others_wait { at.min(hold_until.max(now)) } else { at };
-    connection
+fn put_off(connection: &Connection, record: &Record, now: Timestamp) -> Result<Option<Recorded>, StoreError> {
+    let Then::Retry { at, hold_until, failures, rejections } = record.then else { return Ok(None) };
+    let attempt = record.attempt.as_ref();
+    let recorded = connection
         .prepare_cached(
-            "UPDATE deliveries SET state = 'pending', attempts = ?2, reason = ?3, due_at = ?4, hold_until = ?5,
-                                   rejections = ?6, lease_until = NULL
-             WHERE id = ?1",
+            "UPDATE deliveries SET state = 'pending', attempts = attempts + :attempts, reason = :reason,
+                    due_at = CASE WHEN EXISTS (
+                        SELECT 1 FROM deliveries n INDEXED BY deliveries_open
+                        WHERE n.lane = deliveries.lane AND n.position > deliveries.position
+                              AND n.state IN ('pending', 'leased'))
+                      AND (SELECT ordered FROM endpoints WHERE id = deliveries.endpoint)
+                      THEN min(:at, max(:hold_until, :now)) ELSE :at END,
+                    hold_until = :hold_until, tried_since = coalesce(tried_since, :began_at), failures = :failures,
+                    rejections = :rejections, lease_until = NULL
+             WHERE id = :id AND state = 'leased' AND claims = :claim RETURNING position, endpoint, lane, attempts",
         )?
-        .execute(params![delivery.0, attempts, reason, nanos(due_at), nanos(hold_until), rejections])?;
-    Ok(())
+        .query_row(
+            named_params! {
+                ":id": record.delivery.0,
+                ":claim": record.claim,
+                ":attempts": attempt.is_some(),
+                ":reason": attempt.and_then(|attempt| attempt.reason),
+                ":at": nanos(at),
+                ":hold_until": nanos(hold_until),
+                ":now": nanos(now),
+                ":began_at": attempt.map(|attempt| nanos(attempt.began_at)),
+                ":failures": failures,
+                ":rejections": rejections,
+            },
+            Recorded::read,
+        )
+        .optional()?;
+    Ok(recorded)
 }
 
 /// Makes a delivery owed as it was before the claim.
-fn give_back(
-    connection: &Connection,
-    delivery: DeliveryId,
-    attempts: u32,
-    reason: Option<&str>,
-) -> Result<(), StoreError> {
-    connection
+fn give_back(connection: &Connection, record: &Record, reason: Option<&str>) -> Result<Option<Recorded>, StoreError> {
+    let recorded = connection
         .prepare_cached(
-            "UPDATE deliveries SET state = 'pending', attempts = ?2, reason = coalesce(?3, reason), lease_until = NULL
-             WHERE id = ?1",
+            "UPDATE deliveries SET state = 'pending', attempts = attempts + ?3, reason = coalesce(?4, reason),
+                                   lease_until = NULL
+             WHERE id = ?1 AND state = 'leased' AND claims = ?2 RETURNING position, endpoint, lane, attempts",
         )?
-        .execute(params![delivery.0, attempts, reason])?;
-    Ok(())
-}
-
-/// Makes every lease void: those who held them are gone.
-pub(super) fn void_leases(connection: &Connection) -> Result<usize, StoreError> {
-    let voided = connection
-        .prepare_cached("UPDATE deliveries SET state = 'pending', lease_until = NULL WHERE state = 'leased'")?
-        .execute([])?;
-    Ok(voided)
-}
-
-/// Takes back leases that ended, except where the asker is still at it.
-fn end_leases(connection: &Connection, in_flight: &[DeliveryId], now: Timestamp) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM deliveries INDEXED BY deliveries_leased WHERE state = 'leased' AND lease_until <= ?1",
-    )?;
-    let ended: Vec<i64> = statement.query_map([nanos(now)], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut void =
-        connection.prepare_cached("UPDATE deliveries SET state = 'pending', lease_until = NULL WHERE id = ?1")?;
-    for id in ended {
-        if !in_flight.contains(&DeliveryId(id)) {
-            void.execute([id])?;
-        }
-    }
-    Ok(())
-}
-
-fn claim_due(connection: &Connection, request: &ClaimRequest, now: Timestamp) -> Result<EndpointReply, StoreError> {
-    let endpoint = endpoints::number_of(connection, &request.endpoint)?;
-    let mut reply = EndpointReply {
-        endpoint: request.endpoint.clone(),
-        enabled: endpoints::is_on(connection, endpoint)?,
-        claimed: Vec::new(),
-        next_due: None,
-    };
-    if !reply.enabled {
-        return Ok(reply);
-    }
-    let horizon = nanos(saturating_add(now, request.longest_wait));
-    connection
-        .prepare_cached(
-            "UPDATE deliveries SET due_at = ?2 WHERE endpoint = ?1 AND head = 1 AND state = 'pending' AND due_at > ?2",
-        )?
-        .execute([endpoint, horizon])?;
-    reply.claimed = read_due(connection, endpoint, request.limit, now)?;
-    let mut lease = connection.prepare_cached(
-        "UPDATE deliveries SET state = 'leased', claims = claims + 1, lease_until = ?2,
-                               tried_since = min(coalesce(tried_since, ?3), ?3), owed_at = min(owed_at, ?3)
-         WHERE id = ?1",
-    )?;
-    let until = nanos(saturating_add(now, request.lease));
-    for claimed in &reply.claimed {
-        lease.execute([claimed.delivery.0, until, nanos(now)])?;
-    }
-    let next: Option<i64> = connection
-        .prepare_cached(
-            "SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due
-             WHERE endpoint = ?1 AND head = 1 AND state = 'pending'",
-        )?
-        .query_row([endpoint], |row| row.get(0))?;
-    reply.next_due = optional_time(next)?;
-    Ok(reply)
-}
-
-fn read_due(connection: &Connection, endpoint: i64, limit: usize, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT d.id AS delivery, d.claims + 1 AS claim, d.attempts, d.rejections, d.owed_at, d.tried_since,
-                e.id AS event, e.type, e.time, e.body, c.name AS conference, p.id AS previous,
-                EXISTS (SELECT 1 FROM deliveries n WHERE n.lane = d.lane AND n.position > d.position) AS others_wait
-         FROM deliveries d INDEXED BY deliveries_due
-              CROSS JOIN events e ON e.position = d.position
-              LEFT JOIN conferences c ON c.id = e.conference
-              LEFT JOIN events p ON p.position = d.previous
-         WHERE d.endpoint = ?1 AND d.head = 1 AND d.state = 'pending' AND d.due_at <= ?2
-         ORDER BY d.due_at LIMIT ?3",
-    )?;
-    let mut rows = statement.query(params![endpoint, nanos(now), i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut claimed = Vec::new();
-    while let Some(row) = rows.next()? {
-        claimed.push(read_claimed(row, now)?);
-    }
-    Ok(claimed)
-}
-
-fn read_claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, StoreError> {
-    Ok(Claimed {
-        delivery: DeliveryId(row.get("delivery")?),
-        claim: row.get("claim")?,
-        event: parse_at(row, "event", known(EventId::parse))?,
-        event_type: parse_at(row, "type", known(EventType::parse))?,
-        conference: optional_parse_at(row, "conference", ConferenceName::parse)?,
-        time: time_at(row, "time")?,
-        body: row.get("body")?,
-        previous: optional_parse_at(row, "previous", known(EventId::parse))?,
-        attempts: row.get("attempts")?,
-        rejections: row.get("rejections")?,
-        // What lies ahead comes from a clock that was wrong: it would not be given up for as long as it was wrong by.
-        owed_at: time_at(row, "owed_at")?.min(now),
-        tried_since: optional_time_at(row, "tried_since")?.map_or(now, |since| since.min(now)),
-        others_wait: row.get("others_wait")?,
-    })
+        .query_row(params![record.delivery.0, record.claim, record.attempt.is_some(), reason], Recorded::read)
+        .optional()?;
+    Ok(recorded)
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::endpoints;
+use super::endpoints::{self, Change};
 use super::error::StoreError;
 use super::facts::NO_CONFERENCE;
 use super::retention::{Doubt, Marks, weigh};
@@ -197,7 +197,9 @@ fn deliveries(connection: &Connection, query: &'static str, of: i64, limit: u32)
         *dead.entry(*endpoint).or_default() += i64::from(*is_dead);
     }
     let mut dead = dead.into_iter().filter(|(_, dead)| *dead > 0);
-    dead.try_for_each(|(endpoint, dead)| endpoints::count(connection, endpoint, 0, -dead))?;
+    dead.try_for_each(|(endpoint, dead)| {
+        endpoints::count(connection, endpoint, Change { dead: -dead, ..Change::default() })
+    })?;
     Ok(u32::try_from(found.len()).unwrap_or(u32::MAX))
 }
 

@@ -11,10 +11,10 @@ use super::delivery::OutboxRequest;
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
 use super::prune::PruneRequest;
+use super::repair::Repair;
 use super::rows::Commit;
 use super::trouble::{Say, Trouble};
 use crate::clock::{Clock, Mono, Now};
-use crate::model::EndpointName;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
 pub(super) const WAITING: usize = 1024;
@@ -35,9 +35,9 @@ pub(super) struct Job {
 pub(super) enum Task {
     Commit(Box<Commit>),
     Exchange(Box<OutboxRequest>),
-    SwitchOn(EndpointName),
     Prune(PruneRequest),
     WeighClock(Option<Now>, Now),
+    Repair(Repair),
     /// Write what came before, tidy up, and end.
     Close,
 }
@@ -47,9 +47,9 @@ impl Task {
         match self {
             Self::Commit(commit) => Some(Work::Commit(commit)),
             Self::Exchange(request) => Some(Work::Exchange(request)),
-            Self::SwitchOn(endpoint) => Some(Work::SwitchOn(endpoint)),
             Self::Prune(request) => Some(Work::Prune(request)),
             Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
+            Self::Repair(repair) => Some(Work::Repair(repair)),
             Self::Close => None,
         }
     }

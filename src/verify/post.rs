@@ -31,7 +31,14 @@ pub(super) struct Post {
 
 fn core(endpoint: &EndpointName, seed: u64) -> Core {
     let policy = Policy::new(Duration::from_secs(3 * 86_400));
-    let endpoint = Endpoint { name: endpoint.clone(), policy, timeout: Duration::from_secs(15), concurrency: 4 };
+    let endpoint = Endpoint {
+        name: endpoint.clone(),
+        policy,
+        timeout: Duration::from_secs(15),
+        concurrency: 4,
+        ordered: true,
+        drain_per_second: 50.0,
+    };
     Core::new([endpoint], Random::with_seed(seed))
 }
 
@@ -91,7 +98,7 @@ impl Post {
             delivery,
             began_at: now.wall,
             took: Duration::from_secs(1),
-            outcome,
+            reply: outcome.into(),
         };
         self.step(db, now, Input::Sent(sent));
     }
@@ -126,7 +133,7 @@ impl Post {
                         let ends = now.mono + Duration::from_millis(self.random.u64(1..5_000));
                         self.sending.insert((ends, claimed.delivery), *claimed);
                     }
-                    Command::Note(_) => {}
+                    Command::Note(_) | Command::Turned(_) => {}
                 }
             }
         }

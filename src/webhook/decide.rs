@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::outcome::{Outcome, Reason};
+use super::settings::{DEFAULT_SCHEDULE, EndpointSettings};
 use crate::clock::saturating_add;
 
 /// An attempt, as far as deciding needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// 1 for the first.
-    pub number: u32,
+    /// How many attempts before this one count for the schedule.
+    pub failures: u32,
     /// How many attempts just before this one were rejected, one after another.
     pub rejections: u32,
     /// When the event was committed.
@@ -42,23 +43,26 @@ pub struct Policy {
     pub max_hold: Duration,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-
 impl Policy {
+    /// What the settings of an endpoint say.
+    #[must_use]
+    pub fn of(settings: &EndpointSettings) -> Self {
+        let then_every = settings.schedule.last().copied().unwrap_or(settings.window);
+        Self {
+            schedule: settings.schedule.clone(),
+            then_every,
+            max_hold: settings.max_hold,
+            ..Self::new(settings.window)
+        }
+    }
+
     /// The schedule of the Standard Webhooks specification, spread over `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(3600);
         Self {
-            schedule: vec![
-                Duration::from_secs(5),
-                Duration::from_secs(30),
-                5 * MINUTE,
-                30 * MINUTE,
-                2 * HOUR,
-                5 * HOUR,
-                10 * HOUR,
-            ],
+            schedule: DEFAULT_SCHEDULE.to_vec(),
             then_every: 12 * HOUR,
             // Three attempts in ten minutes, the last late enough to outlive a deployment.
             after_rejection: [Duration::from_secs(30), 7 * MINUTE],
@@ -95,7 +99,7 @@ pub enum Verdict {
 #[must_use]
 pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> Verdict {
     let Some(reason) = outcome.reason() else { return Verdict::Done };
-    let wait = match (reason, asked_wait(reason, outcome)) {
+    let wait = match (reason, asked_wait(outcome, policy)) {
         (Reason::Gone, _) => return Verdict::EndpointOff { reason },
         (Reason::Unsendable, _) => return Verdict::Dead { reason },
         (Reason::Rejected, _) => match policy.after_rejection.get(attempt.rejections as usize) {
@@ -103,10 +107,8 @@ pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timest
             None => return Verdict::Dead { reason },
         },
         // Never earlier than asked for, and a little later, so that those who were sent away do not return as one.
-        (_, Some(asked)) => {
-            spread(asked.clamp(policy.retry_after.0, policy.retry_after.1), policy.jitter, jitter.abs())
-        }
-        (_, None) => spread(scheduled(policy, attempt.number), policy.jitter, jitter),
+        (_, Some(asked)) => spread(asked, policy.jitter, jitter.abs()),
+        (_, None) => spread(scheduled(policy, attempt.failures), policy.jitter, jitter),
     };
     let (end, over) = give_up(attempt, policy);
     if now >= end {
@@ -116,18 +118,20 @@ pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timest
     Verdict::Retry { at: saturating_add(now, wait).min(end), reason }
 }
 
-/// How long the receiver asked to wait, where it is obeyed.
-fn asked_wait(reason: Reason, outcome: &Outcome) -> Option<Duration> {
+/// How long the receiver asked to wait, where it is obeyed, within the policy's bounds.
+#[must_use]
+pub fn asked_wait(outcome: &Outcome, policy: &Policy) -> Option<Duration> {
+    let obeyed = matches!(outcome.reason(), Some(Reason::Throttled | Reason::Unavailable));
     match outcome {
-        Outcome::Answered { retry_after, .. } if matches!(reason, Reason::Throttled | Reason::Unavailable) => {
-            *retry_after
+        Outcome::Answered { retry_after: Some(asked), .. } if obeyed => {
+            Some((*asked).clamp(policy.retry_after.0, policy.retry_after.1))
         }
         _ => None,
     }
 }
 
-fn scheduled(policy: &Policy, number: u32) -> Duration {
-    let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+fn scheduled(policy: &Policy, failures: u32) -> Duration {
+    let index = usize::try_from(failures).unwrap_or(usize::MAX);
     policy.schedule.get(index).copied().unwrap_or(policy.then_every)
 }
 
@@ -135,7 +139,7 @@ fn scheduled(policy: &Policy, number: u32) -> Duration {
 fn give_up(attempt: &Attempt, policy: &Policy) -> (Timestamp, Reason) {
     let expires = saturating_add(attempt.owed_at, policy.window);
     let held = hold_until(attempt, policy);
-    if attempt.others_wait && held < expires { (held, Reason::Held) } else { (expires, Reason::Expired) }
+    if attempt.others_wait && held < expires { (held, Reason::MaxHold) } else { (expires, Reason::Window) }
 }
 
 /// When a delivery has to give way to those that wait behind it.
@@ -159,12 +163,14 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
     }
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     fn policy() -> Policy {
         Policy::new(72 * HOUR)
     }
 
     fn attempt(number: u32) -> Attempt {
-        Attempt { number, rejections: 0, owed_at: at(0), tried_since: at(0), others_wait: false }
+        Attempt { failures: number - 1, rejections: 0, owed_at: at(0), tried_since: at(0), others_wait: false }
     }
 
     fn answered(status: u16) -> Outcome {
@@ -229,7 +235,7 @@ mod tests {
                     now = next.as_second();
                 }
                 verdict => {
-                    assert_eq!(verdict, Verdict::Dead { reason: Reason::Expired });
+                    assert_eq!(verdict, Verdict::Dead { reason: Reason::Window });
                     break;
                 }
             }
@@ -242,7 +248,7 @@ mod tests {
     fn what_is_late_already_still_has_one_attempt_and_no_second() {
         let old = Attempt { tried_since: at(100 * 3600), ..attempt(1) };
         let verdict = decide(&old, &answered(500), &policy(), at(100 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Dead { reason: Reason::Expired });
+        assert_eq!(verdict, Verdict::Dead { reason: Reason::Window });
         assert_eq!(decide(&old, &answered(200), &policy(), at(100 * 3600), 0.0), Verdict::Done);
     }
 
@@ -290,7 +296,7 @@ mod tests {
         let verdict = decide(&held, &answered(500), &policy(), at(5 * 3600), 0.0);
         assert_eq!(verdict, Verdict::Retry { at: at(6 * 3600), reason: Reason::ServerError });
         let verdict = decide(&held, &answered(500), &policy(), at(6 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Dead { reason: Reason::Held });
+        assert_eq!(verdict, Verdict::Dead { reason: Reason::MaxHold });
         let alone = Attempt { others_wait: false, ..held };
         let verdict = decide(&alone, &answered(500), &policy(), at(6 * 3600), 0.0);
         assert_eq!(verdict, Verdict::Retry { at: at(11 * 3600), reason: Reason::ServerError });

@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Policy, Verdict};
-use super::format;
+use super::format::Writer;
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
-use super::settings::{EndpointSettings, Format};
-use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step};
+use super::settings::EndpointSettings;
+use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step, Turned};
 use crate::abort::{AbortAt, Point};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::model::EndpointName;
-use crate::store::{Claimed, CommitError, OutboxReply, Store};
+use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
 
 /// How the dispatcher goes about it, beyond what each endpoint says.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), policy: |endpoint| Policy::new(endpoint.window) }
+        Self { grace: Duration::from_secs(10), policy: Policy::of }
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Dispatcher {
 #[derive(Debug, Clone)]
 struct Target {
     sender: Sender,
-    format: Format,
+    writer: Writer,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
@@ -64,7 +64,7 @@ impl Dispatcher {
     /// on.
     ///
     /// # Errors
-    /// [`SenderError`] where no HTTP client can be made.
+    /// [`SenderError`] where no HTTP client can be made, or names are to be hidden and there is no key for it.
     pub fn new(
         endpoints: &[EndpointSettings],
         store: Store,
@@ -76,7 +76,7 @@ impl Dispatcher {
     ) -> Result<Self, SenderError> {
         let mut targets = BTreeMap::new();
         for endpoint in endpoints {
-            let target = Target { sender: Sender::new(endpoint, clock)?, format: endpoint.format };
+            let target = Target { sender: Sender::new(endpoint, clock)?, writer: Writer::new(endpoint)? };
             targets.insert(endpoint.name.clone(), target);
         }
         let endpoints = endpoints.iter().map(|endpoint| Endpoint {
@@ -84,6 +84,8 @@ impl Dispatcher {
             policy: (options.policy)(endpoint),
             timeout: endpoint.timeout,
             concurrency: endpoint.concurrency,
+            ordered: endpoint.ordered,
+            drain_per_second: endpoint.drain_per_second,
         });
         let core = Core::new(endpoints, random);
         Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace, abort: AbortAt::default() })
@@ -123,7 +125,7 @@ impl Dispatcher {
                     }, Input::Exchanged)
                 }
                 Some(sent) = sends.next() => {
-                    if sent.outcome.status().is_some() {
+                    if sent.reply.outcome.status().is_some() {
                         self.abort.pass(Point::Answered);
                     }
                     Input::Sent(sent)
@@ -153,6 +155,7 @@ impl Dispatcher {
                         }
                     }
                     Command::Note(note) => self.note(&note),
+                    Command::Turned(turned) => self.turned(&turned),
                 }
             }
             if finished {
@@ -171,6 +174,7 @@ impl Dispatcher {
                 tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
             }
             Verdict::Dead { reason } => {
+                self.metrics.gave_up(&note.endpoint, reason, 1);
                 tracing::warn!(
                     endpoint,
                     delivery,
@@ -193,6 +197,33 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    fn turned(&self, turned: &Turned) {
+        match turned {
+            Turned::Breaker { endpoint, breaker: Breaker::Open { probe_at, .. } } => tracing::warn!(
+                endpoint = endpoint.as_str(),
+                probe_at = %probe_at,
+                "the endpoint is in trouble as a whole: one delivery at a time finds out when that is over, all others wait"
+            ),
+            Turned::Breaker { endpoint, breaker: Breaker::Draining } => {
+                tracing::info!(endpoint = endpoint.as_str(), "the endpoint is well again and gets what has gathered");
+            }
+            Turned::Breaker { endpoint, breaker: Breaker::Closed } => {
+                tracing::info!(endpoint = endpoint.as_str(), "the endpoint counts as well again");
+            }
+            Turned::Skipped { endpoint, expired, buried } => {
+                self.metrics.gave_up(endpoint, Reason::Window, *buried);
+                tracing::warn!(
+                    endpoint = endpoint.as_str(),
+                    expired,
+                    given_up = buried,
+                    "deliveries were too old for the endpoint, or were given up because their window is over"
+                );
+            }
+        }
+    }
+}
+
 /// The attempts under way, a task each.
 #[derive(Debug, Default)]
 struct Sends {
@@ -208,7 +239,7 @@ impl Sends {
             delivery: claimed.delivery,
             began_at: clock.now().wall,
             took: Duration::ZERO,
-            outcome: Outcome::Failed { reason: Reason::Interrupted, status: None },
+            reply: Outcome::Failed { reason: Reason::Interrupted, status: None }.into(),
         };
         let task = self.tasks.spawn(attempt(target, endpoint, claimed, clock));
         self.broken.insert(task.id(), broken);
@@ -241,10 +272,10 @@ async fn until(at: Option<Mono>, now: Mono) {
 
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let outcome = match format::write(target.format, claimed.event_type, claimed.time, &claimed.body) {
+    let reply = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
         Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
-        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None },
+        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
     };
     let took = clock.now().mono.saturating_sub(began.mono);
-    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, outcome }
+    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, reply }
 }

@@ -12,6 +12,7 @@ use crate::model::EndpointName;
 pub struct WebhookMetrics {
     deliveries: IntCounterVec,
     failures: IntCounterVec,
+    given_up: IntCounterVec,
     duration: HistogramVec,
 }
 
@@ -33,6 +34,10 @@ impl WebhookMetrics {
                 Opts::new("meetwatch_webhook_attempt_failures_total", "Attempts that failed, by reason."),
                 &["endpoint", "reason"],
             )?,
+            given_up: IntCounterVec::new(
+                Opts::new("meetwatch_webhook_given_up_total", "Deliveries that were given up, by reason."),
+                &["endpoint", "reason"],
+            )?,
             duration: HistogramVec::new(
                 HistogramOpts::new(
                     "meetwatch_webhook_attempt_duration_seconds",
@@ -48,9 +53,13 @@ impl WebhookMetrics {
             for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
                 metrics.failures.with_label_values(&[endpoint.as_str(), reason.as_str()]);
             }
+            for reason in Reason::ALL.into_iter().filter(|reason| reason.gives_up()) {
+                metrics.given_up.with_label_values(&[endpoint.as_str(), reason.as_str()]);
+            }
         }
         registry.register(Box::new(metrics.deliveries.clone()))?;
         registry.register(Box::new(metrics.failures.clone()))?;
+        registry.register(Box::new(metrics.given_up.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         Ok(metrics)
     }
@@ -62,5 +71,9 @@ impl WebhookMetrics {
             None => self.deliveries.with_label_values(&[endpoint]).inc(),
             Some(reason) => self.failures.with_label_values(&[endpoint, reason.as_str()]).inc(),
         }
+    }
+
+    pub(super) fn gave_up(&self, endpoint: &EndpointName, reason: Reason, deliveries: u64) {
+        self.given_up.with_label_values(&[endpoint.as_str(), reason.as_str()]).inc_by(deliveries);
     }
 }

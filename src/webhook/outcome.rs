@@ -29,21 +29,23 @@ pub enum Reason {
     Tls,
     /// The host's name leads nowhere.
     Dns,
+    /// The host's name leads to an address that the endpoint may not be at.
+    RefusedAddress,
     /// The answer is larger than any receiver's has to be.
     BodyTooLarge,
     /// The connection broke off, or what came was no HTTP.
     Interrupted,
     /// The event cannot be written in the endpoint's format.
     Unsendable,
-    /// Given up: its time is over.
-    Expired,
+    /// Given up: its window is over.
+    Window,
     /// Given up: others of its conference have waited behind it for too long.
-    Held,
+    MaxHold,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Throttled,
         Self::Unavailable,
         Self::ServerError,
@@ -56,11 +58,12 @@ impl Reason {
         Self::Connect,
         Self::Tls,
         Self::Dns,
+        Self::RefusedAddress,
         Self::BodyTooLarge,
         Self::Interrupted,
         Self::Unsendable,
-        Self::Expired,
-        Self::Held,
+        Self::Window,
+        Self::MaxHold,
     ];
 
     /// The name in logs, labels and rows.
@@ -79,18 +82,43 @@ impl Reason {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Dns => "dns",
+            Self::RefusedAddress => "refused_address",
             Self::BodyTooLarge => "body_too_large",
             Self::Interrupted => "interrupted",
             Self::Unsendable => "unsendable",
-            Self::Expired => "expired",
-            Self::Held => "held",
+            Self::Window => "window",
+            Self::MaxHold => "max_hold",
         }
     }
 
     /// Whether an attempt can fail for it; the others only say why a delivery is given up.
     #[must_use]
     pub const fn is_of_an_attempt(self) -> bool {
-        !matches!(self, Self::Expired | Self::Held)
+        !matches!(self, Self::Window | Self::MaxHold)
+    }
+
+    /// Whom an attempt that failed so speaks against.
+    #[must_use]
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::Unauthorized | Self::Timeout | Self::Connect | Self::Tls | Self::Dns | Self::RefusedAddress => {
+                Blame::Endpoint
+            }
+            Self::Rejected | Self::Gone | Self::Unsendable | Self::Window | Self::MaxHold => Blame::Delivery,
+            Self::Throttled
+            | Self::Unavailable
+            | Self::ServerError
+            | Self::Redirect
+            | Self::UnexpectedStatus
+            | Self::BodyTooLarge
+            | Self::Interrupted => Blame::Either,
+        }
+    }
+
+    /// Whether a delivery can be given up for it.
+    #[must_use]
+    pub const fn gives_up(self) -> bool {
+        matches!(self, Self::Rejected | Self::Unsendable | Self::Window | Self::MaxHold)
     }
 
     /// What a status says of an attempt; `None` for success.
@@ -108,6 +136,17 @@ impl Reason {
             _ => Some(Self::UnexpectedStatus),
         }
     }
+}
+
+/// Whom a failed attempt speaks against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// This delivery: another may well arrive.
+    Delivery,
+    /// The endpoint: no other would have fared better.
+    Endpoint,
+    /// It cannot be told.
+    Either,
 }
 
 /// What an attempt brought.
@@ -140,5 +179,19 @@ impl Outcome {
             Self::Answered { status, .. } => Some(*status),
             Self::Failed { status, .. } => *status,
         }
+    }
+}
+
+/// What an attempt brought, with the start of what the receiver said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub outcome: Outcome,
+    /// See [`super::answer::Redaction::keep`]. A stranger wrote it: show it escaped, and never in a log.
+    pub answer: Option<Box<str>>,
+}
+
+impl From<Outcome> for Reply {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, answer: None }
     }
 }

@@ -9,31 +9,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decide::{self, Attempt, Policy, Verdict};
-use super::outcome::{Outcome, Reason};
+use super::decide::Verdict;
+use super::outcome::{Outcome, Reply};
+pub use super::queue::Endpoint;
+use super::queue::{Decided, Queue};
 use crate::backoff::{Random, jittered};
-use crate::clock::{Mono, Now, elapsed};
+use crate::clock::{Mono, Now};
 use crate::model::EndpointName;
-use crate::store::{
-    AttemptRow, ClaimRequest, Claimed, DeliveryId, EndpointReply, OutboxReply, OutboxRequest, Record, Then,
-};
+use crate::store::{Breaker, ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, Record};
 
 /// Due deliveries are looked for so often even if nobody calls.
 pub const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How long to leave the outbox alone after it failed: this long first, twice as long each time, this long at most.
 const AFTER_FAILURE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-
-/// What the dispatcher has to know of an endpoint.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    pub name: EndpointName,
-    pub policy: Policy,
-    /// How long one attempt may take. A claim holds for three times as long.
-    pub timeout: Duration,
-    /// How many deliveries, each of another conference, are sent at once.
-    pub concurrency: usize,
-}
 
 /// What happened.
 #[derive(Debug)]
@@ -61,7 +50,7 @@ pub struct Sent {
     pub delivery: DeliveryId,
     pub began_at: Timestamp,
     pub took: Duration,
-    pub outcome: Outcome,
+    pub reply: Reply,
 }
 
 /// What to do.
@@ -71,8 +60,10 @@ pub enum Command {
     Exchange(OutboxRequest),
     /// Make an attempt and bring the outcome.
     Send { endpoint: EndpointName, claimed: Box<Claimed> },
-    /// Let the operator know.
+    /// Let the operator know of an attempt.
     Note(Note),
+    /// Let the operator know how an endpoint fares.
+    Turned(Turned),
 }
 
 /// What an operator may want to know of an attempt. Nothing in it is a person.
@@ -87,6 +78,15 @@ pub struct Note {
     pub verdict: Verdict,
 }
 
+/// What an operator may want to know of an endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turned {
+    /// It is in trouble as a whole, or well again.
+    Breaker { endpoint: EndpointName, breaker: Breaker },
+    /// So many deliveries were not sent: too old for it, and given up because their time passed while it was in trouble.
+    Skipped { endpoint: EndpointName, expired: u64, buried: u64 },
+}
+
 /// What a step brought.
 #[derive(Debug, Default)]
 pub struct Step {
@@ -97,49 +97,10 @@ pub struct Step {
     pub finished: bool,
 }
 
-/// A delivery that is being sent.
-#[derive(Debug, Clone, Copy)]
-struct InFlight {
-    claim: i64,
-    attempt: Attempt,
-}
-
-impl From<&Claimed> for InFlight {
-    fn from(claimed: &Claimed) -> Self {
-        let attempt = Attempt {
-            number: claimed.attempts + 1,
-            rejections: claimed.rejections,
-            owed_at: claimed.owed_at,
-            tried_since: claimed.tried_since,
-            others_wait: claimed.others_wait,
-        };
-        Self { claim: claimed.claim, attempt }
-    }
-}
-
-#[derive(Debug)]
-struct Lane {
-    endpoint: Endpoint,
-    in_flight: BTreeMap<DeliveryId, InFlight>,
-    /// Something may be due that was not asked for yet.
-    look: bool,
-    next_due: Option<Mono>,
-}
-
-impl Lane {
-    fn room(&self) -> usize {
-        self.endpoint.concurrency.saturating_sub(self.in_flight.len())
-    }
-
-    fn has_to_ask(&self, now: Mono) -> bool {
-        self.room() > 0 && (self.look || self.next_due.is_some_and(|due| due <= now))
-    }
-}
-
 /// The dispatcher's state.
 #[derive(Debug)]
 pub struct Core {
-    lanes: BTreeMap<EndpointName, Lane>,
+    queues: BTreeMap<EndpointName, Queue>,
     /// Waiting to be recorded.
     records: Vec<Record>,
     /// Being recorded.
@@ -157,12 +118,9 @@ impl Core {
     /// A dispatcher for these endpoints, which begins by looking for what is due.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Self {
-        let lane = |endpoint: Endpoint| {
-            let lane = Lane { endpoint, in_flight: BTreeMap::new(), look: true, next_due: None };
-            (lane.endpoint.name.clone(), lane)
-        };
+        let queues = endpoints.into_iter().map(|endpoint| (endpoint.name.clone(), Queue::new(endpoint)));
         Self {
-            lanes: endpoints.into_iter().map(lane).collect(),
+            queues: queues.collect(),
             records: Vec::new(),
             recording: Vec::new(),
             exchanging: false,
@@ -183,14 +141,15 @@ impl Core {
             Input::Tick => {}
             Input::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
             Input::ExchangeFailed => self.exchange_failed(now),
-            Input::Sent(sent) => self.sent(now, &sent, &mut commands),
-            Input::Stop => self.stopping = true,
+            Input::Sent(sent) => self.sent(now, sent, &mut commands),
+            Input::Stop => self.stop(),
             Input::Abandon => self.abandon(),
         }
         if now.mono >= self.look_at {
             self.look_everywhere();
             self.look_at = now.mono + LOOK_EVERY;
         }
+        self.send(now.mono, &mut commands);
         commands.extend(self.next_exchange(now.mono).map(Command::Exchange));
         Step { commands, wake_at: self.wake_at(), finished: self.is_finished() }
     }
@@ -202,35 +161,31 @@ impl Core {
     }
 
     fn look_everywhere(&mut self) {
-        for lane in self.lanes.values_mut() {
-            lane.look = true;
-        }
+        self.queues.values_mut().for_each(Queue::look);
     }
 
     fn exchanged(&mut self, now: Now, reply: OutboxReply, commands: &mut Vec<Command>) {
         self.exchanging = false;
         self.failures = 0;
         self.recording.clear();
+        self.queues.values_mut().for_each(|queue| queue.breaker().noted(true));
         for delivery in reply.stale {
             tracing::warn!(delivery = delivery.0, "an attempt's outcome came after its claim had ended");
         }
-        for endpoint in reply.endpoints {
-            self.claimed(now, endpoint, commands);
-        }
-    }
-
-    fn claimed(&mut self, now: Now, reply: EndpointReply, commands: &mut Vec<Command>) {
-        let Some(lane) = self.lanes.get_mut(&reply.endpoint) else { return };
-        lane.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
-        for claimed in reply.claimed {
+        for reply in reply.endpoints {
+            let Some(queue) = self.queues.get_mut(&reply.endpoint) else { continue };
+            let endpoint = reply.endpoint.clone();
+            let (expired, buried) = (reply.expired, reply.buried);
+            if expired + buried > 0 {
+                commands.push(Command::Turned(Turned::Skipped { endpoint: endpoint.clone(), expired, buried }));
+            }
+            if let Some(breaker) = queue.claimed(now, reply) {
+                commands.push(Command::Turned(Turned::Breaker { endpoint, breaker }));
+            }
             if self.stopping {
                 // Claimed just before the stop: it goes back untouched.
-                self.records.push(release(claimed.delivery, claimed.claim));
-                continue;
+                self.records.extend(queue.release_waiting());
             }
-            let doubled = lane.in_flight.insert(claimed.delivery, InFlight::from(&claimed));
-            debug_assert!(doubled.is_none(), "the outbox handed out what is being sent");
-            commands.push(Command::Send { endpoint: reply.endpoint.clone(), claimed: Box::new(claimed) });
         }
     }
 
@@ -242,50 +197,46 @@ impl Core {
         self.not_before = now.mono + jittered(pause, 0.2, &mut self.random);
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
+        self.queues.values_mut().for_each(|queue| queue.breaker().noted(false));
         self.look_everywhere();
     }
 
-    fn sent(&mut self, now: Now, sent: &Sent, commands: &mut Vec<Command>) {
-        let Some(lane) = self.lanes.get_mut(&sent.endpoint) else { return };
-        let Some(InFlight { claim, attempt }) = lane.in_flight.remove(&sent.delivery) else { return };
-        // The next of its conference may be due, and there is room again.
-        lane.look = true;
-        let policy = &lane.endpoint.policy;
-        let verdict = decide::decide(&attempt, &sent.outcome, policy, now.wall, self.random.f64() * 2.0 - 1.0);
-        let then = match verdict {
-            Verdict::Done => Then::Done,
-            Verdict::Dead { reason } => Then::Dead { reason: reason.as_str() },
-            Verdict::EndpointOff { reason } => Then::EndpointOff { reason: reason.as_str() },
-            Verdict::Retry { at, reason } => Then::Retry {
-                at,
-                hold_until: decide::hold_until(&attempt, policy),
-                rejections: if reason == Reason::Rejected { attempt.rejections + 1 } else { 0 },
-            },
-        };
-        let row = AttemptRow {
-            began_at: sent.began_at,
-            duration: sent.took,
-            status: sent.outcome.status(),
-            reason: sent.outcome.reason().map(Reason::as_str),
-        };
-        self.records.push(Record { delivery: sent.delivery, claim, attempt: Some(row), then });
-        commands.push(Command::Note(Note {
-            endpoint: sent.endpoint.clone(),
-            delivery: sent.delivery,
-            attempt: attempt.number,
-            took: sent.took,
-            outcome: sent.outcome,
-            verdict,
-        }));
+    fn sent(&mut self, now: Now, sent: Sent, commands: &mut Vec<Command>) {
+        let Some(queue) = self.queues.get_mut(&sent.endpoint) else { return };
+        let endpoint = sent.endpoint.clone();
+        let jitter = self.random.f64() * 2.0 - 1.0;
+        let Some(Decided { records, note, turned }) = queue.sent(now, sent, jitter) else { return };
+        self.records.extend(records);
+        commands.push(Command::Note(note));
+        commands.extend(turned.map(|breaker| Command::Turned(Turned::Breaker { endpoint, breaker })));
+    }
+
+    /// Sends what may be sent.
+    fn send(&mut self, now: Mono, commands: &mut Vec<Command>) {
+        if self.stopping {
+            return;
+        }
+        for queue in self.queues.values_mut() {
+            while let Some(claimed) = queue.next(now) {
+                commands.push(Command::Send { endpoint: queue.name().clone(), claimed: Box::new(claimed) });
+            }
+        }
+    }
+
+    /// What is being sent may finish; the rest goes back.
+    fn stop(&mut self) {
+        self.stopping = true;
+        for queue in self.queues.values_mut() {
+            self.records.extend(queue.release_waiting());
+        }
     }
 
     /// Gives back what was being sent: whether it arrived is not known, so it will be sent again.
     fn abandon(&mut self) {
         self.stopping = true;
         self.abandoned = true;
-        for lane in self.lanes.values_mut() {
-            let abandoned = std::mem::take(&mut lane.in_flight);
-            self.records.extend(abandoned.into_iter().map(|(delivery, in_flight)| release(delivery, in_flight.claim)));
+        for queue in self.queues.values_mut() {
+            self.records.extend(queue.release_all());
         }
     }
 
@@ -294,61 +245,52 @@ impl Core {
         if self.exchanging || now < self.not_before {
             return None;
         }
-        let claims: Vec<_> = if self.stopping { Vec::new() } else { self.claims(now) };
+        let claims: Vec<ClaimRequest> = if self.stopping {
+            Vec::new()
+        } else {
+            self.queues.values_mut().filter_map(|queue| queue.ask(now)).collect()
+        };
         if self.records.is_empty() && claims.is_empty() {
             return None;
         }
         self.exchanging = true;
         self.recording = std::mem::take(&mut self.records);
-        let in_flight = self.lanes.values().flat_map(|lane| lane.in_flight.keys().copied()).collect();
-        Some(OutboxRequest { records: self.recording.clone(), claims, in_flight })
-    }
-
-    fn claims(&mut self, now: Mono) -> Vec<ClaimRequest> {
-        let asking = self.lanes.values_mut().filter(|lane| lane.has_to_ask(now));
-        asking
-            .map(|lane| {
-                lane.look = false;
-                lane.next_due = None;
-                ClaimRequest {
-                    endpoint: lane.endpoint.name.clone(),
-                    limit: lane.room(),
-                    lease: lane.endpoint.timeout * 3,
-                    longest_wait: lane.endpoint.policy.longest_wait(),
-                }
-            })
-            .collect()
+        let mut breakers = Vec::new();
+        for queue in self.queues.values_mut() {
+            if let Some(breaker) = queue.breaker().take_change() {
+                breakers.push((queue.name().clone(), breaker));
+            }
+        }
+        let in_flight: Vec<DeliveryId> = self.queues.values().flat_map(Queue::held).collect();
+        Some(OutboxRequest { records: self.recording.clone(), breakers, claims, in_flight })
     }
 
     fn wake_at(&self) -> Option<Mono> {
-        if self.exchanging {
-            return None;
-        }
         if self.stopping {
-            return (!self.records.is_empty()).then_some(self.not_before);
+            return (!self.exchanging && !self.records.is_empty()).then_some(self.not_before);
         }
-        let due = self.lanes.values().filter(|lane| lane.room() > 0).filter_map(|lane| lane.next_due);
-        let waiting = !self.records.is_empty() || self.lanes.values().any(|lane| lane.look && lane.room() > 0);
-        let next = due.chain(waiting.then_some(self.not_before)).chain([self.look_at]).min();
-        next.map(|next| next.max(self.not_before))
+        // While the outbox is at work nobody can ask it, but what is held ready may have to be sent.
+        let not_before = if self.exchanging { Mono::MAX } else { self.not_before };
+        let queues = self.queues.values().filter_map(|queue| queue.wake_at(not_before));
+        let records = (!self.records.is_empty()).then_some(not_before);
+        let next = queues.chain(records).chain([self.look_at.max(not_before)]).min();
+        next.filter(|next| *next < Mono::MAX)
     }
 
     fn is_finished(&self) -> bool {
-        let idle = self.lanes.values().all(|lane| lane.in_flight.is_empty());
+        let idle = self.queues.values().all(Queue::is_idle);
         let recorded = self.records.is_empty() && self.recording.is_empty();
         // Once all was abandoned, a store that fails is no reason to wait: its leases end with the process.
         self.stopping && idle && !self.exchanging && (recorded || (self.abandoned && self.failures > 0))
     }
 }
 
-fn release(delivery: DeliveryId, claim: i64) -> Record {
-    Record { delivery, claim, attempt: None, then: Then::Release }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{EventId, EventType};
+    use crate::store::{EndpointReply, LaneId, Pick, Then};
+    use crate::webhook::Policy;
 
     fn name() -> EndpointName {
         EndpointName::parse("ops").unwrap()
@@ -356,8 +298,14 @@ mod tests {
 
     fn core(concurrency: usize) -> Core {
         let hour = Duration::from_secs(3600);
-        let endpoint =
-            Endpoint { name: name(), policy: Policy::new(hour), timeout: Duration::from_secs(15), concurrency };
+        let endpoint = Endpoint {
+            name: name(),
+            policy: Policy::new(hour),
+            timeout: Duration::from_secs(15),
+            concurrency,
+            ordered: true,
+            drain_per_second: 50.0,
+        };
         Core::new([endpoint], Random::with_seed(1))
     }
 
@@ -368,6 +316,7 @@ mod tests {
     fn claimed(delivery: i64) -> Claimed {
         Claimed {
             delivery: DeliveryId(delivery),
+            lane: LaneId(delivery),
             claim: 1,
             event: EventId::parse("evt_a").unwrap(),
             event_type: EventType::WebhookTest,
@@ -376,9 +325,10 @@ mod tests {
             body: "{}".into(),
             previous: None,
             attempts: 0,
+            failures: 0,
             rejections: 0,
             owed_at: Timestamp::UNIX_EPOCH,
-            tried_since: Timestamp::UNIX_EPOCH,
+            tried_since: None,
             others_wait: false,
         }
     }
@@ -386,7 +336,15 @@ mod tests {
     fn reply(deliveries: &[i64], next_due: Option<u64>) -> Input {
         let claimed = deliveries.iter().map(|delivery| claimed(*delivery)).collect();
         let next_due = next_due.map(|due| now(due).wall);
-        let endpoints = vec![EndpointReply { endpoint: name(), enabled: true, claimed, next_due }];
+        let endpoints = vec![EndpointReply {
+            endpoint: name(),
+            enabled: true,
+            breaker: Breaker::Closed,
+            claimed,
+            expired: 0,
+            buried: 0,
+            next_due,
+        }];
         Input::Exchanged(OutboxReply { endpoints, stale: Vec::new() })
     }
 
@@ -396,28 +354,66 @@ mod tests {
             delivery: DeliveryId(delivery),
             began_at: Timestamp::UNIX_EPOCH,
             took: Duration::ZERO,
-            outcome: Outcome::Answered { status: 200, retry_after: None },
+            reply: Outcome::Answered { status: 200, retry_after: None }.into(),
         })
     }
 
     fn exchange(step: Step) -> Option<OutboxRequest> {
         step.commands.into_iter().find_map(|command| match command {
             Command::Exchange(request) => Some(request),
-            Command::Send { .. } | Command::Note(_) => None,
+            Command::Send { .. } | Command::Note(_) | Command::Turned(_) => None,
         })
     }
 
+    fn limit(request: &OutboxRequest) -> usize {
+        match request.claims[0].pick {
+            Pick::Due { limit, .. } => limit,
+            Pick::Probe { .. } => 1,
+        }
+    }
+
+    /// The deliveries that are to be sent.
+    fn sends(step: &Step) -> Vec<i64> {
+        let sends = step.commands.iter().filter_map(|command| match command {
+            Command::Send { claimed, .. } => Some(claimed.delivery.0),
+            Command::Exchange(_) | Command::Note(_) | Command::Turned(_) => None,
+        });
+        sends.collect()
+    }
+
     #[test]
-    fn it_claims_as_much_as_there_is_room_for() {
+    fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
         let mut core = core(3);
-        assert_eq!(exchange(core.step(now(0), Input::Tick)).unwrap().claims[0].limit, 3);
-        assert!(exchange(core.step(now(0), reply(&[1, 2], None))).is_none());
-        let request = exchange(core.step(now(1), Input::Woken)).unwrap();
-        assert_eq!((request.claims[0].limit, request.in_flight), (1, vec![DeliveryId(1), DeliveryId(2)]));
-        core.step(now(1), reply(&[3], None));
-        assert!(exchange(core.step(now(2), Input::Woken)).is_none(), "no room");
-        let request = exchange(core.step(now(3), sent(2))).unwrap();
-        assert_eq!((request.claims[0].limit, request.records.len()), (1, 1));
+        assert_eq!(limit(&exchange(core.step(now(0), Input::Tick)).unwrap()), 48);
+        let step = core.step(now(0), reply(&[1, 2, 3, 4, 5], None));
+        assert_eq!(sends(&step), [1, 2, 3]);
+        assert!(exchange(step).is_none());
+        let step = core.step(now(1), sent(2));
+        assert_eq!(sends(&step), [4]);
+        let request = exchange(step).unwrap();
+        assert_eq!((request.records.len(), limit(&request)), (1, 47), "one is waiting");
+        assert_eq!(request.in_flight, [1, 3, 4, 5].map(DeliveryId));
+    }
+
+    #[test]
+    fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() {
+        let mut core = core(3);
+        core.step(now(0), Input::Tick);
+        let Input::Exchanged(mut run) = reply(&[1, 2, 3], None) else { unreachable!("made so") };
+        for claimed in &mut run.endpoints[0].claimed {
+            claimed.lane = LaneId(7);
+        }
+        assert_eq!(sends(&core.step(now(0), Input::Exchanged(run))), [1]);
+        let step = core.step(now(1), sent(1));
+        assert_eq!(sends(&step), [2], "no round with the outbox lies between");
+        core.step(now(1), Input::Exchanged(OutboxReply::default()));
+        let Input::Sent(mut failed) = sent(2) else { unreachable!("made so") };
+        failed.reply = Outcome::Answered { status: 500, retry_after: None }.into();
+        let step = core.step(now(2), Input::Sent(failed));
+        assert!(sends(&step).is_empty());
+        let records = exchange(step).unwrap().records;
+        assert!(matches!(records[0].then, Then::Retry { failures: 1, .. }));
+        assert_eq!((records[1].delivery, records[1].then.clone()), (DeliveryId(3), Then::Release));
     }
 
     #[test]
@@ -428,8 +424,7 @@ mod tests {
         assert!(exchange(core.step(now(1), sent(1))).is_some());
         assert!(exchange(core.step(now(1), sent(2))).is_none());
         assert!(exchange(core.step(now(1), sent(3))).is_none());
-        let request = exchange(core.step(now(2), reply(&[], None))).unwrap();
-        assert_eq!((request.records.len(), request.claims[0].limit), (2, 3));
+        assert_eq!(exchange(core.step(now(2), reply(&[], None))).unwrap().records.len(), 2);
     }
 
     #[test]

@@ -190,10 +190,55 @@ fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_i
 }
 
 #[test]
-fn what_cannot_be_done_yet_is_refused_and_not_ignored() {
-    let hook = problems_of("[[webhook]]\nname = \"w\"\nformat = \"slack\"\nsettle = \"5s\"");
-    assert!(has(&hook, &["m.toml:3: webhook.format: must be \"standard\""]), "{hook:?}");
-    assert!(has(&hook, &["m.toml:4: webhook.settle: "]), "{hook:?}");
+fn a_webhook_says_what_its_format_needs_and_nothing_it_has_no_use_for() {
+    let head = "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\n";
+    let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    for (more, wanted) in [
+        ("format = \"slak\"", ["m.toml:4: webhook.format: must be one of", "`slack`"]),
+        ("format = \"cloudevents\"", ["webhook.secret: is missing", "signed"]),
+        ("format = \"template\"", ["webhook.template_file: is missing", "template"]),
+        ("format = \"template\"\ntemplate = \"{{ x }}\"", ["m.toml:5: webhook.template: cannot write", "undefined"]),
+        (
+            "format = \"template\"\ntemplate = \"{% if %}\"",
+            ["m.toml:5: webhook.template: the template fails", "line 1"],
+        ),
+        ("format = \"slack\"\ntime_zone = \"Mars\"", ["m.toml:5: webhook.time_zone: must be", "Europe/Berlin"]),
+        ("names = \"hidden\"", ["m.toml:4: webhook.names: must be one of", "`pseudonym`"]),
+        ("username = \"me\"", ["m.toml:4: webhook.username: needs a `password`", "beside"]),
+        ("password = \"me\"", ["m.toml:4: webhook.password: needs a `username`", "beside"]),
+        ("headers = [\"Webhook-Id: x\"]", ["m.toml:4: webhook.headers: sets `webhook-id`", "itself"]),
+        ("headers = [\"nothing\"]", ["m.toml:4: webhook.headers: must be `Name: value`", ""]),
+        ("client_key = \"k\"", ["m.toml:4: webhook.client_key: needs its `client_certificate`", ""]),
+        ("certificate_authority = \"c\"", ["m.toml:4: webhook.certificate_authority: the file", "does not exist"]),
+        ("ordered = false\nsettle = \"5s\"", ["m.toml:4: webhook.ordered: cannot be false", "settle"]),
+        ("settle = \"2h\"", ["m.toml:4: webhook.settle: must be", "1h"]),
+        ("schedule = []", ["webhook.schedule: must have 1 to 50", ""]),
+        ("schedule = [\"5s\", \"0s\"]", ["m.toml:4: webhook.schedule: must be", "1s to 1d"]),
+        ("drain_per_second = 0", ["m.toml:4: webhook.drain_per_second: must be", "1 to 100000"]),
+    ] {
+        let told = problems_of(&format!("{head}{more}"));
+        assert!(has(&told, &wanted), "{wanted:?} is not in {told:#?}");
+    }
+    let told = problems_of(&format!("{head}{secret}format = \"slack\""));
+    assert!(has(&told, &["webhook.secret: has no use", "url_file"]), "{told:?}");
+    let told = problems_of(&format!("{head}{secret}template = \"{{}}\""));
+    assert!(has(&told, &["webhook.template: has no use without", "template"]), "{told:?}");
+    let inner = "[[webhook]]\nname = \"w\"\nurl = \"https://10.0.0.1/\"\nallow_private = false\n";
+    let told = problems_of(&format!("{inner}{secret}"));
+    assert!(has(&told, &["m.toml:3: webhook.url: is no address of the public internet", "allow_private"]), "{told:?}");
+}
+
+#[test]
+fn a_chat_needs_no_secret_and_is_not_told_of_each_device() {
+    let text = "[[identity]]\nname = \"me\"\napplication_default = true\n[[webhook]]\nname = \"w\"\n\
+                url = \"https://example.com/\"\nformat = \"google-chat\"\nbearer_token = \"abc\"\n";
+    let config = parsed(text).unwrap();
+    let webhook = &config.webhooks[0];
+    assert!(webhook.secrets.is_empty());
+    let wanted = |event| webhook.route.events.iter().any(|pattern| pattern.matches(event));
+    use meetwatch::model::EventType::{ConferenceEnded, ParticipantLeft, SessionStarted, WatchGap};
+    assert_eq!([ConferenceEnded, ParticipantLeft, WatchGap, SessionStarted].map(wanted), [true, true, true, false]);
+    assert!(!format!("{config:?}").contains("abc"));
 }
 
 #[test]

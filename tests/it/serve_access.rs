@@ -1,10 +1,16 @@
 //! Who may see what over HTTP, and what the answers look like.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
 
-use meetwatch::model::{ConferenceName, IdentityName, TargetName};
-use meetwatch::serve::{BindError, Expose, Exposed, Readiness, Server, ServerSettings, metrics};
+use meetwatch::clock::Clock;
+use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
+use meetwatch::serve::{
+    BindError, Desk, Expose, Exposed, Readiness, Server, ServerSettings, TestReport, Tester, metrics,
+};
 use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
+use meetwatch::store::{Store, StoreMetrics};
 use prometheus::Registry;
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::SecretString;
@@ -24,11 +30,31 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
+/// Knows no endpoint, and keeps the store's folder for as long as somebody can ask.
+struct NoEndpoint {
+    _folder: tempfile::TempDir,
+}
+
+impl Tester for NoEndpoint {
+    fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
+        Box::pin(async { None })
+    }
+}
+
+fn desk() -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::new();
+    let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+    let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
+    Desk { store, clock, wake: Arc::default(), endpoints: Vec::new(), tester: Arc::new(NoEndpoint { _folder: folder }) }
+}
+
 pub(crate) fn exposed() -> Exposed {
     let (registry, board) = (Registry::new(), StatusBoard::default());
     metrics::register(&registry, &board, 1000).unwrap();
     let limit_reached = metrics::limit_reached(&registry).unwrap();
-    Exposed { registry, board, readiness: Readiness::default(), limit_reached, token: SecretString::from(TOKEN) }
+    let (readiness, token) = (Readiness::default(), SecretString::from(TOKEN));
+    Exposed { registry, board, readiness, limit_reached, token, desk: desk() }
 }
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {

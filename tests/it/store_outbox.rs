@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryState, EndpointReply, OutboxRequest, Record, Then,
+    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryState, EndpointReply, OutboxRequest, Pick,
+    Record, Repair, Then,
 };
 
 use crate::store_samples::*;
@@ -23,7 +24,12 @@ fn write(db: &mut Db, commits: &[Commit]) {
 }
 
 fn claim_from(name: &str) -> ClaimRequest {
-    ClaimRequest { endpoint: endpoint(name), limit: 100, lease: LEASE, longest_wait: Duration::from_secs(15 * 3600) }
+    ClaimRequest {
+        endpoint: endpoint(name),
+        pick: Pick::Due { limit: 100, run: 1 },
+        lease: LEASE,
+        longest_wait: Duration::from_secs(15 * 3600),
+    }
 }
 
 fn ask(db: &mut Db, name: &str, seconds: i64) -> EndpointReply {
@@ -52,14 +58,20 @@ fn bodies(claimed: &[Claimed]) -> Vec<String> {
 
 fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
     let reason = if then == Then::Done { None } else { Some("server_error") };
-    let attempt = AttemptRow { began_at: at(seconds), duration: Duration::from_millis(3), status: Some(200), reason };
+    let attempt = AttemptRow {
+        began_at: at(seconds),
+        duration: Duration::from_millis(3),
+        status: Some(200),
+        reason,
+        answer: None,
+    };
     let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
     let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
     db.exchange(&request, at(seconds)).unwrap().stale.is_empty()
 }
 
 fn retry(seconds: i64, hold: i64) -> Then {
-    Then::Retry { at: at(seconds), hold_until: at(hold), rejections: 0 }
+    Then::Retry { at: at(seconds), hold_until: at(hold), failures: 1, rejections: 0 }
 }
 
 #[test]
@@ -124,7 +136,7 @@ fn a_retry_waits_for_its_time_and_keeps_its_place() {
     let reply = ask(&mut db, "ops", 4);
     assert_eq!((reply.claimed.len(), reply.next_due), (0, Some(at(5))));
     let again = claim(&mut db, "ops", 5).remove(0);
-    assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, at(0)));
+    assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, Some(at(1))));
     assert_eq!(again.claim, first.claim + 1);
     assert!(!record(&mut db, &first, Then::Done, 6), "an answer to an earlier claim changes nothing");
     assert!(record(&mut db, &again, Then::Done, 6));
@@ -194,7 +206,7 @@ fn an_endpoint_that_is_off_keeps_its_backlog_and_is_handed_nothing() {
     let summary = db.outbox_summary().unwrap();
     assert_eq!((summary[1].enabled, summary[1].pending, summary[1].dead), (false, 2, 0));
 
-    db.switch_on(&endpoint("ops"), at(3)).unwrap();
+    db.repair(&Repair::Enable(endpoint("ops")), at(3)).unwrap();
     assert_eq!(bodies(&claim(&mut db, "ops", 3)), ["c/1"]);
 }
 
@@ -217,10 +229,10 @@ fn what_was_owed_while_the_clock_was_ten_years_ahead_is_owed_since_now() {
     let due = ask(&mut db, "ops", 0).next_due.unwrap();
     assert_eq!(due, at(15 * 3600));
     let second = claim(&mut db, "ops", 15 * 3600).remove(0);
-    assert_eq!((second.owed_at, second.tried_since), (due, due));
+    assert_eq!((second.owed_at, second.tried_since), (due, Some(due)));
     assert!(record(&mut db, &second, retry(15 * 3600 + 60, 16 * 3600), 15 * 3600 + 1));
     let third = claim(&mut db, "ops", 15 * 3600 + 60).remove(0);
-    assert_eq!((third.owed_at, third.tried_since), (due, due), "it began once");
+    assert_eq!((third.owed_at, third.tried_since), (due, Some(due)), "it began once");
 }
 
 #[test]
@@ -230,7 +242,7 @@ fn the_counters_say_what_the_rows_say() {
     assert!(record(&mut db, &claimed[0], Then::Done, 1));
     assert!(record(&mut db, &claimed[1], Then::Dead { reason: "rejected" }, 1));
     let summary = db.outbox_summary().unwrap().remove(0);
-    let rows = db.deliveries(&endpoint("ops"), 0, 100).unwrap();
+    let rows = db.list_deliveries(&DeliveryFilter { limit: 100, ..DeliveryFilter::default() }).unwrap().deliveries;
     let count = |states: &[DeliveryState]| rows.iter().filter(|row| states.contains(&row.state)).count() as u64;
     assert_eq!(summary.pending, count(&[DeliveryState::Pending, DeliveryState::Leased]));
     assert_eq!((summary.pending, summary.dead), (2, count(&[DeliveryState::Dead])));

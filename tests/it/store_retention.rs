@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use meetwatch::clock::{Clock, Now};
 use meetwatch::model::Source;
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Commit, Cursor, Db, Doubt, OutboxRequest, Phase, PruneRequest, Record, Store,
+    AttemptRow, ClaimRequest, Commit, Cursor, Db, Doubt, OutboxRequest, Phase, Pick, PruneRequest, Record, Store,
     StoreMetrics, Then, keeper,
 };
 use prometheus::Registry;
@@ -62,12 +62,13 @@ fn closed(id: &str, events: u64, owed_to: &[&str]) -> Commit {
 fn claim(db: &mut Db, name: &str, now: Timestamp) -> OutboxRequest {
     let claims = vec![ClaimRequest {
         endpoint: endpoint(name),
-        limit: 100,
+        pick: Pick::Due { limit: 100, run: 1 },
         lease: Duration::from_secs(60),
         longest_wait: Duration::from_secs(86_400),
     }];
     let reply = db.exchange(&OutboxRequest { claims, ..OutboxRequest::default() }, now).unwrap();
-    let attempt = || AttemptRow { began_at: now, duration: Duration::ZERO, status: Some(200), reason: None };
+    let attempt =
+        || AttemptRow { began_at: now, duration: Duration::ZERO, status: Some(200), reason: None, answer: None };
     let records = reply.endpoints[0].claimed.iter().map(|claimed| Record {
         delivery: claimed.delivery,
         claim: claimed.claim,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
-use meetwatch::store::{Commit, DeliveryState, Store, StoreMetrics};
+use meetwatch::store::{Commit, DeliveryFilter, DeliveryRow, DeliveryState, ResumeFrom, Store, StoreMetrics};
 use meetwatch::webhook::dispatch::Options;
 use meetwatch::webhook::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
 use prometheus::Registry;
@@ -67,9 +67,16 @@ impl House {
     }
 
     async fn states(&self, name: &str) -> Vec<DeliveryState> {
-        let rows = self.store.deliveries(endpoint(name), 0, 1000).await.unwrap();
-        rows.into_iter().map(|row| row.state).collect()
+        deliveries(&self.store, name).await.into_iter().map(|row| row.state).collect()
     }
+}
+
+/// An endpoint's deliveries, the oldest first.
+async fn deliveries(store: &Store, name: &str) -> Vec<DeliveryRow> {
+    let filter = DeliveryFilter { endpoint: Some(endpoint(name)), limit: 1000, ..DeliveryFilter::default() };
+    let mut rows = store.list_deliveries(filter).await.unwrap().deliveries;
+    rows.reverse();
+    rows
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -192,7 +199,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_and_keeps_its_backlog() {
     assert!(metrics.contains(r#"meetwatch_webhook_pending{endpoint="gone"} 3"#), "{metrics}");
     assert!(metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="gone"}"#), "{metrics}");
     assert!(!metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="other"}"#), "{metrics}");
-    house.store.switch_on(endpoint("gone"), house.clock.now().wall).await.unwrap();
+    house.store.enable(endpoint("gone"), ResumeFrom::Backlog, house.clock.now().wall).await.unwrap();
     house.wake.notify_one();
     for _ in 0..3 {
         gone.next().await;
@@ -235,7 +242,7 @@ async fn a_stop_claims_no_more_and_what_it_abandons_is_owed_as_before() {
     let store = house.store.clone();
     house.stop.cancel();
     house.running.await.unwrap();
-    let rows = store.deliveries(endpoint("ops"), 0, 10).await.unwrap();
+    let rows = deliveries(&store, "ops").await;
     assert!(rows.iter().all(|row| row.state == DeliveryState::Pending && row.attempts == 0), "{rows:?}");
     store.close(Duration::from_secs(10)).await.unwrap();
 }

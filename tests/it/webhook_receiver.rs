@@ -9,9 +9,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use meetwatch::clock::Clock;
-use meetwatch::model::{EndpointName, Route};
+use meetwatch::model::EndpointName;
+use meetwatch::webhook::EndpointSettings;
 use meetwatch::webhook::sign::{SigningSecret, TOLERANCE, verify};
-use meetwatch::webhook::{EndpointSettings, Format};
 use tokio::sync::mpsc;
 
 /// Long enough for a slow machine; nothing waits so long unless it is broken.
@@ -67,9 +67,14 @@ impl Receiver {
         *self.answer.lock().unwrap() = answer;
     }
 
+    /// The next request, whoever signed it.
+    pub(crate) async fn unsigned(&mut self) -> Got {
+        tokio::time::timeout(PATIENCE, self.got.recv()).await.expect("a request in time").unwrap()
+    }
+
     /// The next request, whose signature has to be right.
     pub(crate) async fn next(&mut self) -> Got {
-        let got = tokio::time::timeout(PATIENCE, self.got.recv()).await.expect("a request in time").unwrap();
+        let got = self.unsigned().await;
         let header = |name| got.headers.get(name).map_or("", |value| value.to_str().unwrap());
         let secrets = [self.secret.clone()];
         let (timestamp, signature) = (header("webhook-timestamp"), header("webhook-signature"));
@@ -92,22 +97,11 @@ impl Receiver {
 
     /// Settings of an endpoint that leads here.
     pub(crate) fn endpoint(&self, name: &str) -> EndpointSettings {
-        let name = EndpointName::parse(name).unwrap();
+        let url = format!("http://{}/hook?token=s3cret", self.address).parse().unwrap();
         EndpointSettings {
-            url: format!("http://{}/hook?token=s3cret", self.address).parse().unwrap(),
             secrets: vec![self.secret.clone()],
-            route: Route {
-                endpoint: name.clone(),
-                events: Vec::new(),
-                kinds: Vec::new(),
-                targets: Vec::new(),
-                provenance: Vec::new(),
-            },
-            name,
-            format: Format::Standard,
             timeout: Duration::from_secs(10),
-            window: Duration::from_secs(3 * 86_400),
-            concurrency: 8,
+            ..EndpointSettings::new(EndpointName::parse(name).unwrap(), url)
         }
     }
 }

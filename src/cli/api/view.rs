@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::table;
+use crate::cli::table;
 use crate::meet::Answer;
 use crate::model::{Conference, ConferenceName, MeetingCode, Participant, Person, Session, Space, SpaceName, UserName};
 

@@ -96,20 +96,41 @@ CREATE TABLE endpoints (
     -- Since when it is off, and why.
     state_since     INTEGER,
     state_reason    TEXT,
-    -- How many deliveries are pending or leased, and how many dead: kept here, because counting them is slow.
+    -- What the configuration says of it; 0 in `configured` once it says nothing any more.
+    configured      INTEGER NOT NULL DEFAULT 1,
+    ordered         INTEGER NOT NULL DEFAULT 1,
+    settle          INTEGER NOT NULL DEFAULT 0,
+    max_age         INTEGER,
+    -- Whether it is in trouble as a whole, since when, when it is tried again, and how often that failed.
+    breaker         TEXT    NOT NULL DEFAULT 'closed' CHECK (breaker IN ('closed', 'open', 'draining')),
+    trouble_since   INTEGER,
+    probe_at        INTEGER,
+    probes          INTEGER NOT NULL DEFAULT 0,
+    -- How many deliveries are pending or leased, and how many ended in a way that is not arriving: kept here, because
+    -- counting them is slow.
     owed            INTEGER NOT NULL DEFAULT 0,
-    dead            INTEGER NOT NULL DEFAULT 0
+    dead            INTEGER NOT NULL DEFAULT 0,
+    expired         INTEGER NOT NULL DEFAULT 0,
+    -- How many were ever settled; never less.
+    settled         INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- How attempts fared, by the hour (since 1970).
+CREATE TABLE attempt_hours (
+    endpoint        INTEGER NOT NULL,
+    hour            INTEGER NOT NULL,
+    arrived         INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    PRIMARY KEY (endpoint, hour)
+) STRICT, WITHOUT ROWID;
 
 -- One conference on one endpoint: what has to arrive in order.
 CREATE TABLE lanes (
     id              INTEGER PRIMARY KEY,
     endpoint        INTEGER NOT NULL,
     conference      INTEGER NOT NULL,
-    -- The delivery whose turn it is; NULL when nothing is owed.
-    head            INTEGER,
-    -- The event that was owed last.
-    last_position   INTEGER NOT NULL,
+    -- The event that was owed last, but for settled ones.
+    last_position   INTEGER,
     UNIQUE (conference, endpoint)
 ) STRICT;
 
@@ -119,10 +140,14 @@ CREATE TABLE deliveries (
     endpoint        INTEGER NOT NULL,
     lane            INTEGER NOT NULL,
     state           TEXT    NOT NULL CHECK (state IN ('pending', 'leased', 'done', 'dead', 'settled', 'expired')),
-    -- 1 while it is this delivery's turn in its lane.
+    -- 1 while it is this delivery's turn in its lane. Where order does not matter it always is.
     head            INTEGER NOT NULL,
     due_at          INTEGER NOT NULL,
     owed_at         INTEGER NOT NULL,
+    -- Until when it is held back to see whether it undoes itself.
+    settle_until    INTEGER,
+    -- When an operator asked for it once more.
+    replayed_at     INTEGER,
     -- When its first attempt began.
     tried_since     INTEGER,
     -- When it has to give way, if others wait behind it.
@@ -131,22 +156,32 @@ CREATE TABLE deliveries (
     claims          INTEGER NOT NULL DEFAULT 0,
     lease_until     INTEGER,
     attempts        INTEGER NOT NULL DEFAULT 0,
+    -- How many of the attempts count for the schedule.
+    failures        INTEGER NOT NULL DEFAULT 0,
     -- How many of the last attempts were rejected, one after another.
     rejections      INTEGER NOT NULL DEFAULT 0,
     -- The position of the event that was owed to this endpoint before this one, in the same conference.
     previous        INTEGER,
-    -- Why the last attempt failed.
+    -- Why the last attempt failed, or why there is none.
     reason          TEXT,
     finished_at     INTEGER
 ) STRICT;
 
--- Who is next in a lane, and whether an endpoint was owed an event.
+-- Whether an endpoint was owed an event.
 CREATE UNIQUE INDEX deliveries_lane ON deliveries (lane, position);
+-- Who is next in a lane.
+CREATE INDEX deliveries_open ON deliveries (lane, position) WHERE state IN ('pending', 'leased');
 -- What is due. Only heads are in it, so a backlog behind them costs a claim nothing.
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at) WHERE head = 1 AND state = 'pending';
+-- Those that failed and are tried again.
+CREATE INDEX deliveries_failed ON deliveries (endpoint, due_at) WHERE head = 1 AND state = 'pending' AND attempts > 0;
 -- The oldest that is owed is always somebody's head.
 CREATE INDEX deliveries_oldest ON deliveries (endpoint, owed_at) WHERE head = 1;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE state = 'leased';
+CREATE INDEX deliveries_settling ON deliveries (lane) WHERE state = 'pending' AND settle_until IS NOT NULL;
+-- What never arrived, for those who ask.
+CREATE INDEX deliveries_skipped ON deliveries (endpoint, id) WHERE state IN ('dead', 'settled', 'expired');
+CREATE INDEX deliveries_settled ON deliveries (lane, position) WHERE state = 'settled';
 
 CREATE TABLE attempts (
     delivery        INTEGER NOT NULL,
@@ -156,5 +191,7 @@ CREATE TABLE attempts (
     status          INTEGER,
     -- NULL for a success.
     reason          TEXT,
+    -- The start of the answer, where there was one.
+    answer          TEXT,
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;

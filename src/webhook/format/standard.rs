@@ -1,22 +1,14 @@
-//! How a delivery's body is written.
+//! The payload of Standard Webhooks 1.0.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::settings::Format;
+use super::Body;
 use crate::model::EventType;
 
-/// A body, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
-    pub content_type: &'static str,
-    pub bytes: Vec<u8>,
-}
-
-/// The payload of Standard Webhooks 1.0.
 #[derive(Serialize)]
-struct Standard<'a> {
+struct Payload<'a> {
     r#type: &'static str,
     /// When the event happened.
     timestamp: Timestamp,
@@ -24,18 +16,10 @@ struct Standard<'a> {
     data: &'a RawValue,
 }
 
-/// Writes the event in `format`. The same event gives the same bytes at every attempt.
-///
-/// # Errors
-/// Where the frozen event is no JSON.
-pub fn write(format: Format, event: EventType, time: Timestamp, frozen: &str) -> Result<Body, serde_json::Error> {
-    match format {
-        Format::Standard => {
-            let data = serde_json::from_str(frozen)?;
-            let bytes = serde_json::to_vec(&Standard { r#type: event.as_str(), timestamp: time, data })?;
-            Ok(Body { content_type: "application/json", bytes })
-        }
-    }
+pub(super) fn write(event: EventType, time: Timestamp, frozen: &str) -> Result<Body, serde_json::Error> {
+    let data = serde_json::from_str(frozen)?;
+    let bytes = serde_json::to_vec(&Payload { r#type: event.as_str(), timestamp: time, data })?;
+    Ok(Body { content_type: "application/json", bytes })
 }
 
 #[cfg(test)]
@@ -44,7 +28,7 @@ mod tests {
 
     fn written(frozen: &str) -> Result<String, serde_json::Error> {
         let time = "2026-01-05T10:00:02.123456Z".parse().unwrap();
-        let body = write(Format::Standard, EventType::ParticipantJoined, time, frozen)?;
+        let body = write(EventType::ParticipantJoined, time, frozen)?;
         Ok(String::from_utf8(body.bytes).unwrap())
     }
 

@@ -1,0 +1,93 @@
+//! How a `[[webhook]]` is reached: authorization, further headers, certificates.
+
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret as _;
+
+use super::files::{Files, warn_if_open};
+use super::secret;
+use super::section::{Found, Section};
+use crate::webhook::settings::{BadTls, ExtraHeaders, TlsSettings};
+
+/// Who meetwatch is there, and what else its requests carry.
+pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders {
+    let mut headers = ExtraHeaders::default();
+    let bearer = secret::one(section, files, ["bearer_token", "bearer_token_file"], "the token");
+    let user = section.text("username");
+    let password = secret::one(section, files, ["password", "password_file"], "the password");
+    for key in ["bearer_token", "password", "headers"] {
+        section.mark_secret(key);
+    }
+    if let Some(token) = bearer {
+        secret::checked(&token, |text| headers.add_bearer(text));
+    }
+    match (user, password) {
+        (Some(user), Some(password)) => {
+            if let Err(error) = headers.add_basic(user.value, password.value.expose_secret()) {
+                user.problem(error.to_string());
+            }
+        }
+        (Some(user), None) if !section.has("password") && !section.has("password_file") => {
+            user.problem("needs a `password` or `password_file` beside it");
+        }
+        (None, Some(password)) => password.problem("needs a `username` beside it"),
+        _ => {}
+    }
+    for line in section.texts("headers").unwrap_or_default() {
+        if let Err(error) = headers.add_line(line.value) {
+            line.problem(error.to_string());
+        }
+    }
+    for text in section.texts("headers_files").unwrap_or_default() {
+        let Some(path) = files.resolve(&text) else { continue };
+        let Some(contents) = files.contents(&path) else { continue };
+        warn_if_open(&path, &path.value);
+        for line in contents.value.lines().filter(|line| !line.trim().is_empty()) {
+            if let Err(error) = headers.add_line(line) {
+                contents.problem(format!("has a line that {error}"));
+            }
+        }
+    }
+    headers
+}
+
+/// The certificate to show and the authority to trust.
+pub(super) fn tls(section: &Section<'_>, files: &Files<'_>) -> TlsSettings {
+    let [chain, key, authority] =
+        ["client_certificate", "client_key", "certificate_authority"].map(|name| files.path(section, name));
+    let mut tls = TlsSettings::default();
+    if let Some(key) = &key {
+        warn_if_open(key, &key.value);
+    }
+    match (chain, key) {
+        (Some(chain), Some(key)) => {
+            if let (Some(chain), Some(key)) = (files.contents(&chain), files.contents(&key)) {
+                tls = with_client(tls, &chain, &key);
+            }
+        }
+        (Some(chain), None) => chain.problem("needs its `client_key` beside it"),
+        (None, Some(key)) => key.problem("needs its `client_certificate` beside it"),
+        (None, None) => {}
+    }
+    match authority.and_then(|path: Found<'_, PathBuf>| files.contents(&path)) {
+        None => tls,
+        Some(bundle) => match tls.clone().with_authorities(&bundle.value) {
+            Ok(tls) => tls,
+            Err(error) => {
+                bundle.problem(error.to_string());
+                tls
+            }
+        },
+    }
+}
+
+fn with_client(tls: TlsSettings, chain: &Found<'_, String>, key: &Found<'_, String>) -> TlsSettings {
+    match tls.clone().with_client_certificate(&chain.value, &key.value) {
+        Ok(tls) => tls,
+        Err(error) => {
+            let at = if error == BadTls::NoKey { key } else { chain };
+            at.problem(error.to_string());
+            tls
+        }
+    }
+}

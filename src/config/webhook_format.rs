@@ -1,0 +1,113 @@
+//! How a `[[webhook]]` writes its deliveries: its format, and what each format needs.
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+
+use super::files::Files;
+use super::secret;
+use super::section::{Found, Section};
+use super::words;
+use crate::model::EventType;
+use crate::model::route::EventPattern;
+use crate::webhook::Format;
+use crate::webhook::settings::{Chat, Sentence, Template};
+
+/// The keys that only `format = "template"` has a use for.
+const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];
+
+/// What a chat is told unless the operator says otherwise: who comes and goes, not each device.
+const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
+
+/// What was asked for, as far as it is known before the events are.
+pub(super) struct Wanted<'a> {
+    name: &'a str,
+    zone: TimeZone,
+    template: Option<Found<'a, String>>,
+    token: Option<SecretString>,
+}
+
+/// Reads the keys of formats.
+pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wanted<'a>> {
+    let name = section.text("format").map(|text| {
+        let known = Format::NAMES.contains(&text.value);
+        if !known {
+            text.problem(words::one_of(text.value, &Format::NAMES));
+        }
+        known.then_some(text.value)
+    });
+    let zone = section.parsed("time_zone", "the name of a time zone such as \"Europe/Berlin\" or \"UTC\"", |text| {
+        TimeZone::get(text).ok()
+    });
+    let template = template(section, files);
+    let token = secret::one(section, files, ["template_token", "template_token_file"], "the token");
+    section.mark_secret("template_token");
+    let name = name.unwrap_or(Some(Format::NAMES[0]))?;
+    if name == "template" {
+        if !section.has("template") && !section.has("template_file") {
+            section.absent("template_file", "is missing; say which template writes the deliveries");
+        }
+    } else if let Some(key) = OF_TEMPLATES.into_iter().find(|key| section.has(key)) {
+        section.problem(key, "has no use without `format = \"template\"`");
+    }
+    Some(Wanted {
+        name,
+        zone: zone.map_or(TimeZone::UTC, |found| found.value),
+        template,
+        token: token.map(|found| found.value),
+    })
+}
+
+/// The template's text, which is no secret: what is, it prints as `token`.
+fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, String>> {
+    let (written, file) = (section.text("template"), section.text("template_file"));
+    if let (Some(_), Some(file)) = (&written, &file) {
+        file.problem("stands beside `template`; keep one of them");
+    }
+    match (written, file) {
+        (Some(written), _) => Some(written.with(written.value.to_owned())),
+        (None, file) => files.contents(&files.resolve(&file?)?),
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether this is a chat, whose address is the only secret.
+    pub(super) fn is_chat(&self) -> bool {
+        matches!(self.name, "slack" | "google-chat")
+    }
+
+    /// Whether deliveries have to be signed.
+    pub(super) fn must_be_signed(&self) -> bool {
+        matches!(self.name, "standard" | "cloudevents")
+    }
+
+    /// What is wanted where the operator does not say.
+    pub(super) fn default_events(&self) -> Vec<EventPattern> {
+        if self.is_chat() { CHAT_EVENTS.into_iter().filter_map(EventPattern::parse).collect() } else { Vec::new() }
+    }
+
+    /// The format for an endpoint that wants these events. A template is tried with every event it may get.
+    pub(super) fn format(self, events: &[EventPattern]) -> Option<Format> {
+        let chat = |zone: TimeZone| Chat::new(Sentence::new(zone));
+        Some(match self.name {
+            "cloudevents" => Format::CloudEvents,
+            "slack" => Format::Slack(chat(self.zone)),
+            "google-chat" => Format::GoogleChat(chat(self.zone)),
+            "template" => return self.template(events),
+            _ => Format::Standard,
+        })
+    }
+
+    fn template(self, events: &[EventPattern]) -> Option<Format> {
+        let found = self.template?;
+        // A retraction goes to whoever got what it takes back, and a test to whoever is tested.
+        let always = |event| matches!(event, EventType::EventRetracted | EventType::WebhookTest);
+        let wanted = |event| events.is_empty() || always(event) || events.iter().any(|pattern| pattern.matches(event));
+        let parsed = Template::parse(&found.value, self.zone, self.token);
+        let template = parsed.inspect_err(|error| found.problem(error.to_string())).ok()?;
+        if let Err((event, error)) = template.check(wanted) {
+            found.problem(format!("cannot write `{}`: {error}", event.as_str()));
+            return None;
+        }
+        Some(Format::Template(template))
+    }
+}

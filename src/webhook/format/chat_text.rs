@@ -1,0 +1,157 @@
+//! Text that strangers wrote, made harmless for a chat: it mentions nobody, links nowhere and formats nothing.
+//!
+//! Neither Slack's nor Google Chat's markup can escape its own signs, so a sign that acts becomes one that looks like it
+//! and does not.
+
+/// No name in a sentence is longer, in characters; attackers choose long ones.
+const MAX_CHARS: usize = 80;
+
+/// Makes text safe inside a chat message: one line, without markup, mentions, links, emoji codes, invisible characters
+/// or changes of direction, and not endless.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let shown: Vec<char> = text.chars().filter_map(visible).collect();
+    let mut out = String::with_capacity(text.len());
+    let mut space = true;
+    let mut length = 0;
+    for (at, c) in shown.iter().copied().enumerate() {
+        if c == ' ' && space {
+            continue;
+        }
+        if length == MAX_CHARS {
+            out.truncate(out.trim_end().len());
+            out.push('…');
+            break;
+        }
+        space = c == ' ';
+        length += 1;
+        // Chats make links of what looks like a host's name.
+        let joins = |other: Option<&char>| other.is_some_and(|other| *other != ' ');
+        let in_a_word = c == '.' && at > 0 && joins(shown.get(at - 1)) && joins(shown.get(at + 1));
+        out.push(if in_a_word { '\u{2024}' } else { lookalike(c) });
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// What is left of a character: white space is a space, and what is not seen is gone.
+fn visible(c: char) -> Option<char> {
+    match c {
+        _ if c.is_whitespace() => Some(' '),
+        _ if c.is_control() || is_invisible(c) => None,
+        _ => Some(c),
+    }
+}
+
+/// Zero-width characters, bidirectional controls, variation selectors, fillers that show as nothing, tags, and private
+/// use characters, which fonts may show as anything.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffc}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{e0fff}'
+            | '\u{f0000}'..='\u{10ffff}'
+    )
+}
+
+/// The signs that act in Slack, Google Chat, Discord, Teams or Markdown, and those that stand in for them.
+const fn lookalike(c: char) -> char {
+    match c {
+        '<' => '‹',
+        '>' => '›',
+        '&' => '＆',
+        '@' => '＠',
+        '#' => '＃',
+        '*' => '∗',
+        '_' => '＿',
+        '~' => '∼',
+        '`' => 'ˋ',
+        '|' => '∣',
+        ':' => '∶',
+        '[' => '［',
+        ']' => '］',
+        '(' => '（',
+        ')' => '）',
+        '{' => '｛',
+        '}' => '｝',
+        '\\' => '＼',
+        '/' => '∕',
+        '!' => 'ǃ',
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What would act in one of the chats.
+    const ACTIVE: &[char] =
+        &['<', '>', '&', '@', '#', '*', '_', '~', '`', '|', ':', '[', ']', '(', ')', '\\', '/', '!'];
+
+    #[test]
+    fn a_name_that_would_act_is_shown_and_does_nothing() {
+        for (name, shown) in [
+            ("<!channel>", "‹ǃchannel›"),
+            ("<@U012AB3CD>", "‹＠U012AB3CD›"),
+            ("@everyone", "＠everyone"),
+            ("*bold* _it_ ~no~ `code`", "∗bold∗ ＿it＿ ∼no∼ ˋcodeˋ"),
+            ("<https://evil.example|click>", "‹https∶∕∕evil․example∣click›"),
+            ("see www.evil.example", "see www․evil․example"),
+            (":wave:", "∶wave∶"),
+            ("a\u{200b}b\u{202e}c\u{feff}d", "abcd"),
+            ("line\nbreak\t\u{a0} and  spaces ", "line break and spaces"),
+            ("[x](http://y)", "［x］（http∶∕∕y）"),
+        ] {
+            assert_eq!(harmless(name), shown);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_name_stays_as_it_is() {
+        for name in ["Ada Lovelace", "Dr. Zoë O'Brien-Smith", "日本 太郎", "محمد", "J. R. R. Tolkien", "👋 Sam"]
+        {
+            assert_eq!(harmless(name), name);
+        }
+    }
+
+    #[test]
+    fn a_name_without_end_is_cut() {
+        let cut = harmless(&"ab ".repeat(1000));
+        assert!(cut.chars().count() <= MAX_CHARS + 1 && cut.ends_with('…'), "{cut}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_acts_is_left(name in "\\PC{0,60}|[<>@*_~`|:a-z.!# \\n\u{200b}\u{202e}]{0,60}") {
+            let text = harmless(&name);
+            prop_assert!(!text.contains(ACTIVE), "{text}");
+            prop_assert!(!text.chars().any(|c| c.is_control() || is_invisible(c)), "{text}");
+            prop_assert!(text.trim() == text && !text.contains("  "), "{text}");
+            let chars: Vec<char> = text.chars().collect();
+            prop_assert!(!chars.windows(3).any(|w| w[1] == '.' && w[0] != ' ' && w[2] != ' ' && w[0] != '.' && w[2] != '.'));
+        }
+
+        #[test]
+        fn to_do_it_twice_is_to_do_it_once(name in "\\PC{0,100}") {
+            let once = harmless(&name);
+            prop_assert_eq!(harmless(&once), once);
+        }
+    }
+}

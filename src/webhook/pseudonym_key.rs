@@ -1,0 +1,109 @@
+//! Where the key of an installation's pseudonyms is kept: in a file beside the store, made at the first start.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64URL_NOPAD;
+use tempfile::NamedTempFile;
+
+use super::redact::PseudonymKey;
+
+/// How many random bytes a key has.
+const KEY_BYTES: usize = 32;
+
+/// More than a key's file has.
+const MAX_FILE_BYTES: u64 = 1024;
+
+/// Why there is no key, in one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("cannot read the pseudonyms' key in {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    #[error(
+        "{} does not hold a key for pseudonyms; bring it back from a backup, or delete it: then everybody gets another pseudonym",
+        .0.display()
+    )]
+    Unusable(PathBuf),
+    #[error("cannot write a key for pseudonyms to {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    #[error("this machine gives no random bytes to make a key of")]
+    Random(#[source] io::Error),
+}
+
+/// Where the key of a store lies: in the same folder, under the store's name with `.pseudonyms` after it.
+#[must_use]
+pub fn path_beside(store: &Path) -> PathBuf {
+    let mut name = store.file_name().map_or_else(|| OsString::from("meetwatch"), OsString::from);
+    name.push(".pseudonyms");
+    store.with_file_name(name)
+}
+
+/// The key beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
+///
+/// # Errors
+/// [`KeyError`] if it can be neither read nor made.
+pub fn load_or_create(store: &Path) -> Result<PseudonymKey, KeyError> {
+    let path = path_beside(store);
+    match load(&path) {
+        Err(KeyError::Read(_, error)) if error.kind() == io::ErrorKind::NotFound => create(&path),
+        loaded => loaded,
+    }
+}
+
+fn load(path: &Path) -> Result<PseudonymKey, KeyError> {
+    let failed = |error| KeyError::Read(path.to_owned(), error);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
+    let bytes = BASE64URL_NOPAD.decode(text.trim_end().as_bytes()).ok();
+    // A file cut short by a full disk would be a key that can be guessed.
+    let bytes = bytes.filter(|bytes| bytes.len() == KEY_BYTES).ok_or_else(|| KeyError::Unusable(path.to_owned()))?;
+    Ok(PseudonymKey::new(bytes))
+}
+
+fn create(path: &Path) -> Result<PseudonymKey, KeyError> {
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| KeyError::Random(error.into()))?;
+    let failed = |error| KeyError::Write(path.to_owned(), error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Made with mode 0600, and in its place only when it is whole.
+    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+    let written = writeln!(file, "{}", BASE64URL_NOPAD.encode(&bytes));
+    written.and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(PseudonymKey::new(bytes.to_vec())),
+        // Somebody else was faster: there is one key, and it is theirs.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => load(path),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("meetwatch.db");
+        load_or_create(&store).unwrap();
+        let written = std::fs::read(path_beside(&store)).unwrap();
+        load_or_create(&store).unwrap();
+        assert_eq!(std::fs::read(path_beside(&store)).unwrap(), written);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(path_beside(&store)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_cut_short_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("meetwatch.db");
+        std::fs::write(path_beside(&store), "abcd\n").unwrap();
+        assert!(matches!(load_or_create(&store), Err(KeyError::Unusable(_))));
+    }
+}

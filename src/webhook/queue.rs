@@ -1,0 +1,353 @@
+//! One endpoint's side of the dispatcher: what is claimed, what is being sent, and whether anything may be sent at all.
+//! Endpoints share nothing, so none can cost another anything.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::breaker::Breaker;
+use super::decide::{self, Attempt, Policy, Verdict};
+use super::outcome::Reason;
+use super::pace::Pace;
+use super::step::{Note, Sent};
+use crate::clock::{Mono, Now, elapsed};
+use crate::model::EndpointName;
+use crate::store::{
+    AttemptRow, Breaker as Noted, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, Record, Then,
+};
+
+/// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
+const READY_FOR_EACH: usize = 16;
+
+/// No endpoint holds more than this ready, which bounds what it costs in memory.
+const READY_AT_MOST: usize = 256;
+
+/// How many of one conference are claimed at once.
+const RUN: usize = 32;
+
+/// What the dispatcher has to know of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub name: EndpointName,
+    pub policy: Policy,
+    /// How long one attempt may take. A claim holds for three times as long.
+    pub timeout: Duration,
+    /// How many deliveries, each of another conference if `ordered`, are sent at once.
+    pub concurrency: usize,
+    /// Whether the events of a conference are sent one after another.
+    pub ordered: bool,
+    /// After trouble, so many are sent in a second until nothing is due any more.
+    pub drain_per_second: f64,
+}
+
+/// What is sent one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Lane(LaneId),
+    Alone(DeliveryId),
+}
+
+/// A delivery that is being sent.
+#[derive(Debug)]
+struct Sending {
+    claim: i64,
+    key: Key,
+    lane: LaneId,
+    /// How many attempts were recorded before.
+    attempts: u32,
+    failures: u32,
+    rejections: u32,
+    owed_at: Timestamp,
+    tried_since: Option<Timestamp>,
+    others_wait: bool,
+}
+
+/// One endpoint's queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    endpoint: Endpoint,
+    sending: BTreeMap<DeliveryId, Sending>,
+    /// Claimed and not sent yet.
+    runs: BTreeMap<Key, VecDeque<Claimed>>,
+    /// Those of `runs` of which nothing is being sent, in the order in which they came to be so.
+    ready: VecDeque<Key>,
+    waiting: usize,
+    /// Something may be due that was not asked for yet.
+    look: bool,
+    next_due: Option<Mono>,
+    /// The outbox had nothing to probe with.
+    barren: bool,
+    breaker: Breaker,
+    pace: Option<Pace>,
+}
+
+/// What came of an attempt.
+pub(super) struct Decided {
+    pub(super) records: Vec<Record>,
+    pub(super) note: Note,
+    /// The breaker opened, or closed.
+    pub(super) turned: Option<Noted>,
+}
+
+impl Queue {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            sending: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            ready: VecDeque::new(),
+            waiting: 0,
+            look: true,
+            next_due: None,
+            barren: false,
+            breaker: Breaker::default(),
+            pace: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &EndpointName {
+        &self.endpoint.name
+    }
+
+    pub(super) fn look(&mut self) {
+        self.look = true;
+        self.barren = false;
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.sending.is_empty() && self.waiting == 0
+    }
+
+    pub(super) fn breaker(&mut self) -> &mut Breaker {
+        &mut self.breaker
+    }
+
+    /// Everything that is claimed.
+    pub(super) fn held(&self) -> impl Iterator<Item = DeliveryId> + '_ {
+        let waiting = self.runs.values().flatten().map(|claimed| claimed.delivery);
+        self.sending.keys().copied().chain(waiting)
+    }
+
+    fn most_ready(&self) -> usize {
+        (self.endpoint.concurrency * READY_FOR_EACH).min(READY_AT_MOST).max(self.endpoint.concurrency)
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting <= self.most_ready() / 2
+    }
+
+    /// What is to be asked of the outbox now.
+    pub(super) fn ask(&mut self, now: Mono) -> Option<ClaimRequest> {
+        let pick = if self.breaker.is_open() { self.ask_for_probe(now)? } else { self.ask_for_due(now)? };
+        self.look = false;
+        self.next_due = None;
+        Some(ClaimRequest {
+            endpoint: self.endpoint.name.clone(),
+            pick,
+            lease: self.endpoint.timeout * 3,
+            longest_wait: self.endpoint.policy.longest_wait(),
+        })
+    }
+
+    fn ask_for_due(&self, now: Mono) -> Option<Pick> {
+        let due = self.look || self.next_due.is_some_and(|due| due <= now);
+        (due && self.has_room()).then(|| Pick::Due { limit: self.most_ready() - self.waiting, run: RUN })
+    }
+
+    fn ask_for_probe(&self, now: Mono) -> Option<Pick> {
+        if !self.is_idle() {
+            return None;
+        }
+        let window = self.endpoint.policy.window;
+        if self.probe_due().is_some_and(|due| due <= now) {
+            return Some(Pick::Probe { not_of: Vec::new(), window });
+        }
+        let not_of = self.breaker.others_than(now).filter(|_| self.look)?;
+        Some(Pick::Probe { not_of, window })
+    }
+
+    /// When to probe, unless the outbox has said that it has nothing to probe with.
+    fn probe_due(&self) -> Option<Mono> {
+        let due = self.breaker.probe_at()?;
+        if self.barren { self.next_due.map(|next| next.max(due)) } else { Some(due) }
+    }
+
+    /// Takes what the outbox handed out. `None` leaves open whether the breaker has turned.
+    pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<Noted> {
+        let news = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
+        self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
+        if news.is_some() {
+            self.pace = None;
+            self.look = true;
+        }
+        if self.breaker.state() == Noted::Draining && reply.claimed.is_empty() && self.is_idle() {
+            let more = self.next_due.is_some_and(|due| due <= now.mono);
+            if reply.enabled && !more && news.is_none() {
+                self.breaker.drained();
+                self.pace = None;
+            }
+        }
+        self.barren = reply.claimed.is_empty() && self.breaker.probe_at().is_some_and(|due| due <= now.mono);
+        for claimed in reply.claimed {
+            self.put(claimed);
+        }
+        news
+    }
+
+    fn put(&mut self, claimed: Claimed) {
+        let key = if self.endpoint.ordered { Key::Lane(claimed.lane) } else { Key::Alone(claimed.delivery) };
+        let busy = self.sending.values().any(|sending| sending.key == key);
+        let run = self.runs.entry(key).or_default();
+        if run.is_empty() && !busy {
+            self.ready.push_back(key);
+        }
+        run.push_back(claimed);
+        self.waiting += 1;
+    }
+
+    /// The next to be sent now, if any may be.
+    pub(super) fn next(&mut self, now: Mono) -> Option<Claimed> {
+        if self.sending.len() >= self.endpoint.concurrency || self.ready.is_empty() {
+            return None;
+        }
+        if self.breaker.state() == Noted::Draining {
+            let rate = self.endpoint.drain_per_second;
+            if !self.pace.get_or_insert_with(|| Pace::new(rate, now)).take(now) {
+                return None;
+            }
+        }
+        let key = self.ready.pop_front()?;
+        let run = self.runs.get_mut(&key)?;
+        let claimed = run.pop_front()?;
+        if run.is_empty() {
+            self.runs.remove(&key);
+        }
+        self.waiting -= 1;
+        let sending = Sending {
+            claim: claimed.claim,
+            key,
+            lane: claimed.lane,
+            attempts: claimed.attempts,
+            failures: claimed.failures,
+            rejections: claimed.rejections,
+            owed_at: claimed.owed_at,
+            tried_since: claimed.tried_since,
+            others_wait: claimed.others_wait,
+        };
+        let doubled = self.sending.insert(claimed.delivery, sending);
+        debug_assert!(doubled.is_none(), "the outbox handed out what is being sent");
+        Some(claimed)
+    }
+
+    /// Decides about an attempt that ended. `jitter` lies between -1 and 1.
+    pub(super) fn sent(&mut self, now: Now, sent: Sent, jitter: f64) -> Option<Decided> {
+        let sending = self.sending.remove(&sent.delivery)?;
+        let outcome = sent.reply.outcome;
+        let in_trouble = self.breaker.is_open();
+        let attempt = Attempt {
+            failures: sending.failures,
+            rejections: sending.rejections,
+            owed_at: sending.owed_at,
+            tried_since: sending.tried_since.unwrap_or(sent.began_at),
+            // While the endpoint is in trouble it is not this delivery that holds others back.
+            others_wait: sending.others_wait && self.endpoint.ordered && !in_trouble,
+        };
+        let policy = &self.endpoint.policy;
+        let verdict = decide::decide(&attempt, &outcome, policy, now.wall, jitter);
+        let hold_until = decide::hold_until(&attempt, policy);
+        let asked = decide::asked_wait(&outcome, policy);
+        let turned = match outcome.reason() {
+            None => self.breaker.succeeded(),
+            Some(reason) => self.breaker.failed(sending.lane, reason, asked, now, jitter),
+        };
+        let then = match verdict {
+            Verdict::Done => Then::Done,
+            Verdict::Dead { reason } => Then::Dead { reason: reason.as_str() },
+            Verdict::EndpointOff { reason } => Then::EndpointOff { reason: reason.as_str() },
+            Verdict::Retry { at, reason } => Then::Retry {
+                at,
+                hold_until,
+                // A probe is made for the endpoint's sake and costs the delivery none of its attempts.
+                failures: sending.failures + u32::from(!in_trouble),
+                rejections: if reason == Reason::Rejected { sending.rejections + 1 } else { 0 },
+            },
+        };
+        let row = AttemptRow {
+            began_at: sent.began_at,
+            duration: sent.took,
+            status: outcome.status(),
+            reason: outcome.reason().map(Reason::as_str),
+            answer: sent.reply.answer,
+        };
+        let goes_on = matches!(then, Then::Done | Then::Dead { .. });
+        let mut records = vec![Record { delivery: sent.delivery, claim: sending.claim, attempt: Some(row), then }];
+        records.extend(self.go_on(sending.key, goes_on));
+        if self.breaker.is_open() || matches!(verdict, Verdict::EndpointOff { .. }) {
+            self.pace = None;
+            records.extend(self.release_waiting());
+        }
+        let note = Note {
+            endpoint: sent.endpoint,
+            delivery: sent.delivery,
+            attempt: sending.attempts + 1,
+            took: sent.took,
+            outcome,
+            verdict,
+        };
+        Some(Decided { records, note, turned: turned.then(|| self.breaker.state()) })
+    }
+
+    /// Lets the next of a run have its turn, or gives the run back.
+    fn go_on(&mut self, key: Key, goes_on: bool) -> Vec<Record> {
+        match (self.runs.remove(&key), goes_on) {
+            (Some(run), true) => {
+                self.runs.insert(key, run);
+                self.ready.push_back(key);
+                self.look |= self.has_room();
+                Vec::new()
+            }
+            (Some(run), false) => {
+                self.look = true;
+                self.waiting -= run.len();
+                run.into_iter().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
+            }
+            (None, _) => {
+                self.look = true;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Gives back what is not being sent.
+    pub(super) fn release_waiting(&mut self) -> Vec<Record> {
+        self.ready.clear();
+        self.waiting = 0;
+        let runs = std::mem::take(&mut self.runs);
+        runs.into_values().flatten().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
+    }
+
+    /// Gives back everything.
+    pub(super) fn release_all(&mut self) -> Vec<Record> {
+        let sending = std::mem::take(&mut self.sending);
+        let mut records: Vec<_> =
+            sending.into_iter().map(|(delivery, sending)| release(delivery, sending.claim)).collect();
+        records.extend(self.release_waiting());
+        records
+    }
+
+    /// When to be asked again, if nothing happens before. `not_before` is when the outbox may be asked.
+    pub(super) fn wake_at(&self, not_before: Mono) -> Option<Mono> {
+        if self.breaker.is_open() {
+            return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
+        }
+        let paced = self.pace.filter(|_| !self.ready.is_empty() && self.sending.len() < self.endpoint.concurrency);
+        let asks = (self.look && self.has_room()).then_some(not_before);
+        let due = self.next_due.filter(|_| self.has_room()).map(|due| due.max(not_before));
+        [paced.map(|pace| pace.next()), asks, due].into_iter().flatten().min()
+    }
+}
+
+fn release(delivery: DeliveryId, claim: i64) -> Record {
+    Record { delivery, claim, attempt: None, then: Then::Release }
+}

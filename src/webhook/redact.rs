@@ -1,0 +1,281 @@
+//! What an endpoint learns of who was there: everything, initials, a pseudonym, or nothing.
+//!
+//! A pure function of the event, the endpoint's wish and the installation's key. Wherever names are not told in full,
+//! Google's ids of people are replaced too, because a participant's id is the id of its account.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use data_encoding::BASE32_NOPAD;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret as _, SecretSlice};
+use sha2::Sha256;
+
+use super::settings::{EndpointSettings, Names};
+use crate::model::{
+    Attendance, Event, EventType, Kind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
+};
+
+/// How many characters stand for an id: 128 bits.
+const ID_CHARS: usize = 26;
+
+/// How many characters of it are a person's name: 40 bits, enough to tell the people of an installation apart.
+const NAME_CHARS: usize = 8;
+
+/// The key of an installation's pseudonyms. Without it nobody can tell whose they are. Its `Debug` form shows nothing.
+#[derive(Clone)]
+pub struct PseudonymKey(Arc<SecretSlice<u8>>);
+
+impl PseudonymKey {
+    /// A key of these random bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes.into()))
+    }
+
+    /// What stands for an id: the same for the same id, letters and digits only.
+    fn id(&self, id: &str) -> String {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
+        mac.update(id.as_bytes());
+        let mut text = BASE32_NOPAD.encode(&mac.finalize().into_bytes()).to_ascii_lowercase();
+        text.truncate(ID_CHARS);
+        text
+    }
+}
+
+impl fmt::Debug for PseudonymKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PseudonymKey([redacted])")
+    }
+}
+
+/// An endpoint hides names, and there is no key to do it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no key to replace names with")]
+pub struct NoKey;
+
+/// Redacts for one endpoint.
+#[derive(Debug, Clone)]
+pub struct Redaction {
+    /// `None` where names are told in full.
+    hide: Option<(Hide, PseudonymKey)>,
+    /// Whose rows an attendance has; empty for all.
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hide {
+    ButInitials,
+    BehindPseudonym,
+    Whole,
+}
+
+impl Redaction {
+    /// The redaction that the settings ask for.
+    ///
+    /// # Errors
+    /// [`NoKey`] where names are to be replaced and there is no key.
+    pub fn new(settings: &EndpointSettings) -> Result<Self, NoKey> {
+        let hide = match settings.names {
+            Names::Full => None,
+            Names::Initials => Some(Hide::ButInitials),
+            Names::Pseudonym => Some(Hide::BehindPseudonym),
+            Names::None => Some(Hide::Whole),
+        };
+        let hide = match hide {
+            None => None,
+            Some(hide) => Some((hide, settings.pseudonyms.clone().ok_or(NoKey)?)),
+        };
+        Ok(Self { hide, kinds: settings.route.kinds.clone() })
+    }
+
+    /// The event as the endpoint may see it. One that has nothing to hide stays as it is, byte for byte.
+    ///
+    /// # Errors
+    /// Where the frozen text is no event.
+    pub fn apply<'e>(&self, event: EventType, frozen: &'e str) -> serde_json::Result<Cow<'e, str>> {
+        let by_kind = event == EventType::ConferenceEnded && !self.kinds.is_empty();
+        if self.hide.is_none() && !by_kind {
+            return Ok(Cow::Borrowed(frozen));
+        }
+        // What this version does not know of an event is not told either: it could name somebody.
+        let mut event: Event = serde_json::from_str(frozen)?;
+        if let Some(rows) = rows_of(event.attendance.as_mut()).filter(|_| by_kind) {
+            rows.retain(|row| self.kinds.contains(&row.participant.kind));
+        }
+        if let Some((hide, key)) = &self.hide {
+            event.participant = event.participant.map(|person| hidden(person, *hide, key)).transpose()?;
+            event.session = event.session.map(|session| with_ids_hidden(&session, key)).transpose()?;
+            for row in rows_of(event.attendance.as_mut()).into_iter().flatten() {
+                row.participant = hidden(row.participant.clone(), *hide, key)?;
+            }
+        }
+        serde_json::to_string(&event).map(Cow::Owned)
+    }
+}
+
+fn rows_of(attendance: Option<&mut Attendance>) -> Option<&mut Vec<crate::model::AttendanceRow>> {
+    attendance?.participants.as_mut()
+}
+
+fn hidden(person: ParticipantRef, hide: Hide, key: &PseudonymKey) -> serde_json::Result<ParticipantRef> {
+    let name = ParticipantName::parse(&ids_replaced(person.name.as_str(), key)).map_err(custom)?;
+    if hide != Hide::BehindPseudonym {
+        let initials = person.display_name.as_deref().map(initials).filter(|_| hide == Hide::ButInitials);
+        let display_name = initials.filter(|initials| !initials.is_empty()).map(Into::into);
+        return Ok(ParticipantRef { name, user: None, display_name, email: None, ..person });
+    }
+    // An account is the same person in every conference; somebody without one is somebody else each time.
+    let own = person.user.as_ref().map_or(person.name.as_str(), UserName::as_str);
+    let pseudonym = key.id(last_segment(own));
+    let user = person.user.as_ref().map(|_| UserName::parse(&format!("users/{pseudonym}"))).transpose();
+    let display_name = person.display_name.map(|_| format!("Person {}", &pseudonym[..NAME_CHARS]).into());
+    let email = person.email.map(|_| format!("{pseudonym}@pseudonym.invalid").into());
+    Ok(ParticipantRef { name, user: user.map_err(custom)?, display_name, email, ..person })
+}
+
+fn with_ids_hidden(session: &SessionRef, key: &PseudonymKey) -> serde_json::Result<SessionRef> {
+    let name = SessionName::parse(&ids_replaced(session.name.as_str(), key)).map_err(custom)?;
+    Ok(SessionRef { name, ..session.clone() })
+}
+
+/// A participant's or session's name with other ids behind its conference.
+fn ids_replaced(name: &str, key: &PseudonymKey) -> String {
+    let segments = name.split('/').enumerate();
+    let replaced = segments.map(|(at, segment)| match at {
+        // The conference and the names of the collections stay.
+        0 | 1 => Cow::Borrowed(segment),
+        at if at % 2 == 0 => Cow::Borrowed(segment),
+        _ => Cow::Owned(key.id(segment)),
+    });
+    replaced.collect::<Vec<_>>().join("/")
+}
+
+fn last_segment(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The first letters of the first and the last word.
+fn initials(name: &str) -> String {
+    let mut letters = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let (first, last) = (letters.next(), letters.next_back());
+    first.into_iter().chain(last).flat_map(|letter| letter.to_uppercase().chain(['.'])).collect()
+}
+
+fn custom(error: crate::model::InvalidName) -> serde_json::Error {
+    serde::ser::Error::custom(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::super::format::samples;
+    use super::*;
+
+    fn redaction(names: Names, kinds: Vec<Kind>) -> Redaction {
+        let hide = match names {
+            Names::Full => None,
+            Names::Initials => Some(Hide::ButInitials),
+            Names::Pseudonym => Some(Hide::BehindPseudonym),
+            Names::None => Some(Hide::Whole),
+        };
+        Redaction { hide: hide.map(|hide| (hide, PseudonymKey::new(vec![5; 32]))), kinds }
+    }
+
+    fn applied(names: Names, event: &Event) -> Value {
+        let frozen = serde_json::to_string(event).unwrap();
+        serde_json::from_str(&redaction(names, Vec::new()).apply(event.event, &frozen).unwrap()).unwrap()
+    }
+
+    fn of_type(event: EventType) -> Event {
+        samples().into_iter().find(|sample| sample.event == event).unwrap()
+    }
+
+    #[test]
+    fn in_full_an_event_stays_byte_for_byte() {
+        let frozen = r#"{"schema": 1,  "odd": true}"#;
+        let kept = redaction(Names::Full, vec![Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
+        assert!(matches!(kept, Cow::Borrowed(text) if text == frozen));
+    }
+
+    #[test]
+    fn nothing_that_names_a_person_is_left_in_any_event() {
+        for event in samples() {
+            for names in [Names::Initials, Names::Pseudonym, Names::None] {
+                let text = applied(names, &event).to_string();
+                for personal in
+                    ["O'Brien", "channel", "obrien@", "112233", "Grace", "participants/guest", "Sessions/7\""]
+                {
+                    assert!(!text.contains(personal), "{personal} in {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_told_instead_of_a_name() {
+        let event = of_type(EventType::ParticipantJoined);
+        let told = |names| {
+            let person = applied(names, &event)["participant"].take();
+            [person["display_name"].clone(), person["user"].clone(), person["email"].clone()]
+        };
+        assert_eq!(told(Names::None), [Value::Null, Value::Null, Value::Null]);
+        assert_eq!(told(Names::Initials), [json!("O.X."), Value::Null, Value::Null]);
+        let [name, user, email] = told(Names::Pseudonym);
+        let id = user.as_str().unwrap().strip_prefix("users/").unwrap();
+        assert_eq!(email, format!("{id}@pseudonym.invalid"));
+        assert_eq!(name, format!("Person {}", &id[..NAME_CHARS]));
+        assert_eq!(id.len(), ID_CHARS);
+    }
+
+    #[test]
+    fn one_person_has_one_pseudonym_in_every_event_and_every_place() {
+        let joined = applied(Names::Pseudonym, &of_type(EventType::ParticipantJoined));
+        let ended = applied(Names::Pseudonym, &of_type(EventType::ConferenceEnded));
+        assert_eq!(ended["attendance"]["participants"][0]["participant"], joined["participant"]);
+        let session = joined["session"]["name"].as_str().unwrap();
+        assert!(session.starts_with(&format!("{}/", joined["participant"]["name"].as_str().unwrap())), "{session}");
+        // The participant's id is the account's.
+        let id = joined["participant"]["user"].as_str().unwrap().trim_start_matches("users/");
+        assert!(joined["participant"]["name"].as_str().unwrap().ends_with(id));
+    }
+
+    #[test]
+    fn another_installation_has_other_pseudonyms() {
+        assert_ne!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![2; 32]).id("112233"));
+        assert_eq!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![1; 32]).id("112233"));
+    }
+
+    #[test]
+    fn an_attendance_has_the_rows_of_the_kinds_that_are_wanted() {
+        let event = of_type(EventType::ConferenceEnded);
+        let frozen = serde_json::to_string(&event).unwrap();
+        let told = redaction(Names::Full, vec![Kind::Anonymous]).apply(event.event, &frozen).unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let rows = told["attendance"]["participants"].as_array().unwrap();
+        assert_eq!((rows.len(), &rows[0]["participant"]["display_name"]), (1, &json!("Grace")));
+        assert_eq!(told["attendance"]["total"], 2);
+    }
+
+    #[test]
+    fn a_redacted_event_keeps_everything_else() {
+        for event in samples() {
+            let mut told: Event = serde_json::from_value(applied(Names::None, &event)).unwrap();
+            told.participant = event.participant.clone();
+            told.session = event.session.clone();
+            told.attendance = event.attendance.clone();
+            assert_eq!(told, event);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn initials_are_two_letters_at_most(name in "\\PC{0,60}") {
+            prop_assert!(initials(&name).matches('.').count() <= 2);
+        }
+    }
+}

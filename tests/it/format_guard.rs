@@ -1,0 +1,72 @@
+//! The guard on addresses, where it stands: between the look-up and the connection.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use meetwatch::clock::Clock;
+use meetwatch::webhook::format::Body;
+use meetwatch::webhook::guard::is_public;
+use meetwatch::webhook::send::Sender;
+use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::store_samples::event;
+use crate::webhook_receiver::{Answer, Receiver};
+
+/// Gives another answer each time, and the last for ever.
+struct Fickle {
+    answers: Vec<IpAddr>,
+    asked: AtomicUsize,
+}
+
+impl Resolve for Fickle {
+    fn resolve(&self, _: Name) -> Resolving {
+        let at = self.asked.fetch_add(1, Ordering::Relaxed).min(self.answers.len() - 1);
+        let answer = SocketAddr::new(self.answers[at], 0);
+        Box::pin(async move { Ok(Box::new(std::iter::once(answer)) as Addrs) })
+    }
+}
+
+fn guarded(receiver: &Receiver, url: &str) -> EndpointSettings {
+    EndpointSettings { url: url.parse().unwrap(), allow_private: false, ..receiver.endpoint("ops") }
+}
+
+async fn send(sender: &Sender) -> Outcome {
+    let body = Body { content_type: "application/json", bytes: br#"{"data":{}}"#.to_vec() };
+    sender.send(&event("c", 1, &[]).id, None, body).await.outcome
+}
+
+const REFUSED: Outcome = Outcome::Failed { reason: Reason::RefusedAddress, status: None };
+
+#[tokio::test]
+async fn an_address_that_turns_private_at_the_second_look_up_is_not_dialled() {
+    let mut receiver = Receiver::start(Answer::Status(204)).await;
+    let url = format!("http://rebinding.example:{}/", receiver.address.port());
+    let answers = vec![Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into()];
+    let resolver = Arc::new(Fickle { answers, asked: AtomicUsize::new(0) });
+    // Nothing here may leave this machine, so one loopback address stands for all public ones.
+    let permit = |address: IpAddr| address == IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let first = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver.clone(), permit).unwrap();
+    assert_eq!(send(&first).await, Outcome::Answered { status: 204, retry_after: None });
+    assert_eq!(receiver.rest().len(), 1);
+    // A new sender has no connection to use again, as after an hour without deliveries.
+    let second = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver, permit).unwrap();
+    assert_eq!(send(&second).await, REFUSED);
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn names_and_addresses_of_this_machine_are_refused_unless_they_are_allowed() {
+    let mut receiver = Receiver::start(Answer::Status(204)).await;
+    let port = receiver.address.port();
+    for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
+        let mut settings = guarded(&receiver, &format!("http://{host}:{port}/"));
+        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await, REFUSED, "{host}");
+        settings.allow_private = true;
+        settings.url = format!("http://127.0.0.1:{port}/").parse().unwrap();
+        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await.status(), Some(204));
+    }
+    assert_eq!(receiver.rest().len(), 4);
+    assert!(!is_public(Ipv4Addr::LOCALHOST.into()));
+}

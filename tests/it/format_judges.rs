@@ -1,0 +1,140 @@
+//! Other people's code judges live deliveries: libraries that verify and parse them, and the receivers of the manual.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use meetwatch::model::EventType;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::format_samples::whole_of;
+use crate::repair_daemon::{Daemon, webhook};
+use crate::store_samples::{commit, joins};
+use crate::webhook_receiver::{Answer, Receiver};
+
+const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/python");
+const NODE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/node");
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Every type of event that a conference has, delivered for real to both receivers.
+async fn deliveries() -> Value {
+    let mut standard = Receiver::start(Answer::Status(204)).await;
+    let mut cloud = Receiver::start(Answer::Status(204)).await;
+    cloud.secret = standard.secret.clone();
+    let webhooks = webhook("standard", &standard, "") + &webhook("cloud", &cloud, "format = \"cloudevents\"");
+    let types = EventType::ALL.into_iter().filter(|event| *event != EventType::WebhookTest);
+    let both = ["standard", "cloud"];
+    let events: Vec<_> = types.zip(1..).map(|(event, sequence)| whole_of(event, "c", sequence, &both)).collect();
+    let count = events.len();
+    let daemon = Daemon::start(&webhooks, vec![commit("c", events)]).await;
+    let (mut of_standard, mut of_cloud) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        of_standard.push(told(&standard.next().await));
+        of_cloud.push(told(&cloud.next().await));
+    }
+    daemon.stop().await;
+    json!({"secret": standard.secret.reveal(), "standard": of_standard, "cloudevents": of_cloud})
+}
+
+fn told(got: &crate::webhook_receiver::Got) -> Value {
+    let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        (name.to_string(), Value::from(value.to_str().unwrap()))
+    };
+    let headers: serde_json::Map<String, Value> = got.headers.iter().map(header).collect();
+    json!({"headers": headers, "body": std::str::from_utf8(&got.body).unwrap()})
+}
+
+async fn judged(mut command: Command, judges: &[&str]) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(deliveries().await.to_string().as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    for judge in judges {
+        assert!(told.contains(&format!("{judge}: agrees")), "{told}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Python with standardwebhooks, svix and cloudevents"]
+async fn pythons_libraries_verify_and_parse_what_is_delivered() {
+    let mut command = Command::new(if Path::new(VENV).exists() { VENV } else { "python3" });
+    command.arg(format!("{CLIENTS}/webhook_judges.py"));
+    judged(command, &["standardwebhooks", "svix", "cloudevents"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Node with standardwebhooks and cloudevents"]
+async fn nodes_libraries_verify_and_parse_what_is_delivered() {
+    let mut command = Command::new("node");
+    command.arg(format!("{CLIENTS}/webhook_judges.mjs")).env("NODE_FOLDER", NODE_FOLDER);
+    judged(command, &["standardwebhooks", "cloudevents"]).await;
+}
+
+/// A receiver of the manual, and the lines it prints.
+async fn started(program: &str, script: &str, secrets: &str) -> (Child, Lines<BufReader<ChildStdout>>, u16) {
+    let mut command = Command::new(program);
+    command.arg(format!("{CLIENTS}/{script}")).env("WEBHOOK_SECRETS", secrets);
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port = next(&mut lines).await.parse().unwrap();
+    (child, lines, port)
+}
+
+async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap()
+}
+
+async fn takes_what_is_signed_and_nothing_else(program: &str, script: &str) {
+    let receiver = Receiver::start(Answer::Status(204)).await;
+    let other = meetwatch::webhook::sign::SigningSecret::from_bytes(vec![1; 32]).unwrap();
+    let secrets = format!("{} {}", other.reveal(), receiver.secret.reveal());
+    let (_child, mut lines, port) = started(program, script, &secrets).await;
+    let leading = |name: &str, secret: &str| {
+        format!("[[webhook]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{port}/\"\nsecret = \"{secret}\"\n")
+    };
+    let stranger = meetwatch::webhook::sign::SigningSecret::from_bytes(vec![2; 32]).unwrap();
+    let webhooks = leading("good", &receiver.secret.reveal()) + &leading("bad", &stranger.reveal());
+    let daemon = Daemon::start(&webhooks, vec![joins("c", 1..=2, &["good"])]).await;
+    for sequence in 1..=2 {
+        assert_eq!(next(&mut lines).await, crate::store_samples::event("c", sequence, &[]).id.as_str());
+    }
+    assert_eq!(daemon.post("endpoints/bad/test", "").await["status"], 401);
+    assert_eq!(next(&mut lines).await, "refused");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Python"]
+async fn the_manuals_receiver_in_python_takes_what_is_signed_and_nothing_else() {
+    takes_what_is_signed_and_nothing_else("python3", "webhook_receiver.py").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Node"]
+async fn the_manuals_receiver_in_node_takes_what_is_signed_and_nothing_else() {
+    takes_what_is_signed_and_nothing_else("node", "webhook_receiver.mjs").await;
+}
+
+/// The part of a script between two lines, as the manual shows it.
+fn function_of(script: &str, begins: &str, ends: &str) -> String {
+    let text = std::fs::read_to_string(format!("{CLIENTS}/{script}")).unwrap();
+    let begin = text.find(begins).unwrap();
+    let end = begin + text[begin..].find(ends).unwrap();
+    text[begin..end].trim_end().to_owned()
+}
+
+#[test]
+fn the_manual_shows_the_functions_that_are_tested() {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/WEBHOOKS.md")).unwrap();
+    let python = function_of("webhook_receiver.py", "def verify", "\n\n\nclass");
+    let node = function_of("webhook_receiver.mjs", "function verify", "\n\nconst secrets");
+    assert!(manual.contains(&python), "Python's is another in the manual");
+    assert!(manual.contains(&node), "Node's is another in the manual");
+}
