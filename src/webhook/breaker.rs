@@ -101,9 +101,12 @@ impl Breaker {
             return false;
         }
         *self = Self { state: noted, ..Self::default() };
-        if let Noted::Open { probe_at, .. } = noted {
+        if let Noted::Open { probe_at, probes, .. } = noted {
             // However the clock was set meanwhile, it is asked soon.
             self.probe_at = now.mono + elapsed(now.wall, probe_at).min(PROBES.1);
+            // Which lanes failed is not noted, but that several did: nobody else is asked early.
+            self.lanes.extend((1..).map(|nobody| LaneId(-nobody)).take(LANES.min(probes as usize)));
+            self.failed_at = now.mono;
         }
         true
     }
@@ -142,7 +145,10 @@ impl Breaker {
         self.failed_at = now.mono;
         match self.state {
             Noted::Open { since, probes, .. } => {
-                self.wait(now, since, probes + 1, asked, jitter);
+                // What was under way when it opened, or was asked early, says nothing new.
+                if now.mono >= self.probe_at {
+                    self.wait(now, since, probes + 1, asked, jitter);
+                }
                 false
             }
             Noted::Closed | Noted::Draining => {

@@ -15,13 +15,15 @@ use crate::webhook_receiver::{Answer, Receiver};
 
 /// Answers every connection by these bytes after reading something, then does as `end` says.
 #[derive(Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Close,
     Hang,
+    /// A byte at a time.
+    Drip,
     Repeat,
 }
 
-async fn raw(bytes: &'static [u8], end: End) -> EndpointSettings {
+pub(crate) async fn raw(bytes: &'static [u8], end: End) -> EndpointSettings {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -38,6 +40,11 @@ async fn talk(mut stream: TcpStream, bytes: &'static [u8], end: End) {
     match end {
         End::Close => {}
         End::Hang => std::future::pending().await,
+        End::Drip => {
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         End::Repeat => while stream.write_all(&[b'x'; 65_536]).await.is_ok() {},
     }
 }

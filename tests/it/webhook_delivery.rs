@@ -17,8 +17,8 @@ use crate::store_samples::{commit, endpoint, event, joins, retraction};
 use crate::webhook_receiver::{Answer, Receiver};
 
 /// A store with a dispatcher on it.
-struct House {
-    store: Store,
+pub(crate) struct House {
+    pub(crate) store: Store,
     clock: Clock,
     wake: Arc<Notify>,
     registry: Registry,
@@ -36,7 +36,7 @@ impl House {
         Self::open_with(path, endpoints, &Options { grace: Duration::from_secs(10), policy: quick })
     }
 
-    fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &Options) -> Self {
+    pub(crate) fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &Options) -> Self {
         let (clock, registry, wake) = (Clock::new(), Registry::new(), Arc::new(Notify::new()));
         let store = Store::open(path, clock, StoreMetrics::register(&registry).unwrap()).unwrap();
         let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
@@ -50,13 +50,13 @@ impl House {
         Self { store, clock, wake, registry, stop, running }
     }
 
-    async fn commit(&self, commit: Commit) {
+    pub(crate) async fn commit(&self, commit: Commit) {
         self.store.commit(commit, self.clock.now().wall).await.unwrap();
         self.wake.notify_one();
     }
 
     /// Stops as the daemon does.
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.stop.cancel();
         self.running.await.unwrap();
         self.store.close(Duration::from_secs(10)).await.unwrap();
@@ -72,14 +72,14 @@ impl House {
 }
 
 /// An endpoint's deliveries, the oldest first.
-async fn deliveries(store: &Store, name: &str) -> Vec<DeliveryRow> {
+pub(crate) async fn deliveries(store: &Store, name: &str) -> Vec<DeliveryRow> {
     let filter = DeliveryFilter { endpoint: Some(endpoint(name)), limit: 1000, ..DeliveryFilter::default() };
     let mut rows = store.list_deliveries(filter).await.unwrap().deliveries;
     rows.reverse();
     rows
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("meetwatch.db");
     (folder, path)
