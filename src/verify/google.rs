@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::backoff::Random;
 use crate::clock::Mono;
 use crate::meet::parse::Unreadable;
-use crate::meet::{Answer, Read, ReadError, Reading, Reason, merge, wire};
+use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, merge, wire};
 use crate::model::{Conference, Participant, Session, Space};
 use crate::sim::api::{Api, Call, Caller, Listing, Payload, Refusal};
 use crate::sim::faults::Fault;
@@ -49,6 +49,11 @@ impl Errand {
             participants: Vec::new(),
             sessions: Vec::new(),
         }
+    }
+
+    /// Whether this lists who is in the call.
+    pub(super) fn lists_the_active(&self) -> bool {
+        matches!(&self.read, Read::Participants(_, ParticipantFilter::Active))
     }
 
     /// Whether this is about a conference that is over by now.

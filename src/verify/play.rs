@@ -14,8 +14,8 @@ use super::scenario::{Scenario, Watching};
 use super::truth::{self, Expect};
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
-use crate::meet::{ReadError, Reading};
-use crate::model::{ConferenceName, EndpointName, IdentityName};
+use crate::meet::{Answer, ReadError, Reading};
+use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantName};
 use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::{Fault, Faults, Rule};
 use crate::sim::world::{Act, ConferenceTruth, World};
@@ -248,9 +248,13 @@ impl Play {
                     std::mem::swap(&mut self.api.faults, &mut self.calm);
                 }
                 let caller = self.cast.caller(&identity);
-                let progress = errand.proceed(&mut self.api, caller, self.mono, google, &mut self.random);
+                let listing = errand.lists_the_active();
+                let mut progress = errand.proceed(&mut self.api, caller, self.mono, google, &mut self.random);
                 if over {
                     std::mem::swap(&mut self.api.faults, &mut self.calm);
+                }
+                if let (true, Progress::Done(Ok(reading))) = (listing, &mut progress) {
+                    self.hide(reading);
                 }
                 match progress {
                     Progress::Later(errand, at) => self.push(at, Happening::Errand(key, identity, errand)),
@@ -275,6 +279,16 @@ impl Play {
                 self.push(self.mono + Duration::from_millis(1), Happening::Committed(key, well));
             }
             Happening::Committed(key, well) => self.step(Input::Committed(key, well)),
+        }
+    }
+
+    /// Leaves the same people out of every listing for a while.
+    fn hide(&mut self, reading: &mut Reading) {
+        let hides = self.scenario.hides.is_some_and(|(from, until)| (from..until).contains(&self.mono));
+        if let (true, Answer::Participants(listed)) = (hides, &mut reading.answer) {
+            let before = listed.len();
+            listed.retain(|participant| !hidden(&participant.name));
+            *self.history.faults.entry("hidden").or_default() += (before - listed.len()) as u64;
         }
     }
 
@@ -381,6 +395,14 @@ impl Play {
             .sum();
         self.history.disagreements.extend(compared.disagreements);
         self.history.disagreements.extend(truth::seen_while_down(&events, &self.down));
+        if !self.scenario.denies() {
+            let grace = crate::watch::WatchSettings::default().leave_grace;
+            self.history.disagreements.extend(truth::concluded_too_early(&self.api.world, &events, grace));
+        }
+        if self.down.is_empty() && self.scenario.lasts_whole() {
+            let shown = self.scenario.hides.map_or(self.begun, |(_, until)| saturating_add(self.begun, until));
+            self.history.disagreements.extend(truth::concluded_too_long(&self.api.world, &events, shown));
+        }
         if let Some(post) = &self.post {
             self.history.deliveries = post.deliveries;
             self.history.disagreements.extend(post.compare(&events));
@@ -448,7 +470,12 @@ fn script(scenario: &Scenario, options: &Options, world: &mut World, random: &mu
     }
 }
 
-fn short(answer: &crate::meet::Answer) -> String {
+/// Who is left out: always the same.
+fn hidden(name: &ParticipantName) -> bool {
+    name.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).is_multiple_of(3)
+}
+
+fn short(answer: &Answer) -> String {
     let text = format!("{answer:?}");
     let cut = text.char_indices().nth(600).map_or(text.len(), |(at, _)| at);
     text[..cut].to_owned()

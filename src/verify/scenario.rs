@@ -34,6 +34,8 @@ pub(super) struct Scenario {
     pub renames: bool,
     /// From when to when the organizer is shown empty lists: what comes and goes meanwhile cannot be known.
     pub emptied: Option<(Timestamp, Timestamp)>,
+    /// From when to when listings leave out the same people, however often they are read.
+    pub hides: Option<(Mono, Mono)>,
     /// From when to when the process does not run, besides its crashes.
     pub outage: Option<(Mono, Mono)>,
     /// Conferences of which Google denies all knowledge from some time on: one in so many.
@@ -93,6 +95,7 @@ impl Scenario {
             abandons: false,
             renames: random.u8(0..3) == 0,
             emptied: None,
+            hides: None,
             outage: None,
             expires: None,
             delivers: random.u8(0..3) == 0,
@@ -131,6 +134,10 @@ impl Scenario {
             self.rules.push((Rule::new(Fault::Lag(lag)), true));
         }
         if one_in(4, random) {
+            let from = self.late + Duration::from_secs(random.u64(60..1500));
+            self.hides = Some((from, from + Duration::from_secs(random.u64(300..1500))));
+        }
+        if one_in(4, random) {
             let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
             let until = saturating_add(from, Duration::from_secs(random.u64(30..2400)));
             let losses = losses(random);
@@ -138,6 +145,16 @@ impl Scenario {
             let lost = losses.into_iter().map(|rule| (rule.by(ORGANIZER).between(from, until), true));
             self.rules.extend(lost);
         }
+    }
+
+    /// Whether Google may at times deny what is there, so that a leave may be concluded early.
+    pub(super) fn denies(&self) -> bool {
+        self.expires.is_some() || self.rules.iter().any(|(rule, _)| rule.fault == Fault::NotFound)
+    }
+
+    /// Whether Google can be read all the time, if not always at the first attempt.
+    pub(super) fn lasts_whole(&self) -> bool {
+        self.expires.is_none() && self.rules.iter().all(|(rule, _)| rule.until.is_none())
     }
 
     fn draw_faults(&mut self, seed: u64, random: &mut Random) -> Result<(), UnknownPreset> {
@@ -191,6 +208,7 @@ impl fmt::Display for Scenario {
             (self.failing_commits > 0.0, "failing commits"),
             (self.abandons, "abandoned meetings"),
             (self.renames, "names that change"),
+            (self.hides.is_some(), "people who stay hidden"),
             (self.expires.is_some(), "records that expire"),
             (self.delivers, "deliveries"),
         ];

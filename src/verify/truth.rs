@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::elapsed;
+use crate::clock::{elapsed, saturating_add};
 use crate::model::Source;
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
 use crate::sim::world::{ConferenceTruth, World};
@@ -157,6 +157,47 @@ pub fn log_of(db: &Db) -> Result<Vec<Event>, LogError> {
             events.push(serde_json::from_str(&row.body)?);
         }
     }
+}
+
+/// Who was concluded to have left before their grace was over, in a conference that went on.
+pub(super) fn concluded_too_early(world: &World, events: &[Event], grace: Duration) -> Vec<String> {
+    let goes_on = |event: &Event| {
+        let name = event.conference.as_ref().map(|conference| &conference.name);
+        let end = world.conferences().find(|truth| Some(&truth.conference) == name).and_then(|truth| truth.end);
+        end.is_none_or(|end| event.observed_at < end)
+    };
+    // Somebody who was never listed is taken to have left when they came.
+    let never_listed = |event: &Event| event.session.as_ref().is_some_and(|session| session.start_time == event.time);
+    let early = events.iter().filter(|event| {
+        event.event == EventType::ParticipantLeft
+            && event.provenance == Provenance::Inferred
+            && elapsed(event.time, event.observed_at) + Duration::from_secs(5) < grace
+            && goes_on(event)
+            && !never_listed(event)
+    });
+    early.map(|event| format!("concluded too early: {}", line(event))).collect()
+}
+
+/// So long may it take until somebody who is shown again is seen to be there.
+const NOTICED_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// Which sessions were concluded to be over and were not, long after they were `shown` again.
+pub(super) fn concluded_too_long(world: &World, events: &[Event], shown: Timestamp) -> Vec<String> {
+    let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
+    let mut taken_back: BTreeMap<&EventId, Timestamp> = BTreeMap::new();
+    for event in events {
+        taken_back.extend([&event.corrects, &event.retracts].into_iter().flatten().map(|id| (id, event.observed_at)));
+    }
+    let ends: BTreeMap<_, _> = world.conferences().map(|truth| (truth.conference, truth.end)).collect();
+    let stands_too_long = |event: &&Event| {
+        let truth = event.session.as_ref().and_then(|session| truths.get(&session.name));
+        let Some(truth) = truth.filter(|_| event.provenance == Provenance::Inferred) else { return false };
+        let until = saturating_add(event.observed_at.max(shown), NOTICED_WITHIN);
+        let over = truth.end.or(ends.get(&truth.conference).copied().flatten());
+        over.is_none_or(|over| over > until) && taken_back.get(&event.id).is_none_or(|at| *at > until)
+    };
+    let wrong = events.iter().filter(|event| event.event == EventType::SessionEnded).filter(stands_too_long);
+    wrong.map(|event| format!("there, and told as gone for long: {}", line(event))).collect()
 }
 
 /// The bytes of every event in the store, with what took it back.
