@@ -241,6 +241,12 @@ async fn metrics_and_health_show_what_goes_on() {
     assert_eq!(house.metric("meetwatch_conferences_live", "").await, 1.0);
     assert_eq!(house.metric("meetwatch_identity_up", "identity=\"organizer\"").await, 1.0);
     let metrics = house.get("/metrics").await;
+    let manual = include_str!("../../docs/METRICS.md");
+    for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let told = manual.lines().any(|row| row.contains(&format!("`{name}`")) && row.contains(kind));
+        assert!(told, "docs/METRICS.md does not tell of {name} as a {kind}");
+    }
     for secret in ["Unmistakable", "ada@", "alice@", "whsec", "Bearer"] {
         assert!(!metrics.contains(secret), "{secret} stands in a metric");
     }

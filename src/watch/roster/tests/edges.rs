@@ -168,8 +168,9 @@ fn a_missing_participant_whom_google_denies_three_times_has_left_without_the_gra
             scene.see(now + 15, Seen::Unreadable { participant: person("ada"), gone: true });
         }
     }
-    scene.see(100, Seen::Unreadable { participant: person("ada"), gone: true });
-    let told = scene.record(101, None);
+    // The third reading is due 20 s after the second.
+    scene.see(116, Seen::Unreadable { participant: person("ada"), gone: true });
+    let told = scene.record(117, None);
     assert_eq!(types(&told), ["participant.left", "session.ended"]);
     assert_eq!((told[0].event.time, told[0].event.provenance), (at(10), Provenance::Inferred));
 }
