@@ -36,6 +36,8 @@ pub struct Target {
     gap: Option<Gap>,
     /// The last time in which nobody looked.
     blind: Option<(Timestamp, Timestamp)>,
+    /// When this process last listed what ended.
+    ended_read: Option<Timestamp>,
     /// When it was last looked up with success, by the monotonic clock, if this process did.
     looked: Option<Mono>,
     /// Why it could not be looked up last.
@@ -96,6 +98,7 @@ impl Target {
             writing: None,
             gap: None,
             blind: None,
+            ended_read: None,
             looked: None,
             trouble: NOT_RUNNING,
             created: now,
@@ -179,7 +182,8 @@ impl Target {
             _ => {}
         }
         if self.question == Question::Ended {
-            self.row.discovered_to = Some(google);
+            // One reading behind: what one list left out while it changed, the next one shows.
+            self.row.discovered_to = self.ended_read.replace(google).or(self.row.discovered_to);
             self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
             found.blind = self.blindness(google, period, now).or(self.blind);
             return found;
