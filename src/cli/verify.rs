@@ -142,7 +142,10 @@ fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> 
         let short: String = id.chars().take(8).collect();
         disagreements.first().is_some_and(|line| line.contains(*name) || line.contains(&short))
     });
-    let Some(culprit) = culprit.map(str::to_owned) else { return Ok(()) };
+    let named =
+        || disagreements.iter().flat_map(|line| line.split(' ')).find(|word| word.starts_with("conferenceRecords/"));
+    let culprit = culprit.or_else(named).map(|name| name.split('/').take(2).collect::<Vec<_>>().join("/"));
+    let Some(culprit) = culprit else { return Ok(()) };
     writeln!(out, "what was told of {culprit}:")?;
     lines(history.log.iter().filter(|(name, _)| *name == culprit).map(|(_, line)| line.clone()), out)?;
     writeln!(out, "what was read of it, and what else happened:")?;

@@ -394,7 +394,10 @@ impl Play {
             .map(|conference| elapsed(conference.start, conference.end.unwrap_or(google)))
             .sum();
         self.history.disagreements.extend(compared.disagreements);
-        self.history.disagreements.extend(truth::seen_while_down(&events, &self.down));
+        if self.scenario.watch != Watching::Guest {
+            // A guest may not have been able to look before, either, so that there is no time since when nobody did.
+            self.history.disagreements.extend(truth::seen_while_down(&events, &self.down));
+        }
         if !self.scenario.denies() {
             let grace = crate::watch::WatchSettings::default().leave_grace;
             self.history.disagreements.extend(truth::concluded_too_early(&self.api.world, &events, grace));

@@ -73,7 +73,7 @@ impl Scenario {
         let mut world = WorldSettings::starting(begun, seed);
         world.conferences = random.u32(1..4);
         world.people = random.u32(2..14);
-        world.speed = [1.0, 2.0, 5.0][random.usize(0..3)];
+        world.speed = [0.3, 1.0, 2.0, 5.0][random.usize(0..4)];
         let watch = match random.u32(0..10) {
             0..4 => Watching::Organizer,
             4 => Watching::Codes,
@@ -134,8 +134,8 @@ impl Scenario {
             self.rules.push((Rule::new(Fault::Lag(lag)), true));
         }
         if one_in(4, random) {
-            let from = self.late + Duration::from_secs(random.u64(60..1500));
-            self.hides = Some((from, from + Duration::from_secs(random.u64(300..1500))));
+            let from = self.late + Duration::from_secs(random.u64(60..600));
+            self.hides = Some((from, from + Duration::from_secs(random.u64(600..1200))));
         }
         if one_in(4, random) {
             let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
@@ -161,7 +161,8 @@ impl Scenario {
         for (name, _) in PRESETS.iter().filter(|(name, _)| *name != "skew" && random.u8(0..3) == 0) {
             for rule in preset(name, seed)? {
                 self.rules.push(match shifting(&rule.fault) {
-                    Some(share) => (rule.when(When::Chance(share)), false),
+                    // What ended stands still: only lists of who is there shift.
+                    Some(share) => (rule.on(&SHIFTING).when(When::Chance(share)), false),
                     None => (rule, true),
                 });
             }
@@ -169,6 +170,9 @@ impl Scenario {
         Ok(())
     }
 }
+
+/// The lists of what changes while it is read.
+const SHIFTING: [Method; 2] = [Method::ListParticipants, Method::ListSessions];
 
 /// One of the ways in which access is lost.
 fn losses(random: &mut Random) -> Vec<Rule> {

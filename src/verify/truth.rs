@@ -179,7 +179,7 @@ pub(super) fn concluded_too_early(world: &World, events: &[Event], grace: Durati
 }
 
 /// So long may it take until somebody who is shown again is seen to be there.
-const NOTICED_WITHIN: Duration = Duration::from_secs(15 * 60);
+const NOTICED_WITHIN: Duration = Duration::from_secs(6 * 60);
 
 /// Which sessions were concluded to be over and were not, long after they were `shown` again.
 pub(super) fn concluded_too_long(world: &World, events: &[Event], shown: Timestamp) -> Vec<String> {
