@@ -1,9 +1,14 @@
 //! What Google would answer about a world, straight from it: no socket, no JSON, no fault.
+//!
+//! An [`answer`] has names of its own, parsed as they would be from the wire: who keeps them shares no memory with the
+//! world.
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use meetwatch::meet::{Answer, ConferenceFilter, ParticipantFilter, Read, SessionFilter};
-use meetwatch::model::{Conference, ConferenceName, Kind, Participant, Session, Space, UserName};
+use meetwatch::model::{
+    Conference, ConferenceName, Kind, Participant, ParticipantName, Session, SessionName, Space, SpaceName, UserName,
+};
 use meetwatch::sim::world::{self, ConferenceTruth, Person, SpaceKey, World};
 
 use crate::figures::number;
@@ -34,13 +39,16 @@ pub(crate) fn answer(world: &World, read: &Read) -> Result<(Answer, usize)> {
     Ok(match read {
         Read::Conference(name) => (Answer::Conference(record(world, conference(world, name)?)), 1),
         Read::Conferences(filter) => {
-            let found: Vec<_> =
-                world.conferences().filter(|truth| is_wanted(truth, filter)).map(record_of_truth).collect();
+            let wanted = world.conferences().filter(|truth| is_wanted(truth, filter));
+            let found = wanted.map(|truth| record_of_truth(&truth)).collect::<Result<Vec<_>>>()?;
             let requests = pages(found.len(), 100);
             (Answer::Conferences(found), requests)
         }
         Read::Participants(parent, filter) => {
-            let found = participants(world, conference(world, parent)?, *filter);
+            let mut found = participants(world, conference(world, parent)?, *filter);
+            for participant in &mut found {
+                participant.name = ParticipantName::parse(participant.name.as_str())?;
+            }
             let requests = pages(found.len(), PAGE);
             (Answer::Participants(found), requests)
         }
@@ -48,7 +56,10 @@ pub(crate) fn answer(world: &World, read: &Read) -> Result<(Answer, usize)> {
             let conference = conference(world, &parent.conference())?;
             let id = parent.as_str().rsplit('/').next().unwrap_or_default();
             let participant = conference.participant(id).context("no such participant")?;
-            let found = sessions(participant, *filter);
+            let mut found = sessions(participant, *filter);
+            for session in &mut found {
+                session.name = SessionName::parse(session.name.as_str())?;
+            }
             let requests = pages(found.len(), PAGE);
             (Answer::Sessions(found), requests)
         }
@@ -135,6 +146,12 @@ fn is_wanted(truth: &ConferenceTruth, filter: &ConferenceFilter) -> bool {
     ended && (!filter.live || truth.end.is_none())
 }
 
-fn record_of_truth(truth: ConferenceTruth) -> Conference {
-    Conference { name: truth.conference, space: Some(truth.space), start: truth.start, end: truth.end, expire: None }
+fn record_of_truth(truth: &ConferenceTruth) -> Result<Conference> {
+    Ok(Conference {
+        name: ConferenceName::parse(truth.conference.as_str())?,
+        space: Some(SpaceName::parse(truth.space.as_str())?),
+        start: truth.start,
+        end: truth.end,
+        expire: None,
+    })
 }

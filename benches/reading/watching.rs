@@ -22,6 +22,8 @@ use crate::google;
 pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_767_603_600, 0);
 /// How long Google takes to answer.
 const LATENCY: Duration = Duration::from_millis(150);
+/// Answers come at least so far apart, so that what ten thousand conferences ask at once is not all answered at once.
+const APART: Duration = Duration::from_micros(100);
 /// How long the store takes to write.
 const COMMIT: Duration = Duration::from_millis(5);
 
@@ -64,6 +66,8 @@ pub(crate) struct Watching {
     pub(crate) scheduler: Scheduler,
     pub(crate) requests: Requests,
     mono: Mono,
+    /// When the last answer comes that was asked for.
+    last_answer: Mono,
     queue: BTreeMap<(Mono, u64), Happening>,
     queued: u64,
 }
@@ -84,6 +88,7 @@ impl Watching {
             scheduler,
             requests: Requests::default(),
             mono: Mono::ZERO,
+            last_answer: Mono::ZERO,
             queue: BTreeMap::new(),
             queued: 0,
         };
@@ -136,12 +141,15 @@ impl Watching {
     fn step(&mut self, input: Input) {
         let now = Now { mono: self.mono, wall: self.google() };
         for command in self.scheduler.step(now, input) {
-            let (after, happening) = match command {
-                Command::Read { key, read, .. } => (LATENCY, Happening::Answer(key, read)),
-                Command::Commit { key, .. } => (COMMIT, Happening::Committed(key)),
+            let (at, happening) = match command {
+                Command::Read { key, read, .. } => {
+                    self.last_answer = (self.mono + LATENCY).max(self.last_answer + APART);
+                    (self.last_answer, Happening::Answer(key, read))
+                }
+                Command::Commit { key, .. } => (self.mono + COMMIT, Happening::Committed(key)),
             };
             self.queued += 1;
-            self.queue.insert((self.mono + after, self.queued), happening);
+            self.queue.insert((at, self.queued), happening);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::delivery::DeliveryState;
 use super::endpoints::{self, Change};
 use super::error::StoreError;
 use super::facts::NO_CONFERENCE;
@@ -127,8 +128,10 @@ fn conferences(
 }
 
 fn is_owed(connection: &Connection, conference: i64) -> Result<bool, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM lanes WHERE conference = ?1 AND head IS NOT NULL)")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM lanes l CROSS JOIN deliveries d INDEXED BY deliveries_open ON d.lane = l.id
+                            WHERE l.conference = ?1 AND d.state IN ('pending', 'leased'))",
+    )?;
     Ok(statement.query_row([conference], |row| row.get(0))?)
 }
 
@@ -158,7 +161,7 @@ fn delete_some(
         "DELETE FROM participants WHERE conference = ?1 AND name IN
              (SELECT name FROM participants WHERE conference = ?1 LIMIT ?2)",
     ];
-    let owed = "SELECT d.id, d.endpoint, d.state = 'dead' FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id
+    let owed = "SELECT d.id, d.endpoint, d.state FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id
                 WHERE l.conference = ?1 LIMIT ?2";
     let mut rows = deliveries(connection, owed, conference, limit)?;
     if rows < limit {
@@ -184,22 +187,28 @@ fn delete_some(
 
 /// Deletes the deliveries that a query names, with their attempts, and keeps the counters.
 fn deliveries(connection: &Connection, query: &'static str, of: i64, limit: u32) -> Result<u32, StoreError> {
-    let found: Vec<(i64, i64, bool)> = connection
+    let found: Vec<(i64, i64, String)> = connection
         .prepare_cached(query)?
         .query_map(params![of, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    let mut dead: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut changes: BTreeMap<i64, Change> = BTreeMap::new();
     let mut attempts = connection.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?;
     let mut delivery = connection.prepare_cached("DELETE FROM deliveries WHERE id = ?1")?;
-    for (id, endpoint, is_dead) in &found {
+    for (id, endpoint, state) in &found {
         attempts.execute([id])?;
         delivery.execute([id])?;
-        *dead.entry(*endpoint).or_default() += i64::from(*is_dead);
+        let change = changes.entry(*endpoint).or_default();
+        match DeliveryState::parse(state) {
+            Some(DeliveryState::Dead) => change.dead -= 1,
+            Some(DeliveryState::Expired) => change.expired -= 1,
+            Some(DeliveryState::Settled) => change.settled -= 1,
+            // What is owed is not deleted, and what arrived is not counted.
+            Some(DeliveryState::Pending | DeliveryState::Leased | DeliveryState::Done) | None => {}
+        }
     }
-    let mut dead = dead.into_iter().filter(|(_, dead)| *dead > 0);
-    dead.try_for_each(|(endpoint, dead)| {
-        endpoints::count(connection, endpoint, Change { dead: -dead, ..Change::default() })
-    })?;
+    for (endpoint, change) in changes {
+        endpoints::count(connection, endpoint, change)?;
+    }
     Ok(u32::try_from(found.len()).unwrap_or(u32::MAX))
 }
 
@@ -222,7 +231,7 @@ fn alone(connection: &Connection, request: &PruneRequest, after: i64) -> Result<
             Ok((row.get(0)?, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
-    let owed = "SELECT d.id, d.endpoint, d.state = 'dead'
+    let owed = "SELECT d.id, d.endpoint, d.state
                 FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?1
                 WHERE l.conference = 0 LIMIT ?2";
     let (mut rows, mut handled) = (0, 0);

@@ -227,8 +227,16 @@ impl Plan {
             Purpose::Backfill => {
                 self.backfill = now + jittered(self.rhythm.backfill.mul_f64(stretch.backfill), JITTER, random);
             }
-            Purpose::Sweep { .. } => drop(self.queue.pop_front()),
+            Purpose::Sweep { .. } => self.end_turn(),
             Purpose::Person(_) => {}
+        }
+    }
+
+    /// Somebody's turn in the sweep is over. Between sweeps the queue takes no memory.
+    fn end_turn(&mut self) {
+        self.queue.pop_front();
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
         }
     }
 
@@ -244,8 +252,8 @@ impl Plan {
             }
             Purpose::Record => self.record = now + wait(3, random),
             Purpose::Backfill => self.backfill = now + wait(3, random),
-            // The turn is over; the next sweep asks again.
-            Purpose::Sweep { .. } => drop(self.queue.pop_front()),
+            // The next sweep asks again.
+            Purpose::Sweep { .. } => self.end_turn(),
             Purpose::Person(_) => {}
         }
     }

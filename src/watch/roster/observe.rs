@@ -383,6 +383,10 @@ impl Roster {
     fn drop_attention(&mut self, name: &ParticipantName) {
         if self.attention.contains_key(name) {
             Arc::make_mut(&mut self.attention).remove(name);
+            if self.attention.is_empty() {
+                // Nearly always nobody needs any, and a map that was used keeps its memory.
+                self.attention = Arc::default();
+            }
         }
     }
 

@@ -131,6 +131,10 @@ impl Person {
         }
         let (known, merged) = Known::new(read);
         let at = self.sessions.partition_point(|other| (other.start, &other.name) <= (known.start, &known.name));
+        if self.sessions.is_empty() {
+            // Nearly everybody has one; room for more is most of what a person would take.
+            self.sessions.reserve_exact(1);
+        }
         self.sessions.insert(at, known);
         // What was concluded for want of any session no longer holds.
         self.inferred_end = None;
