@@ -1,8 +1,8 @@
 //! Whole histories, deterministic from one seed: the real schedule, roster, store and dispatcher on a simulated world and
 //! clock, with faults and crashes, held against what really happened. Hours pass in milliseconds; no socket, no sleep.
 //!
-//! [`scenario`] draws what a history is like, [`cast`] who watches in it; [`play`] lets it happen, with [`google`] at the
-//! other end of each read and [`post`] at the other end of each delivery; [`truth`] compares. [`batch`] runs many.
+//! `scenario` draws what a history is like, `cast` who watches in it; `play` lets it happen, with `google` at the
+//! other end of each read and `post` at the other end of each delivery; [`truth`] compares. [`batch`] runs many.
 
 pub mod batch;
 mod cast;

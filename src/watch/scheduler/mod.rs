@@ -2,7 +2,7 @@
 //!
 //! Keyed: a conference, a target or a look-up has at most one thing under way, so nothing is ever polled twice at once,
 //! and trouble with one never slows another. No socket, no sleep and no clock in here: whole histories run through it.
-//! [`targets`], [`conferences`] and [`lookups`] are the three kinds of key; [`quota`] holds the plan against the budget.
+//! `targets`, `conferences` and `lookups` are the three kinds of key; `quota` holds the plan against the budget.
 
 mod conferences;
 mod lookups;

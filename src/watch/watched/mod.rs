@@ -1,6 +1,6 @@
 //! Pure: one conference that is watched, from the first reading of its record to the last reading after its end.
 //!
-//! [`next`] says what to do, [`answer`] takes in what a reading brought or why it failed, [`commit`] observes and moves on
+//! `next` says what to do, `answer` takes in what a reading brought or why it failed, `commit` observes and moves on
 //! once that is kept.
 //!
 //! One thing at a time: a reading, or a commit. The roster is replaced only after the commit; if that fails, the
