@@ -284,7 +284,7 @@ impl Store {
     }
 
     async fn repair(&self, repair: Repair, now: Timestamp) -> Result<u64, CommitError> {
-        repaired(self.write(Task::Repair(repair), now).await?)
+        repaired(&self.write(Task::Repair(repair), now).await?)
     }
 }
 
@@ -295,7 +295,7 @@ impl Db {
     /// [`CommitError::Store`]; nothing was changed then.
     pub fn repair(&mut self, repair: &Repair, now: Timestamp) -> Result<u64, CommitError> {
         match self.write_group(&[(Work::Repair(repair), now)]).pop() {
-            Some(result) => repaired(result?),
+            Some(result) => repaired(&result?),
             None => Err(CommitError::Invariant("a repair without a reply")),
         }
     }
@@ -325,9 +325,9 @@ impl Db {
     }
 }
 
-fn repaired(written: Written) -> Result<u64, CommitError> {
+fn repaired(written: &Written) -> Result<u64, CommitError> {
     match written {
-        Written::Repaired(changed) => Ok(changed),
+        Written::Repaired(changed) => Ok(*changed),
         Written::Committed | Written::Exchanged(_) => Err(CommitError::Invariant("a repair without a reply")),
     }
 }
