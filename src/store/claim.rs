@@ -14,6 +14,9 @@ use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 /// How many deliveries of an endpoint in trouble one probe gives up because their time is over.
 const BURIED_AT_ONCE: usize = 1000;
 
+/// One claim hands out no more event bodies than this, but for the one that goes beyond it.
+const MOST_BYTES: usize = 1 << 20;
+
 /// Makes every lease void: those who held them are gone.
 pub(super) fn void_leases(connection: &Connection) -> Result<usize, StoreError> {
     let voided = connection
@@ -56,7 +59,7 @@ pub(super) fn claim(
             "UPDATE deliveries SET due_at = ?2 WHERE endpoint = ?1 AND head = 1 AND state = 'pending' AND due_at > ?2",
         )?
         .execute([endpoint, horizon])?;
-    let mut hand = Hand { connection, rules, endpoint, now, claimed: Vec::new(), change: Change::default() };
+    let mut hand = Hand { connection, rules, endpoint, now, claimed: Vec::new(), bytes: 0, change: Change::default() };
     match &request.pick {
         Pick::Due { .. } if matches!(rules.breaker, Breaker::Open { .. }) => {}
         Pick::Due { limit, run } => hand.take_due(*limit, *run)?,
@@ -99,6 +102,8 @@ struct Hand<'c> {
     endpoint: i64,
     now: Timestamp,
     claimed: Vec<Claimed>,
+    /// The size of all bodies that were read.
+    bytes: usize,
     change: Change,
 }
 
@@ -156,7 +161,12 @@ impl Hand<'_> {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![self.endpoint, nanos(self.now), most])?;
             while let Some(row) = rows.next()? {
-                heads.push(Candidate::read(row, self.now)?);
+                let head = Candidate::read(row, self.now)?;
+                self.bytes += head.claimed.body.len();
+                heads.push(head);
+                if self.bytes > MOST_BYTES {
+                    break;
+                }
             }
         }
         let spare = limit.saturating_sub(heads.len());
@@ -184,7 +194,12 @@ impl Hand<'_> {
             let mut rows = statement.query(params![lane.0, after, i64::try_from(most).unwrap_or(i64::MAX)])?;
             while let Some(row) = rows.next()? {
                 let candidate = Candidate::read(row, self.now)?;
-                if !candidate.pending || candidate.due_at > self.now || candidate.claimed.attempts > 0 {
+                self.bytes += candidate.claimed.body.len();
+                if self.bytes > MOST_BYTES
+                    || !candidate.pending
+                    || candidate.due_at > self.now
+                    || candidate.claimed.attempts > 0
+                {
                     break;
                 }
                 run.push(candidate);

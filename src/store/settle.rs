@@ -98,8 +98,7 @@ fn held_at(connection: &Connection, conference: i64, position: i64, now: Timesta
     Ok(held)
 }
 
-/// Where a person's last leave before `event` is held back: one for each endpoint. A leave that another return follows
-/// already, told late as it may have been, is that one's to undo.
+/// Where a person's leave is held back, if it is what this return undoes: nothing of theirs is known to lie between.
 fn held_of(
     connection: &Connection,
     event: &Appended<'_>,
@@ -114,15 +113,13 @@ fn held_of(
                 ON d.lane = l.id AND d.state = 'pending' AND d.settle_until IS NOT NULL
               CROSS JOIN events e ON e.position = d.position
          WHERE l.conference = ?1 AND e.participant = ?2 AND d.settle_until > ?3 AND e.time <= ?4
-               AND NOT EXISTS (SELECT 1 FROM events r
-                               WHERE r.conference = ?1 AND r.participant = ?2 AND r.type = ?5 AND r.position <> ?6
-                                     AND r.sequence IS NOT NULL AND r.taken_back_by IS NULL
-                                     AND r.time >= e.time AND r.time <= ?4)
+               AND NOT EXISTS (SELECT 1 FROM events b
+                               WHERE b.conference = ?1 AND b.participant = ?2 AND b.taken_back_by IS NULL
+                                     AND b.type IN ('participant.joined', 'participant.left') AND b.time > e.time
+                                     AND b.time <= ?4 AND b.position <> ?5)
          GROUP BY d.lane",
     )?;
-    let returned = EventType::ParticipantJoined.as_str();
-    let (now, time) = (nanos(now), nanos(event.event.time));
-    let asked = params![event.conference, person.as_str(), now, time, returned, event.position];
+    let asked = params![event.conference, person.as_str(), nanos(now), nanos(event.event.time), event.position];
     let held = statement.query_map(asked, read_held)?.collect::<Result<_, _>>()?;
     Ok(held)
 }

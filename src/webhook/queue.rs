@@ -18,13 +18,13 @@ use crate::store::{
 };
 
 /// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
-const READY_FOR_EACH: usize = 16;
+const READY_FOR_EACH: usize = 128;
 
-/// No endpoint holds more than this ready, which bounds what it costs in memory.
-const READY_AT_MOST: usize = 256;
+/// No endpoint holds more than this ready, which bounds what it costs in memory; the outbox bounds the bytes of each claim.
+const READY_AT_MOST: usize = 1024;
 
 /// How many of one conference are claimed at once.
-const RUN: usize = 32;
+const RUN: usize = 128;
 
 /// What the dispatcher has to know of an endpoint.
 #[derive(Debug, Clone)]

@@ -384,14 +384,14 @@ mod tests {
     #[test]
     fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
         let mut core = core(3);
-        assert_eq!(limit(&exchange(core.step(now(0), Input::Tick)).unwrap()), 48);
+        assert_eq!(limit(&exchange(core.step(now(0), Input::Tick)).unwrap()), 384);
         let step = core.step(now(0), reply(&[1, 2, 3, 4, 5], None));
         assert_eq!(sends(&step), [1, 2, 3]);
         assert!(exchange(step).is_none());
         let step = core.step(now(1), sent(2));
         assert_eq!(sends(&step), [4]);
         let request = exchange(step).unwrap();
-        assert_eq!((request.records.len(), limit(&request)), (1, 47), "one is waiting");
+        assert_eq!((request.records.len(), limit(&request)), (1, 383), "one is waiting");
         assert_eq!(request.in_flight, [1, 3, 4, 5].map(DeliveryId));
     }
 

@@ -211,7 +211,8 @@ impl History {
         self.happened += 1;
         let (conference, person) = (self.random.usize(0..CONFERENCES), self.random.usize(0..PEOPLE));
         let known = self.people[conference][person].clone();
-        let now = i64::try_from(self.now.mono.as_nanos()).unwrap();
+        // Nothing happens twice in one instant.
+        let now = i64::try_from(self.now.mono.as_nanos() + 1_000_000 * self.happened as u128).unwrap();
         let (joined, left) = (EventType::ParticipantJoined, EventType::ParticipantLeft);
         let mut next = known.clone();
         match (known.present, known.last, self.random.u8(0..20)) {

@@ -198,3 +198,24 @@ fn what_is_held_back_is_held_back_over_a_restart() {
     write(&mut db, of_ada(ParticipantJoined, 2), 30);
     assert_eq!(states(&db, "calm")[0], Settled);
 }
+
+#[test]
+fn a_return_settles_no_leave_that_another_return_has_undone_already() {
+    let mut db = db();
+    let mut tell = |kind, sequence, happened, told| {
+        write(&mut db, NewEvent { time: at(happened), ..of_ada(kind, sequence) }, told);
+    };
+    tell(ParticipantJoined, 1, 0, 0);
+    tell(ParticipantLeft, 2, 10, 100);
+    // A visit learnt of late, and then one within the absence that is settled before it.
+    tell(ParticipantJoined, 3, 50, 200);
+    tell(ParticipantJoined, 4, 20, 201);
+    tell(ParticipantLeft, 5, 30, 201);
+    tell(ParticipantLeft, 6, 80, 210);
+    tell(ParticipantJoined, 7, 90, 215);
+    tell(ParticipantJoined, 8, 84, 216);
+    tell(ParticipantLeft, 9, 86, 216);
+    let calm = states(&db, "calm");
+    assert_eq!(calm[5..], [Settled; 4], "6 and 7 are one absence, and 8 and 9 lie within it");
+    assert_eq!(calm[4], Pending, "5 was undone by 3, which was sent");
+}
