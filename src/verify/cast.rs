@@ -80,6 +80,12 @@ impl Cast {
         Ok(())
     }
 
+    /// The targets that are told what has ended, besides what goes on.
+    pub(super) fn asks_for_the_ended(&self) -> Vec<&TargetName> {
+        let organizer = |target: &&TargetSettings| target.what == What::Organizer;
+        self.targets.iter().filter(organizer).map(|target| &target.name).collect()
+    }
+
     /// With whose eyes an identity looks.
     pub(super) fn caller(&self, identity: &IdentityName) -> Caller {
         self.callers.get(identity).copied().unwrap_or(Caller::ServiceAccount)

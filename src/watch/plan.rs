@@ -114,6 +114,11 @@ impl Plan {
         }
     }
 
+    /// Another process saw nobody for so long, and listed no more often than an empty conference is.
+    pub fn was_empty_for(&mut self, empty: Duration) {
+        self.stays_empty = empty >= STAYS_EMPTY_AFTER;
+    }
+
     /// Another target may want it read more often.
     pub fn set_rhythm(&mut self, rhythm: Rhythm) {
         self.listing = self.listing.min(self.listing.saturating_sub(self.rhythm.listing) + rhythm.listing);
@@ -265,7 +270,8 @@ impl Plan {
             self.record = now;
         }
         self.empty_since = nobody.then(|| self.empty_since.unwrap_or(now));
-        self.stays_empty = self.empty_since.is_some_and(|since| now.saturating_sub(since) >= STAYS_EMPTY_AFTER);
+        let long = |since: Mono| now.saturating_sub(since) >= STAYS_EMPTY_AFTER;
+        self.stays_empty = self.empty_since.is_some_and(|since| self.stays_empty || long(since));
     }
 
     /// Reads nothing before `until`: what was read last could not be kept.

@@ -234,9 +234,7 @@ impl Target {
     fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
         let from = self.row.last_looked?;
         let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
-        // What another process wrote down may be this much older than its last look.
-        let slack = if self.looked.is_none() { REMEMBER_EVERY } else { Duration::ZERO };
-        (since >= (period * 3).max(Duration::from_secs(60)) + slack).then(|| (from, google.max(from)))
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
     }
 
     /// The question could not be answered.

@@ -198,7 +198,13 @@ impl Watched {
         // A conference that was out of sight before the restart goes on being so.
         let unseen = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
         watched.readable = now.mono.saturating_sub(unseen);
-        watched.roster = Some(Roster::restore(stored, now.mono));
+        let roster = Roster::restore(stored, now.mono);
+        if let (Some(since), Some(listed)) = (roster.empty_since(), row.last_listed)
+            && roster.expected() == 0
+        {
+            watched.plan.was_empty_for(elapsed(since, listed));
+        }
+        watched.roster = Some(roster);
         watched.backfilled_to = row.backfilled_to;
         watched.viewers.extend(row.identity.clone());
         watched.stored = Some(row);

@@ -277,7 +277,7 @@ fn kept(roster: &Roster) -> String {
     let people: Vec<_> = roster.people().iter().map(|(name, person)| (name, kept_of(person))).collect();
     let mut record = roster.record().clone();
     record.withdrawn.sort_by_key(|one| format!("{one:?}"));
-    let (sequence, present, late, blind) = (roster.sequence, roster.present, roster.late, roster.blind);
+    let (sequence, present, late, blind) = (roster.sequence, roster.present, roster.late, &roster.blind);
     format!("{record:?} {people:#?} {sequence} {present} {late} {blind:?}")
 }
 
