@@ -31,6 +31,8 @@ pub(crate) struct House {
     pub(crate) space: SpaceKey,
     folder: TempDir,
     target: String,
+    /// What else stands in the table of the identity.
+    identity: &'static str,
     daemon: Option<Daemon>,
     clock: Clock,
 }
@@ -50,6 +52,11 @@ impl House {
 
     /// The same with this API, and with this way to name the target. `{code}` and `{space}` are filled in.
     pub(crate) async fn with(api: ApiSettings, target: &str) -> Self {
+        Self::seen_by(api, "", target).await
+    }
+
+    /// The same with more to say of the identity.
+    pub(crate) async fn seen_by(api: ApiSettings, identity: &'static str, target: &str) -> Self {
         let mut world = World::empty(11, Time::default().now());
         let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
         let space = world.add_space(Some(alice)).unwrap();
@@ -67,7 +74,7 @@ impl House {
         let receiver = Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap();
         let target = target.replace("{code}", &code).replace("{space}", &name);
         let folder = tempfile::tempdir().unwrap();
-        let mut house = Self { simulator, receiver, space, folder, target, daemon: None, clock };
+        let mut house = Self { simulator, receiver, space, folder, target, identity, daemon: None, clock };
         let key = house.simulator.service_account_key().unwrap();
         std::fs::write(house.path("key.json"), key.to_string()).unwrap();
         house.start().await;
@@ -85,6 +92,7 @@ impl House {
 [google]
 endpoint = "{google}"
 people_endpoint = "{google}"
+internal_domains = ["example.com"]
 [google.quota]
 reads_per_minute_user = 6000
 reads_per_minute_project = 60000
@@ -92,6 +100,7 @@ reads_per_minute_project = 60000
 name = "organizer"
 service_account_key = "{key}"
 subject = "alice@example.com"
+{identity}
 [[target]]
 name = "board"
 identity = "organizer"
@@ -113,6 +122,7 @@ listen = "127.0.0.1:0"
             google = self.simulator.url(),
             key = self.path("key.json").display(),
             target = self.target,
+            identity = self.identity,
             receiver = self.receiver.url(),
             store = self.path("meetwatch.db").display(),
         )

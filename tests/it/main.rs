@@ -11,6 +11,7 @@ mod config_check;
 mod config_files;
 mod config_problems;
 mod daemon;
+mod daemon_again;
 mod event_schema;
 mod format_guard;
 mod format_judges;

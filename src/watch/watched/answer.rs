@@ -56,11 +56,12 @@ impl Watched {
         }
     }
 
-    /// Whether an answer is empty although something was there to be read before: so lost access looks at times.
+    /// Whether an answer is empty although there must be something to read: so lost access looks at times. A conference
+    /// begins with whoever comes first, so that nobody ever was in it is no answer either.
     fn shows_less(&self, task: &Task, answer: &Answer) -> bool {
         let Some(roster) = &self.roster else { return false };
         match (task, answer) {
-            (Task::Everybody, Answer::Participants(all)) => all.is_empty() && !roster.people().is_empty(),
+            (Task::Everybody, Answer::Participants(all)) => all.is_empty(),
             (Task::Sessions(participant), Answer::Sessions(all)) => {
                 let person = roster.people().get(participant);
                 all.is_empty() && person.is_some_and(|person| !person.sessions().is_empty())
