@@ -8,7 +8,7 @@ use super::facts::{ToldEdge, ToldPresence};
 use super::person::{Person, Withdrawn};
 use super::session::{Known, Telling};
 use super::sight::{Attention, Sight};
-use super::tell::GAPS_REMEMBERED;
+use super::tell::{GAPS_REMEMBERED, before_it_was_found};
 use super::{Listed, Record, Roster};
 use crate::clock::Mono;
 use crate::model::{EventType, ParticipantName, Source};
@@ -30,8 +30,10 @@ impl Roster {
         let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
         let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
         // A gap is told when it is over.
-        let gaps = told.iter().filter(|row| row.event == EventType::WatchGap);
-        let mut blind: Vec<_> = gaps.map(|gap| (gap.time, gap.observed_at)).collect();
+        let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
+        let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
+        let unseen = found.and_then(|row| before_it_was_found(row.time, row.observed_at, row.provenance));
+        let mut blind: Vec<_> = unseen.into_iter().chain(gaps).collect();
         blind.drain(..blind.len().saturating_sub(GAPS_REMEMBERED));
         for row in &told {
             match &row.participant {

@@ -123,6 +123,9 @@ impl Roster {
         };
         let observed_at = moment.google.max(telling.time);
         let provenance = self.provenance(telling.time, source, observed_at, rules);
+        if event == EventType::ConferenceStarted && kind == ChangeKind::New {
+            self.blind = before_it_was_found(telling.time, observed_at, provenance).into_iter().collect();
+        }
         let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
         let many = ending
             .as_ref()
@@ -193,6 +196,15 @@ impl Roster {
             start_time: self.record.start,
         }
     }
+}
+
+/// What came before a conference was found that had begun unseen: nobody looked at it then.
+pub(super) fn before_it_was_found(
+    start: Timestamp,
+    observed_at: Timestamp,
+    provenance: Provenance,
+) -> Option<(Timestamp, Timestamp)> {
+    (provenance == Provenance::Backfilled).then_some((start, observed_at))
 }
 
 /// Seconds, to the millisecond: finer than anybody reads, and the same on every machine.

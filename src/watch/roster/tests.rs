@@ -121,6 +121,7 @@ impl Scene {
             session: event.session.clone(),
             time: event.time,
             observed_at: event.observed_at,
+            provenance: event.provenance,
             source: event.source,
             n: event.n,
             sequence: event.sequence.unwrap(),

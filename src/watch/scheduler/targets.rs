@@ -22,7 +22,8 @@ impl Scheduler {
         if !self.target_reads.insert(name.clone()) {
             return;
         }
-        let (identity, read) = (target.settings.identity.clone(), target.ask(now.mono));
+        let google = self.skew.moment(now).google;
+        let (identity, read) = (target.settings.identity.clone(), target.ask(google, now.mono));
         commands.push(Command::Read { key: Key::Target(name.clone()), identity, priority: Priority::Record, read });
     }
 
