@@ -257,6 +257,11 @@ impl<'a, T> Found<'a, T> {
         self.report.warning(Some(self.line), &self.key, message);
     }
 
+    /// What this value names is not there, and may still come.
+    pub(super) fn not_there(&self, message: impl Into<String>) {
+        self.report.not_there(self.line, &self.key, message);
+    }
+
     /// Another value in the same place.
     pub(super) fn with<U>(&self, value: U) -> Found<'a, U> {
         Found { value, key: self.key.clone(), line: self.line, report: self.report }

@@ -16,7 +16,7 @@ use super::routes::{Shared, refusal};
 
 /// Lets a request pass that carries the token.
 pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if bearer(request.headers()).is_some_and(|given| same(given, shared.token.expose_secret())) {
+    if bearer(request.headers()).is_some_and(|given| same(given, shared.fronts.now().token.expose_secret())) {
         return next.run(request).await;
     }
     let mut response = refusal(StatusCode::UNAUTHORIZED, "this needs the token: `Authorization: Bearer TOKEN`");
@@ -25,10 +25,20 @@ pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request, n
     response
 }
 
+/// Lets a request for metrics pass where they are open, or as [`token`] does.
+pub(super) async fn metrics(state: State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if state.fronts.now().open.metrics { next.run(request).await } else { token(state, request, next).await }
+}
+
+/// Lets a request for health pass where that is open, or as [`token`] does.
+pub(super) async fn health(state: State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    if state.fronts.now().open.health { next.run(request).await } else { token(state, request, next).await }
+}
+
 /// Lets a request pass that asks for this server by a name of its own, and that no foreign web page caused. Without
 /// this, a page could have its own host name lead here (DNS rebinding) and act through the browser that shows it.
 pub(super) async fn browser(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let Some(host) = host(request.headers()).filter(|host| is_ours(host, &shared.hosts)) else {
+    let Some(host) = host(request.headers()).filter(|host| is_ours(host, &shared.fronts.now().hosts)) else {
         return refusal(StatusCode::FORBIDDEN, "this server is not known by this name; add it to `server.hosts`");
     };
     if !is_same_origin(request.headers(), &host) {

@@ -87,7 +87,7 @@ impl Server {
         let no_room = exposed.limit_reached.with_label_values(&["http_connections"]);
         let readiness = exposed.readiness.clone();
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        Ok(Self { listener, local_addr, router: router(settings, exposed), readiness, room, no_room })
+        Ok(Self { listener, local_addr, router: router(exposed), readiness, room, no_room })
     }
 
     /// Where it listens, with the port that the kernel chose if 0 was asked for.
