@@ -5,7 +5,7 @@
 //! part takes over between two of its steps. What an operator gets is what a restart with the new file would have brought,
 //! but that nothing under way is lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,7 @@ use super::{cards, give_pseudonyms, probe, server_token, setup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Problem, Source};
 use crate::log::Level;
+use crate::meet::settings::IdentitySettings;
 use crate::meet::{Client, Renewal};
 use crate::model::IdentityName;
 use crate::serve::{Front, Fronts, NotReloaded, Reload};
@@ -130,6 +131,7 @@ struct Prepared {
     renewal: Renewal,
     remembered: Vec<TargetRow>,
     replaced: BTreeSet<IdentityName>,
+    renamed: BTreeMap<IdentityName, IdentityName>,
     endpoints: Endpoints,
     front: Front,
 }
@@ -207,13 +209,13 @@ impl Reloader {
         let tester = probe(&config, self.clock).map_err(|error| failed(&error))?;
         let front = Front::new(&config.server, token, cards(&config), tester);
         let remembered = self.store.targets().await.map_err(|_| unavailable("the store could not be read"))?;
-        let replaced = replaced(&self.running, &config);
-        Ok(Prepared { config, renewal, remembered, replaced, endpoints, front })
+        let (replaced, renamed) = (replaced(&self.running, &config), renamed(&self.running, &config));
+        Ok(Prepared { config, renewal, remembered, replaced, renamed, endpoints, front })
     }
 
     /// Takes over what was prepared. Not to be broken off.
     async fn switch(&mut self, prepared: Prepared) -> Outcome {
-        let Prepared { config, renewal, remembered, replaced, endpoints, front } = prepared;
+        let Prepared { config, renewal, remembered, replaced, renamed, endpoints, front } = prepared;
         let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
         let noted = self.store.configure(configured, self.clock.now().wall);
         match tokio::time::timeout(STORE_WAIT, noted).await {
@@ -227,7 +229,7 @@ impl Reloader {
         // Whoever sends knows of a new endpoint before anything is owed to it.
         let taken = self.sending.take_over(endpoints).await;
         self.client = renewal.apply();
-        let revision = Revision { setup: setup(&config, &self.client), remembered, replaced };
+        let revision = Revision { setup: setup(&config, &self.client), remembered, replaced, renamed };
         if !self.watching.take_over(Arc::new(self.client.clone()), revision).await || !taken {
             // They end only with the daemon, and after this.
             return Err(stopping());
@@ -287,9 +289,21 @@ fn what_needs_a_restart(running: &Config, new: &Config) -> Option<&'static str> 
 
 /// Identities of the same name with other credentials: they may stand for somebody else.
 fn replaced(running: &Config, new: &Config) -> BTreeSet<IdentityName> {
-    let other = |identity: &&crate::meet::settings::IdentitySettings| {
-        let before = running.identities.iter().find(|before| before.name == identity.name);
-        before.is_some_and(|before| before.credentials != identity.credentials)
+    let before = |name: &IdentityName| running.identities.iter().find(|before| before.name == *name);
+    let other = |identity: &&IdentitySettings| {
+        before(&identity.name).is_some_and(|before| before.credentials != identity.credentials)
     };
     new.identities.iter().filter(other).map(|identity| identity.name.clone()).collect()
+}
+
+/// Identities of another name with the same credentials, by the names that are gone.
+fn renamed(running: &Config, new: &Config) -> BTreeMap<IdentityName, IdentityName> {
+    let is_in = |config: &Config, name: &IdentityName| config.identities.iter().any(|one| one.name == *name);
+    let gone = running.identities.iter().filter(|identity| !is_in(new, &identity.name));
+    gone.filter_map(|identity| {
+        let mut heirs = new.identities.iter().filter(|heir| !is_in(running, &heir.name));
+        let heir = heirs.find(|heir| heir.credentials == identity.credentials)?;
+        Some((identity.name.clone(), heir.name.clone()))
+    })
+    .collect()
 }

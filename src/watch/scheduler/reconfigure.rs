@@ -21,11 +21,21 @@ pub struct Revision {
     pub remembered: Vec<TargetRow>,
     /// Identities that may be somebody else now, though their names are the same.
     pub replaced: BTreeSet<IdentityName>,
+    /// Identities that are the same under another name: what each was called, and is called now.
+    pub renamed: BTreeMap<IdentityName, IdentityName>,
 }
 
 impl Scheduler {
     pub(super) fn reconfigure(&mut self, revision: Revision, now: Now) {
-        let Revision { setup, remembered, replaced } = revision;
+        let Revision { setup, remembered, replaced, renamed } = revision;
+        for target in self.targets.values_mut() {
+            if let Some(name) = renamed.get(&target.settings.identity) {
+                target.settings.identity = name.clone();
+            }
+        }
+        for watched in self.conferences.values_mut() {
+            watched.rename_viewers(&renamed);
+        }
         let before = std::mem::replace(&mut self.setup, setup);
         let continued = self.take_over_targets(remembered, &replaced, now);
         self.take_over_lookups(&before, now.mono);
@@ -73,8 +83,11 @@ impl Scheduler {
         }
         for gone in before.keys() {
             self.hear_no_more(gone);
-            self.sleep(&Key::Target(gone.clone()));
             self.troubles.remove(&Key::Target(gone.clone()));
+            // Another may have its name.
+            if !self.targets.contains_key(gone) {
+                self.sleep(&Key::Target(gone.clone()));
+            }
         }
         self.board.write().targets.retain(|name, _| self.targets.contains_key(name));
         continued

@@ -50,7 +50,12 @@ fn setup(targets: &[TargetSettings]) -> Setup {
 }
 
 fn revision(setup: Setup) -> Input {
-    Input::Reconfigured(Box::new(Revision { setup, remembered: Vec::new(), replaced: BTreeSet::new() }))
+    Input::Reconfigured(Box::new(Revision {
+        setup,
+        remembered: Vec::new(),
+        replaced: BTreeSet::new(),
+        renamed: BTreeMap::new(),
+    }))
 }
 
 fn conference() -> ConferenceName {
@@ -212,7 +217,8 @@ fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_look
     scene.pass(600);
     assert!(!scene.told().contains(&"watch.gap"));
     let back = setup(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
-    let again = Revision { setup: back, remembered: remembered.clone(), replaced: BTreeSet::new() };
+    let again =
+        Revision { setup: back, remembered: remembered.clone(), replaced: BTreeSet::new(), renamed: BTreeMap::new() };
     scene.step(Input::Reconfigured(Box::new(again)));
     scene.pass(5);
     let gap = scene.commits.iter().flat_map(|commit| &commit.events).last().unwrap();
@@ -368,10 +374,47 @@ fn an_identity_that_may_be_somebody_else_reads_anew() {
     scene.until_asked(&of_conference());
     let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
     let replaced = BTreeSet::from([IdentityName::parse("one").unwrap()]);
-    let changed = Revision { setup: setup(&[organizer("all", "one")]), remembered: Vec::new(), replaced };
+    let changed = Revision {
+        setup: setup(&[organizer("all", "one")]),
+        remembered: Vec::new(),
+        replaced,
+        renamed: BTreeMap::new(),
+    };
     scene.step(Input::Reconfigured(Box::new(changed)));
     scene.reads.clear();
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
     scene.step(Input::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("one", &read)]);
+}
+
+#[test]
+fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    scene.pass(3);
+    let before = scene.commits.len();
+    scene.step(revision(setup(&[organizer("all", "two")])));
+    assert_eq!(scene.asking(&of_target("all")).len(), 1, "asked at once");
+    scene.pass(5);
+    let row = scene.commits[before..].iter().flat_map(|commit| &commit.targets).next().unwrap();
+    assert!(row.watched_since > scene.now.wall - Duration::from_secs(10));
+    assert_eq!(scene.reached_by(), ["all"]);
+}
+
+#[test]
+fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
+    scene.until_asked(&of_conference());
+    let (one, three) = (IdentityName::parse("one").unwrap(), IdentityName::parse("three").unwrap());
+    let renamed = BTreeMap::from([(one, three)]);
+    let changed = Setup { identities: vec![identity("three")], ..setup(&[organizer("all", "three")]) };
+    let revision = Revision { setup: changed, remembered: Vec::new(), replaced: BTreeSet::new(), renamed };
+    scene.step(Input::Reconfigured(Box::new(revision)));
+    let asked = scene.asking(&of_conference()).len();
+    scene.pass(60);
+    assert_eq!((asked, scene.told().len()), (1, 3));
+    let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
+    assert_eq!(row.watched_since, first.watched_since);
+    scene.until_asked(&of_conference());
+    assert_eq!(scene.asking(&of_conference())[0].0, "three");
 }

@@ -29,6 +29,15 @@ pub struct Difference<'a> {
 }
 
 impl Watched {
+    /// Some identities are called otherwise now.
+    pub fn rename_viewers(&mut self, renamed: &BTreeMap<IdentityName, IdentityName>) {
+        for viewer in &mut self.viewers {
+            if let Some(name) = renamed.get(viewer) {
+                *viewer = name.clone();
+            }
+        }
+    }
+
     /// Goes on under another configuration. Returns whether it is still to be watched: what was only found and is reached
     /// by nothing any more is not.
     pub fn reconfigure(&mut self, difference: &Difference<'_>, now: Mono) -> bool {
