@@ -184,7 +184,7 @@ impl Reloader {
                 );
             }
             Err(why) => {
-                tracing::error!("the configuration was not taken over, and everything goes on as before: {why}")
+                tracing::error!("the configuration was not taken over, and everything goes on as before: {why}");
             }
         }
     }

@@ -10,6 +10,7 @@ use super::{Doing, Stage, Watched};
 use crate::clock::Mono;
 use crate::model::{IdentityName, TargetName};
 use crate::watch::plan::Rhythm;
+use crate::watch::roster::Roster;
 use crate::watch::target::Target;
 
 /// What is different now.
@@ -45,7 +46,7 @@ impl Watched {
         let before = std::mem::take(&mut self.targets);
         let continued = before.iter().filter_map(|name| difference.continued.get(name));
         let mut reaching: BTreeSet<&TargetName> = continued.collect();
-        let record = self.roster.as_ref().map(|roster| roster.record());
+        let record = self.roster.as_ref().map(Roster::record);
         let space = record.and_then(|record| record.space.as_ref());
         let code = record.and_then(|record| record.meeting_code.as_ref());
         let named = difference.targets.iter().filter(|(_, target)| target.names(&self.name, space, code));
