@@ -6,7 +6,6 @@
 
 mod reload;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,8 @@ use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::model::EndpointName;
 use crate::serve::{
-    BindError, Desk, EndpointCard, Exposed, Front, Fronts, Readiness, Server, TestReport, Tester, TokenError, token,
+    BadServerTls, BindError, Desk, EndpointCard, Exposed, Front, Fronts, Listen, Readiness, Server, TestReport, Tester,
+    TokenError, token,
 };
 use crate::status::StatusBoard;
 use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
@@ -55,6 +55,8 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Listen(#[from] BindError),
+    #[error("the server's TLS cannot be set up: {0}")]
+    Tls(#[from] BadServerTls),
     #[error(transparent)]
     Google(#[from] meet::SetupError),
     #[error(transparent)]
@@ -164,7 +166,7 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let fronts = Fronts::new(Front::new(&config.server, token, cards(&config), probe(&config, clock)?));
+        let fronts = Fronts::new(front(&config, token, probe(&config, clock)?).await?);
         let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
@@ -226,8 +228,8 @@ impl App {
 
     /// Where metrics, health and the API are.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.server.local_addr()
+    pub fn listens_on(&self) -> &Listen {
+        self.server.listens_on()
     }
 
     /// The open store, for reading.
@@ -299,6 +301,13 @@ fn cards(config: &Config) -> Vec<EndpointCard> {
         names: endpoint.names.as_str(),
     };
     config.webhooks.iter().map(card).collect()
+}
+
+/// What the server shows, and to whom.
+async fn front(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
+    let (settings, cards) = (config.server.clone(), cards(config));
+    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
+    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
 }
 
 /// What the API tries endpoints with.

@@ -14,7 +14,7 @@ use prometheus::{Gauge, IntGauge, Registry};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{cards, give_pseudonyms, probe, server_token, setup};
+use super::{front, give_pseudonyms, probe, server_token, setup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Problem, Source};
 use crate::log::Level;
@@ -196,6 +196,11 @@ impl Reloader {
         })?;
         let read = tokio::task::spawn_blocking(move || read(&source)).await;
         let mut config = read.map_err(|_| unavailable("the configuration could not be read"))??;
+        if self.running.server.inherited.is_some() {
+            // Where it listens was not the file's to say.
+            config.server.listen = self.running.server.listen.clone();
+            config.server.inherited.clone_from(&self.running.server.inherited);
+        }
         if let Some(key) = what_needs_a_restart(&self.running, &config) {
             return Err(NotReloaded::Refused(format!(
                 "`{key}` cannot change while the daemon runs: restart it, or put the old value back; nothing was changed"
@@ -207,7 +212,7 @@ impl Reloader {
         let renewal = self.client.renewal(&config.google, &config.identities).map_err(|error| failed(&error))?;
         let endpoints = Endpoints::new(&config.webhooks, self.clock, Policy::of).map_err(|error| failed(&error))?;
         let tester = probe(&config, self.clock).map_err(|error| failed(&error))?;
-        let front = Front::new(&config.server, token, cards(&config), tester);
+        let front = front(&config, token, tester).await.map_err(|error| failed(&error))?;
         let remembered = self.store.targets().await.map_err(|_| unavailable("the store could not be read"))?;
         let (replaced, renamed) = (replaced(&self.running, &config), renamed(&self.running, &config));
         Ok(Prepared { config, renewal, remembered, replaced, renamed, endpoints, front })

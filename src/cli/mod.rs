@@ -15,6 +15,7 @@ pub mod events;
 pub mod listen;
 pub mod login;
 mod output;
+mod reach;
 pub mod run;
 pub mod secret;
 pub mod sim;

@@ -29,7 +29,8 @@ pub struct Args {
 /// # Errors
 /// All the [`Problems`](config::Problems) of the configuration, or why the daemon does not start or stop.
 pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.config, &Environment::read())?;
+    let mut config = config::load(&args.config, &Environment::read())?;
+    config::listen_where_told(&mut config)?;
     let level = log.install(config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -42,7 +43,7 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
         app = app.logging_at(level);
     }
     let reloading = tokio::spawn(reload_on_signal(reload, app.reloads()));
-    tracing::info!(address = %app.address(), "watching; metrics are at /metrics");
+    tracing::info!(address = %app.listens_on(), "watching; metrics are at /metrics");
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(signals, stop.clone()));
     let stopped = app.run(stop).await;

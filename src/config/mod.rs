@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use environment::Environment;
+pub use environment::{Environment, listen_where_told};
 pub use example::EXAMPLE;
 pub use problem::{Problem, Problems};
 

@@ -1,6 +1,8 @@
 //! Reading one table of the file: each key is asked for by name, and what nobody asked for is unknown.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -185,6 +187,30 @@ impl<'a> Section<'a> {
     pub(super) fn each<T>(&self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let texts = self.texts(key).unwrap_or_default();
         texts.into_iter().filter_map(|text| text.must_be(expected, &parse)).map(|found| found.value).collect()
+    }
+
+    /// The entries of a table with whatever keys, each a text that `parse` understands together with its key; empty if it is
+    /// not there.
+    pub(super) fn entries<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        parse: impl Fn(&str, &str) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let Some(found) = self.get(key) else { return BTreeMap::new() };
+        let DeValue::Table(table) = found.value else {
+            found.problem("is not a table; write `{ name = \"…\" }`");
+            return BTreeMap::new();
+        };
+        let one = |(name, item): (&Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+            let name = name.get_ref();
+            let value = self.found(key, item, item.get_ref()).must_be(expected, |value| match value {
+                DeValue::String(text) => parse(name, text),
+                _ => None,
+            });
+            Some((name.to_string(), value?.value))
+        };
+        table.iter().filter_map(one).collect()
     }
 
     /// A length of time as humans write it.

@@ -9,32 +9,52 @@ use std::sync::{Arc, PoisonError, RwLock};
 use secrecy::SecretString;
 
 use super::desk::{EndpointCard, Tester};
+use super::keys::Keys;
 use super::settings::{Expose, ServerSettings};
+use super::tls::{BadServerTls, Tls};
 
 /// One configuration's.
 pub struct Front {
-    /// The configured token, or the one that [`load_or_create`](super::token::load_or_create) gave.
-    pub token: SecretString,
-    pub hosts: Vec<String>,
-    /// What may be read without a token.
-    pub open: Expose,
+    /// The configured token, or the one that [`load_or_create`](super::token::load_or_create) gave. Opens everything.
+    pub(super) all: Keys,
+    pub(super) api: Keys,
+    pub(super) metrics: Keys,
+    pub(super) hosts: Vec<String>,
+    /// What may be read without a key.
+    pub(super) open: Expose,
+    pub(super) tls: Option<Arc<Tls>>,
     /// The configured endpoints.
-    pub endpoints: Vec<EndpointCard>,
-    pub tester: Arc<dyn Tester>,
+    pub(super) endpoints: Vec<EndpointCard>,
+    pub(super) tester: Arc<dyn Tester>,
 }
 
 impl Front {
-    /// On loopback, metrics and health are open; elsewhere only if `expose` says so.
-    #[must_use]
+    /// On this machine alone, metrics and health are open; elsewhere only if `expose` says so; and metrics to nobody without a
+    /// key where there are keys of theirs. Reads the files of TLS; not for a task.
+    ///
+    /// # Errors
+    /// [`BadServerTls`]
     pub fn new(
         settings: &ServerSettings,
         token: SecretString,
         endpoints: Vec<EndpointCard>,
         tester: Arc<dyn Tester>,
-    ) -> Self {
-        let loopback = settings.listen.ip().is_loopback();
-        let open = Expose { metrics: loopback || settings.expose.metrics, health: loopback || settings.expose.health };
-        Self { token, hosts: settings.hosts.clone(), open, endpoints, tester }
+    ) -> Result<Self, BadServerTls> {
+        let local = settings.listen.is_local();
+        let open = Expose {
+            metrics: (local || settings.expose.metrics) && settings.metrics.is_empty(),
+            health: local || settings.expose.health,
+        };
+        Ok(Self {
+            all: Keys { token: Some(token), ..Keys::default() },
+            api: settings.api.clone(),
+            metrics: settings.metrics.clone(),
+            hosts: settings.hosts.clone(),
+            open,
+            tls: settings.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new),
+            endpoints,
+            tester,
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::desk::Desk;
 use super::front::{Fronts, Reload};
 use super::health::{self, Readiness};
+use super::keys::Doorkeeper;
 use super::{conferences, deliveries, endpoints, guard, metrics, reload, status};
 use crate::status::StatusBoard;
 
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) board: StatusBoard,
     pub(super) readiness: Readiness,
     pub(super) fronts: Fronts,
+    pub(super) doorkeeper: Doorkeeper,
     pub(super) scrapes: Semaphore,
     pub(super) desk: Desk,
     pub(super) reload: Arc<dyn Reload>,
@@ -59,7 +61,8 @@ pub(super) struct Shared {
 pub(super) fn router(exposed: Exposed) -> Router {
     let Exposed { registry, board, readiness, fronts, desk, reload, .. } = exposed;
     let scrapes = Semaphore::new(MAX_SCRAPES);
-    let shared = Arc::new(Shared { registry, board, readiness, fronts, scrapes, desk, reload });
+    let doorkeeper = Doorkeeper::default();
+    let shared = Arc::new(Shared { registry, board, readiness, fronts, doorkeeper, scrapes, desk, reload });
     let metrics = Router::new()
         .route("/metrics", get(metrics::scrape))
         .route_layer(from_fn_with_state(shared.clone(), guard::metrics));
@@ -69,7 +72,7 @@ pub(super) fn router(exposed: Exposed) -> Router {
         .route_layer(from_fn_with_state(shared.clone(), guard::health));
     let api = api()
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .route_layer(from_fn_with_state(shared.clone(), guard::token))
+        .route_layer(from_fn_with_state(shared.clone(), guard::api))
         .route_layer(from_fn_with_state(shared.clone(), guard::browser));
     Router::new()
         .merge(metrics)

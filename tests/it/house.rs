@@ -10,6 +10,7 @@ use meetwatch::app::{App, Reloads, RunError};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
 use meetwatch::model::{Event, EventType};
+use meetwatch::serve::Listen;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
@@ -124,7 +125,8 @@ listen = "127.0.0.1:0"
         std::fs::write(&file, self.config()).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::start(config, 5).await.unwrap();
-        let (address, store, stop) = (app.address(), app.store().clone(), CancellationToken::new());
+        let Listen::Tcp(address) = *app.listens_on() else { panic!("not an address") };
+        let (store, stop) = (app.store().clone(), CancellationToken::new());
         let reloads = app.reloads();
         let running = tokio::spawn(app.run(stop.clone()));
         self.daemon = Some(Daemon { address, store, reloads, stop, running });
