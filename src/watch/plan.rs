@@ -119,9 +119,14 @@ impl Plan {
         self.stays_empty = empty >= STAYS_EMPTY_AFTER;
     }
 
-    /// Another target may want it read more often.
+    /// Another target, or the operator, may want it read more often: what is due is then due sooner. What is to be read
+    /// less often is so from the next time on.
     pub fn set_rhythm(&mut self, rhythm: Rhythm) {
-        self.listing = self.listing.min(self.listing.saturating_sub(self.rhythm.listing) + rhythm.listing);
+        let sooner = |due: Mono, old: Duration, new: Duration| due.min(due.saturating_sub(old) + new);
+        self.listing = sooner(self.listing, self.rhythm.listing, rhythm.listing);
+        self.record = sooner(self.record, self.rhythm.record, rhythm.record);
+        self.backfill = sooner(self.backfill, self.rhythm.backfill, rhythm.backfill);
+        self.sweep = sooner(self.sweep, self.rhythm.sweep, rhythm.sweep);
         self.rhythm = rhythm;
     }
 

@@ -1,4 +1,7 @@
-//! Pure: one target, what to ask in order to find its conferences, and what the answer says.
+//! Pure: one target, what to ask in order to find its conferences, and what the answer says. What becomes of it when the
+//! operator changes it is in `change`.
+
+mod change;
 
 mod look_back;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use meetwatch::app::{App, RunError};
+use meetwatch::app::{App, Reloads, RunError};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
 use meetwatch::model::{Event, EventType};
+use meetwatch::serve::Listen;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
@@ -40,6 +41,7 @@ pub(crate) struct House {
 struct Daemon {
     address: SocketAddr,
     store: Store,
+    reloads: Reloads,
     stop: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -81,12 +83,12 @@ impl House {
         house
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The configuration, as an operator would write it, with everything quicker.
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         format!(
             r#"
 [google]
@@ -133,9 +135,11 @@ listen = "127.0.0.1:0"
         std::fs::write(&file, self.config()).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::start(config, 5).await.unwrap();
-        let (address, store, stop) = (app.address(), app.store().clone(), CancellationToken::new());
+        let Listen::Tcp(address) = *app.listens_on() else { panic!("not an address") };
+        let (store, stop) = (app.store().clone(), CancellationToken::new());
+        let reloads = app.reloads();
         let running = tokio::spawn(app.run(stop.clone()));
-        self.daemon = Some(Daemon { address, store, stop, running });
+        self.daemon = Some(Daemon { address, store, reloads, stop, running });
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -143,6 +147,26 @@ listen = "127.0.0.1:0"
         daemon.stop.cancel();
         drop(daemon.store);
         daemon.running.await.unwrap().unwrap();
+    }
+
+    /// What reads the configuration again.
+    pub(crate) fn reloads(&self) -> Reloads {
+        self.daemon.as_ref().unwrap().reloads.clone()
+    }
+
+    /// Writes this configuration and has it read.
+    pub(crate) async fn reload(&self, config: &str) -> Result<Vec<String>, meetwatch::serve::NotReloaded> {
+        std::fs::write(self.path("meetwatch.toml"), config).unwrap();
+        self.reloads().ask().await
+    }
+
+    /// Asks the API with its token. Returns the status and the answer.
+    pub(crate) async fn ask(&self, method: reqwest::Method, path: &str) -> (u16, serde_json::Value) {
+        let token = std::fs::read_to_string(self.path("meetwatch.db.token")).unwrap();
+        let url = format!("http://{}{path}", self.daemon.as_ref().unwrap().address);
+        let request = reqwest::Client::new().request(method, url).bearer_auth(token.trim());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// Adds somebody to the world.
@@ -207,6 +231,16 @@ listen = "127.0.0.1:0"
         let address = self.daemon.as_ref().unwrap().address;
         let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
         answer.text().await.unwrap()
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) async fn until_metric(&self, name: &str, labels: &str, value: f64) {
+        let asking = async {
+            while self.metric(name, labels).await != value {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(LONG, asking).await.is_ok(), "{name} never became {value}");
     }
 
     /// The sum of a metric's series that contain `labels`.

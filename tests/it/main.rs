@@ -32,6 +32,8 @@ mod meet_login;
 mod meet_people;
 mod meet_retry;
 mod meet_secrecy;
+mod reload;
+mod reload_process;
 mod repair_api;
 mod repair_command;
 mod repair_daemon;

@@ -103,6 +103,7 @@ impl Scheduler {
             .entry(name.clone())
             .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
         watched.reached_by(target);
+        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
         if fresh {
             self.ask_organizers_too(&name, now.mono);
             self.wake_at(Key::Conference(name), now.mono);

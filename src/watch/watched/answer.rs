@@ -43,6 +43,10 @@ impl Watched {
         random: &mut Random,
     ) -> Act {
         let Doing::Reading(task) = std::mem::replace(&mut self.doing, Doing::Nothing) else { return Act::GoOn };
+        if std::mem::take(&mut self.stale) {
+            // What one identity was shown is nothing to judge another's absences by.
+            return Act::GoOn;
+        }
         match result {
             Ok(reading) if self.shows_less(&task, &reading.answer) => {
                 self.failed(&task, &nothing_shown(), around, moment, random);
