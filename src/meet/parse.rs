@@ -94,7 +94,8 @@ impl TryFrom<wire::Space> for Space {
         let active = space.active_conference.as_ref().map(|active| active.conference_record.as_str());
         Ok(Self {
             name: SpaceName::parse(&space.name)?,
-            meeting_code: optional(space.meeting_code.as_deref(), MeetingCode::parse)?,
+            // Only for people to read, so one of another form is as good as none.
+            meeting_code: space.meeting_code.and_then(|code| MeetingCode::parse(&code).ok()),
             active_conference: optional(active, ConferenceName::parse)?,
         })
     }

@@ -63,10 +63,11 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
                "end" = excluded."end", end_source = excluded.end_source, phase = excluded.phase,
                targets = excluded.targets, identity = excluded.identity, last_sequence = excluded.last_sequence, present = excluded.present,
                last_listed = excluded.last_listed, backfilled_to = excluded.backfilled_to,
-               final_read_due = excluded.final_read_due"#,
+               final_read_due = excluded.final_read_due
+           WHERE excluded.last_sequence >= last_sequence"#,
     )?;
     let last_sequence = i64::try_from(row.last_sequence).map_err(|_| CommitError::Invariant("a sequence overflows"))?;
-    statement.execute(named_params! {
+    let written = statement.execute(named_params! {
         ":name": row.name.as_str(),
         ":space": row.space.as_ref().map(SpaceName::as_str),
         ":meeting_code": row.meeting_code.as_ref().map(MeetingCode::as_str),
@@ -82,7 +83,8 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
         ":backfilled_to": optional_nanos(row.backfilled_to),
         ":final_read_due": optional_nanos(row.final_read_due),
     })?;
-    Ok(())
+    // Whoever does not know of an event that was told of it must not say how it stands.
+    if written == 0 { Err(CommitError::Invariant("more was told of a conference than is known of it")) } else { Ok(()) }
 }
 
 fn write_participant(connection: &Connection, conference: i64, row: &ParticipantRow) -> Result<(), CommitError> {

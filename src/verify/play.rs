@@ -20,7 +20,7 @@ use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantName};
 use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::{Fault, Faults, Rule};
 use crate::sim::world::{Act, World};
-use crate::store::{Commit, Db};
+use crate::store::{Commit, CommitError, Db, StoredConference};
 use crate::watch::{Command, Input, Key, Scheduler};
 
 /// After everything calmed down, so long is waited for the daemon to have read it all.
@@ -69,6 +69,16 @@ enum Happening {
     Answer(Key, Box<Result<Reading, ReadError>>),
     Commit(Key, Box<Commit>),
     Committed(Key, bool),
+    /// A commit contradicts the store.
+    Contradicted(Key),
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Well,
+    Not,
+    Contradicts,
 }
 
 impl Play {
@@ -278,14 +288,30 @@ impl Play {
                 self.step(Input::Answered(key, *result));
             }
             Happening::Commit(key, commit) => {
-                let well = if self.random.f64() < self.scenario.failing_commits {
+                let chance = self.random.f64();
+                let outcome = if chance < self.scenario.failing_commits {
                     self.count("commit");
                     self.journal.note(self.google(), Some(&key), || "a commit fails".to_owned());
-                    false
+                    Happening::Committed(key, false)
                 } else {
-                    self.commit(*commit)
+                    let lost = chance < self.scenario.failing_commits * 1.5;
+                    match self.commit(*commit) {
+                        Kept::Well if lost => {
+                            self.count("commit-unheard");
+                            self.journal.note(self.google(), Some(&key), || "a commit's answer is lost".to_owned());
+                            Happening::Committed(key, false)
+                        }
+                        Kept::Contradicts => Happening::Contradicted(key),
+                        kept => Happening::Committed(key, kept == Kept::Well),
+                    }
                 };
-                self.push(self.mono + Duration::from_millis(1), Happening::Committed(key, well));
+                self.push(self.mono + Duration::from_millis(1), outcome);
+            }
+            Happening::Contradicted(key) => {
+                let all = self.db.load_unfinished().unwrap_or_default();
+                let about = |stored: &StoredConference| Key::Conference(stored.conference.name.clone()) == key;
+                let stored = all.into_iter().find(about).map(Box::new);
+                self.step(Input::Contradicted(key, stored));
             }
             Happening::Committed(key, well) => self.step(Input::Committed(key, well)),
         }
@@ -301,17 +327,26 @@ impl Play {
         }
     }
 
-    fn commit(&mut self, commit: Commit) -> bool {
+    fn commit(&mut self, commit: Commit) -> Kept {
         let now = Now { mono: self.mono, wall: self.google() };
         let mut results = self.db.commit_group(&[commit], now.wall);
         let result = results.pop().unwrap_or(Ok(()));
-        if let Err(error) = &result {
-            self.history.disagreements.push(format!("{}: a commit failed: {error}", self.google()));
-        }
         if let Some(post) = &mut self.post {
             post.wake(&mut self.db, now);
         }
-        result.is_ok()
+        match result {
+            Ok(()) => Kept::Well,
+            // So it has to come where the answer to the commit before was lost, and nowhere else.
+            Err(CommitError::Duplicate(_) | CommitError::Invariant(_))
+                if self.history.faults.contains_key("commit-unheard") =>
+            {
+                Kept::Contradicts
+            }
+            Err(error) => {
+                self.history.disagreements.push(format!("{}: a commit failed: {error}", self.google()));
+                Kept::Not
+            }
+        }
     }
 
     fn step(&mut self, input: Input) {

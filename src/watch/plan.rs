@@ -157,6 +157,14 @@ impl Plan {
             return Next::Read(Purpose::Listing);
         }
         let mut wake = self.listing.min(self.record);
+        // However many people have to be read, the rest has its turn.
+        let overdue = |due: Mono, period: Duration| due + period <= now;
+        if overdue(self.record, self.rhythm.record) {
+            return Next::Read(Purpose::Record);
+        }
+        if !blind && overdue(self.backfill, self.rhythm.backfill) {
+            return Next::Read(Purpose::Backfill);
+        }
         if !blind {
             let mut earliest: Option<(Mono, &ParticipantName)> = None;
             for (name, attention) in roster.attention() {

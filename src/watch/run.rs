@@ -12,7 +12,7 @@ use super::metrics::Metrics;
 use super::scheduler::{Command, Input, Key, Revision, Scheduler};
 use crate::clock::Clock;
 use crate::meet::{ReadError, Reader, Reason};
-use crate::store::Store;
+use crate::store::{CommitError, Store};
 
 /// How long a commit that is under way at the stop is waited for.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
@@ -113,16 +113,37 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
             let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
             let rings = !commit.events.is_empty();
             commits.spawn(key.clone(), Kind::Commit, async move {
-                let result = store.commit(*commit, now).await;
-                if let Err(error) = &result {
-                    // The store says once what is wrong with it; this happens at every poll.
-                    tracing::debug!(%error, "a commit failed; what it held is read again");
-                } else if rings {
-                    bell.notify_one();
+                match store.commit(*commit, now).await {
+                    Ok(()) => {
+                        if rings {
+                            bell.notify_one();
+                        }
+                        Input::Committed(key, true)
+                    }
+                    Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
+                        tracing::error!(of = %key, %error, "what is known is taken from the store again");
+                        recall(&store, key).await
+                    }
+                    Err(error) => {
+                        // The store says once what is wrong with it; this happens at every poll.
+                        tracing::debug!(%error, "a commit failed; what it held is read again");
+                        Input::Committed(key, false)
+                    }
                 }
-                Input::Committed(key, result.is_ok())
             });
         }
+    }
+}
+
+/// What the store knows of it, since what the schedule knows contradicts that.
+async fn recall(store: &Store, key: Key) -> Input {
+    let Key::Conference(name) = &key else { return Input::Contradicted(key, None) };
+    match store.load_unfinished().await {
+        Ok(all) => {
+            let stored = all.into_iter().find(|stored| stored.conference.name == *name);
+            Input::Contradicted(key, stored.map(Box::new))
+        }
+        Err(_) => Input::Committed(key, false),
     }
 }
 

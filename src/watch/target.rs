@@ -57,6 +57,30 @@ pub struct Target {
     question: Question,
 }
 
+/// Whether somebody else tells of the time in which a target could not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// One of its conferences told a gap that covers it.
+    Given,
+    /// One of its conferences is about to.
+    Awaited,
+    /// Nobody.
+    Missing,
+}
+
+/// So long a target waits for one of its conferences to tell the gap that both had.
+const ACCOUNT_WITHIN: Duration = Duration::from_secs(120);
+
+/// Two gaps that were not told, as one: the time between is not worth a second event.
+fn both(earlier: Option<Gap>, later: Gap) -> Gap {
+    match earlier {
+        Some(earlier) => {
+            Gap { from: earlier.from.min(later.from), to: earlier.to.max(later.to), reason: earlier.reason }
+        }
+        None => later,
+    }
+}
+
 /// What is asked, or was asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
@@ -164,7 +188,8 @@ impl Target {
 
     /// What came and went unseen. Google shows it to the organizer only; to others the list is empty.
     fn ended(&mut self, google: Timestamp) -> ConferenceFilter {
-        let since = self.row.discovered_to.unwrap_or(self.row.watched_since);
+        // A cursor from a time when our clock was ahead must not hide anything.
+        let since = self.row.discovered_to.unwrap_or(self.row.watched_since).min(google);
         let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
         let (space, meeting_code) = match &self.settings.what {
             What::MeetingCode(code) => (None, Some(code.clone())),
@@ -220,10 +245,12 @@ impl Target {
             } else {
                 // A list may leave somebody out while it is read, so all is asked for twice: the cursor follows one answer
                 // behind.
-                self.row.discovered_to = self.row.discovered_to.max(self.ended_answered.replace(google));
+                let before = self.row.discovered_to.filter(|to| *to <= google);
+                self.row.discovered_to = before.max(self.ended_answered.replace(google));
                 self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
             }
-            found.blind = self.blindness(google, period, now).or(self.blind);
+            let never = || self.row.last_looked.is_none().then_some((Timestamp::MIN, google));
+            found.blind = self.blindness(google, period, now).or(self.blind).or_else(never);
             return found;
         }
         self.look(google, period, now);
@@ -240,7 +267,11 @@ impl Target {
     fn look(&mut self, google: Timestamp, period: Duration, now: Mono) {
         if let Some((from, to)) = self.blindness(google, period, now) {
             self.blind = Some((from, to));
-            self.gap = Some(Gap { from, to, reason: self.trouble.to_owned() });
+            let gap = Gap { from, to, reason: self.trouble.to_owned() };
+            self.gap = Some(both(self.gap.take(), gap));
+        } else if self.row.last_looked.is_none() {
+            // What came before was not looked for.
+            self.blind = Some((Timestamp::MIN, google));
         }
         (self.row.last_looked, self.looked) = (Some(google), Some(now));
         self.trouble = LATE;
@@ -257,7 +288,10 @@ impl Target {
     pub fn failed(&mut self, reason: Reason, asked: Option<Duration>, now: Mono, random: &mut Random) {
         let (failures, due) = match self.question {
             Question::Live => {
-                self.trouble = reason.as_str();
+                // What came first is why nobody looks; what follows may be of another kind.
+                if self.trouble == LATE {
+                    self.trouble = reason.as_str();
+                }
                 (&mut self.failures, &mut self.due)
             }
             Question::Ended => {
@@ -269,24 +303,32 @@ impl Target {
         *due = now + self.backoff.delay(*failures, random).max(asked.unwrap_or_default());
     }
 
+    /// The gap that is not told yet.
+    #[must_use]
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
+    }
+
     /// What is to be written down, if it is new or has aged enough, with the gap that is told at the same time.
-    /// `accounted`: a conference of this target tells its own gap. `opening`: one that it found is not kept yet, so the
-    /// cursor that found it must not be either.
+    /// `account`: whether a conference of this target tells a gap that covers this one. `opening`: one that it found is not
+    /// kept yet, so the cursor that found it must not be either.
     ///
     /// # Errors
     /// [`Unwritable`] if the gap has no JSON form.
     pub fn remember(
         &mut self,
-        accounted: bool,
+        account: Account,
         opening: bool,
         routes: &[Route],
         observed_at: Timestamp,
     ) -> Result<Option<Commit>, Unwritable> {
-        if self.writing.is_some() {
+        let fresh = |gap: &Gap| elapsed(gap.to, observed_at) < ACCOUNT_WITHIN;
+        let waits = account == Account::Awaited && self.gap.as_ref().is_some_and(fresh);
+        if self.writing.is_some() || waits {
             return Ok(None);
         }
-        let gap =
-            self.gap.take().filter(|_| !accounted).map(|gap| gap::of_target(&self.settings.name, gap, observed_at));
+        let gap = self.gap.take().filter(|_| account != Account::Given);
+        let gap = gap.map(|gap| gap::of_target(&self.settings.name, gap, observed_at));
         let aged = |stored: &TargetRow| {
             let (Some(old), Some(new)) = (stored.last_looked, self.row.last_looked) else { return *stored != self.row };
             elapsed(old, new) >= REMEMBER_EVERY
@@ -304,6 +346,11 @@ impl Target {
         Ok(Some(Commit { targets: vec![row], events: events.into_iter().collect(), ..Commit::default() }))
     }
 
+    /// What was to be written contradicts the store: the gap is in the log already, and the row is written anew.
+    pub fn contradicted(&mut self) {
+        (self.writing, self.stored) = (None, None);
+    }
+
     /// It was written down, or not. Returns what was told with it.
     pub fn written(&mut self, well: bool) -> Option<Told> {
         let (row, told) = self.writing.take()?;
@@ -311,7 +358,10 @@ impl Target {
             self.stored = Some(row);
             return told;
         }
-        self.gap = told.and_then(|told| told.event.gap).or(self.gap.take());
+        if let Some(untold) = told.and_then(|told| told.event.gap) {
+            let later = self.gap.take();
+            self.gap = Some(later.map_or(untold.clone(), |later| both(Some(untold), later)));
+        }
         None
     }
 }

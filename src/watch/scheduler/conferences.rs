@@ -5,6 +5,7 @@ use crate::backoff::Random;
 use crate::clock::Now;
 use crate::model::ConferenceName;
 use crate::status::ConferenceStatus;
+use crate::store::StoredConference;
 use crate::watch::roster::{Moment, Roster};
 use crate::watch::stretch::Stretch;
 use crate::watch::watched::{Act, Surroundings, Watched};
@@ -38,6 +39,39 @@ impl Scheduler {
             metrics.disagreements.inc_by(disagreements(watched).saturating_sub(before));
             Act::GoOn
         });
+    }
+
+    /// What is remembered here and what the store has do not go together, as when a commit was made and its answer was lost.
+    /// What the store has was told, so that holds.
+    pub(super) fn contradicted(&mut self, key: Key, stored: Option<StoredConference>, now: Now) {
+        let name = match key {
+            Key::Conference(name) => name,
+            Key::Target(name) => {
+                if let Some(target) = self.targets.get_mut(&name) {
+                    target.contradicted();
+                }
+                return;
+            }
+            Key::Lookup(_) => return,
+        };
+        let Some(before) = self.conferences.remove(&name) else { return };
+        self.sleep(&Key::Conference(name.clone()));
+        match stored {
+            Some(stored) => {
+                self.restore(stored, now);
+                if let Some(watched) = self.conferences.get_mut(&name) {
+                    for target in before.targets().filter_map(|target| self.targets.get(target)) {
+                        watched.reached_by(target);
+                    }
+                }
+                self.publish(&name, now);
+            }
+            // It is over and was told to its end.
+            None => {
+                self.board.write().conferences.remove(&name);
+                self.finished.insert(name, now.mono);
+            }
+        }
     }
 
     /// Lets a conference act, and go on until it has to wait for something.

@@ -91,6 +91,8 @@ pub enum Input {
     Answered(Key, Result<Reading, ReadError>),
     /// A commit went well, or not.
     Committed(Key, bool),
+    /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
+    Contradicted(Key, Option<Box<StoredConference>>),
     /// The configuration is another from now on.
     Reconfigured(Box<Revision>),
 }
@@ -216,6 +218,7 @@ impl Scheduler {
             Input::Tick => {}
             Input::Answered(key, result) => self.answered(key, result, now, &mut commands),
             Input::Committed(key, well) => self.committed(key, well, now, &mut commands),
+            Input::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
             Input::Reconfigured(revision) => self.reconfigure(*revision, now),
         }
         if self.replan_due <= now.mono {

@@ -9,7 +9,7 @@ use crate::clock::{Mono, Now};
 use crate::meet::{Priority, ReadError, Reading};
 use crate::model::{ConferenceName, TargetName};
 use crate::watch::settings::What;
-use crate::watch::target::{FoundConference, Target};
+use crate::watch::target::{Account, FoundConference, Target};
 use crate::watch::watched::Watched;
 
 impl Scheduler {
@@ -59,7 +59,7 @@ impl Scheduler {
                         self.wake_at(Key::Conference(vanished), now.mono);
                     }
                 }
-                self.remember(name, google, commands);
+                self.remember(name, google, now.mono, commands);
             }
         }
         if let Some(due) = self.targets.get(name).map(Target::due) {
@@ -68,13 +68,19 @@ impl Scheduler {
     }
 
     /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
-    fn remember(&mut self, name: &TargetName, google: Timestamp, commands: &mut Vec<Command>) {
-        let own = self.conferences.values().filter(|watched| watched.targets().any(|target| target == name));
-        let (accounted, opening) = own.fold((false, false), |(live, opening), watched| {
-            (live || watched.is_live(), opening || watched.is_opening())
-        });
+    fn remember(&mut self, name: &TargetName, google: Timestamp, now: Mono, commands: &mut Vec<Command>) {
+        let own = || self.conferences.values().filter(|watched| watched.targets().any(|target| target == name));
+        let opening = own().any(Watched::is_opening);
+        let gap = self.targets.get(name).and_then(Target::gap);
+        let account = if gap.is_some_and(|gap| own().any(|watched| watched.told_of(gap))) {
+            Account::Given
+        } else if own().any(|watched| watched.awaits_sight(now)) {
+            Account::Awaited
+        } else {
+            Account::Missing
+        };
         let Some(target) = self.targets.get_mut(name) else { return };
-        match target.remember(accounted, opening, &self.setup.routes, google) {
+        match target.remember(account, opening, &self.setup.routes, google) {
             Ok(Some(commit)) => {
                 commands.push(Command::Commit { key: Key::Target(name.clone()), commit: Box::new(commit) });
             }

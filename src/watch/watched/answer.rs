@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Act, Doing, Stage, Surroundings, Task, Watched};
+use super::{Act, Doing, LATE, Stage, Surroundings, Task, Watched};
 use crate::backoff::Random;
 use crate::clock::Mono;
 use crate::meet::{Answer, ReadError, Reading, Reason};
@@ -10,8 +10,12 @@ use crate::watch::closing::{self, Closing};
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Observation, Seen};
 
-/// A record that no identity can read for so long is given up.
+/// A record that no identity can read for so long is given up, where it is Google that refuses it.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// So long it has to have been refused without a word between: after a long outage one refusal is not enough.
+const REFUSED_FOR: Duration = Duration::from_secs(6 * 3600);
+/// Google keeps a record for so long, so whatever ails an identity is waited out until then.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A conference that was found and is refused so often is let go of.
 const MAX_OPENING_REFUSALS: u32 = 5;
@@ -20,6 +24,11 @@ const MAX_OPENING_REFUSALS: u32 = 5;
 fn is_lost(reason: Reason) -> bool {
     use Reason::{ApiDisabled, Credentials, Delegation, NoAccess, NotFound, ScopeMissing, Unauthenticated};
     matches!(reason, ApiDisabled | Credentials | Delegation | NoAccess | NotFound | ScopeMissing | Unauthenticated)
+}
+
+/// Whether a reading is about the conference as a whole.
+fn is_whole(task: &Task) -> bool {
+    matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record))
 }
 
 /// Nothing where there was something before.
@@ -52,7 +61,12 @@ impl Watched {
                 self.failed(&task, &nothing_shown(), around, moment, random);
                 Act::GoOn
             }
-            Ok(reading) => self.understood(task, reading.answer, around, moment, random),
+            Ok(reading) => {
+                if is_whole(&task) {
+                    (self.readable, self.unreadable_before, self.refused) = (moment.now.mono, Duration::ZERO, None);
+                }
+                self.understood(task, reading.answer, around, moment, random)
+            }
             Err(error) => {
                 self.failed(&task, &error, around, moment, random);
                 Act::GoOn
@@ -127,19 +141,18 @@ impl Watched {
     ) {
         let now = moment.now.mono;
         if matches!(task, Task::Live(Purpose::Listing) | Task::Everybody) {
-            self.trouble = error.reason.as_str();
+            self.blame(error.reason.as_str());
         }
         if *task == Task::Live(Purpose::Record) && std::mem::take(&mut self.doubtful) {
             // The listing that showed nobody stays out of account.
-            self.trouble = error.reason.as_str();
+            self.blame(error.reason.as_str());
             self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
         }
-        let whole = matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record));
-        if whole && is_lost(error.reason) {
+        if is_whole(task) && is_lost(error.reason) {
             // Another identity may still see it.
             let next = usize::from(self.viewers.len() > 1);
             self.viewers.rotate_left(next);
-            if now.saturating_sub(self.readable) >= GIVE_UP_AFTER && self.roster.is_some() {
+            if self.is_beyond_hope(error.reason, now) && self.roster.is_some() {
                 self.give_up(around, moment);
                 return;
             }
@@ -162,6 +175,21 @@ impl Watched {
             }
             _ => self.put_off(task, error.retry_after, now, random),
         }
+    }
+
+    /// What keeps anybody from listing, unless something else has kept them before.
+    pub(super) fn blame(&mut self, reason: &'static str) {
+        if self.trouble == LATE {
+            self.trouble = reason;
+        }
+    }
+
+    /// Whether it is to be given up, after one more reading of the whole was in vain.
+    fn is_beyond_hope(&mut self, reason: Reason, now: Mono) -> bool {
+        let unreadable = now.saturating_sub(self.readable) + self.unreadable_before;
+        let refused = matches!(reason, Reason::NoAccess | Reason::NotFound)
+            && now.saturating_sub(*self.refused.get_or_insert(now)) >= REFUSED_FOR;
+        unreadable >= KEPT || (refused && unreadable >= GIVE_UP_AFTER)
     }
 
     /// Nobody can read the conference any more: it ends with what is known.

@@ -111,7 +111,7 @@ impl Watched {
         };
         if !well {
             if matches!(task, Task::Live(Purpose::Listing) | Task::Everybody) {
-                self.trouble = STORE;
+                self.blame(STORE);
             }
             self.put_off(&task, None, now, random);
             self.plan.pause(closing::retry_at(now, None));
@@ -124,8 +124,8 @@ impl Watched {
         {
             self.stored = Some(*row);
         }
-        if matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record)) {
-            self.readable = now;
+        for gap in told.iter().filter_map(|told| told.event.gap.as_ref()) {
+            self.gap_told = Some((gap.from, gap.to));
         }
         if let Task::Live(purpose) = &task {
             if *purpose == Purpose::Listing {

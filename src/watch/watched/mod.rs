@@ -21,15 +21,15 @@ pub use change::Difference;
 use super::closing::Closing;
 use super::lookup::Lookup;
 use super::plan::{Plan, Purpose, Rhythm};
-use super::roster::{Roster, Rules, Told};
+use super::roster::{Listed, Roster, Rules, Told};
 use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::Backoff;
-use crate::clock::{Mono, Now, elapsed};
+use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Priority, Read};
 use crate::model::{
-    Conference, ConferenceName, IdentityName, MeetingCode, ParticipantName, Route, SpaceName, TargetName,
+    Conference, ConferenceName, Gap, IdentityName, MeetingCode, ParticipantName, Route, SpaceName, TargetName,
 };
 use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
 
@@ -70,12 +70,18 @@ pub struct Watched {
     stored: Option<ConferenceRow>,
     /// The time in which nobody looked for it, before it was found.
     blind: Option<(Timestamp, Timestamp)>,
+    /// The last gap that was told of it by this process.
+    gap_told: Option<(Timestamp, Timestamp)>,
     /// Why the last listing failed.
     trouble: &'static str,
     /// A listing showed nobody where somebody was: it counts once the record was read after it.
     doubtful: bool,
-    /// When the conference was last readable at all.
+    /// When the conference was last readable at all, or this process began.
     readable: Mono,
+    /// How long it had not been read before that.
+    unreadable_before: Duration,
+    /// Since when Google has refused it, if it has since it was last readable.
+    refused: Option<Mono>,
     doing: Doing,
     /// Somebody else reads it from now on: what is being read is read once more.
     stale: bool,
@@ -162,9 +168,12 @@ impl Watched {
             backfilled_to: None,
             stored: None,
             blind: None,
+            gap_told: None,
             trouble: LATE,
             doubtful: false,
             readable: now,
+            unreadable_before: Duration::ZERO,
+            refused: None,
             doing: Doing::Nothing,
             stale: false,
         }
@@ -202,8 +211,7 @@ impl Watched {
         watched.stage = stage;
         watched.trouble = NOT_RUNNING;
         // A conference that was out of sight before the restart goes on being so.
-        let unseen = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
-        watched.readable = now.mono.saturating_sub(unseen);
+        watched.unreadable_before = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
         let roster = Roster::restore(stored, now.mono);
         if let (Some(since), Some(listed)) = (roster.empty_since(), row.last_listed)
             && roster.expected() == 0
@@ -267,6 +275,24 @@ impl Watched {
     #[must_use]
     pub fn rhythm(&self) -> Rhythm {
         self.rhythm
+    }
+
+    /// Whether it told a gap that covers this one, about.
+    #[must_use]
+    pub fn told_of(&self, gap: &Gap) -> bool {
+        let about = Duration::from_secs(60);
+        let covers = |(from, to): (Timestamp, Timestamp)| {
+            from <= saturating_add(gap.from, about) && saturating_add(to, about) >= gap.to
+        };
+        self.gap_told.is_some_and(covers)
+    }
+
+    /// Whether nobody has listed it for so long that the next listing tells a gap, or nobody in this process has.
+    #[must_use]
+    pub fn awaits_sight(&self, now: Mono) -> bool {
+        let listed = self.roster.as_ref().and_then(Roster::listed);
+        let unseen = |listed: &Listed| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.blind_after);
+        self.is_live() && listed.is_some_and(unseen)
     }
 
     /// Whether it goes on, as far as is known.

@@ -94,7 +94,7 @@ impl Watched {
                         Read::Sessions(participant.clone(), SessionFilter::Open)
                     }
                     Purpose::Backfill => {
-                        let since = self.backfilled_to.unwrap_or(roster.record().start);
+                        let since = self.backfilled_to.unwrap_or(roster.record().start).min(moment.google);
                         Read::Participants(
                             name,
                             ParticipantFilter::LeftSince(since.saturating_sub(OVERLAP).unwrap_or(since)),
