@@ -129,7 +129,7 @@ impl Daemon {
 }
 
 /// Where the daemon of this configuration can be reached from this machine.
-fn address(config: &Config) -> anyhow::Result<SocketAddr> {
+pub(super) fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     let mut address = config.server.listen;
     if address.port() == 0 {
         bail!(
@@ -145,7 +145,7 @@ fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
-fn token_of(config: &Config) -> anyhow::Result<SecretString> {
+pub(super) fn token_of(config: &Config) -> anyhow::Result<SecretString> {
     if let Some(token) = &config.server.token {
         return Ok(token.clone());
     }
