@@ -64,7 +64,7 @@ fn every_alert_is_tried_firing_and_not() {
 }
 
 /// The names of meetwatch's metrics in a text.
-fn metrics_in(text: &str) -> BTreeSet<String> {
+pub(crate) fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
     let ours = words.filter(|word| word.starts_with("meetwatch_"));
     let family = |word: &str| {

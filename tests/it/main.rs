@@ -12,6 +12,7 @@ mod config_files;
 mod config_problems;
 mod daemon;
 mod deploy_alerts;
+mod deploy_dashboards;
 mod deploy_files;
 mod deploy_prometheus;
 mod deploy_promtool;
