@@ -63,7 +63,7 @@ async fn trouble_reaches_whoever_is_on_call_and_so_does_its_end() {
                 "meetwatch_webhook_endpoint_enabled == 1\n        for: 10m",
                 "meetwatch_webhook_endpoint_enabled == 1\n        for: 1s",
             ),
-            ("up{job=\"meetwatch\"} == 0\n        for: 2m", "up{job=\"meetwatch\"} == 0\n        for: 1s"),
+            ("up{job=\"meetwatch\"} == 0\n        for: 2m", "up{job=\"meetwatch\"} == 0\n        for: 5s"),
         ],
     );
     let prometheus = Prometheus::start(scene.folder.path(), &address, &alertmanager.address, &rules).await;

@@ -87,6 +87,8 @@ impl Prometheus {
         command.arg("--web.listen-address=127.0.0.1:0");
         let mut process = Daemon::spawn(command, folder);
         let address = listening(&mut process).await;
+        // Until then it answers that it is not there yet.
+        process.says("Server is ready to receive web requests").await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { _process: process, address, client }
     }
