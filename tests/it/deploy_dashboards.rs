@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deploy_files::metrics_in;
 use crate::deploy_prometheus::{Prometheus, address_of, shipped};
 use crate::kill_daemon::{PATIENCE, Scene, live};
+use crate::serve_metrics::said_by_promtool;
 
 const METRICS: &str = include_str!("../../docs/METRICS.md");
 const NAMES: [&str; 2] = ["operations", "meetings"];
@@ -101,6 +102,10 @@ async fn every_panel_has_something_to_show() {
     stop.cancel();
     world.await.unwrap();
 
+    // While it is at work, all its metrics are there.
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+    let said = said_by_promtool(metrics).await;
+    assert!(said.is_empty(), "{said}");
     let mut health = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
     let health = health.args(["health", "--url", &format!("http://{address}")]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&health.stdout), "ready\n", "{health:?}");
