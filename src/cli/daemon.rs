@@ -127,7 +127,7 @@ impl Daemon {
     }
 }
 
-fn token_of(config: &Config) -> anyhow::Result<SecretString> {
+pub(super) fn token_of(config: &Config) -> anyhow::Result<SecretString> {
     if let Some(token) = &config.server.token {
         return Ok(token.clone());
     }

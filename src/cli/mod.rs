@@ -12,6 +12,7 @@ pub mod demo;
 pub mod endpoints;
 pub mod event_line;
 pub mod events;
+pub mod health;
 pub mod listen;
 pub mod login;
 mod output;
@@ -64,6 +65,8 @@ enum Command {
     Check(check::Args),
     /// Show what the running daemon watches, in numbers
     Status(status::Args),
+    /// Ask a running daemon whether it is well; the exit code says it
+    Health(health::Args),
     /// List the conferences that are live, or ended and read once more
     Conferences(conferences::Args),
     /// Print the event log, the oldest first
@@ -99,6 +102,7 @@ impl Command {
             Self::Run(_) => Ok(ExitCode::SUCCESS),
             Self::Check(args) => check::run(&args),
             Self::Status(args) => status::run(args).await,
+            Self::Health(args) => health::run(args).await,
             Self::Conferences(args) => conferences::run(args).await,
             Self::Events(args) => events::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,

@@ -122,7 +122,7 @@ async fn receiver(secret: SigningSecret) -> Receiver {
     Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap()
 }
 
-/// A running daemon. Killed when dropped.
+/// A running daemon, or another program that logs on standard error. Killed when dropped.
 pub(crate) struct Daemon {
     child: Arc<Mutex<Child>>,
     /// What it has logged so far.
@@ -131,7 +131,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    fn spawn(mut command: Command, folder: &Path) -> Self {
+    pub(crate) fn spawn(mut command: Command, folder: &Path) -> Self {
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
