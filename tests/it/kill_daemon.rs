@@ -131,7 +131,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    fn spawn(mut command: Command, folder: &Path) -> Self {
+    pub(crate) fn spawn(mut command: Command, folder: &Path) -> Self {
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
