@@ -4,6 +4,8 @@
 //! the same server library. And how long whoever writes on the status board has to wait for it meanwhile, which is what a scrape
 //! could hold a poll up by. Nothing here decides a test.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
