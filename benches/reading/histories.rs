@@ -30,7 +30,7 @@ pub(crate) fn measure() -> Result<()> {
         let mut hours = 0.0;
         let (time, played) = cpu_of(|| -> Result<()> {
             for seed in 0..SEEDS {
-                let played = history::run(Options { seed, length: LENGTH, faults, crashes, journal: false })?;
+                let played = history::run(Options { seed, length: LENGTH, faults, crashes, ..Options::default() })?;
                 ensure!(played.disagreements.is_empty(), "seed {seed} disagrees");
                 hours += played.conferred.as_secs_f64() / 3600.0;
             }

@@ -75,9 +75,9 @@ const MAX_SOCKET_PATH: usize = 100;
 
 fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
+        let named = !path.is_empty();
         let path = files.beside.join(path);
-        let fits =
-            !path.as_os_str().is_empty() && path.as_os_str().len() <= MAX_SOCKET_PATH && path.file_name().is_some();
+        let fits = named && path.as_os_str().len() <= MAX_SOCKET_PATH && path.file_name().is_some();
         return fits.then(|| Listen::Unix { path, mode: mode.unwrap_or(SOCKET_MODE) });
     }
     if let Some(port) = text.strip_prefix("localhost:") {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use prometheus::IntCounter;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -101,15 +102,15 @@ pub(super) struct Doorkeeper {
     waiting: Semaphore,
     /// Those who came in, as hashes of what they showed and of what it was held against, the latest last.
     known: Mutex<VecDeque<[u8; 32]>>,
-}
-
-impl Default for Doorkeeper {
-    fn default() -> Self {
-        Self { one: Semaphore::new(1), waiting: Semaphore::new(MOST_WAITING), known: Mutex::default() }
-    }
+    /// How often somebody was sent away because too many waited.
+    sent_away: IntCounter,
 }
 
 impl Doorkeeper {
+    pub(super) fn new(sent_away: IntCounter) -> Self {
+        Self { one: Semaphore::new(1), waiting: Semaphore::new(MOST_WAITING), known: Mutex::default(), sent_away }
+    }
+
     /// Whether one of these keys lets it in.
     pub(super) async fn check(&self, shown: &Shown, keys: &[&Keys]) -> Verdict {
         match shown {
@@ -146,7 +147,10 @@ impl Doorkeeper {
         if self.knows(&print) {
             return Verdict::In;
         }
-        let Ok(_place) = self.waiting.try_acquire() else { return Verdict::Busy };
+        let Ok(_place) = self.waiting.try_acquire() else {
+            self.sent_away.inc();
+            return Verdict::Busy;
+        };
         let Ok(_turn) = self.one.acquire().await else { return Verdict::Busy };
         let (given, hash) = (password.clone(), hash.clone());
         let checked = tokio::task::spawn_blocking(move || {
@@ -187,6 +191,10 @@ fn same(given: &[u8], token: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn doorkeeper() -> Doorkeeper {
+        Doorkeeper::new(IntCounter::new("sent_away", "sent away").unwrap())
+    }
+
     fn keys(password: &str) -> Keys {
         let hash = PasswordHash::parse(&bcrypt::hash(password, 4).unwrap()).unwrap();
         Keys { token: Some("a-token-of-some-length".into()), users: BTreeMap::from([("ada".to_owned(), hash)]) }
@@ -198,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_or_a_password_opens_and_nothing_else_does() {
-        let (doorkeeper, keys) = (Doorkeeper::default(), keys("open:sesame"));
+        let (doorkeeper, keys) = (doorkeeper(), keys("open:sesame"));
         let check = async |shown: &Shown| doorkeeper.check(shown, &[&keys]).await;
         assert_eq!(check(&Shown::parse("Bearer a-token-of-some-length").unwrap()).await, Verdict::In);
         assert_eq!(check(&Shown::parse("bearer a-token-of-some-lengtH").unwrap()).await, Verdict::Out);
@@ -214,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_guess_at_once_are_sent_away_and_who_is_known_comes_in_meanwhile() {
-        let (doorkeeper, keys) = (Doorkeeper::default(), keys("right"));
+        let (doorkeeper, keys) = (doorkeeper(), keys("right"));
         assert_eq!(doorkeeper.check(&user("ada", "right"), &[&keys]).await, Verdict::In);
         let turn = doorkeeper.one.acquire().await.unwrap();
         let mut guesses: Vec<_> = Vec::new();
@@ -227,6 +235,7 @@ mod tests {
             assert!(waits.is_err(), "only one is checked at a time");
         }
         assert_eq!(doorkeeper.check(&user("ada", "one more"), &[&keys]).await, Verdict::Busy);
+        assert_eq!(doorkeeper.sent_away.get(), 1);
         assert_eq!(doorkeeper.check(&user("ada", "right"), &[&keys]).await, Verdict::In);
         drop((guesses, turn));
         assert_eq!(doorkeeper.check(&user("ada", "one more"), &[&keys]).await, Verdict::Out);

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +13,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::{IntCounterVec, Registry};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::desk::Desk;
 use super::front::{Fronts, Reload};
@@ -24,6 +27,9 @@ const MAX_SCRAPES: usize = 4;
 
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 16 << 10;
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the server shows.
 #[derive(Clone)]
@@ -59,9 +65,9 @@ pub(super) struct Shared {
 
 /// All routes.
 pub(super) fn router(exposed: Exposed) -> Router {
-    let Exposed { registry, board, readiness, fronts, desk, reload, .. } = exposed;
+    let Exposed { registry, board, readiness, limit_reached, fronts, desk, reload } = exposed;
     let scrapes = Semaphore::new(MAX_SCRAPES);
-    let doorkeeper = Doorkeeper::default();
+    let doorkeeper = Doorkeeper::new(limit_reached.with_label_values(&["password_checks"]));
     let shared = Arc::new(Shared { registry, board, readiness, fronts, doorkeeper, scrapes, desk, reload });
     let metrics = Router::new()
         .route("/metrics", get(metrics::scrape))
@@ -71,7 +77,7 @@ pub(super) fn router(exposed: Exposed) -> Router {
         .route("/readyz", get(health::ready))
         .route_layer(from_fn_with_state(shared.clone(), guard::health));
     let api = api()
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .route_layer(from_fn(whole))
         .route_layer(from_fn_with_state(shared.clone(), guard::api))
         .route_layer(from_fn_with_state(shared.clone(), guard::browser));
     Router::new()
@@ -107,6 +113,16 @@ fn api() -> Router<Arc<Shared>> {
 /// An answer that says no, in the shape that all of them have.
 pub(super) fn refusal(status: StatusCode, why: impl Into<String>) -> Response {
     (status, Json(serde_json::json!({ "error": why.into() }))).into_response()
+}
+
+/// Lets a request through once all of it is there: whoever sends a body too slowly, or one that is too large, is told so.
+async fn whole(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Err(_)) => refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than is taken, or broke off"),
+        Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+    }
 }
 
 /// Nothing here is to be kept by a cache or taken for another type by a browser.

@@ -50,7 +50,7 @@ impl Batch {
     /// How one of the histories is run.
     #[must_use]
     pub fn options(&self, seed: u64) -> Options {
-        Options { seed, length: self.length, faults: self.faults, crashes: self.crashes, journal: false }
+        Options { seed, length: self.length, faults: self.faults, crashes: self.crashes, ..Options::default() }
     }
 
     /// Runs them. `progress` is told after each how many are done; it may be told so by several threads.

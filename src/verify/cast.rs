@@ -1,6 +1,6 @@
 //! Who watches what in a history, and with whose eyes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -24,6 +24,9 @@ const ORGANIZING: &str = "organizer";
 pub(super) struct Cast {
     targets: Vec<TargetSettings>,
     callers: BTreeMap<IdentityName, Caller>,
+    /// Those who are called otherwise by now, and may still be at something.
+    former: BTreeMap<IdentityName, Caller>,
+    settings: WatchSettings,
     /// Those that are watched by name, where that is so.
     pub named: Vec<ConferenceName>,
 }
@@ -38,6 +41,8 @@ impl Cast {
         let mut cast = Self {
             targets: Vec::new(),
             callers: BTreeMap::from([(one.clone(), organizer), (two.clone(), Caller::Anybody)]),
+            former: BTreeMap::new(),
+            settings: WatchSettings::default(),
             named: Vec::new(),
         };
         match scenario.watch {
@@ -92,22 +97,72 @@ impl Cast {
 
     /// With whose eyes an identity looks.
     pub(super) fn caller(&self, identity: &IdentityName) -> Caller {
-        self.callers.get(identity).copied().unwrap_or(Caller::ServiceAccount)
+        let caller = self.callers.get(identity).or_else(|| self.former.get(identity));
+        caller.copied().unwrap_or(Caller::ServiceAccount)
+    }
+
+    /// What the schedule is made from.
+    pub(super) fn setup(&self, routes: Vec<Route>) -> Setup {
+        let identity = |name: &IdentityName| WatchIdentity { name: name.clone(), looks_up: false, budget: 480.0 };
+        Setup {
+            settings: self.settings,
+            targets: self.targets.clone(),
+            identities: self.callers.keys().map(identity).collect(),
+            routes,
+            internal_domains: Vec::new(),
+            project_budget: 4800.0,
+        }
+    }
+
+    pub(super) fn identities(&self) -> BTreeSet<IdentityName> {
+        self.callers.keys().cloned().collect()
+    }
+
+    pub(super) fn poll_every(&mut self, interval: Duration) {
+        self.targets.iter_mut().for_each(|target| target.poll_interval = interval);
+    }
+
+    pub(super) fn sweep_every(&mut self, interval: Duration) {
+        (self.settings.session_sweep, self.settings.backfill) = (interval, interval);
+    }
+
+    /// Every target is called otherwise.
+    pub(super) fn rename_targets(&mut self) -> Result<(), Broken> {
+        for target in &mut self.targets {
+            target.name = TargetName::parse(&other(target.name.as_str())).map_err(invalid)?;
+        }
+        Ok(())
+    }
+
+    /// The first two targets, where there are two, take each other's names.
+    pub(super) fn swap_targets(&mut self) {
+        if let [one, two, ..] = self.targets.as_mut_slice() {
+            std::mem::swap(&mut one.name, &mut two.name);
+        }
+    }
+
+    /// Every identity is called otherwise. Returns how, by the names before.
+    pub(super) fn rename_identities(&mut self) -> Result<BTreeMap<IdentityName, IdentityName>, Broken> {
+        let mut renamed = BTreeMap::new();
+        for (name, caller) in std::mem::take(&mut self.callers) {
+            let new = IdentityName::parse(&other(name.as_str())).map_err(invalid)?;
+            self.callers.insert(new.clone(), caller);
+            self.former.insert(name.clone(), caller);
+            renamed.insert(name, new);
+        }
+        for target in &mut self.targets {
+            if let Some(name) = renamed.get(&target.identity) {
+                target.identity = name.clone();
+            }
+        }
+        Ok(renamed)
     }
 
     /// The schedule as it starts on a store.
     pub(super) fn schedule(&self, db: &Db, routes: Vec<Route>, seed: u64, now: Now) -> Result<Scheduler, Broken> {
         let store = |error: crate::store::StoreError| Broken::Store(error.to_string());
         let setup = |error: &dyn std::fmt::Display| Broken::Setup(error.to_string());
-        let identity = |name: &IdentityName| WatchIdentity { name: name.clone(), looks_up: false, budget: 480.0 };
-        let settings = Setup {
-            settings: WatchSettings::default(),
-            targets: self.targets.clone(),
-            identities: self.callers.keys().map(identity).collect(),
-            routes,
-            internal_domains: Vec::new(),
-            project_budget: 4800.0,
-        };
+        let settings = self.setup(routes);
         let memory = Memory {
             conferences: db.load_unfinished().map_err(store)?,
             targets: db.targets().map_err(store)?,
@@ -119,4 +174,13 @@ impl Cast {
         let metrics = Metrics::new(&Registry::new(), limit).map_err(|error| setup(&error))?;
         Ok(Scheduler::new(settings, memory, backoff, Random::with_seed(seed), metrics, StatusBoard::default(), now))
     }
+}
+
+/// Another name: the same one every other time.
+fn other(name: &str) -> String {
+    name.strip_suffix(".b").map_or_else(|| format!("{name}.b"), str::to_owned)
+}
+
+fn invalid(error: crate::model::InvalidName) -> Broken {
+    Broken::Setup(error.to_string())
 }

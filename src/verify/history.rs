@@ -16,13 +16,15 @@ pub struct Options {
     pub faults: bool,
     /// Whether the process dies now and then.
     pub crashes: bool,
+    /// Whether the configuration changes now and then.
+    pub reloads: bool,
     /// Whether to keep a journal.
     pub journal: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, length: Duration::from_secs(3600), faults: true, crashes: true, journal: false }
+        Self { seed: 0, length: Duration::from_secs(3600), faults: true, crashes: true, reloads: false, journal: false }
     }
 }
 
@@ -109,6 +111,23 @@ mod tests {
     #[test]
     fn a_history_with_faults_and_crashes_agrees_with_the_world() {
         agree(true, true, 0..60);
+    }
+
+    #[test]
+    fn a_history_in_which_the_configuration_changes_agrees_with_the_world() {
+        let mut reloads = 0;
+        for (seed, faults) in (0..30).map(|seed| (seed, seed % 2 == 0)) {
+            let history = run(Options { seed, faults, crashes: false, reloads: true, ..Options::default() }).unwrap();
+            reloads += history.faults.get("reload").copied().unwrap_or_default();
+            assert!(
+                history.disagreements.is_empty(),
+                "seed {seed}: {} {:?}\n{}",
+                history.circumstances,
+                history.faults,
+                history.disagreements.join("\n"),
+            );
+        }
+        assert!(reloads > 100, "{reloads}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One history while it happens: a world, what goes wrong, a schedule that reads it, a store that keeps what was told.
 
+mod reload;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -54,6 +56,7 @@ pub(super) struct Play {
     begun: Timestamp,
     jump_at: Option<Mono>,
     crash_at: Option<Mono>,
+    reload_at: Option<Mono>,
     deny_at: Option<Mono>,
     denied: BTreeSet<ConferenceName>,
     /// When nobody ran for long, by Google's clock.
@@ -129,6 +132,7 @@ impl Play {
             begun,
             jump_at: None,
             crash_at: None,
+            reload_at: None,
             deny_at: scenario.expires.map(|_| scenario.late + Duration::from_secs(random.u64(60..3000))),
             denied: BTreeSet::new(),
             down: Vec::new(),
@@ -141,6 +145,7 @@ impl Play {
         };
         play.plan_crash();
         play.plan_jump();
+        play.plan_reload();
         Ok(play)
     }
 
@@ -168,6 +173,7 @@ impl Play {
                 continue;
             }
             self.disturb();
+            self.reload()?;
             if let Some(post) = &mut self.post
                 && post.next().is_some_and(|at| at <= self.mono)
             {

@@ -190,6 +190,30 @@ fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_i
 }
 
 #[test]
+fn what_the_server_is_given_has_to_fit_together() {
+    for (server, wanted) in [
+        ("listen = \"unix:\"", ["m.toml:2: server.listen: must be an address and a port", "unix:/run"]),
+        ("socket_mode = \"0660\"", ["m.toml:2: server.socket_mode: goes with a socket", ""]),
+        ("listen = \"unix:/run/s\"\nsocket_mode = \"0999\"", ["m.toml:3: server.socket_mode: must be", "octal"]),
+        ("tls_key = \"k\"", ["m.toml:2: server.tls_key: needs both", "tls_certificate"]),
+        (
+            "tls_certificate = \"c\"\ntls_key = \"k\"",
+            ["m.toml:2: server.tls_certificate: the certificate cannot be read", ""],
+        ),
+        ("[server.api]\ntoken = \"short\"", ["m.toml:3: server.api.token: must be at least 16", ""]),
+        (
+            "[server.metrics.basic_auth_users]\nada = \"sesame\"",
+            ["m.toml:3: server.metrics.basic_auth_users: must be the bcrypt hash", ""],
+        ),
+        ("[server.metrics]\nbasic_auth_users = 7", ["m.toml:3: server.metrics.basic_auth_users: is not a table", ""]),
+    ] {
+        let problems = problems_of(&format!("[server]\n{server}"));
+        assert!(has(&problems, &wanted), "{server}: {problems:?}");
+        assert!(!problems.iter().any(|problem| problem.contains("sesame")), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_webhook_says_what_its_format_needs_and_nothing_it_has_no_use_for() {
     let head = "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\n";
     let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";

@@ -227,8 +227,12 @@ listen = "127.0.0.1:0"
         self.stop().await;
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.daemon.as_ref().unwrap().address
+    }
+
     pub(crate) async fn get(&self, path: &str) -> String {
-        let address = self.daemon.as_ref().unwrap().address;
+        let address = self.address();
         let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
         answer.text().await.unwrap()
     }

@@ -69,6 +69,11 @@ pub(crate) fn exposed(settings: &ServerSettings) -> Exposed {
     Exposed { registry, board, readiness, limit_reached, fronts, desk, reload: Arc::new(NoReload) }
 }
 
+/// A server that listens and does not answer yet, with what it shows.
+pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError> {
+    Server::bind(settings, exposed(settings)).await
+}
+
 pub(crate) async fn start(settings: ServerSettings) -> Running {
     let exposed = exposed(&settings);
     let (board, readiness, registry) = (exposed.board.clone(), exposed.readiness.clone(), exposed.registry.clone());
@@ -85,7 +90,7 @@ pub(crate) fn on(address: Ipv4Addr) -> ServerSettings {
 }
 
 impl Running {
-    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         self.send(Method::GET, path, headers).await
     }
 
@@ -98,7 +103,7 @@ impl Running {
         request.send().await.unwrap()
     }
 
-    async fn status(&self, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    pub(crate) async fn status(&self, path: &str, headers: &[(&str, &str)]) -> StatusCode {
         self.get(path, headers).await.status()
     }
 }

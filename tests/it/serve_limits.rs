@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::serve_access::{Running, on, start};
+use crate::serve_access::{Running, TOKEN, on, start};
 
 const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -122,4 +122,73 @@ async fn a_stop_does_not_wait_for_ever_and_lets_go_of_the_port() {
     assert_eq!(rest(&mut idle).await, "");
     assert!(!rest(&mut half).await.contains("200 OK"));
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_in_byte_by_byte_is_cut_all_the_same() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let dripping = async {
+        for byte in REQUEST {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if stream.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+        // Written into a connection that is closed already.
+        assert!(!rest(&mut stream).await.contains("200 OK"));
+    };
+    timeout(LONG, dripping).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_or_is_too_large_is_refused() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let head = |length| {
+        format!(
+            "POST /api/v1/deliveries/replay HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    let mut slow = connected(&server, format!("{}{{", head(100)).as_bytes()).await;
+    let said = timeout(Duration::from_secs(60), answer(&mut slow)).await.expect("the body is waited for too long");
+    assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    let mut large = connected(&server, format!("{}{}", head(20 << 10), "a".repeat(20 << 10)).as_bytes()).await;
+    assert!(answer(&mut large).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test]
+async fn a_thousand_silent_connections_pass_and_leave_nothing_behind() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let mut held = Vec::new();
+    for _ in 0..1000 {
+        // Beyond what the server and the kernel hold, one waits in vain.
+        match timeout(Duration::from_secs(5), TcpStream::connect(server.address)).await {
+            Ok(Ok(stream)) => held.push(stream),
+            _ => break,
+        }
+    }
+    assert!(held.len() > 256, "{}", held.len());
+    drop(held);
+    let mut stream = timeout(Duration::from_secs(30), connected(&server, REQUEST)).await.unwrap();
+    assert!(timeout(Duration::from_secs(30), answer(&mut stream)).await.unwrap().starts_with("HTTP/1.1 200 OK"));
+    server.cancel.cancel();
+    timeout(Duration::from_secs(10), server.task).await.expect("somebody is still held").unwrap();
+}
+
+#[tokio::test]
+async fn a_scrape_during_the_stop_is_answered_whole_or_cut() {
+    let server = start(on(Ipv4Addr::LOCALHOST)).await;
+    let url = format!("http://{}/metrics", server.address);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let scrapes: Vec<_> = (0..50).map(|_| tokio::spawn(client.get(&url).send())).collect();
+    tokio::task::yield_now().await;
+    server.cancel.cancel();
+    for scrape in scrapes {
+        let Ok(answer) = scrape.await.unwrap() else { continue };
+        assert_eq!(answer.status(), 200);
+        let Ok(text) = answer.text().await else { continue };
+        assert!(text.contains("meetwatch_build_info") && text.ends_with('\n'), "cut, and nobody was told");
+    }
+    timeout(Duration::from_secs(10), server.task).await.expect("the stop takes too long").unwrap();
 }
