@@ -233,7 +233,7 @@ async fn from_memory(clock: Clock, deliveries: u64, conferences: u64) -> f64 {
             tokio::spawn(async move {
                 for _ in 0..deliveries / conferences {
                     let body = Body { content_type: "application/json", bytes: bytes.clone() };
-                    let reply = sender.send(&id, None, body).await;
+                    let reply = sender.send(id.as_str(), None, body).await;
                     assert_eq!(reply.outcome.reason(), None);
                 }
             })

@@ -42,6 +42,7 @@ pub(super) fn read(
     if let (false, Some(wanted)) = (section.has("events"), &wanted) {
         patterns = wanted.default_events();
     }
+    let batching = webhook_format::batching(section, wanted.as_ref());
     let format = wanted.and_then(|wanted| wanted.format(&patterns));
     let kinds = kinds(section);
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
@@ -59,7 +60,14 @@ pub(super) fn read(
     if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
         flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
     }
+    let gathers = || ["max_events", "max_wait", "digest"].into_iter().find(|key| section.has(key));
+    if let (Some(flag), Some(key)) = (ordered.as_ref().filter(|flag| !flag.value), gathers()) {
+        flag.problem(format!("cannot be false beside `{key}`: what is sent together is in order"));
+    }
     let max_age = optional_duration(section, "max_age", second..=30 * day);
+    if max_age.is_some_and(|age| batching.is_some_and(|batching| batching.max_wait >= age)) {
+        section.problem("max_age", "has to be longer than what events wait for others, or none is ever sent");
+    }
     let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
     let schedule = schedule(section);
     let drain_per_second = f64::from(section.integer("drain_per_second", 50, 1..=100_000));
@@ -82,6 +90,7 @@ pub(super) fn read(
         ordered: ordered.is_none_or(|flag| flag.value),
         settle,
         max_age,
+        batching,
         max_hold,
         drain_per_second,
         schedule,

@@ -18,6 +18,7 @@ pub mod retention;
 pub mod rows;
 pub mod settings;
 
+mod batch;
 mod breaker;
 mod claim;
 mod endpoints;
@@ -40,8 +41,8 @@ mod writer;
 pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LaneId,
-    LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
+    AttemptRow, Batched, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary,
+    LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
 pub use handle::Store;
@@ -49,7 +50,7 @@ pub use metrics::StoreMetrics;
 pub use open::OpenError;
 pub use prune::{Cursor, PruneRequest, Pruned};
 pub use repair::{
-    AttemptCount, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
+    AttemptCount, Batching, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
     ResumeFrom, StoredAttempt,
 };
 pub use retention::Doubt;

@@ -37,6 +37,7 @@ fn core(endpoint: &EndpointName, seed: u64) -> Core {
         timeout: Duration::from_secs(15),
         concurrency: 4,
         ordered: true,
+        batched: false,
         drain_per_second: 50.0,
     };
     Core::new([endpoint], Random::with_seed(seed))

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Policy, Verdict};
-use super::format::Writer;
+use super::format::{Message, Unwritable, Writer, Written};
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
@@ -85,6 +85,7 @@ impl Dispatcher {
             timeout: endpoint.timeout,
             concurrency: endpoint.concurrency,
             ordered: endpoint.ordered,
+            batched: endpoint.batching.is_some(),
             drain_per_second: endpoint.drain_per_second,
         });
         let core = Core::new(endpoints, random);
@@ -165,7 +166,7 @@ impl Dispatcher {
     }
 
     fn note(&self, note: &Note) {
-        self.metrics.attempted(&note.endpoint, note.took, note.outcome.reason());
+        self.metrics.attempted(&note.endpoint, note.took, note.events, note.outcome.reason());
         let (endpoint, delivery, attempt) = (note.endpoint.as_str(), note.delivery.0, note.attempt);
         let failure = note.outcome.reason().map_or("", Reason::as_str);
         match note.verdict {
@@ -174,7 +175,7 @@ impl Dispatcher {
                 tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
             }
             Verdict::Dead { reason } => {
-                self.metrics.gave_up(&note.endpoint, reason, 1);
+                self.metrics.gave_up(&note.endpoint, reason, note.events);
                 tracing::warn!(
                     endpoint,
                     delivery,
@@ -270,10 +271,23 @@ async fn until(at: Option<Mono>, now: Mono) {
     }
 }
 
+/// What a claim is sent as: the same at every attempt.
+fn written(writer: &Writer, claimed: &Claimed) -> Result<Message, Unwritable> {
+    let first = Written { id: &claimed.event, event: claimed.event_type, time: claimed.time, frozen: &claimed.body };
+    let Some(others) = &claimed.batch else { return writer.alone(&first) };
+    let others = others.iter().map(|other| Written {
+        id: &other.event,
+        event: other.event_type,
+        time: other.time,
+        frozen: &other.body,
+    });
+    writer.batch(&[first].into_iter().chain(others).collect::<Vec<_>>())
+}
+
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let reply = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
-        Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
+    let reply = match written(&target.writer, &claimed) {
+        Ok(Message { id, body }) => target.sender.send(&id, claimed.previous.as_ref(), body).await,
         Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
     };
     let took = clock.now().mono.saturating_sub(began.mono);

@@ -20,6 +20,9 @@ use crate::store::{
 /// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
 const READY_FOR_EACH: usize = 128;
 
+/// The same where a delivery is a batch.
+const BATCHES_FOR_EACH: usize = 2;
+
 /// No endpoint holds more than this ready, which bounds what it costs in memory; the outbox bounds the bytes of each claim.
 const READY_AT_MOST: usize = 1024;
 
@@ -37,6 +40,8 @@ pub struct Endpoint {
     pub concurrency: usize,
     /// Whether the events of a conference are sent one after another.
     pub ordered: bool,
+    /// Whether what is sent is batches.
+    pub batched: bool,
     /// After trouble, so many are sent in a second until nothing is due any more.
     pub drain_per_second: f64,
 }
@@ -61,6 +66,7 @@ struct Sending {
     owed_at: Timestamp,
     tried_since: Option<Timestamp>,
     others_wait: bool,
+    events: u64,
 }
 
 /// One endpoint's queue.
@@ -130,7 +136,8 @@ impl Queue {
     }
 
     fn most_ready(&self) -> usize {
-        (self.endpoint.concurrency * READY_FOR_EACH).min(READY_AT_MOST).max(self.endpoint.concurrency)
+        let each = if self.endpoint.batched { BATCHES_FOR_EACH } else { READY_FOR_EACH };
+        (self.endpoint.concurrency * each).min(READY_AT_MOST).max(self.endpoint.concurrency)
     }
 
     fn has_room(&self) -> bool {
@@ -234,6 +241,7 @@ impl Queue {
             owed_at: claimed.owed_at,
             tried_since: claimed.tried_since,
             others_wait: claimed.others_wait,
+            events: 1 + claimed.batch.as_ref().map_or(0, |others| others.len() as u64),
         };
         let doubled = self.sending.insert(claimed.delivery, sending);
         debug_assert!(doubled.is_none(), "the outbox handed out what is being sent");
@@ -292,6 +300,7 @@ impl Queue {
             delivery: sent.delivery,
             attempt: sending.attempts + 1,
             took: sent.took,
+            events: sending.events,
             outcome,
             verdict,
         };

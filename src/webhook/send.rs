@@ -107,12 +107,12 @@ impl Sender {
         })
     }
 
-    /// Makes one attempt, within the endpoint's timeout from connecting to the last byte of the answer.
-    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Reply {
+    /// Makes one attempt to send a body under this id, within the endpoint's timeout from connecting to the last byte of the answer.
+    pub async fn send(&self, id: &str, previous: Option<&EventId>, body: Body) -> Reply {
         if self.refused {
             return Outcome::Failed { reason: Reason::RefusedAddress, status: None }.into();
         }
-        let headers = self.headers(event, previous, &body, self.clock.now().wall);
+        let headers = self.headers(id, previous, &body, self.clock.now().wall);
         let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
         let attempt = async {
             match request.send().await {
@@ -124,10 +124,9 @@ impl Sender {
         tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
     }
 
-    fn headers(&self, event: &EventId, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
+    fn headers(&self, id: &str, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
         let timestamp = now.as_second();
-        let signatures: Vec<_> =
-            self.secrets.iter().map(|secret| secret.sign(event.as_str(), timestamp, &body.bytes)).collect();
+        let signatures: Vec<_> = self.secrets.iter().map(|secret| secret.sign(id, timestamp, &body.bytes)).collect();
         // What the operator adds comes first: where both have a name, the program's own holds.
         let mut headers = self.headers.as_map().clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
@@ -138,7 +137,7 @@ impl Sender {
                 headers.insert(name, value);
             }
         };
-        put(ID, event.as_str());
+        put(ID, id);
         if !signatures.is_empty() {
             put(SIGNATURE, &signatures.join(" "));
         }

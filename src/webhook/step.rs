@@ -74,6 +74,8 @@ pub struct Note {
     /// 1 for the first.
     pub attempt: u32,
     pub took: Duration,
+    /// How many events were in it.
+    pub events: u64,
     pub outcome: Outcome,
     pub verdict: Verdict,
 }
@@ -304,6 +306,7 @@ mod tests {
             timeout: Duration::from_secs(15),
             concurrency,
             ordered: true,
+            batched: false,
             drain_per_second: 50.0,
         };
         Core::new([endpoint], Random::with_seed(1))
@@ -330,6 +333,7 @@ mod tests {
             owed_at: Timestamp::UNIX_EPOCH,
             tried_since: None,
             others_wait: false,
+            batch: None,
         }
     }
 
