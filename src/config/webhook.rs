@@ -76,7 +76,7 @@ pub(super) fn read(
     let concurrency = section.integer("concurrency", 8, 1..=256);
 
     let name = name?.value;
-    let Reached { url, allow_private } = url?;
+    let Reached { url, allow_private, proxy } = url?;
     Some(EndpointSettings {
         route: Route { endpoint: name.clone(), events: patterns, kinds, targets, provenance },
         format: format?,
@@ -84,6 +84,7 @@ pub(super) fn read(
         headers,
         tls,
         allow_private,
+        proxy,
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
@@ -122,11 +123,19 @@ fn schedule(section: &Section<'_>) -> Vec<Duration> {
 struct Reached {
     url: Url,
     allow_private: bool,
+    proxy: Option<Url>,
 }
 
 fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reached> {
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let allow_private = section.flag("allow_private").is_none_or(|flag| flag.value);
+    let proxy = address::proxy(section, files);
+    if let Some(proxy) = proxy.as_ref().filter(|_| !allow_private) {
+        proxy.problem(format!(
+            "cannot stand beside `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
+            section.path_of("allow_private")
+        ));
+    }
     if is_chat {
         section.mark_secret("url");
     }
@@ -144,7 +153,7 @@ fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reache
             section.path_of("allow_private")
         ));
     }
-    Some(Reached { url: url.value, allow_private })
+    Some(Reached { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
 }
 
 /// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.

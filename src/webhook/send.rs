@@ -1,4 +1,4 @@
-//! One attempt over HTTP. No redirect is followed, no proxy of the environment is used, and an answer is read only as far
+//! One attempt over HTTP. No redirect is followed, no proxy is used but a configured one, and an answer is read only as far
 //! as a receiver's may reasonably go.
 
 use std::error::Error;
@@ -94,6 +94,10 @@ impl Sender {
             .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .pool_max_idle_per_host(settings.concurrency)
             .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")));
+        let client = match &settings.proxy {
+            Some(proxy) => client.proxy(reqwest::Proxy::all(proxy.clone()).map_err(SenderError::Client)?),
+            None => client,
+        };
         let client = settings.tls.apply(client).build().map_err(|error| SenderError::Client(error.without_url()))?;
         Ok(Self {
             client,
@@ -175,7 +179,8 @@ fn redaction(settings: &EndpointSettings) -> Redaction {
     let url = &settings.url;
     let path_and_query = [Some(url.path()), url.query()].into_iter().flatten();
     let parts = path_and_query.flat_map(|part| part.split(['/', '&', '=']).chain([part]));
-    let login = [Some(url.username()), url.password()].into_iter().flatten();
+    let login = [Some(url), settings.proxy.as_ref()].into_iter().flatten();
+    let login = login.flat_map(|url| [Some(url.username()), url.password()]).flatten();
     let secrets = settings.secrets.iter().map(SigningSecret::reveal);
     let bare = secrets.clone().filter_map(|secret| secret.strip_prefix("whsec_").map(str::to_owned));
     let token = match &settings.format {

@@ -31,6 +31,9 @@ pub struct EndpointSettings {
     pub names: Names,
     /// What names are replaced with; needed where `names` hides them. Not the operator's to set.
     pub pseudonyms: Option<PseudonymKey>,
+    /// The way out, where there is no direct one. None is taken from the environment. Not beside `allow_private = false`: it
+    /// is the proxy that looks the name up then.
+    pub proxy: Option<Url>,
     /// Authorization and whatever else the receiver asks for.
     pub headers: ExtraHeaders,
     pub tls: TlsSettings,
@@ -76,6 +79,7 @@ impl EndpointSettings {
             format: Format::Standard,
             names: Names::Full,
             pseudonyms: None,
+            proxy: None,
             headers: ExtraHeaders::default(),
             tls: TlsSettings::default(),
             allow_private: true,
@@ -126,6 +130,7 @@ impl fmt::Debug for EndpointSettings {
             .field("route", &self.route)
             .field("format", &self.format)
             .field("names", &self.names)
+            .field("proxy", &self.proxy.as_ref().map(redacted))
             .field("headers", &self.headers)
             .field("tls", &self.tls)
             .field("allow_private", &self.allow_private)

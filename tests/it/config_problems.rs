@@ -210,6 +210,11 @@ fn a_webhook_says_what_its_format_needs_and_nothing_it_has_no_use_for() {
         ("headers = [\"nothing\"]", ["m.toml:4: webhook.headers: must be `Name: value`", ""]),
         ("client_key = \"k\"", ["m.toml:4: webhook.client_key: needs its `client_certificate`", ""]),
         ("certificate_authority = \"c\"", ["m.toml:4: webhook.certificate_authority: the file", "does not exist"]),
+        ("proxy = \"p:1\"", ["m.toml:4: webhook.proxy: must be an address", ""]),
+        (
+            "allow_private = false\nproxy = \"http://p:1\"",
+            ["m.toml:5: webhook.proxy: cannot stand beside", "allow_private"],
+        ),
         ("max_events = 1", ["m.toml:4: webhook.max_events: must be", "2 to 1000"]),
         ("max_wait = \"1h\"", ["m.toml:4: webhook.max_wait: must be", "10m"]),
         ("format = \"slack\"\nmax_events = 5", ["webhook.max_events: has no use", "`digest`"]),

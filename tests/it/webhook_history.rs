@@ -90,6 +90,9 @@ struct Person {
     bridge: Option<((EventId, i64), (EventId, i64))>,
 }
 
+/// One event, and what was named as the one before; for what came behind another in a batch nothing is.
+type Taken = (EventId, Option<Option<EventId>>);
+
 struct History {
     random: Random,
     now: Now,
@@ -98,9 +101,8 @@ struct History {
     /// When each attempt ends, and what it is.
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    /// What each endpoint took, in the order of arrival, with what it named as the one before; for what came behind
-    /// another in a batch nothing is named.
-    taken: BTreeMap<EndpointName, Vec<(EventId, Option<Option<EventId>>)>>,
+    /// What each endpoint took, in the order of arrival.
+    taken: BTreeMap<EndpointName, Vec<Taken>>,
     /// What was sent in each batch.
     batches: BTreeMap<DeliveryId, Vec<EventId>>,
     /// How many batches had more than one event.
@@ -431,12 +433,7 @@ impl History {
     }
 
     /// First arrivals are in sequence, and each names the one before it that was not settled.
-    fn check_order(
-        &self,
-        name: &str,
-        taken: &[(EventId, Option<Option<EventId>>)],
-        rows: &BTreeMap<EventId, DeliveryRow>,
-    ) {
+    fn check_order(&self, name: &str, taken: &[Taken], rows: &BTreeMap<EventId, DeliveryRow>) {
         for conference in 0..CONFERENCES {
             let of_conference: Vec<_> = self.told.iter().filter(|told| told.conference == conference).collect();
             let mut last = 0;
