@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Policy, Verdict};
-use super::format::{Message, Unwritable, Writer, Written};
+use super::format::{Message, Writer};
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::{Sender, SenderError};
@@ -79,15 +79,7 @@ impl Dispatcher {
             let target = Target { sender: Sender::new(endpoint, clock)?, writer: Writer::new(endpoint)? };
             targets.insert(endpoint.name.clone(), target);
         }
-        let endpoints = endpoints.iter().map(|endpoint| Endpoint {
-            name: endpoint.name.clone(),
-            policy: (options.policy)(endpoint),
-            timeout: endpoint.timeout,
-            concurrency: endpoint.concurrency,
-            ordered: endpoint.ordered,
-            batched: endpoint.batching.is_some(),
-            drain_per_second: endpoint.drain_per_second,
-        });
+        let endpoints = endpoints.iter().map(|endpoint| Endpoint::of(endpoint, (options.policy)(endpoint)));
         let core = Core::new(endpoints, random);
         Ok(Self { store, clock, wake, metrics, core, targets, grace: options.grace, abort: AbortAt::default() })
     }
@@ -271,22 +263,9 @@ async fn until(at: Option<Mono>, now: Mono) {
     }
 }
 
-/// What a claim is sent as: the same at every attempt.
-fn written(writer: &Writer, claimed: &Claimed) -> Result<Message, Unwritable> {
-    let first = Written { id: &claimed.event, event: claimed.event_type, time: claimed.time, frozen: &claimed.body };
-    let Some(others) = &claimed.batch else { return writer.alone(&first) };
-    let others = others.iter().map(|other| Written {
-        id: &other.event,
-        event: other.event_type,
-        time: other.time,
-        frozen: &other.body,
-    });
-    writer.batch(&[first].into_iter().chain(others).collect::<Vec<_>>())
-}
-
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let reply = match written(&target.writer, &claimed) {
+    let reply = match target.writer.message(&claimed) {
         Ok(Message { id, body }) => target.sender.send(&id, claimed.previous.as_ref(), body).await,
         Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
     };

@@ -10,6 +10,7 @@ use super::breaker::Breaker;
 use super::decide::{self, Attempt, Policy, Verdict};
 use super::outcome::Reason;
 use super::pace::Pace;
+use super::settings::EndpointSettings;
 use super::step::{Note, Sent};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
@@ -44,6 +45,22 @@ pub struct Endpoint {
     pub batched: bool,
     /// After trouble, so many are sent in a second until nothing is due any more.
     pub drain_per_second: f64,
+}
+
+impl Endpoint {
+    /// What an operator set, under a policy.
+    #[must_use]
+    pub fn of(settings: &EndpointSettings, policy: Policy) -> Self {
+        Self {
+            name: settings.name.clone(),
+            policy,
+            timeout: settings.timeout,
+            concurrency: settings.concurrency,
+            ordered: settings.ordered,
+            batched: settings.batching.is_some(),
+            drain_per_second: settings.drain_per_second,
+        }
+    }
 }
 
 /// What is sent one after another.

@@ -19,6 +19,7 @@ pub use template::{BadTemplate, MAX_OUTPUT_BYTES, MAX_TEMPLATE_BYTES, Template};
 use super::redact::{NoKey, Redaction};
 use super::settings::{EndpointSettings, Format};
 use crate::model::{BatchId, Event, EventId, EventType};
+use crate::store::Claimed;
 
 /// A body, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,23 @@ impl Writer {
             Format::Template(_) => return Err(Unwritable::NoBatches),
         };
         Ok(Message { id, body })
+    }
+
+    /// What a claim is sent as. The same one gives the same bytes at every attempt.
+    ///
+    /// # Errors
+    /// [`Unwritable`]
+    pub fn message(&self, claimed: &Claimed) -> Result<Message, Unwritable> {
+        let first =
+            Written { id: &claimed.event, event: claimed.event_type, time: claimed.time, frozen: &claimed.body };
+        let Some(others) = &claimed.batch else { return self.alone(&first) };
+        let others = others.iter().map(|other| Written {
+            id: &other.event,
+            event: other.event_type,
+            time: other.time,
+            frozen: &other.body,
+        });
+        self.batch(&[first].into_iter().chain(others).collect::<Vec<_>>())
     }
 
     /// An event on its own, in a batch of one where the endpoint takes batches.
