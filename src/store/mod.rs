@@ -4,6 +4,7 @@
 //! one transaction: facts, log, deliveries. The dispatcher takes deliveries out by [`OutboxRequest`]s that go the same way.
 //! Whoever only reads does so on connections of its own.
 
+pub mod attendance;
 pub mod collector;
 pub mod db;
 pub mod delivery;
@@ -38,6 +39,7 @@ mod trouble;
 mod values;
 mod writer;
 
+pub use attendance::Span;
 pub use collector::OutboxCollector;
 pub use db::{Db, Work, Written};
 pub use delivery::{

@@ -199,6 +199,14 @@ listen = "127.0.0.1:0"
         answer.text().await.unwrap()
     }
 
+    /// What the API says, to somebody who has the token.
+    pub(crate) async fn ask(&self, path: &str) -> serde_json::Value {
+        let address = self.daemon.as_ref().unwrap().address;
+        let token = std::fs::read_to_string(self.path("meetwatch.db.token")).unwrap();
+        let asked = reqwest::Client::new().get(format!("http://{address}{path}")).bearer_auth(token.trim());
+        serde_json::from_str(&asked.send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
     /// The sum of a metric's series that contain `labels`.
     pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
         let text = self.get("/metrics").await;

@@ -35,6 +35,7 @@ mod repair_api;
 mod repair_command;
 mod repair_daemon;
 mod serve_access;
+mod serve_attendance;
 mod serve_limits;
 mod serve_metrics;
 mod sim_command;
