@@ -1,16 +1,18 @@
 //! Everything put together: started in order, run, and stopped in order, each step within a bound.
 //!
 //! The stop: not ready → no new polls → no new claims → sends in flight finish, up to a grace → HTTP drains → the store
-//! closes. Nothing here is global, so a test can start two of these in one process.
+//! closes. Nothing here is global, so a test can start two of these in one process. `reload` takes another configuration
+//! over while all of this runs.
 
-use std::net::SocketAddr;
+mod reload;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
 use secrecy::SecretString;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch as value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +20,13 @@ use crate::abort::AbortAt;
 use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::model::EndpointName;
-use crate::serve::{BindError, Desk, EndpointCard, Exposed, Readiness, Server, TestReport, Tester, TokenError, token};
+use crate::serve::{
+    BadServerTls, BindError, Desk, EndpointCard, Exposed, Front, Fronts, Listen, Readiness, Server, TestReport, Tester,
+    TokenError, token,
+};
 use crate::status::StatusBoard;
 use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
@@ -29,6 +35,9 @@ use crate::webhook::{
     Dispatcher, EndpointSettings, KeyError, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics,
     pseudonym_key,
 };
+
+use reload::Reloader;
+pub use reload::Reloads;
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
@@ -46,6 +55,8 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Listen(#[from] BindError),
+    #[error("the server's TLS cannot be set up: {0}")]
+    Tls(#[from] BadServerTls),
     #[error(transparent)]
     Google(#[from] meet::SetupError),
     #[error(transparent)]
@@ -93,8 +104,12 @@ pub struct App {
     readiness: Readiness,
     scheduler: Scheduler,
     watching: watch::Parts<Client>,
+    changed: mpsc::Receiver<watch::Change<Client>>,
     dispatcher: Dispatcher,
-    retention: Duration,
+    retention: value::Receiver<Duration>,
+    reloader: Reloader,
+    reloads: Reloads,
+    asked: reload::Asked,
 }
 
 impl App {
@@ -125,7 +140,9 @@ impl App {
         let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
         store.configure(configured, clock.now().wall).await?;
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
-        registry.register(Box::new(store.outbox_collector(endpoints)?))?;
+        let outbox = store.outbox_collector(endpoints)?;
+        let shown = outbox.endpoints();
+        registry.register(Box::new(outbox))?;
 
         let retry = RetryPolicy::default();
         let client = Client::new(&meet::Parts {
@@ -149,18 +166,70 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let desk = desk(&config, &store, clock, &bell)?;
-        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token, desk };
+        let fronts = Fronts::new(front(&config, token, probe(&config, clock)?).await?);
+        let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
+        let (reloads, asked) = Reloads::new();
+        let reloaded = reload::Metrics::register(&registry, clock)?;
+        let exposed = Exposed {
+            registry,
+            board,
+            readiness: readiness.clone(),
+            limit_reached: limits,
+            fronts: fronts.clone(),
+            desk,
+            reload: Arc::new(reloads.clone()),
+        };
         let server = Server::bind(&config.server, exposed).await?;
-        let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
-        let retention = config.store.retention;
-        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention })
+        let reader = Arc::new(client.clone());
+        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics };
+        let (changes, changed) = watch::changes();
+        let (keep, retention) = value::channel(config.store.retention);
+        let reloader = Reloader {
+            running: config,
+            clock,
+            store: store.clone(),
+            client,
+            watching: changes,
+            sending: dispatcher.changes(),
+            retention: keep,
+            shown,
+            fronts,
+            level: None,
+            metrics: reloaded,
+        };
+        Ok(Self {
+            clock,
+            store,
+            server,
+            readiness,
+            scheduler,
+            watching,
+            changed,
+            dispatcher,
+            retention,
+            reloader,
+            reloads,
+            asked,
+        })
+    }
+
+    /// The same, with what sets how much is logged: the configuration decides on it from the next reload on.
+    #[must_use]
+    pub fn logging_at(mut self, level: Level) -> Self {
+        self.reloader.level = Some(level);
+        self
+    }
+
+    /// What has the configuration read again.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// Where metrics, health and the API are.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.server.local_addr()
+    pub fn listens_on(&self) -> &Listen {
+        self.server.listens_on()
     }
 
     /// The open store, for reading.
@@ -174,17 +243,21 @@ impl App {
     /// # Errors
     /// [`RunError`]; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention } = self;
-        let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, stop));
+        let Self { clock, store, server, readiness, scheduler, watching, changed, dispatcher, retention, .. } = self;
+        let (reloader, asked) = (self.reloader, self.asked);
+        // The first to stop: what it hands over, the others are still there to take.
+        let reloading = Part::spawn("reloading", |stop| reloader.run(asked, stop));
+        let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, changed, stop));
         let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
-        let mut parts = [watching, pruning, sending, serving];
+        let mut parts = [reloading, watching, pruning, sending, serving];
 
-        let [watching, pruning, sending, serving] = &mut parts;
+        let [reloading, watching, pruning, sending, serving] = &mut parts;
         // No part ends by itself: without one of them the daemon would look alive and be of no use.
         let ended = tokio::select! {
             () = stop.cancelled() => None,
+            _ = &mut reloading.task => Some(reloading.name),
             _ = &mut watching.task => Some(watching.name),
             _ = &mut pruning.task => Some(pruning.name),
             _ = &mut sending.task => Some(sending.name),
@@ -219,21 +292,27 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: A
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
 }
 
-/// What the API shows and mends deliveries with.
-fn desk(config: &Config, store: &Store, clock: Clock, wake: &Arc<Notify>) -> Result<Desk, SenderError> {
+/// What the API shows of the endpoints.
+fn cards(config: &Config) -> Vec<EndpointCard> {
     let card = |endpoint: &EndpointSettings| EndpointCard {
         name: endpoint.name.clone(),
         address: redacted(&endpoint.url),
         format: endpoint.format.as_str(),
         names: endpoint.names.as_str(),
     };
-    Ok(Desk {
-        store: store.clone(),
-        clock,
-        wake: Arc::clone(wake),
-        endpoints: config.webhooks.iter().map(card).collect(),
-        tester: Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))),
-    })
+    config.webhooks.iter().map(card).collect()
+}
+
+/// What the server shows, and to whom.
+async fn front(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
+    let (settings, cards) = (config.server.clone(), cards(config));
+    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
+    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
+}
+
+/// What the API tries endpoints with.
+fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn Tester>, SenderError> {
+    Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
 }
 
 /// Lets the API try endpoints.
@@ -287,19 +366,7 @@ async fn schedule(
     clock: Clock,
     seed: u64,
 ) -> Result<Scheduler, StartError> {
-    let identities = config.identities.iter().map(|identity| WatchIdentity {
-        name: identity.name.clone(),
-        looks_up: identity.lookup_people,
-        budget: client.budget_per_minute(&identity.name),
-    });
-    let setup = Setup {
-        settings: config.watch,
-        targets: config.targets.clone(),
-        identities: identities.collect(),
-        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
-        internal_domains: config.google.internal_domains.clone(),
-        project_budget: client.project_budget_per_minute(),
-    };
+    let setup = setup(config, client);
     let memory = Memory {
         conferences: store.load_unfinished().await?,
         targets: store.targets().await?,
@@ -314,4 +381,21 @@ async fn schedule(
     );
     let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2)?;
     Ok(Scheduler::new(setup, memory, backoff, Random::with_seed(seed), metrics, board, clock.now()))
+}
+
+/// What the schedule has to know of the configuration.
+fn setup(config: &Config, client: &Client) -> Setup {
+    let identities = config.identities.iter().map(|identity| WatchIdentity {
+        name: identity.name.clone(),
+        looks_up: identity.lookup_people,
+        budget: client.budget_per_minute(&identity.name),
+    });
+    Setup {
+        settings: config.watch,
+        targets: config.targets.clone(),
+        identities: identities.collect(),
+        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
+        internal_domains: config.google.internal_domains.clone(),
+        project_budget: client.project_budget_per_minute(),
+    }
 }

@@ -15,6 +15,7 @@ pub mod events;
 pub mod listen;
 pub mod login;
 mod output;
+mod reach;
 pub mod report;
 pub mod run;
 pub mod secret;
@@ -153,13 +154,15 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// Installs logging as `configured`, except where the command line says otherwise. Once in a process.
+    /// Installs logging as `configured`, except where the command line says otherwise. Once in a process. Returns what sets
+    /// the level afterwards, unless the command line did.
     ///
     /// # Errors
     /// If logging is installed already.
-    pub fn install(self, configured: LogSettings) -> anyhow::Result<()> {
+    pub fn install(self, configured: LogSettings) -> anyhow::Result<Option<log::Level>> {
         let settings = LogSettings { level: self.level.or(configured.level), ..configured };
-        Ok(log::install(settings, self.colours)?)
+        let level = log::install(settings, self.colours)?;
+        Ok(if self.level.is_some() { None } else { Some(level) })
     }
 }
 

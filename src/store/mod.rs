@@ -40,7 +40,7 @@ mod values;
 mod writer;
 
 pub use attendance::Span;
-pub use collector::OutboxCollector;
+pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{
     AttemptRow, Batched, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary,

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 use crate::house::House;
 
+async fn said(house: &House, path: &str) -> Value {
+    house.ask(reqwest::Method::GET, path).await.1
+}
+
 async fn ended(house: &House) -> Event {
     house.end();
     house.until_told(EventType::ConferenceEnded, 1).await;
@@ -21,7 +25,7 @@ async fn the_attendance_is_what_the_event_says() {
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
     let name = house.log().await[0].conference.clone().unwrap().name;
-    let live = house.ask(&format!("/api/v1/{name}/attendance")).await;
+    let live = said(&house, &format!("/api/v1/{name}/attendance")).await;
     assert_eq!((&live["phase"], &live["end_time"], &live["total"]), (&json!("live"), &Value::Null, &json!(2)));
     assert_eq!(live["participants"][0]["last_leave"], Value::Null);
     house.leave(ada, "laptop");
@@ -31,7 +35,7 @@ async fn the_attendance_is_what_the_event_says() {
     house.until_told(EventType::SessionStarted, 4).await;
     let event = ended(&house).await;
     let told = serde_json::to_value(event.attendance.unwrap()).unwrap();
-    let asked = house.ask(&format!("/api/v1/{name}/attendance")).await;
+    let asked = said(&house, &format!("/api/v1/{name}/attendance")).await;
     assert_eq!((&asked["peak"], &asked["total"]), (&told["peak"], &told["total"]));
     assert_eq!(asked["participants"], told["participants"]);
     assert_eq!(asked["participants"][1]["sessions"], 3);
@@ -40,7 +44,7 @@ async fn the_attendance_is_what_the_event_says() {
     let hour = jiff::SignedDuration::from_hours(1);
     let report = async |target: &str, from: jiff::Timestamp| {
         let until = from + hour;
-        house.ask(&format!("/api/v1/attendance?from={from}&to={until}{target}")).await["conferences"].clone()
+        said(&house, &format!("/api/v1/attendance?from={from}&to={until}{target}")).await["conferences"].clone()
     };
     assert_eq!(report("&target=board", begun).await, json!([asked]));
     assert_eq!(report("", begun).await, json!([asked]));
@@ -70,9 +74,9 @@ async fn what_an_event_has_no_room_for_is_at_the_path_that_it_names() {
     let path = event.attendance_path.unwrap();
     let address = house.get(&path).await;
     assert!(address.contains("error") && !address.contains("Guest"), "without the token: {address}");
-    let asked = house.ask(&path).await;
+    let asked = said(&house, &path).await;
     assert_eq!((&asked["total"], &asked["peak"]), (&json!(205), &json!(attendance.peak)));
     assert_eq!(asked["participants"].as_array().unwrap().len(), 205);
-    assert!(house.ask("/api/v1/conferenceRecords/nobody/attendance").await["error"].is_string());
+    assert!(said(&house, "/api/v1/conferenceRecords/nobody/attendance").await["error"].is_string());
     house.stop().await;
 }
