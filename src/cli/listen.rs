@@ -125,7 +125,7 @@ struct Refused {
     why: String,
 }
 
-/// Verifies a request and says what to print of it.
+/// Verifies a request and says what to print of it: a line for each event.
 fn read(listening: &Listening, headers: &HeaderMap, body: &[u8]) -> Result<String, Refused> {
     let refused = |status, why: String| Refused { status, why };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -135,13 +135,22 @@ fn read(listening: &Listening, headers: &HeaderMap, body: &[u8]) -> Result<Strin
         .map_err(|error| refused(StatusCode::UNAUTHORIZED, error.to_string()))?;
     let no_event =
         |error: serde_json::Error| refused(StatusCode::BAD_REQUEST, format!("signed, but no event: {error}"));
-    let payload: Payload<'_> = serde_json::from_slice(body).map_err(no_event)?;
-    let event: Event = serde_json::from_str(payload.data.get()).map_err(no_event)?;
-    if !listening.style.json {
-        return Ok(event_line(&event, listening.style.colour));
+    let payloads: Vec<Payload<'_>> = if body.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice(body).map_err(no_event)?
+    } else {
+        vec![serde_json::from_slice(body).map_err(no_event)?]
+    };
+    let mut lines = Vec::with_capacity(payloads.len());
+    for payload in payloads {
+        let event: Event = serde_json::from_str(payload.data.get()).map_err(no_event)?;
+        lines.push(if listening.style.json {
+            // A line break in JSON is white space: within a string it is escaped.
+            payload.data.get().replace(['\n', '\r'], " ")
+        } else {
+            event_line(&event, listening.style.colour)
+        });
     }
-    // A line break in JSON is white space: within a string it is escaped.
-    Ok(payload.data.get().replace(['\n', '\r'], " "))
+    Ok(lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -177,6 +186,14 @@ mod tests {
         let json = listening(true);
         let line = read(&json, &signed(&json, BODY), BODY.as_bytes()).unwrap();
         assert!(line.starts_with('{') && line.contains(r#""id":"evt_a""#) && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_batch_is_a_line_for_each_event() {
+        let text = listening(true);
+        let batch = format!("[{BODY},{BODY}]");
+        let lines = read(&text, &signed(&text, &batch), batch.as_bytes()).unwrap();
+        assert_eq!(lines.lines().filter(|line| line.contains(r#""id":"evt_a""#)).count(), 2, "{lines}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod login;
 mod output;
 mod reach;
+pub mod report;
 pub mod run;
 pub mod secret;
 pub mod sim;
@@ -71,6 +72,8 @@ enum Command {
     Conferences(conferences::Args),
     /// Print the event log, the oldest first
     Events(events::Args),
+    /// Show who was in a conference, or in all conferences of a day
+    Report(report::Args),
     /// List deliveries, the newest first; show one; or send some once more
     Deliveries(deliveries::Args),
     /// Show how each webhook fares; switch, try or forget one
@@ -105,6 +108,7 @@ impl Command {
             Self::Health(args) => health::run(args).await,
             Self::Conferences(args) => conferences::run(args).await,
             Self::Events(args) => events::run(args).await,
+            Self::Report(args) => report::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,
             Self::Endpoints(args) => endpoints::run(args).await,
             Self::Secret(args) => secret::run(&args),

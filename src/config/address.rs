@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use reqwest::Url;
+use secrecy::ExposeSecret as _;
 
+use super::files::Files;
+use super::secret;
 use super::section::{Found, Section};
 
 /// What an address of an HTTP server looks like.
@@ -17,6 +20,12 @@ pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, 
         return None;
     };
     Some(found.with(url))
+}
+
+/// The address of a proxy, which may hold a password.
+pub(super) fn proxy<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Url>> {
+    let found = secret::one(section, files, ["proxy", "proxy_file"], "the address of the proxy")?;
+    http(&found, found.value.expose_secret())
 }
 
 /// Refuses to send `what` without encryption, except to this machine or where the operator allows it.

@@ -6,10 +6,8 @@ use reqwest::Url;
 
 use super::address;
 use super::files::Files;
-use super::secret;
 use super::section::Section;
 use crate::meet::settings::{GoogleSettings, QuotaSettings};
-use secrecy::ExposeSecret as _;
 
 /// More reads a minute than any quota grants.
 const MAX_READS: u32 = 10_000_000;
@@ -21,7 +19,7 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> GoogleSettings {
     GoogleSettings {
         endpoint: endpoint(section, "endpoint", allow_http).unwrap_or(default.endpoint),
         people_endpoint: endpoint(section, "people_endpoint", allow_http).unwrap_or(default.people_endpoint),
-        proxy: proxy(section, files),
+        proxy: address::proxy(section, files).map(|found| found.value),
         internal_domains: section.each("internal_domains", "domains such as \"example.com\"", domain),
         quota: section.table("quota", quota),
         timeout: section.duration("timeout", default.timeout, second..=300 * second),
@@ -39,11 +37,6 @@ fn endpoint(section: &Section<'_>, key: &'static str, allow_http: bool) -> Optio
     }
     address::require_https(section, &url, allow_http, "access tokens");
     Some(url.value)
-}
-
-fn proxy(section: &Section<'_>, files: &Files<'_>) -> Option<Url> {
-    let found = secret::one(section, files, ["proxy", "proxy_file"], "the address of the proxy")?;
-    Some(address::http(&found, found.value.expose_secret())?.value)
 }
 
 fn domain(text: &str) -> Option<String> {

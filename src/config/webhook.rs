@@ -42,6 +42,7 @@ pub(super) fn read(
     if let (false, Some(wanted)) = (section.has("events"), &wanted) {
         patterns = wanted.default_events();
     }
+    let batching = webhook_format::batching(section, wanted.as_ref());
     let format = wanted.and_then(|wanted| wanted.format(&patterns));
     let kinds = kinds(section);
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
@@ -59,7 +60,14 @@ pub(super) fn read(
     if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
         flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
     }
+    let gathers = || ["max_events", "max_wait", "digest"].into_iter().find(|key| section.has(key));
+    if let (Some(flag), Some(key)) = (ordered.as_ref().filter(|flag| !flag.value), gathers()) {
+        flag.problem(format!("cannot be false beside `{key}`: what is sent together is in order"));
+    }
     let max_age = optional_duration(section, "max_age", second..=30 * day);
+    if max_age.is_some_and(|age| batching.is_some_and(|batching| batching.max_wait >= age)) {
+        section.problem("max_age", "has to be longer than what events wait for others, or none is ever sent");
+    }
     let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
     let schedule = schedule(section);
     let drain_per_second = f64::from(section.integer("drain_per_second", 50, 1..=100_000));
@@ -68,7 +76,7 @@ pub(super) fn read(
     let concurrency = section.integer("concurrency", 8, 1..=256);
 
     let name = name?.value;
-    let Reached { url, allow_private } = url?;
+    let Reached { url, allow_private, proxy } = url?;
     Some(EndpointSettings {
         route: Route { endpoint: name.clone(), events: patterns, kinds, targets, provenance },
         format: format?,
@@ -76,12 +84,14 @@ pub(super) fn read(
         headers,
         tls,
         allow_private,
+        proxy,
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
         ordered: ordered.is_none_or(|flag| flag.value),
         settle,
         max_age,
+        batching,
         max_hold,
         drain_per_second,
         schedule,
@@ -113,11 +123,19 @@ fn schedule(section: &Section<'_>) -> Vec<Duration> {
 struct Reached {
     url: Url,
     allow_private: bool,
+    proxy: Option<Url>,
 }
 
 fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reached> {
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let allow_private = section.flag("allow_private").is_none_or(|flag| flag.value);
+    let proxy = address::proxy(section, files);
+    if let Some(proxy) = proxy.as_ref().filter(|_| !allow_private) {
+        proxy.problem(format!(
+            "cannot stand beside `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
+            section.path_of("allow_private")
+        ));
+    }
     if is_chat {
         section.mark_secret("url");
     }
@@ -135,7 +153,7 @@ fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reache
             section.path_of("allow_private")
         ));
     }
-    Some(Reached { url: url.value, allow_private })
+    Some(Reached { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
 }
 
 /// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.

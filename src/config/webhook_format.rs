@@ -1,5 +1,7 @@
 //! How a `[[webhook]]` writes its deliveries: its format, and what each format needs.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
@@ -10,13 +12,16 @@ use super::words;
 use crate::model::EventType;
 use crate::model::route::EventPattern;
 use crate::webhook::Format;
-use crate::webhook::settings::{Chat, Sentence, Template};
+use crate::webhook::settings::{Batching, Chat, Sentence, Template};
 
 /// The keys that only `format = "template"` has a use for.
 const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];
 
 /// What a chat is told unless the operator says otherwise: who comes and goes, not each device.
 const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
+
+/// No digest waits for more: a message holds few more sentences.
+const DIGEST_EVENTS: u32 = 100;
 
 /// What was asked for, as far as it is known before the events are.
 pub(super) struct Wanted<'a> {
@@ -66,6 +71,39 @@ fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, St
     match (written, file) {
         (Some(written), _) => Some(written.with(written.value.to_owned())),
         (None, file) => files.contents(&files.resolve(&file?)?),
+    }
+}
+
+/// Reads how events are gathered. `None` where each goes alone.
+pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Option<Batching> {
+    let (second, most) = (Duration::from_secs(1), Duration::from_secs(600));
+    let max_events = section.integer("max_events", 100, 2..=1000);
+    let max_wait = section.duration("max_wait", 5 * second, second..=most);
+    let digest = section.duration("digest", Duration::ZERO, second..=most);
+    let batch = ["max_events", "max_wait"].into_iter().find(|key| section.has(key));
+    let wanted = wanted?;
+    if let Some(key) = batch.filter(|_| !wanted.must_be_signed()) {
+        let instead = if wanted.is_chat() { "; a chat gathers with `digest`" } else { "" };
+        section.problem(
+            key,
+            format!(
+                "has no use with `format = \"{}\"`: only `standard` and `cloudevents` have batches{instead}",
+                wanted.name
+            ),
+        );
+        return None;
+    }
+    if section.has("digest") && !wanted.is_chat() {
+        let instead = if wanted.must_be_signed() { "; `max_events` makes batches" } else { "" };
+        section.problem(
+            "digest",
+            format!("has no use with `format = \"{}\"`: only `slack` and `google-chat` have one{instead}", wanted.name),
+        );
+        return None;
+    }
+    match batch {
+        Some(_) => Some(Batching { max_events, max_wait }),
+        None => section.has("digest").then_some(Batching { max_events: DIGEST_EVENTS, max_wait: digest }),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, does IO or knows a foreign format, so every other room may use it.
 
+pub mod batch_id;
 pub mod event;
 pub mod event_id;
 pub mod names;
@@ -9,6 +10,7 @@ pub mod resources;
 pub mod route;
 pub mod text;
 
+pub use batch_id::BatchId;
 pub use event::{
     Attendance, AttendanceRow, ConferenceRef, Event, EventType, Gap, ParticipantRef, Provenance, SessionRef,
 };

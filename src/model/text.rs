@@ -13,6 +13,32 @@ pub fn for_terminal(text: &str) -> String {
     })
 }
 
+/// Makes text a cell of a CSV file (RFC 4180) that no spreadsheet takes for a formula: always quoted, on one line, and with
+/// an apostrophe before what would begin one.
+///
+/// Source: OWASP, "CSV Injection".
+#[must_use]
+pub fn for_csv(text: &str) -> String {
+    let begins = text.trim_start().chars().next();
+    let acts = begins.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
+    // A tab or a line break before anything else is enough for some.
+    let acts = acts || text.starts_with(char::is_control);
+    let mut cell = String::with_capacity(text.len() + 3);
+    cell.push('"');
+    if acts {
+        cell.push('\'');
+    }
+    for c in text.chars() {
+        match c {
+            '"' => cell.push_str("\"\""),
+            c if c.is_control() => cell.push(' '),
+            c => cell.push(c),
+        }
+    }
+    cell.push('"');
+    cell
+}
+
 /// Characters that are invisible and change how others are shown (Unicode's bidirectional controls, zero-width
 /// characters, line separators and tags).
 const fn is_format_control(c: char) -> bool {
@@ -22,6 +48,26 @@ const fn is_format_control(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_each_is_one_cell() {
+        for (text, cell) in [
+            ("=HYPERLINK(\"http://x\")", "\"'=HYPERLINK(\"\"http://x\"\")\""),
+            ("+41 44", "\"'+41 44\""),
+            ("-1+2", "\"'-1+2\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            ("\t=1", "\"' =1\""),
+            ("\r=1", "\"' =1\""),
+            ("\n1", "\"' 1\""),
+            ("  =1", "\"'  =1\""),
+            ("＝1", "\"'＝1\""),
+            ("Ada, \"Countess\"\r\nLovelace", "\"Ada, \"\"Countess\"\"  Lovelace\""),
+            ("a=b; c", "\"a=b; c\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(for_csv(text), cell);
+        }
+    }
 
     #[test]
     fn an_escape_sequence_does_not_reach_the_terminal() {

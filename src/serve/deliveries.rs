@@ -40,6 +40,8 @@ pub(super) struct Delivery {
     finished_at: Option<Timestamp>,
     attempts: u32,
     reason: Option<String>,
+    /// The id of the batch that it is in.
+    batch: Option<String>,
 }
 
 /// One delivery with its attempts and its event.
@@ -84,6 +86,7 @@ impl From<DeliveryRow> for Delivery {
             finished_at: row.finished_at,
             attempts: row.attempts,
             reason: row.reason,
+            batch: row.batch,
         }
     }
 }

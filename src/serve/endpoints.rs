@@ -65,11 +65,12 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<
     Parameters::of(&uri).finish()?;
     let desk = &shared.desk;
     let since = desk.clock.now().wall.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
+    let front = shared.fronts.now();
+    // Before the counts: what is seen to have come of an attempt is counted then.
+    let endpoints = summaries(desk, &front).await?.into_values();
     let counts = desk.store.attempts_since(since).await.map_err(|error| unreadable(&error))?;
     let mut counts: BTreeMap<EndpointName, AttemptCount> =
         counts.into_iter().map(|count| (count.endpoint.clone(), count)).collect();
-    let front = shared.fronts.now();
-    let endpoints = summaries(desk, &front).await?.into_values();
     let one = |summary: EndpointSummary| {
         let card = front.endpoints.iter().find(|card| card.name == summary.endpoint);
         let count = counts.remove(&summary.endpoint);

@@ -5,6 +5,7 @@
 //! (`routes`), and the answer is made fresh.
 
 mod ask;
+mod attendance;
 mod board;
 mod conferences;
 mod deliveries;

@@ -19,7 +19,7 @@ use super::desk::Desk;
 use super::front::{Fronts, Reload};
 use super::health::{self, Readiness};
 use super::keys::Doorkeeper;
-use super::{conferences, deliveries, endpoints, guard, metrics, reload, status};
+use super::{attendance, conferences, deliveries, endpoints, guard, metrics, reload, status};
 use crate::status::StatusBoard;
 
 /// How many scrapes are answered at once.
@@ -97,6 +97,8 @@ fn api() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/conferences", get(conferences::conferences))
+        .route("/api/v1/conferenceRecords/{id}/attendance", get(attendance::of_conference))
+        .route("/api/v1/attendance", get(attendance::of_span))
         .route("/api/v1/events", get(conferences::events))
         .route("/api/v1/deliveries", get(deliveries::list))
         .route("/api/v1/deliveries/replay", post(deliveries::replay))

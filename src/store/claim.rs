@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::delivery::{Breaker, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick};
 use super::endpoints::{self, Change, Rules};
 use super::error::StoreError;
-use super::lanes;
 use super::values::{known, nanos, optional_parse_at, optional_time, optional_time_at, parse_at, time_at};
+use super::{batch, lanes};
 use crate::clock::saturating_add;
 use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 
@@ -15,7 +15,7 @@ use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 const BURIED_AT_ONCE: usize = 1000;
 
 /// One claim hands out no more event bodies than this, but for the one that goes beyond it.
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Makes every lease void: those who held them are gone.
 pub(super) fn void_leases(connection: &Connection) -> Result<usize, StoreError> {
@@ -62,6 +62,7 @@ pub(super) fn claim(
     let mut hand = Hand { connection, rules, endpoint, now, claimed: Vec::new(), bytes: 0, change: Change::default() };
     match &request.pick {
         Pick::Due { .. } if matches!(rules.breaker, Breaker::Open { .. }) => {}
+        Pick::Due { limit, .. } if rules.batching.is_some() => hand.take_batches(*limit)?,
         Pick::Due { limit, run } => hand.take_due(*limit, *run)?,
         Pick::Probe { not_of, window } => {
             hand.bury(nanos(now.saturating_sub(*window).unwrap_or(Timestamp::MIN)))?;
@@ -96,14 +97,14 @@ fn nothing(endpoint: &EndpointName, rules: Rules) -> EndpointReply {
 }
 
 /// One claim as it is put together.
-struct Hand<'c> {
-    connection: &'c Connection,
-    rules: Rules,
+pub(super) struct Hand<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) rules: Rules,
     endpoint: i64,
-    now: Timestamp,
-    claimed: Vec<Claimed>,
+    pub(super) now: Timestamp,
+    pub(super) claimed: Vec<Claimed>,
     /// The size of all bodies that were read.
-    bytes: usize,
+    pub(super) bytes: usize,
     change: Change,
 }
 
@@ -112,7 +113,8 @@ macro_rules! candidates {
     ($from:literal, $which:literal) => {
         concat!(
             "SELECT d.id AS delivery, d.lane, d.position, d.state, d.due_at, d.replayed_at, d.claims + 1 AS claim,
-                    d.attempts, d.failures, d.rejections, d.owed_at, d.tried_since, e.id AS event, e.type, e.time, e.body,
+                    d.attempts, d.failures, d.rejections, d.owed_at, d.tried_since, d.settle_until, d.batch, e.id AS event,
+                    e.type, e.time, e.body,
                     c.name AS conference, p.id AS previous,
                     EXISTS (SELECT 1 FROM deliveries n INDEXED BY deliveries_open
                             WHERE n.lane = d.lane AND n.position > d.position AND n.state IN ('pending', 'leased'))
@@ -133,10 +135,14 @@ const DUE: &str = candidates!(
     "d.endpoint = ?1 AND d.head = 1 AND d.state = 'pending' AND d.due_at <= ?2 ORDER BY d.due_at LIMIT ?3"
 );
 
-const RUN: &str = candidates!(
+pub(super) const RUN: &str = candidates!(
     "deliveries_open",
     "d.lane = ?1 AND d.position > ?2 AND d.state IN ('pending', 'leased') ORDER BY d.position LIMIT ?3"
 );
+
+/// What is still to be sent of a batch.
+pub(super) const BATCH: &str =
+    candidates!("deliveries_batch", "d.batch = ?1 AND d.state = 'pending' ORDER BY d.position");
 
 const PROBES: [&str; 2] = [
     candidates!(
@@ -153,22 +159,26 @@ const PROBES: [&str; 2] = [
 ];
 
 impl Hand<'_> {
-    /// The heads that are due, and what follows each in its lane.
-    fn take_due(&mut self, limit: usize, run: usize) -> Result<(), StoreError> {
+    /// The heads that are due.
+    pub(super) fn due(&mut self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
         let mut heads = Vec::new();
-        {
-            let mut statement = self.connection.prepare_cached(DUE)?;
-            let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![self.endpoint, nanos(self.now), most])?;
-            while let Some(row) = rows.next()? {
-                let head = Candidate::read(row, self.now)?;
-                self.bytes += head.claimed.body.len();
-                heads.push(head);
-                if self.bytes > MOST_BYTES {
-                    break;
-                }
+        let mut statement = self.connection.prepare_cached(DUE)?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![self.endpoint, nanos(self.now), most])?;
+        while let Some(row) = rows.next()? {
+            let head = Candidate::read(row, self.now)?;
+            self.bytes += head.claimed.body.len();
+            heads.push(head);
+            if self.bytes > MOST_BYTES {
+                break;
             }
         }
+        Ok(heads)
+    }
+
+    /// The heads that are due, and what follows each in its lane.
+    fn take_due(&mut self, limit: usize, run: usize) -> Result<(), StoreError> {
+        let heads = self.due(limit)?;
         let spare = limit.saturating_sub(heads.len());
         let each = if heads.is_empty() { 0 } else { (spare / heads.len()).min(run.saturating_sub(1)) };
         for head in heads {
@@ -179,7 +189,7 @@ impl Hand<'_> {
                 expired = self.take_run(lane, position, each)?.or(expired);
             }
             if let Some(expired) = expired.filter(|_| self.rules.ordered) {
-                lanes::advance(self.connection, lane.0, expired)?;
+                lanes::advance(self.connection, lane.0, expired, self.now)?;
             }
         }
         Ok(())
@@ -217,15 +227,28 @@ impl Hand<'_> {
 
     /// True where it was too old to be sent, and expired.
     fn take_or_expire(&mut self, candidate: Candidate) -> Result<bool, StoreError> {
-        let oldest = self.rules.max_age.map(|age| self.now.saturating_sub(age).unwrap_or(Timestamp::MIN));
-        if candidate.replayed || oldest.is_none_or(|oldest| candidate.claimed.time >= oldest) {
-            self.claimed.push(candidate.claimed);
-            return Ok(false);
+        if self.is_too_old(&candidate) {
+            self.expire(candidate.claimed.delivery)?;
+            return Ok(true);
         }
-        self.end(candidate.claimed.delivery.0, "expired", "max_age")?;
+        if let Some(batch) = candidate.batch {
+            // It was to be sent in a batch when the endpoint still took them.
+            batch::dissolve(self.connection, batch)?;
+        }
+        self.claimed.push(candidate.claimed);
+        Ok(false)
+    }
+
+    pub(super) fn is_too_old(&self, candidate: &Candidate) -> bool {
+        let oldest = self.rules.max_age.map(|age| self.now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+        !candidate.replayed && oldest.is_some_and(|oldest| candidate.claimed.time < oldest)
+    }
+
+    pub(super) fn expire(&mut self, delivery: DeliveryId) -> Result<(), StoreError> {
+        self.end(delivery.0, "expired", "max_age")?;
         self.change.owed -= 1;
         self.change.expired += 1;
-        Ok(true)
+        Ok(())
     }
 
     fn end(&self, delivery: i64, state: &str, reason: &str) -> Result<(), StoreError> {
@@ -244,8 +267,10 @@ impl Hand<'_> {
             let found = statement.query_row(asked, |row| Ok(Candidate::read(row, self.now))).optional()?.transpose()?;
             if let Some(candidate) = found {
                 let (lane, position) = (candidate.claimed.lane.0, candidate.position);
-                if self.take_or_expire(candidate)? {
-                    lanes::advance(self.connection, lane, position)?;
+                if let Some(batching) = self.rules.batching {
+                    self.take_batch(candidate, batching)?;
+                } else if self.take_or_expire(candidate)? {
+                    lanes::advance(self.connection, lane, position, self.now)?;
                 }
                 return Ok(());
             }
@@ -271,7 +296,10 @@ impl Hand<'_> {
                 .prepare_cached(
                     "SELECT id, position FROM deliveries INDEXED BY deliveries_open
                      WHERE lane = ?1 AND position >= ?2 AND state IN ('pending', 'leased') AND state = 'pending'
-                           AND coalesce(replayed_at, owed_at) < ?3 ORDER BY position LIMIT ?4",
+                           AND coalesce(replayed_at, owed_at) < ?3
+                           AND NOT EXISTS (SELECT 1 FROM deliveries m WHERE m.batch = deliveries.batch AND m.state = 'pending'
+                                           AND coalesce(m.replayed_at, m.owed_at) >= ?3)
+                     ORDER BY position LIMIT ?4",
                 )?
                 .query_map(params![lane, position, cut, i64::try_from(each).unwrap_or(i64::MAX)], |row| {
                     Ok((row.get(0)?, row.get(1)?))
@@ -283,7 +311,7 @@ impl Hand<'_> {
                 self.change.dead += 1;
             }
             if let Some((_, last)) = old.last() {
-                lanes::advance(self.connection, lane, *last)?;
+                lanes::advance(self.connection, lane, *last, self.now)?;
             }
         }
         Ok(())
@@ -303,17 +331,21 @@ impl Hand<'_> {
 }
 
 /// A delivery that may be claimed.
-struct Candidate {
-    claimed: Claimed,
-    position: i64,
+pub(super) struct Candidate {
+    pub(super) claimed: Claimed,
+    pub(super) position: i64,
     due_at: Timestamp,
-    pending: bool,
+    pub(super) pending: bool,
     replayed: bool,
+    /// It is held back to see whether it undoes itself.
+    pub(super) settling: bool,
+    /// Who leads its batch, where it is in one.
+    pub(super) batch: Option<i64>,
 }
 
 impl Candidate {
     /// What lies ahead of `now` comes from a clock that was wrong: it would not be given up for as long as it was wrong by.
-    fn read(row: &Row<'_>, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &Row<'_>, now: Timestamp) -> Result<Self, StoreError> {
         let replayed_at = optional_time_at(row, "replayed_at")?;
         let claimed = Claimed {
             delivery: DeliveryId(row.get("delivery")?),
@@ -331,12 +363,15 @@ impl Candidate {
             owed_at: replayed_at.map_or_else(|| time_at(row, "owed_at"), Ok)?.min(now),
             tried_since: optional_time_at(row, "tried_since")?.map(|since| since.min(now)),
             others_wait: row.get("others_wait")?,
+            batch: None,
         };
         Ok(Self {
             position: row.get("position")?,
             due_at: time_at(row, "due_at")?,
             pending: row.get_ref("state")?.as_str().is_ok_and(|state| state == "pending"),
             replayed: replayed_at.is_some(),
+            settling: optional_time_at(row, "settle_until")?.is_some_and(|until| until > now),
+            batch: row.get("batch")?,
             claimed,
         })
     }

@@ -200,6 +200,20 @@ pub struct Claimed {
     pub tried_since: Option<Timestamp>,
     /// Whether others wait behind it.
     pub others_wait: bool,
+    /// What is sent together with it, in order; empty where it goes as a batch of its own, `None` where it goes alone. All
+    /// else that is said here holds for the whole batch, which leaves its endpoint by the record of this delivery.
+    pub batch: Option<Vec<Batched>>,
+}
+
+/// One more event of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batched {
+    pub event: EventId,
+    pub event_type: EventType,
+    /// When the event happened.
+    pub time: Timestamp,
+    /// The event as JSON, frozen.
+    pub body: Box<str>,
 }
 
 /// Whether an endpoint is in trouble as a whole, so that sending to it as usual would only cost attempts.

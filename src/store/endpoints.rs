@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::breaker;
 use super::delivery::{Breaker, EndpointSummary};
 use super::error::StoreError;
+use super::repair::Batching;
 use super::values::{nanos, optional_time_at, parse_at};
 use crate::model::EndpointName;
 
@@ -34,23 +35,42 @@ pub(super) struct Rules {
     pub(super) settle: Duration,
     pub(super) max_age: Option<Duration>,
     pub(super) breaker: Breaker,
+    /// What goes together; `None` where each goes alone.
+    pub(super) batching: Option<Batching>,
 }
 
 pub(super) fn rules_of(connection: &Connection, endpoint: i64) -> Result<Rules, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT state = 'on' AS enabled, ordered, settle, max_age, breaker, trouble_since, probe_at, probes
+        "SELECT state = 'on' AS enabled, ordered, settle, max_age, max_events, max_wait, breaker, trouble_since, probe_at, probes
          FROM endpoints WHERE id = ?1",
     )?;
     let mut rows = statement.query([endpoint])?;
     let row = rows.next()?.ok_or(StoreError::Unreadable("an endpoint without a row"))?;
-    let duration = |nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+    let ordered = row.get("ordered")?;
+    let max_wait = length(row.get("max_wait")?);
+    // A batch is in order: where order does not matter there is none.
+    let max_events = row.get::<_, Option<u32>>("max_events")?.filter(|_| ordered);
     Ok(Rules {
         on: row.get("enabled")?,
-        ordered: row.get("ordered")?,
-        settle: duration(row.get("settle")?),
-        max_age: row.get::<_, Option<i64>>("max_age")?.map(duration),
+        ordered,
+        batching: max_events.map(|max_events| Batching { max_events, max_wait }),
+        settle: length(row.get("settle")?),
+        max_age: row.get::<_, Option<i64>>("max_age")?.map(length),
         breaker: breaker::read(row)?,
     })
+}
+
+/// What goes together on an endpoint.
+pub(super) fn batching_of(connection: &Connection, endpoint: i64) -> Result<Option<Batching>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT max_events, max_wait FROM endpoints WHERE id = ?1 AND ordered AND max_events IS NOT NULL",
+    )?;
+    let read = |row: &Row<'_>| Ok(Batching { max_events: row.get(0)?, max_wait: length(row.get(1)?) });
+    Ok(statement.query_row([endpoint], read).optional()?)
+}
+
+fn length(nanos: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
 /// Notes how so many attempts fared in this hour. Hours of three days are kept.

@@ -199,7 +199,7 @@ fn each_unfinished(
     Ok(())
 }
 
-fn read_conference(row: &Row<'_>) -> Result<ConferenceRow, StoreError> {
+pub(super) fn read_conference(row: &Row<'_>) -> Result<ConferenceRow, StoreError> {
     Ok(ConferenceRow {
         name: parse_at(row, "name", ConferenceName::parse)?,
         space: optional_parse_at(row, "space", SpaceName::parse)?,
@@ -218,7 +218,7 @@ fn read_conference(row: &Row<'_>) -> Result<ConferenceRow, StoreError> {
     })
 }
 
-fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
+pub(super) fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
     Ok(ParticipantRow {
         name: parse_at(row, "name", ParticipantName::parse)?,
         kind: parse_at(row, "kind", known(Kind::parse))?,
@@ -233,7 +233,7 @@ fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
     })
 }
 
-fn read_session(row: &Row<'_>) -> Result<SessionRow, StoreError> {
+pub(super) fn read_session(row: &Row<'_>) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
         name: parse_at(row, "name", SessionName::parse)?,
         start: time_at(row, "start")?,

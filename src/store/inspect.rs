@@ -14,7 +14,7 @@ use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 
 const COLUMNS: &str =
     "d.id, n.name AS endpoint, e.id AS event, e.type, c.name AS conference, e.sequence, d.state, d.owed_at,
-     d.due_at, d.finished_at, d.attempts, d.reason";
+     d.due_at, d.finished_at, d.attempts, d.reason, (SELECT b.batch_id FROM deliveries b WHERE b.id = d.batch) AS batch";
 
 const TABLES: &str =
     "deliveries d CROSS JOIN endpoints n ON n.id = d.endpoint CROSS JOIN events e ON e.position = d.position
@@ -106,6 +106,7 @@ fn read(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
         finished_at: optional_time_at(row, "finished_at")?,
         attempts: row.get("attempts")?,
         reason: row.get("reason")?,
+        batch: row.get("batch")?,
     })
 }
 
@@ -120,7 +121,8 @@ pub(super) fn detail(connection: &Connection, delivery: DeliveryId) -> Result<Op
 
 fn attempts(connection: &Connection, delivery: DeliveryId) -> Result<Vec<StoredAttempt>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, began_at, duration, status, reason, answer FROM attempts WHERE delivery = ?1 ORDER BY number",
+        "SELECT number, began_at, duration, status, reason, answer FROM attempts
+         WHERE delivery IN (?1, (SELECT batch FROM deliveries WHERE id = ?1)) ORDER BY began_at, number",
     )?;
     let mut rows = statement.query([delivery.0])?;
     let mut all = Vec::new();

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::batch;
 use super::error::StoreError;
 use super::values::nanos;
 
@@ -35,7 +36,7 @@ pub(super) fn is_idle(connection: &Connection, lane: i64) -> Result<bool, StoreE
 
 /// Gives the next of a lane its turn, after the one at `position` came to its end: the next of a run that is being sent,
 /// or else the first that is owed.
-pub(super) fn advance(connection: &Connection, lane: i64, position: i64) -> Result<(), StoreError> {
+pub(super) fn advance(connection: &Connection, lane: i64, position: i64, now: Timestamp) -> Result<(), StoreError> {
     let next = connection
         .prepare_cached(
             "SELECT id, head, state = 'leased' FROM deliveries INDEXED BY deliveries_open
@@ -55,7 +56,10 @@ pub(super) fn advance(connection: &Connection, lane: i64, position: i64) -> Resu
             .optional()?,
     };
     if let Some((next, false, _)) = next {
-        connection.prepare_cached("UPDATE deliveries SET head = 1 WHERE id = ?1")?.execute([next])?;
+        let endpoint = connection
+            .prepare_cached("UPDATE deliveries SET head = 1 WHERE id = ?1 RETURNING endpoint")?
+            .query_row([next], |row| row.get(0))?;
+        return batch::await_others(connection, (endpoint, lane), now);
     }
     Ok(())
 }

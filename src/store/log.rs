@@ -121,6 +121,11 @@ pub(super) const UNFINISHED_TOLD: &str =
      FROM conferences c CROSS JOIN events e ON e.conference = c.id
      WHERE c.phase <> 'closed' AND e.sequence IS NOT NULL ORDER BY e.conference, e.sequence";
 
+/// The same of one conference.
+pub(super) const TOLD: &str =
+    "SELECT type, participant, session, time, observed_at, provenance, source, n, sequence, taken_back_by FROM events
+     WHERE conference = ?1 AND sequence IS NOT NULL ORDER BY sequence";
+
 /// The row as the roster needs it; `None` for an event that states neither a fact nor a gap.
 pub(super) fn read_told(row: &Row<'_>) -> Result<Option<ToldRow>, StoreError> {
     let event = parse_at(row, "type", known(EventType::parse))?;

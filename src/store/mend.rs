@@ -1,5 +1,7 @@
 //! All SQL that mends the outbox, as an operator or the configuration asks.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -43,19 +45,27 @@ fn configure(connection: &Connection, configs: &[EndpointConfig]) -> Result<(), 
             .query_row([endpoint], |row| row.get(0))?;
         connection
             .prepare_cached(
-                "UPDATE endpoints SET configured = 1, ordered = ?2, settle = ?3, max_age = ?4 WHERE id = ?1",
+                "UPDATE endpoints SET configured = 1, ordered = ?2, settle = ?3, max_age = ?4, max_events = ?5, max_wait = ?6
+                 WHERE id = ?1",
             )?
             .execute(params![
                 endpoint,
                 config.ordered,
-                i64::try_from(config.settle.as_nanos()).unwrap_or(i64::MAX),
-                config.max_age.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)),
+                length(config.settle),
+                config.max_age.map(length),
+                config.batching.map(|batching| batching.max_events),
+                config.batching.map_or(0, |batching| length(batching.max_wait)),
             ])?;
         if was_ordered != config.ordered {
             lanes::set_heads(connection, endpoint, config.ordered)?;
         }
     }
     Ok(())
+}
+
+/// In nanoseconds.
+fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn enable(connection: &Connection, name: &EndpointName, now: Timestamp) -> Result<(), StoreError> {
@@ -80,7 +90,7 @@ fn replay(connection: &Connection, delivery: DeliveryId, now: Timestamp) -> Resu
         .prepare_cached(
             "UPDATE deliveries SET state = 'pending', head = ?2, due_at = ?3, replayed_at = ?3, settle_until = NULL,
                                    tried_since = NULL, hold_until = NULL, failures = 0, rejections = 0, reason = NULL,
-                                   finished_at = NULL
+                                   finished_at = NULL, batch = NULL, batch_id = NULL
              WHERE id = ?1",
         )?
         .execute(params![delivery.0, head, nanos(now)])?;
@@ -94,17 +104,19 @@ fn replay(connection: &Connection, delivery: DeliveryId, now: Timestamp) -> Resu
     Ok(true)
 }
 
-/// Ends a delivery that nobody is sending.
+/// Ends a delivery that nobody is sending, alone or in a batch.
 fn skip(connection: &Connection, delivery: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
     let found: Option<(i64, i64, i64)> = connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'expired', head = 0, reason = 'skipped', finished_at = ?2
-             WHERE id = ?1 AND state = 'pending' RETURNING lane, position, endpoint",
+             WHERE id = ?1 AND state = 'pending'
+                   AND NOT EXISTS (SELECT 1 FROM deliveries l WHERE l.id = deliveries.batch AND l.state = 'leased')
+             RETURNING lane, position, endpoint",
         )?
         .query_row(params![delivery.0, nanos(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((lane, position, endpoint)) = found else { return Ok(false) };
-    lanes::advance(connection, lane, position)?;
+    lanes::advance(connection, lane, position, now)?;
     endpoints::count(connection, endpoint, endpoints::Change { owed: -1, expired: 1, ..endpoints::Change::default() })?;
     Ok(true)
 }

@@ -4,6 +4,7 @@
 //! one transaction: facts, log, deliveries. The dispatcher takes deliveries out by [`OutboxRequest`]s that go the same way.
 //! Whoever only reads does so on connections of its own.
 
+pub mod attendance;
 pub mod collector;
 pub mod db;
 pub mod delivery;
@@ -18,6 +19,7 @@ pub mod retention;
 pub mod rows;
 pub mod settings;
 
+mod batch;
 mod breaker;
 mod claim;
 mod endpoints;
@@ -37,11 +39,12 @@ mod trouble;
 mod values;
 mod writer;
 
+pub use attendance::Span;
 pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LaneId,
-    LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
+    AttemptRow, Batched, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary,
+    LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
 pub use handle::Store;
@@ -49,7 +52,7 @@ pub use metrics::StoreMetrics;
 pub use open::OpenError;
 pub use prune::{Cursor, PruneRequest, Pruned};
 pub use repair::{
-    AttemptCount, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
+    AttemptCount, Batching, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
     ResumeFrom, StoredAttempt,
 };
 pub use retention::Doubt;

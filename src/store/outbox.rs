@@ -9,7 +9,7 @@ use super::delivery::{AttemptRow, DeliveryId, OutboxReply, OutboxRequest, Record
 use super::endpoints::{self, Change};
 use super::error::StoreError;
 use super::values::nanos;
-use super::{breaker, claim, lanes};
+use super::{batch, breaker, claim, lanes};
 
 /// Records what came of earlier claims, notes how endpoints fare, gives up leases that ended, and claims what is asked for.
 pub(super) fn exchange(
@@ -49,7 +49,7 @@ struct Tally {
 impl Tally {
     fn settle_up(self, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
         for (lane, position) in self.finished {
-            lanes::advance(connection, lane, position)?;
+            lanes::advance(connection, lane, position, now)?;
         }
         for (endpoint, change) in self.changes {
             endpoints::count(connection, endpoint, change)?;
@@ -67,11 +67,19 @@ struct Recorded {
     endpoint: i64,
     lane: i64,
     attempts: u32,
+    /// Whether it leads a batch.
+    leads: bool,
 }
 
 impl Recorded {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { position: row.get(0)?, endpoint: row.get(1)?, lane: row.get(2)?, attempts: row.get(3)? })
+        Ok(Self {
+            position: row.get(0)?,
+            endpoint: row.get(1)?,
+            lane: row.get(2)?,
+            attempts: row.get(3)?,
+            leads: row.get(4)?,
+        })
     }
 }
 
@@ -96,12 +104,13 @@ fn write_record(
         let (arrived, failed) = tally.attempts.entry(recorded.endpoint).or_default();
         *(if reason.is_none() { arrived } else { failed }) += 1;
     }
+    let others = if recorded.leads { batch::follow(connection, record.delivery)? } else { 0 };
     match &record.then {
         Then::Done | Then::Dead { .. } => {
             tally.finished.insert(recorded.lane, recorded.position);
             let change = tally.changes.entry(recorded.endpoint).or_default();
-            change.owed -= 1;
-            change.dead += i64::from(record.then != Then::Done);
+            change.owed -= 1 + others;
+            change.dead += if record.then == Then::Done { 0 } else { 1 + others };
         }
         Then::EndpointOff { reason } => endpoints::switch_off(connection, recorded.endpoint, reason, now)?,
         Then::Retry { .. } | Then::Release => {}
@@ -144,7 +153,8 @@ fn finish(
         .prepare_cached(
             "UPDATE deliveries SET state = ?4, head = 0, attempts = attempts + ?3, reason = ?5, finished_at = ?6,
                                    lease_until = NULL
-             WHERE id = ?1 AND state = 'leased' AND claims = ?2 RETURNING position, endpoint, lane, attempts",
+             WHERE id = ?1 AND state = 'leased' AND claims = ?2
+             RETURNING position, endpoint, lane, attempts, batch IS id",
         )?
         .query_row(
             params![record.delivery.0, record.claim, record.attempt.is_some(), state, reason, nanos(now)],
@@ -163,13 +173,16 @@ fn put_off(connection: &Connection, record: &Record, now: Timestamp) -> Result<O
             "UPDATE deliveries SET state = 'pending', attempts = attempts + :attempts, reason = :reason,
                     due_at = CASE WHEN EXISTS (
                         SELECT 1 FROM deliveries n INDEXED BY deliveries_open
-                        WHERE n.lane = deliveries.lane AND n.position > deliveries.position
+                        WHERE n.lane = deliveries.lane
+                              AND n.position > coalesce((SELECT max(m.position) FROM deliveries m
+                                                         WHERE m.batch = deliveries.id), deliveries.position)
                               AND n.state IN ('pending', 'leased'))
                       AND (SELECT ordered FROM endpoints WHERE id = deliveries.endpoint)
                       THEN min(:at, max(:hold_until, :now)) ELSE :at END,
                     hold_until = :hold_until, tried_since = coalesce(tried_since, :began_at), failures = :failures,
                     rejections = :rejections, lease_until = NULL
-             WHERE id = :id AND state = 'leased' AND claims = :claim RETURNING position, endpoint, lane, attempts",
+             WHERE id = :id AND state = 'leased' AND claims = :claim
+             RETURNING position, endpoint, lane, attempts, batch IS id",
         )?
         .query_row(
             named_params! {
@@ -196,7 +209,8 @@ fn give_back(connection: &Connection, record: &Record, reason: Option<&str>) -> 
         .prepare_cached(
             "UPDATE deliveries SET state = 'pending', attempts = attempts + ?3, reason = coalesce(?4, reason),
                                    lease_until = NULL
-             WHERE id = ?1 AND state = 'leased' AND claims = ?2 RETURNING position, endpoint, lane, attempts",
+             WHERE id = ?1 AND state = 'leased' AND claims = ?2
+             RETURNING position, endpoint, lane, attempts, batch IS id",
         )?
         .query_row(params![record.delivery.0, record.claim, record.attempt.is_some(), reason], Recorded::read)
         .optional()?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::batch;
 use super::endpoints::{self, Change, Rules};
 use super::error::StoreError;
 use super::facts::NO_CONFERENCE;
@@ -132,5 +133,9 @@ fn insert(
     if !idle && rules.ordered {
         lanes::hurry_head(connection, lane, now)?;
     }
-    Ok(())
+    match rules.batching {
+        Some(batching) if idle => batch::await_more(connection, lane, batching, now),
+        Some(batching) => batch::send_if_full(connection, lane, batching, now),
+        None => Ok(()),
+    }
 }

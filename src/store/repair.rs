@@ -68,13 +68,15 @@ pub struct DeliveryRow {
     pub attempts: u32,
     /// Why the last attempt failed, or why it was given up or never sent.
     pub reason: Option<String>,
+    /// The id of the batch that it was sent in, or is to be sent in again.
+    pub batch: Option<String>,
 }
 
 /// One delivery with all that happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryDetail {
     pub row: DeliveryRow,
-    /// In the order in which they were made.
+    /// In the order in which they were made; those of its batch, where it is in one.
     pub attempts: Vec<StoredAttempt>,
     /// The event as JSON, as it was committed. It names people.
     pub body: Box<str>,
@@ -112,6 +114,17 @@ pub struct EndpointConfig {
     pub settle: Duration,
     /// What happened longer ago is not sent.
     pub max_age: Option<Duration>,
+    /// What is sent together, where it is ordered; `None`: each event alone.
+    pub batching: Option<Batching>,
+}
+
+/// How the events of a conference are gathered into one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// So many at most, which are sent at once.
+    pub max_events: u32,
+    /// How long the first waits for others.
+    pub max_wait: Duration,
 }
 
 /// What to send once more.

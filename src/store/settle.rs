@@ -152,7 +152,7 @@ fn settle(connection: &Connection, held: &Held, reason: &'static str, now: Times
     connection
         .prepare_cached("UPDATE lanes SET last_position = ?3 WHERE id = ?1 AND last_position = ?2")?
         .execute(params![held.lane, held.position, held.previous])?;
-    if held.head { lanes::advance(connection, held.lane, held.position) } else { Ok(()) }
+    if held.head { lanes::advance(connection, held.lane, held.position, now) } else { Ok(()) }
 }
 
 /// What becomes of an event on an endpoint, after [`undo`].

@@ -18,7 +18,7 @@ use super::{honesty, truth};
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
-use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantName};
+use crate::model::{ConferenceName, IdentityName, ParticipantName};
 use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::{Fault, Faults, Rule};
 use crate::sim::world::{Act, World};
@@ -68,7 +68,7 @@ pub(super) struct Play {
 
 /// What happens at a time.
 enum Happening {
-    Errand(Key, IdentityName, Errand),
+    Errand(Key, IdentityName, Box<Errand>),
     Answer(Key, Box<Result<Reading, ReadError>>),
     Commit(Key, Box<Commit>),
     Committed(Key, bool),
@@ -108,12 +108,12 @@ impl Play {
             ..ApiSettings::default()
         };
         let api = Api::new(world, faults, settings);
-        let db = Db::in_memory(begun).map_err(|error| Broken::Store(error.to_string()))?;
-        let endpoint = EndpointName::parse("receiver").map_err(|error| Broken::Setup(error.to_string()))?;
-        let post = scenario.delivers.then(|| Post::new(endpoint, random.u64(..)));
+        let mut db = Db::in_memory(begun).map_err(|error| Broken::Store(error.to_string()))?;
         let wall = saturating_add(begun, scenario.late);
         let now = Now { mono: scenario.late, wall: wall.saturating_add(scenario.skew).unwrap_or(wall) };
-        let routes = post.iter().map(Post::route).collect();
+        let seed = scenario.delivers.then(|| random.u64(..));
+        let post = seed.map(|seed| Post::new(&mut db, seed, now)).transpose()?;
+        let routes = post.iter().flat_map(Post::routes).collect();
         let scheduler = cast.schedule(&db, routes, options.seed, now)?;
         let lasting = scenario.rules.iter().filter_map(|(rule, _)| rule.until).map(|until| elapsed(begun, until));
         let calm_from = lasting.chain(scenario.outage.map(|(_, to)| to)).chain([options.length]).max();
@@ -282,7 +282,7 @@ impl Play {
                     self.hide(reading);
                 }
                 match progress {
-                    Progress::Later(errand, at) => self.push(at, Happening::Errand(key, identity, errand)),
+                    Progress::Later(errand, at) => self.push(at, Happening::Errand(key, identity, Box::new(errand))),
                     Progress::Done(result) => self.push(self.mono, Happening::Answer(key, Box::new(result))),
                 }
             }
@@ -362,7 +362,7 @@ impl Play {
                     self.history.reads += 1;
                     self.journal.note(self.google(), Some(&key), || format!("{identity} reads {read:?}"));
                     let at = self.mono + latency(&mut self.random);
-                    self.push(at, Happening::Errand(key, identity, Errand::new(read)));
+                    self.push(at, Happening::Errand(key, identity, Box::new(Errand::new(read))));
                 }
                 Command::Commit { key, commit } => {
                     let at = self.mono + Duration::from_millis(self.random.u64(1..30));
@@ -416,7 +416,7 @@ impl Play {
         if let Some(post) = &mut self.post {
             post.die();
         }
-        let (seed, routes) = (self.random.u64(..), self.post.iter().map(Post::route).collect());
+        let (seed, routes) = (self.random.u64(..), self.post.iter().flat_map(Post::routes).collect());
         self.scheduler = self.cast.schedule(&self.db, routes, seed, self.now())?;
         self.plan_crash();
         self.step(Input::Tick);
@@ -468,7 +468,7 @@ impl Play {
         }
         if let Some(post) = &self.post {
             self.history.deliveries = post.deliveries;
-            self.history.disagreements.extend(post.compare(&events));
+            self.history.disagreements.extend(post.compare(&self.db, &events)?);
         }
         for event in &events {
             *self.history.events.entry(event.provenance.as_str()).or_default() += 1;

@@ -1,72 +1,103 @@
-//! The deliveries of a history: the real dispatcher's core and outbox, and a receiver that fails and repeats.
+//! The deliveries of a history: the real dispatcher's core, outbox and formats, and receivers that fail and repeat.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use reqwest::Url;
+use serde_json::Value;
+
+use super::history::Broken;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
-use crate::store::{Claimed, Db, DeliveryId};
+use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
+use crate::webhook::format::Writer;
+use crate::webhook::settings::{Batching, Chat, Sentence};
 use crate::webhook::step::{Command, Core, Endpoint, Input, Sent};
-use crate::webhook::{Outcome, Policy, Reason};
+use crate::webhook::{EndpointSettings, Format, Outcome, Policy, Reason};
 
 /// A receiver is patient only so often: beyond, Google's events would grow too old for it.
 const MOST_FAILURES: u32 = 4;
 
-/// The post office and the one it delivers to.
+/// One of those to whom events go.
+#[derive(Debug)]
+struct Receiver {
+    settings: EndpointSettings,
+    writer: Writer,
+    /// What it took, in the order of arrival, repetitions included.
+    taken: BTreeMap<Option<ConferenceName>, Vec<EventId>>,
+    /// What came under each id.
+    bytes: BTreeMap<Box<str>, Vec<u8>>,
+}
+
+/// The post office and those it delivers to.
 #[derive(Debug)]
 pub(super) struct Post {
-    endpoint: EndpointName,
+    receivers: BTreeMap<EndpointName, Receiver>,
     core: Core,
     random: Random,
-    sending: BTreeMap<(Mono, DeliveryId), Claimed>,
+    sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    /// What the receiver took, in the order of arrival, repetitions included.
-    taken: BTreeMap<Option<ConferenceName>, Vec<EventId>>,
+    /// What no receiver may ever see.
+    wrong: BTreeSet<String>,
     pub deliveries: u64,
-    /// Whether the receiver still fails at times.
+    /// Whether receivers still fail at times.
     pub failing: bool,
 }
 
-fn core(endpoint: &EndpointName, seed: u64) -> Core {
-    let policy = Policy::new(Duration::from_secs(3 * 86_400));
-    let endpoint = Endpoint {
-        name: endpoint.clone(),
-        policy,
-        timeout: Duration::from_secs(15),
-        concurrency: 4,
-        ordered: true,
-        drain_per_second: 50.0,
+/// One who takes every event alone, one who takes batches, and a chat that is told of people, once it is sure, in digests.
+fn settings() -> Result<[EndpointSettings; 3], Broken> {
+    let plain = |name: &str| {
+        let broken = |error: &dyn std::fmt::Display| Broken::Setup(error.to_string());
+        let name = EndpointName::parse(name).map_err(|error| broken(&error))?;
+        let url = Url::parse("https://example.com/").map_err(|error| broken(&error))?;
+        let settings = EndpointSettings::new(name, url);
+        let route = Route { events: vec![EventPattern::All], ..settings.route.clone() };
+        Ok::<_, Broken>(EndpointSettings { route, concurrency: 4, ..settings })
     };
-    Core::new([endpoint], Random::with_seed(seed))
+    let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
+    let heaps = EndpointSettings { format: Format::CloudEvents, batching: gathering(7, 30), ..plain("heaps")? };
+    let chat = plain("chat")?;
+    let events = ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
+    let chat = EndpointSettings {
+        format: Format::Slack(Chat::new(Sentence::new(jiff::tz::TimeZone::UTC))),
+        route: Route { events, ..chat.route },
+        settle: Duration::from_secs(30),
+        batching: gathering(100, 20),
+        ..chat
+    };
+    Ok([plain("receiver")?, heaps, chat])
 }
 
 impl Post {
-    pub(super) fn new(endpoint: EndpointName, seed: u64) -> Self {
+    pub(super) fn new(db: &mut Db, seed: u64, now: Now) -> Result<Self, Broken> {
         let mut random = Random::with_seed(seed);
-        let core = core(&endpoint, random.u64(..));
-        Self {
-            endpoint,
+        let mut receivers = BTreeMap::new();
+        for settings in settings()? {
+            let writer = Writer::new(&settings).map_err(|error| Broken::Setup(error.to_string()))?;
+            let name = settings.name.clone();
+            receivers.insert(name, Receiver { settings, writer, taken: BTreeMap::new(), bytes: BTreeMap::new() });
+        }
+        let core = core(&receivers, random.u64(..));
+        let post = Self {
+            receivers,
             core,
             random,
             sending: BTreeMap::new(),
             wake_at: Some(Mono::ZERO),
-            taken: BTreeMap::new(),
+            wrong: BTreeSet::new(),
             deliveries: 0,
             failing: true,
-        }
+        };
+        let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
+        db.repair(&Repair::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
+        Ok(post)
     }
 
-    /// Everything goes to the one receiver.
-    pub(super) fn route(&self) -> Route {
-        Route {
-            endpoint: self.endpoint.clone(),
-            events: vec![EventPattern::All],
-            kinds: Vec::new(),
-            targets: Vec::new(),
-            provenance: Vec::new(),
-        }
+    /// Where events go.
+    pub(super) fn routes(&self) -> Vec<Route> {
+        self.receivers.values().map(|receiver| receiver.settings.route.clone()).collect()
     }
 
     /// When something happens next.
@@ -80,7 +111,7 @@ impl Post {
         if *ends > now.mono {
             return self.step(db, now, Input::Tick);
         }
-        let Some(((_, delivery), claimed)) = self.sending.pop_first() else { return };
+        let Some(((_, delivery), (endpoint, claimed))) = self.sending.pop_first() else { return };
         self.deliveries += 1;
         let fails = self.failing && claimed.attempts < MOST_FAILURES && self.random.u8(0..5) == 0;
         let outcome = match self.random.u8(0..3) {
@@ -90,17 +121,12 @@ impl Post {
             _ => Outcome::Failed { reason: Reason::Timeout, status: None },
         };
         // A receiver may have taken what it seems to have refused.
-        if !fails || self.random.bool() {
-            self.taken.entry(claimed.conference.clone()).or_default().push(claimed.event.clone());
+        let takes = !fails || self.random.bool();
+        if let Some(receiver) = self.receivers.get_mut(&endpoint) {
+            self.wrong.extend(receiver.arrives(&claimed, takes));
         }
-        let sent = Sent {
-            endpoint: self.endpoint.clone(),
-            delivery,
-            began_at: now.wall,
-            took: Duration::from_secs(1),
-            reply: outcome.into(),
-        };
-        self.step(db, now, Input::Sent(sent));
+        let (began_at, took) = (now.wall, Duration::from_secs(1));
+        self.step(db, now, Input::Sent(Sent { endpoint, delivery, began_at, took, reply: outcome.into() }));
     }
 
     /// Something was committed.
@@ -111,7 +137,7 @@ impl Post {
     /// The process died; another begins with what the outbox says.
     pub(super) fn die(&mut self) {
         self.sending.clear();
-        self.core = core(&self.endpoint, self.random.u64(..));
+        self.core = core(&self.receivers, self.random.u64(..));
         self.wake_at = Some(Mono::ZERO);
     }
 
@@ -129,9 +155,9 @@ impl Post {
                         let reply = db.exchange(&request, now.wall);
                         inputs.push(reply.map_or(Input::ExchangeFailed, Input::Exchanged));
                     }
-                    Command::Send { claimed, .. } => {
+                    Command::Send { endpoint, claimed } => {
                         let ends = now.mono + Duration::from_millis(self.random.u64(1..5_000));
-                        self.sending.insert((ends, claimed.delivery), *claimed);
+                        self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
                     }
                     Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
                 }
@@ -139,27 +165,108 @@ impl Post {
         }
     }
 
-    /// What the receiver was owed and did not get, or not in its order.
-    pub(super) fn compare(&self, log: &[Event]) -> Vec<String> {
+    /// What receivers were owed and did not get, or not in its order, or got and should not have.
+    pub(super) fn compare(&self, db: &Db, log: &[Event]) -> Result<Vec<String>, Broken> {
+        let mut wrong: Vec<String> = self.wrong.iter().cloned().collect();
+        for receiver in self.receivers.values() {
+            let settled = settled(db, &receiver.settings.name)?;
+            wrong.extend(receiver.compare(log, &settled));
+        }
+        Ok(wrong)
+    }
+}
+
+fn core(receivers: &BTreeMap<EndpointName, Receiver>, seed: u64) -> Core {
+    let policy = || Policy::new(Duration::from_secs(3 * 86_400));
+    let endpoints = receivers.values().map(|receiver| Endpoint::of(&receiver.settings, policy()));
+    Core::new(endpoints, Random::with_seed(seed))
+}
+
+/// What was settled on an endpoint.
+fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, Broken> {
+    let mut filter = DeliveryFilter {
+        endpoint: Some(endpoint.clone()),
+        states: vec![DeliveryState::Settled],
+        limit: DeliveryFilter::MOST,
+        ..DeliveryFilter::default()
+    };
+    let mut all = BTreeSet::new();
+    loop {
+        let page = db.list_deliveries(&filter).map_err(|error| Broken::Store(error.to_string()))?;
+        all.extend(page.deliveries.into_iter().map(|row: DeliveryRow| row.event));
+        match page.next {
+            Some(next) => filter.before = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+impl Receiver {
+    /// A message arrives, and is taken or not. Says what is wrong with it.
+    fn arrives(&mut self, claimed: &Claimed, takes: bool) -> Option<String> {
+        let name = &self.settings.name;
+        let events: Vec<&EventId> =
+            [&claimed.event].into_iter().chain(claimed.batch.iter().flatten().map(|other| &other.event)).collect();
+        let Ok(message) = self.writer.message(claimed) else {
+            return Some(format!("{name}: {} cannot be written", claimed.event));
+        };
+        let first = self.bytes.entry(message.id.clone()).or_insert_with(|| message.body.bytes.clone());
+        if *first != message.body.bytes {
+            return Some(format!("{name}: {} is not what it was before", message.id));
+        }
+        let body = serde_json::from_slice(&message.body.bytes).unwrap_or(Value::Null);
+        let says = match &self.settings.format {
+            Format::Standard => body["data"]["id"] == events[0].as_str() && events.len() == 1,
+            Format::CloudEvents => body.as_array().is_some_and(|all| {
+                let ids = all.iter().map(|one| one["id"].as_str().unwrap_or_default());
+                ids.eq(events.iter().map(|event| event.as_str()))
+            }),
+            // A line for each event, unless there are too many for a message.
+            _ => body["text"].as_str().is_some_and(|text| {
+                let lines = text.lines().count();
+                lines == events.len() || (lines < events.len() && text.ends_with(" more"))
+            }),
+        };
+        if !says {
+            return Some(format!("{name}: {} does not hold its {} events", message.id, events.len()));
+        }
+        if takes {
+            self.taken.entry(claimed.conference.clone()).or_default().extend(events.into_iter().cloned());
+        }
+        None
+    }
+
+    /// What is not as the filters promise, less what was settled.
+    fn compare(&self, log: &[Event], settled: &BTreeSet<EventId>) -> Vec<String> {
+        let mut promised: BTreeSet<&EventId> = BTreeSet::new();
         let mut owed: BTreeMap<Option<ConferenceName>, Vec<EventId>> = BTreeMap::new();
         for event in log {
-            let conference = event.conference.as_ref().map(|conference| conference.name.clone());
-            owed.entry(conference).or_default().push(event.id.clone());
+            let takes_back = event.corrects.as_ref().or(event.retracts.as_ref());
+            let wanted = self.settings.route.events.iter().any(|pattern| pattern.matches(event.event));
+            if wanted || takes_back.is_some_and(|earlier| promised.contains(earlier)) {
+                promised.insert(&event.id);
+                if !settled.contains(&event.id) {
+                    let conference = event.conference.as_ref().map(|conference| conference.name.clone());
+                    owed.entry(conference).or_default().push(event.id.clone());
+                }
+            }
         }
         let mut wrong = Vec::new();
-        for (conference, owed) in owed {
-            let taken = self.taken.get(&conference).map_or(&[][..], Vec::as_slice);
+        let conferences: BTreeSet<_> = owed.keys().chain(self.taken.keys()).collect();
+        for conference in conferences {
+            let taken = self.taken.get(conference).map_or(&[][..], Vec::as_slice);
             let mut seen = BTreeSet::new();
             let mut first: Vec<_> = taken.iter().filter(|id| seen.insert(*id)).cloned().collect();
-            let mut owed = owed;
+            let mut owed = owed.get(conference).cloned().unwrap_or_default();
             if conference.is_none() {
                 // Without a conference there is no order to keep.
                 first.sort();
                 owed.sort();
             }
             if first != owed {
-                let name = conference.map_or_else(|| "no conference".to_owned(), |name| name.to_string());
-                wrong.push(format!("{name}: of {} events owed the receiver took {}", owed.len(), first.len()));
+                let of = conference.as_ref().map_or_else(|| "no conference".to_owned(), ToString::to_string);
+                let (name, count) = (&self.settings.name, first.len());
+                wrong.push(format!("{name}, {of}: of {} events owed it took {count}, or in another order", owed.len()));
             }
         }
         wrong

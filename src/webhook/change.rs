@@ -40,16 +40,8 @@ impl Endpoints {
             let target = Target { sender: Sender::new(endpoint, clock)?, writer: Writer::new(endpoint)? };
             Ok((endpoint.name.clone(), target))
         };
-        let endpoint = |settings: &EndpointSettings| Endpoint {
-            name: settings.name.clone(),
-            policy: policy(settings),
-            timeout: settings.timeout,
-            concurrency: settings.concurrency,
-            ordered: settings.ordered,
-            drain_per_second: settings.drain_per_second,
-        };
         let targets = settings.iter().map(target).collect::<Result<_, SenderError>>()?;
-        Ok(Self { targets, endpoints: settings.iter().map(endpoint).collect() })
+        Ok(Self { targets, endpoints: settings.iter().map(|one| Endpoint::of(one, policy(one))).collect() })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, Changes, Endpoints, Target};
 use super::decide::{Policy, Verdict};
+use super::format::{Message, Unwritable};
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
 use super::send::SenderError;
@@ -169,7 +170,7 @@ impl Dispatcher {
     }
 
     fn note(&self, note: &Note) {
-        self.metrics.attempted(&note.endpoint, note.took, note.outcome.reason());
+        self.metrics.attempted(&note.endpoint, note.took, note.events, note.outcome.reason());
         let (endpoint, delivery, attempt) = (note.endpoint.as_str(), note.delivery.0, note.attempt);
         let failure = note.outcome.reason().map_or("", Reason::as_str);
         match note.verdict {
@@ -178,7 +179,7 @@ impl Dispatcher {
                 tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
             }
             Verdict::Dead { reason } => {
-                self.metrics.gave_up(&note.endpoint, reason, 1);
+                self.metrics.gave_up(&note.endpoint, reason, note.events);
                 tracing::warn!(
                     endpoint,
                     delivery,
@@ -276,8 +277,10 @@ async fn until(at: Option<Mono>, now: Mono) {
 
 async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
     let began = clock.now();
-    let reply = match target.writer.write(claimed.event_type, claimed.time, &claimed.body) {
-        Ok(body) => target.sender.send(&claimed.event, claimed.previous.as_ref(), body).await,
+    let reply = match target.writer.message(&claimed) {
+        Ok(Message { id, body }) => target.sender.send(&id, claimed.previous.as_ref(), body).await,
+        // Claimed for what the endpoint is about to become: it is tried again when it has.
+        Err(Unwritable::NoBatches) => Outcome::Failed { reason: Reason::Interrupted, status: None }.into(),
         Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
     };
     let took = clock.now().mono.saturating_sub(began.mono);

@@ -27,7 +27,10 @@ impl WebhookMetrics {
     ) -> prometheus::Result<Self> {
         let metrics = Self {
             deliveries: IntCounterVec::new(
-                Opts::new("meetwatch_webhook_deliveries_total", "Deliveries that arrived."),
+                Opts::new(
+                    "meetwatch_webhook_deliveries_total",
+                    "Deliveries that arrived; of a batch, each of its events.",
+                ),
                 &["endpoint"],
             )?,
             failures: IntCounterVec::new(
@@ -35,7 +38,10 @@ impl WebhookMetrics {
                 &["endpoint", "reason"],
             )?,
             given_up: IntCounterVec::new(
-                Opts::new("meetwatch_webhook_given_up_total", "Deliveries that were given up, by reason."),
+                Opts::new(
+                    "meetwatch_webhook_given_up_total",
+                    "Deliveries that were given up, by reason; of a batch, each of its events.",
+                ),
                 &["endpoint", "reason"],
             )?,
             duration: HistogramVec::new(
@@ -79,11 +85,11 @@ impl WebhookMetrics {
         }
     }
 
-    pub(super) fn attempted(&self, endpoint: &EndpointName, took: Duration, failure: Option<Reason>) {
+    pub(super) fn attempted(&self, endpoint: &EndpointName, took: Duration, events: u64, failure: Option<Reason>) {
         let endpoint = endpoint.as_str();
         self.duration.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         match failure {
-            None => self.deliveries.with_label_values(&[endpoint]).inc(),
+            None => self.deliveries.with_label_values(&[endpoint]).inc_by(events),
             Some(reason) => self.failures.with_label_values(&[endpoint, reason.as_str()]).inc(),
         }
     }

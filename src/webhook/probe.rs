@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::format::{Writer, test_event};
+use super::format::{Message, Writer, Written, test_event};
 use super::outcome::{Outcome, Reason, Reply};
 use super::send::{Sender, SenderError};
 use super::settings::EndpointSettings;
 use crate::clock::Clock;
-use crate::model::{EndpointName, EventId};
+use crate::model::EndpointName;
 
 /// Tries the configured endpoints.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub struct Probe {
 /// What a test brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
-    pub id: EventId,
+    /// What it was sent under.
+    pub id: Box<str>,
     pub took: Duration,
     pub reply: Reply,
 }
@@ -43,12 +44,15 @@ impl Probe {
         let began = self.clock.now();
         let event = test_event(endpoint.as_str(), began.wall);
         let written = serde_json::to_string(&event).ok();
-        let body = written.and_then(|frozen| writer.write(event.event, event.time, &frozen).ok());
-        let reply = match body {
-            Some(body) => sender.send(&event.id, None, body).await,
-            None => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
+        let message = written.and_then(|frozen| {
+            let written = Written { id: &event.id, event: event.event, time: event.time, frozen: &frozen };
+            writer.as_configured(&written).ok()
+        });
+        let (id, reply) = match message {
+            Some(Message { id, body }) => (id.clone(), sender.send(&id, None, body).await),
+            None => (event.id.as_str().into(), Outcome::Failed { reason: Reason::Unsendable, status: None }.into()),
         };
         let took = self.clock.now().mono.saturating_sub(began.mono);
-        Some(Probed { id: event.id, took, reply })
+        Some(Probed { id, took, reply })
     }
 }

@@ -10,6 +10,7 @@ use super::breaker::Breaker;
 use super::decide::{self, Attempt, Policy, Verdict};
 use super::outcome::Reason;
 use super::pace::Pace;
+use super::settings::EndpointSettings;
 use super::step::{Note, Sent};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
@@ -19,6 +20,9 @@ use crate::store::{
 
 /// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
 const READY_FOR_EACH: usize = 128;
+
+/// The same where a delivery is a batch.
+const BATCHES_FOR_EACH: usize = 2;
 
 /// No endpoint holds more than this ready, which bounds what it costs in memory; the outbox bounds the bytes of each claim.
 const READY_AT_MOST: usize = 1024;
@@ -37,8 +41,26 @@ pub struct Endpoint {
     pub concurrency: usize,
     /// Whether the events of a conference are sent one after another.
     pub ordered: bool,
+    /// Whether what is sent is batches.
+    pub batched: bool,
     /// After trouble, so many are sent in a second until nothing is due any more.
     pub drain_per_second: f64,
+}
+
+impl Endpoint {
+    /// What an operator set, under a policy.
+    #[must_use]
+    pub fn of(settings: &EndpointSettings, policy: Policy) -> Self {
+        Self {
+            name: settings.name.clone(),
+            policy,
+            timeout: settings.timeout,
+            concurrency: settings.concurrency,
+            ordered: settings.ordered,
+            batched: settings.batching.is_some(),
+            drain_per_second: settings.drain_per_second,
+        }
+    }
 }
 
 /// What is sent one after another.
@@ -61,6 +83,7 @@ struct Sending {
     owed_at: Timestamp,
     tried_since: Option<Timestamp>,
     others_wait: bool,
+    events: u64,
 }
 
 /// One endpoint's queue.
@@ -115,7 +138,8 @@ impl Queue {
     /// Goes on under other settings. `asked`: a round with the outbox is under way. Returns what goes back to the outbox.
     /// One that is in trouble is probed at once, for that may be what the change is about.
     pub(super) fn change(&mut self, endpoint: Endpoint, asked: bool, now: Mono) -> Vec<Record> {
-        let reordered = self.endpoint.ordered != endpoint.ordered;
+        // What was claimed in one way cannot be sent in another.
+        let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
         self.breaker.hurry(now);
         self.look();
@@ -165,7 +189,8 @@ impl Queue {
     }
 
     fn most_ready(&self) -> usize {
-        (self.endpoint.concurrency * READY_FOR_EACH).min(READY_AT_MOST).max(self.endpoint.concurrency)
+        let each = if self.endpoint.batched { BATCHES_FOR_EACH } else { READY_FOR_EACH };
+        (self.endpoint.concurrency * each).min(READY_AT_MOST).max(self.endpoint.concurrency)
     }
 
     fn has_room(&self) -> bool {
@@ -272,6 +297,7 @@ impl Queue {
             owed_at: claimed.owed_at,
             tried_since: claimed.tried_since,
             others_wait: claimed.others_wait,
+            events: 1 + claimed.batch.as_ref().map_or(0, |others| others.len() as u64),
         };
         let doubled = self.sending.insert(claimed.delivery, sending);
         debug_assert!(doubled.is_none(), "the outbox handed out what is being sent");
@@ -330,6 +356,7 @@ impl Queue {
             delivery: sent.delivery,
             attempt: sending.attempts + 1,
             took: sent.took,
+            events: sending.events,
             outcome,
             verdict,
         };

@@ -1,4 +1,4 @@
-//! One attempt over HTTP. No redirect is followed, no proxy of the environment is used, and an answer is read only as far
+//! One attempt over HTTP. No redirect is followed, no proxy is used but a configured one, and an answer is read only as far
 //! as a receiver's may reasonably go.
 
 use std::error::Error;
@@ -94,6 +94,10 @@ impl Sender {
             .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .pool_max_idle_per_host(settings.concurrency)
             .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")));
+        let client = match &settings.proxy {
+            Some(proxy) => client.proxy(reqwest::Proxy::all(proxy.clone()).map_err(SenderError::Client)?),
+            None => client,
+        };
         let client = settings.tls.apply(client).build().map_err(|error| SenderError::Client(error.without_url()))?;
         Ok(Self {
             client,
@@ -107,12 +111,12 @@ impl Sender {
         })
     }
 
-    /// Makes one attempt, within the endpoint's timeout from connecting to the last byte of the answer.
-    pub async fn send(&self, event: &EventId, previous: Option<&EventId>, body: Body) -> Reply {
+    /// Makes one attempt to send a body under this id, within the endpoint's timeout from connecting to the last byte of the answer.
+    pub async fn send(&self, id: &str, previous: Option<&EventId>, body: Body) -> Reply {
         if self.refused {
             return Outcome::Failed { reason: Reason::RefusedAddress, status: None }.into();
         }
-        let headers = self.headers(event, previous, &body, self.clock.now().wall);
+        let headers = self.headers(id, previous, &body, self.clock.now().wall);
         let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
         let attempt = async {
             match request.send().await {
@@ -124,10 +128,9 @@ impl Sender {
         tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
     }
 
-    fn headers(&self, event: &EventId, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
+    fn headers(&self, id: &str, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
         let timestamp = now.as_second();
-        let signatures: Vec<_> =
-            self.secrets.iter().map(|secret| secret.sign(event.as_str(), timestamp, &body.bytes)).collect();
+        let signatures: Vec<_> = self.secrets.iter().map(|secret| secret.sign(id, timestamp, &body.bytes)).collect();
         // What the operator adds comes first: where both have a name, the program's own holds.
         let mut headers = self.headers.as_map().clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
@@ -138,7 +141,7 @@ impl Sender {
                 headers.insert(name, value);
             }
         };
-        put(ID, event.as_str());
+        put(ID, id);
         if !signatures.is_empty() {
             put(SIGNATURE, &signatures.join(" "));
         }
@@ -176,7 +179,8 @@ fn redaction(settings: &EndpointSettings) -> Redaction {
     let url = &settings.url;
     let path_and_query = [Some(url.path()), url.query()].into_iter().flatten();
     let parts = path_and_query.flat_map(|part| part.split(['/', '&', '=']).chain([part]));
-    let login = [Some(url.username()), url.password()].into_iter().flatten();
+    let login = [Some(url), settings.proxy.as_ref()].into_iter().flatten();
+    let login = login.flat_map(|url| [Some(url.username()), url.password()]).flatten();
     let secrets = settings.secrets.iter().map(SigningSecret::reveal);
     let bare = secrets.clone().filter_map(|secret| secret.strip_prefix("whsec_").map(str::to_owned));
     let token = match &settings.format {

@@ -14,6 +14,7 @@ pub use super::guard::{is_public, refuses_literal};
 pub use super::headers::{BadHeader, ExtraHeaders};
 pub use super::redact::PseudonymKey;
 pub use super::tls::{BadTls, TlsSettings};
+pub use crate::store::Batching;
 
 /// One `[[webhook]]`. Its `Debug` form shows neither the secrets nor the address.
 #[derive(Clone)]
@@ -30,6 +31,9 @@ pub struct EndpointSettings {
     pub names: Names,
     /// What names are replaced with; needed where `names` hides them. Not the operator's to set.
     pub pseudonyms: Option<PseudonymKey>,
+    /// The way out, where there is no direct one. None is taken from the environment. Not beside `allow_private = false`: it
+    /// is the proxy that looks the name up then.
+    pub proxy: Option<Url>,
     /// Authorization and whatever else the receiver asks for.
     pub headers: ExtraHeaders,
     pub tls: TlsSettings,
@@ -47,6 +51,8 @@ pub struct EndpointSettings {
     pub settle: Duration,
     /// What happened longer ago is not sent.
     pub max_age: Option<Duration>,
+    /// What of a conference is sent together; `None`: each event alone. Only where `ordered`, and not for templates.
+    pub batching: Option<Batching>,
     /// For how long a failing delivery may hold others of its conference back.
     pub max_hold: Duration,
     /// After trouble, so many deliveries are sent in a second until nothing is due any more.
@@ -73,6 +79,7 @@ impl EndpointSettings {
             format: Format::Standard,
             names: Names::Full,
             pseudonyms: None,
+            proxy: None,
             headers: ExtraHeaders::default(),
             tls: TlsSettings::default(),
             allow_private: true,
@@ -82,6 +89,7 @@ impl EndpointSettings {
             ordered: true,
             settle: Duration::ZERO,
             max_age: None,
+            batching: None,
             max_hold: Duration::from_secs(6 * 3600),
             drain_per_second: 50.0,
             schedule: DEFAULT_SCHEDULE.to_vec(),
@@ -91,7 +99,13 @@ impl EndpointSettings {
     /// What the store has to know of it.
     #[must_use]
     pub fn outbox(&self) -> EndpointConfig {
-        EndpointConfig { name: self.name.clone(), ordered: self.ordered, settle: self.settle, max_age: self.max_age }
+        EndpointConfig {
+            name: self.name.clone(),
+            ordered: self.ordered,
+            settle: self.settle,
+            max_age: self.max_age,
+            batching: self.batching,
+        }
     }
 }
 
@@ -116,6 +130,7 @@ impl fmt::Debug for EndpointSettings {
             .field("route", &self.route)
             .field("format", &self.format)
             .field("names", &self.names)
+            .field("proxy", &self.proxy.as_ref().map(redacted))
             .field("headers", &self.headers)
             .field("tls", &self.tls)
             .field("allow_private", &self.allow_private)
@@ -125,6 +140,7 @@ impl fmt::Debug for EndpointSettings {
             .field("ordered", &self.ordered)
             .field("settle", &self.settle)
             .field("max_age", &self.max_age)
+            .field("batching", &self.batching)
             .field("max_hold", &self.max_hold)
             .field("drain_per_second", &self.drain_per_second)
             .field("schedule", &self.schedule)

@@ -78,6 +78,8 @@ pub struct Note {
     /// 1 for the first.
     pub attempt: u32,
     pub took: Duration,
+    /// How many events were in it.
+    pub events: u64,
     pub outcome: Outcome,
     pub verdict: Verdict,
 }

@@ -14,14 +14,16 @@ const given = JSON.parse(Buffer.concat(chunks).toString());
 assert(given.standard.length > 5 && given.cloudevents.length > 5, "too few to judge by");
 
 const webhook = new Webhook(given.secret);
-for (const { headers, body } of [...given.standard, ...given.cloudevents]) {
+for (const { headers, body } of [...given.standard, ...given.cloudevents, ...given.batches]) {
   webhook.verify(body, headers);
   assert.throws(() => webhook.verify(`${body} `, headers), /signature/i);
 }
 console.log("standardwebhooks: agrees");
 
-for (const { headers, body } of given.cloudevents) {
-  const event = HTTP.toEvent({ headers, body });
+const single = given.cloudevents.map(({ headers, body }) => HTTP.toEvent({ headers, body }));
+const batched = given.batches.flatMap(({ headers, body }) => HTTP.toEvent({ headers, body }));
+assert.deepEqual(batched.map((event) => event.id), single.map((event) => event.id));
+for (const event of [...single, ...batched]) {
   assert(event.validate());
   assert.equal(event.id, event.data.id);
   assert.equal(event.type, `dev.meetwatch.${event.data.type}.v1`);

@@ -1,6 +1,6 @@
 """Judges deliveries that meetwatch made with code that is not its own: standardwebhooks, svix and cloudevents.
 
-Standard input is JSON: `secret`, and `standard` and `cloudevents`, lists of deliveries with `headers` and `body`. Each judge
+Standard input is JSON: `secret`, and `standard`, `cloudevents` and `batches`, lists of deliveries with `headers` and `body`. Each judge
 that agrees with all of them, and refuses a changed one, has a line.
 """
 
@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 import svix.webhooks
 
 given = json.load(sys.stdin)
-everything = given["standard"] + given["cloudevents"]
+everything = given["standard"] + given["cloudevents"] + given["batches"]
 assert len(given["standard"]) > 5 and len(given["cloudevents"]) > 5, "too few to judge by"
 
 

@@ -34,7 +34,7 @@ fn guarded(receiver: &Receiver, url: &str) -> EndpointSettings {
 
 async fn send(sender: &Sender) -> Outcome {
     let body = Body { content_type: "application/json", bytes: br#"{"data":{}}"#.to_vec() };
-    sender.send(&event("c", 1, &[]).id, None, body).await.outcome
+    sender.send(event("c", 1, &[]).id.as_str(), None, body).await.outcome
 }
 
 const REFUSED: Outcome = Outcome::Failed { reason: Reason::RefusedAddress, status: None };

@@ -23,20 +23,29 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn deliveries() -> Value {
     let mut standard = Receiver::start(Answer::Status(204)).await;
     let mut cloud = Receiver::start(Answer::Status(204)).await;
-    cloud.secret = standard.secret.clone();
-    let webhooks = webhook("standard", &standard, "") + &webhook("cloud", &cloud, "format = \"cloudevents\"");
+    let mut heaps = Receiver::start(Answer::Status(204)).await;
+    (cloud.secret, heaps.secret) = (standard.secret.clone(), standard.secret.clone());
     let types = EventType::ALL.into_iter().filter(|event| *event != EventType::WebhookTest);
-    let both = ["standard", "cloud"];
+    let both = ["standard", "cloud", "heaps"];
     let events: Vec<_> = types.zip(1..).map(|(event, sequence)| whole_of(event, "c", sequence, &both)).collect();
     let count = events.len();
+    let webhooks = webhook("standard", &standard, "")
+        + &webhook("cloud", &cloud, "format = \"cloudevents\"")
+        + &webhook("heaps", &heaps, &format!("format = \"cloudevents\"\nmax_events = {count}"));
     let daemon = Daemon::start(&webhooks, vec![commit("c", events)]).await;
     let (mut of_standard, mut of_cloud) = (Vec::new(), Vec::new());
     for _ in 0..count {
         of_standard.push(told(&standard.next().await));
         of_cloud.push(told(&cloud.next().await));
     }
+    let of_heaps = vec![told(&heaps.next().await)];
     daemon.stop().await;
-    json!({"secret": standard.secret.reveal(), "standard": of_standard, "cloudevents": of_cloud})
+    json!({
+        "secret": standard.secret.reveal(),
+        "standard": of_standard,
+        "cloudevents": of_cloud,
+        "batches": of_heaps,
+    })
 }
 
 fn told(got: &crate::webhook_receiver::Got) -> Value {

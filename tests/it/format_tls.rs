@@ -56,7 +56,7 @@ async fn receiver(certificate: &str, asks: bool) -> EndpointSettings {
 
 async fn outcome(settings: &EndpointSettings) -> Outcome {
     let body = Body { content_type: "application/json", bytes: b"{}".to_vec() };
-    Sender::new(settings, Clock::new()).unwrap().send(&event("c", 1, &[]).id, None, body).await.outcome
+    Sender::new(settings, Clock::new()).unwrap().send(event("c", 1, &[]).id.as_str(), None, body).await.outcome
 }
 
 fn ours() -> TlsSettings {

@@ -11,6 +11,7 @@ use meetwatch::sim::{Behaviour, Delivered};
 use meetwatch::store::Db;
 use meetwatch::verify::truth;
 use rusqlite::Connection;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::kill_daemon::{Daemon, Scene, becomes_true, live};
@@ -59,7 +60,7 @@ impl Death {
             Self::InMigration => {
                 forget_the_last_migration(&scene.store);
                 at("migration", 1).aborted().await;
-                assert_eq!(schema(&scene.store), 1, "it died before the migration was committed");
+                assert_eq!(schema(&scene.store), 2, "it died before the migration was committed");
             }
         }
     }
@@ -81,16 +82,20 @@ fn schema(store: &Path) -> i64 {
 
 /// Makes a store of the version before this out of one of this version.
 fn forget_the_last_migration(store: &Path) {
-    let undo = "DROP INDEX conferences_closed; DROP INDEX events_alone; PRAGMA user_version = 1;";
+    let undo = "DROP INDEX deliveries_batch; ALTER TABLE deliveries DROP COLUMN batch;
+                ALTER TABLE deliveries DROP COLUMN batch_id; ALTER TABLE endpoints DROP COLUMN max_events;
+                ALTER TABLE endpoints DROP COLUMN max_wait; PRAGMA user_version = 2;";
     Connection::open(store).unwrap().execute_batch(undo).unwrap();
 }
 
-/// A store is made in two migrations, and the process dies in each.
+/// A store is made in three migrations, and the process dies in each.
 async fn die_while_the_store_is_made(scene: &Scene) {
-    scene.start(&["--abort-at", "migration:1"]).aborted().await;
-    assert_eq!(schema(&scene.store), 0);
-    scene.start(&["--abort-at", "migration:2"]).aborted().await;
-    assert_eq!(schema(&scene.store), 1);
+    for (number, schema_before) in (1..=3).zip(0..) {
+        // Each begins where the one before it died.
+        let point = if number == 1 { "migration:1" } else { "migration:2" };
+        scene.start(&["--abort-at", point]).aborted().await;
+        assert_eq!(schema(&scene.store), schema_before);
+    }
 }
 
 /// Waits until nothing is left to be told or delivered.
@@ -106,8 +111,13 @@ pub(crate) async fn come_to_rest(scene: &Scene, conferences: usize) {
 /// What was accepted, each event once, in the order in which it first arrived.
 pub(crate) fn accepted(deliveries: &[Delivered]) -> Vec<Event> {
     let mut seen = BTreeSet::new();
-    let first = deliveries.iter().filter(|delivered| delivered.accepted && seen.insert(delivered.id.clone()));
-    first.map(|delivered| serde_json::from_value(delivered.json()["data"].clone()).unwrap()).collect()
+    let accepted = deliveries.iter().filter(|delivered| delivered.accepted);
+    let bodies = accepted.flat_map(|delivered| match delivered.json() {
+        Value::Array(all) => all,
+        one => vec![one],
+    });
+    let events = bodies.map(|body| serde_json::from_value::<Event>(body["data"].clone()).unwrap());
+    events.filter(|event| seen.insert(event.id.clone())).collect()
 }
 
 /// What each conference was told, in the order in which it first arrived.
@@ -137,7 +147,9 @@ async fn killed_fifty_times_the_log_is_the_world_and_the_receiver_has_the_log() 
     let world = tokio::spawn(live(scene.simulator.clone(), seed, stop.clone()));
     let mut deaths = BTreeMap::new();
     for number in 3..KILLS {
-        scene.receiver.behave(behaviour(number));
+        for receiver in [&scene.receiver, &scene.heaps, &scene.calm] {
+            receiver.behave(behaviour(number));
+        }
         let death = Death::draw(number, &mut random);
         death.meet(&scene, &mut random).await;
         *deaths.entry(death).or_insert(0) += 1;
@@ -165,4 +177,23 @@ async fn killed_fifty_times_the_log_is_the_world_and_the_receiver_has_the_log() 
         assert_eq!(sequence, expected, "{context}: {conference}");
     }
     assert_eq!(scene.receiver.counts().refused, 0, "{context}: every signature is valid");
+
+    let heaps = scene.heaps.deliveries();
+    for (again, first) in heaps.iter().map(|one| (one, heaps.iter().find(|first| first.id == one.id).unwrap())) {
+        assert_eq!(again.body, first.body, "{context}: a batch is the same whenever it is sent");
+    }
+    let in_heaps = accepted(&heaps);
+    assert_eq!(ids(&in_heaps), ids(&log), "{context}: in batches");
+    for (conference, sequence) in sequences(&in_heaps) {
+        assert!(sequence.is_sorted(), "{context}: {conference} in batches: {sequence:?}");
+    }
+    assert!(heaps.iter().any(|one| one.json().as_array().is_some_and(|all| all.len() > 1)), "{context}: no real batch");
+
+    let settled: BTreeSet<_> = scene.settled("calm").into_iter().collect();
+    let in_calm = accepted(&scene.calm.deliveries());
+    let owed: BTreeSet<_> = ids(&log).into_iter().filter(|id| !settled.contains(id.as_str())).collect();
+    assert_eq!(ids(&in_calm), owed, "{context}: less what was settled");
+    for (conference, sequence) in sequences(&in_calm) {
+        assert!(sequence.is_sorted(), "{context}: {conference} where leaves settle: {sequence:?}");
+    }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) simulator: Arc<Running>,
     pub(crate) receiver: Receiver,
+    /// Takes batches of CloudEvents.
+    pub(crate) heaps: Receiver,
+    /// Takes leaves that have lasted a second.
+    pub(crate) calm: Receiver,
     pub(crate) config: PathBuf,
     /// Where the store lies.
     pub(crate) store: PathBuf,
@@ -39,6 +43,7 @@ impl Scene {
         let world = World::empty(seed, Time::default().now());
         let simulator = Arc::new(Simulator::start(Settings::new(world)).await.unwrap());
         let secret = SigningSecret::from_bytes(vec![7; 32]).unwrap();
+        let [heaps, calm] = [receiver(secret.clone()).await, receiver(secret.clone()).await];
         let receiver = receiver(secret.clone()).await;
         let config = folder.path().join("meetwatch.toml");
         let token = folder.path().join("token");
@@ -61,6 +66,18 @@ poll_interval = "1s"
 name = "ops"
 url = "{receiver}"
 secret = "{secret}"
+[[webhook]]
+name = "heaps"
+url = "{heaps}"
+secret = "{secret}"
+format = "cloudevents"
+max_events = 5
+max_wait = "1s"
+[[webhook]]
+name = "calm"
+url = "{calm}"
+secret = "{secret}"
+settle = "1s"
 [watch]
 session_sweep = "1s"
 backfill = "1s"
@@ -74,11 +91,13 @@ listen = "127.0.0.1:0"
             google = simulator.url(),
             token = token.display(),
             receiver = receiver.url(),
+            heaps = heaps.url(),
+            calm = calm.url(),
             secret = secret.reveal(),
             store = store.display(),
         );
         write_private(&config, &text);
-        Self { folder, simulator, receiver, config, store }
+        Self { folder, simulator, receiver, heaps, calm, config, store }
     }
 
     /// How many rows there are of something: a reader's look into the store of a running daemon.
@@ -86,6 +105,18 @@ listen = "127.0.0.1:0"
         let connection = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
+    }
+
+    /// What was settled on an endpoint.
+    pub(crate) fn settled(&self, endpoint: &str) -> Vec<String> {
+        let connection = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT e.id FROM deliveries d JOIN events e ON e.position = d.position
+                 JOIN endpoints n ON n.id = d.endpoint WHERE d.state = 'settled' AND n.name = ?1",
+            )
+            .unwrap();
+        statement.query_map([endpoint], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     /// Starts the daemon, with more options.

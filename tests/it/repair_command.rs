@@ -46,6 +46,11 @@ async fn an_operator_finds_what_is_stuck_and_gets_it_going_again() {
     assert_eq!(json["deliveries"].as_array().unwrap().len(), 2);
     assert!(told(&daemon, &["status"]).await.starts_with("meetwatch "));
     assert!(told(&daemon, &["conferences"]).await.contains("conferenceRecords/c"));
+    let report = told(&daemon, &["report", "conferenceRecords/c"]).await;
+    assert!(report.starts_with("conferenceRecords/c") && report.contains("FIRST JOIN"), "{report}");
+    let day = ["report", "--target", "board", "--date", "2026-01-05", "--csv"];
+    assert!(told(&daemon, &day).await.starts_with("conference,meeting_code,targets,"));
+    assert_eq!(told(&daemon, &["report", "--date", "2020-01-01"]).await, "no conference in that time\n");
     assert_eq!(told(&daemon, &["events", "--json"]).await.lines().count(), 2);
     daemon.stop().await;
 }

@@ -149,7 +149,7 @@ fn an_order_that_is_given_up_or_asked_for_takes_hold_of_what_is_owed_already() {
     let mut db = db();
     let config = |ordered| {
         let name = endpoint("ops");
-        Repair::Configure(vec![EndpointConfig { name, ordered, settle: Duration::ZERO, max_age: None }])
+        Repair::Configure(vec![EndpointConfig { name, ordered, settle: Duration::ZERO, max_age: None, batching: None }])
     };
     db.repair(&config(false), at(2)).unwrap();
     let claimed = claim(&mut db, 2);
@@ -169,6 +169,7 @@ fn what_is_too_old_expires_and_what_is_replayed_is_sent_however_old() {
         ordered: true,
         settle: Duration::ZERO,
         max_age: Some(Duration::from_secs(3600)),
+        batching: None,
     };
     db.repair(&Repair::Configure(vec![config]), at(2)).unwrap();
     assert!(claim_as(&mut db, Pick::Due { limit: 100, run: 9 }, 3601).is_empty());

@@ -56,7 +56,7 @@ async fn template() -> EndpointSettings {
 async fn send(settings: &EndpointSettings) -> Outcome {
     let sender = Sender::new(settings, Clock::new()).unwrap();
     let body = Body { content_type: "application/json", bytes: br#"{"data":{"sequence":1}}"#.to_vec() };
-    sender.send(&event("c", 1, &[]).id, Some(&event("c", 9, &[]).id), body).await.outcome
+    sender.send(event("c", 1, &[]).id.as_str(), Some(&event("c", 9, &[]).id), body).await.outcome
 }
 
 async fn failure(settings: &EndpointSettings) -> (Reason, Option<u16>) {

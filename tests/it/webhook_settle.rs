@@ -13,7 +13,7 @@ use crate::store_samples::*;
 const SETTLE: Duration = Duration::from_secs(60);
 
 fn config(name: &str, settle: Duration) -> EndpointConfig {
-    EndpointConfig { name: endpoint(name), ordered: true, settle, max_age: None }
+    EndpointConfig { name: endpoint(name), ordered: true, settle, max_age: None, batching: None }
 }
 
 fn db() -> Db {

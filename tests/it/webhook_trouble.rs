@@ -35,6 +35,7 @@ fn core(ordered: bool) -> Core {
         timeout: Duration::from_secs(15),
         concurrency: 4,
         ordered,
+        batched: false,
         drain_per_second: 2.0,
     };
     Core::new([endpoint], Random::with_seed(3))
@@ -227,6 +228,7 @@ fn without_order_nothing_waits_for_another() {
         ordered: false,
         settle: Duration::ZERO,
         max_age: None,
+        batching: None,
     };
     play.db.repair(&meetwatch::store::Repair::Configure(vec![config]), noon()).unwrap();
     play.core = core(false);

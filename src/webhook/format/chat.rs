@@ -7,7 +7,11 @@ use serde_json::json;
 use super::{Body, Sentence};
 use crate::model::Event;
 
-/// How an event is told in a chat.
+/// No message is longer, in characters. Slack breaks longer ones up from about 4 000 on, and Google Chat refuses them from 32 000
+/// bytes on, of which no character has more than four.
+const MAX_CHARS: usize = 3_800;
+
+/// How events are told in a chat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chat {
     sentence: Sentence,
@@ -21,15 +25,34 @@ impl Chat {
     }
 
     /// For Slack. Names are harmless already; besides, Slack is told to look for neither markup nor links.
-    pub(super) fn slack(&self, event: &Event) -> Result<Body, serde_json::Error> {
-        let text = self.sentence.of(event);
+    pub(super) fn slack(&self, events: &[Event]) -> Result<Body, serde_json::Error> {
+        let text = self.lines(events);
         let escaped = slack_escaped(&text);
         body(&json!({ "text": escaped, "mrkdwn": false, "unfurl_links": false, "unfurl_media": false }))
     }
 
     /// For Google Chat, whose text has no escapes: what would act was taken out of the names.
-    pub(super) fn google_chat(&self, event: &Event) -> Result<Body, serde_json::Error> {
-        body(&json!({ "text": self.sentence.of(event) }))
+    pub(super) fn google_chat(&self, events: &[Event]) -> Result<Body, serde_json::Error> {
+        body(&json!({ "text": self.lines(events) }))
+    }
+
+    /// A line for each event. What would make the message too long is counted and left out.
+    fn lines(&self, events: &[Event]) -> String {
+        let mut text = String::new();
+        let mut chars = 0;
+        for (told, event) in events.iter().enumerate() {
+            let line = self.sentence.of(event);
+            chars += line.chars().count() + 1;
+            if told > 0 && chars > MAX_CHARS {
+                text.push_str(&format!("\n… and {} more", events.len() - told));
+                break;
+            }
+            if told > 0 {
+                text.push('\n');
+            }
+            text.push_str(&line);
+        }
+        text
     }
 }
 
@@ -62,6 +85,22 @@ mod tests {
         event
     }
 
+    #[test]
+    fn a_rush_is_a_line_for_each_and_no_message_is_too_long() {
+        let chat = Chat::new(Sentence::new(TimeZone::UTC));
+        let both = text(chat.slack(&[joined("Ada"), joined("<!channel>")]));
+        assert_eq!(
+            both,
+            "→ Ada joined board (abc-mnop-xyz) at 10:00:02 UTC; 7 are present now\n\
+             → ‹ǃchannel› joined board (abc-mnop-xyz) at 10:00:02 UTC; 7 are present now"
+        );
+        let long = vec![joined(&"n".repeat(100)); 500];
+        let told = text(chat.google_chat(&long));
+        assert!(told.chars().count() <= MAX_CHARS + 20, "{}", told.chars().count());
+        let lines = told.lines().count();
+        assert!(lines > 20 && told.ends_with(&format!("\n… and {} more", 501 - lines)), "{told}");
+    }
+
     fn text(body: Result<Body, serde_json::Error>) -> String {
         let message: Value = serde_json::from_slice(&body.unwrap().bytes).unwrap();
         message["text"].as_str().unwrap().to_owned()
@@ -71,8 +110,8 @@ mod tests {
     fn a_message_is_one_sentence() {
         let chat = Chat::new(Sentence::new(TimeZone::UTC));
         let wanted = "→ Ada joined board (abc-mnop-xyz) at 10:00:02 UTC; 7 are present now";
-        assert_eq!(text(chat.slack(&joined("Ada"))), wanted);
-        assert_eq!(text(chat.google_chat(&joined("Ada"))), wanted);
+        assert_eq!(text(chat.slack(&[joined("Ada")])), wanted);
+        assert_eq!(text(chat.google_chat(&[joined("Ada")])), wanted);
     }
 
     #[test]
@@ -86,9 +125,9 @@ mod tests {
         #[test]
         fn no_name_adds_a_sign_that_acts(name in "\\PC{0,40}|[<>@*_~`|:a-z.!# \\n]{1,40}") {
             let chat = Chat::new(Sentence::new(TimeZone::UTC));
-            let plain = text(chat.google_chat(&joined("Ada")));
+            let plain = text(chat.google_chat(&[joined("Ada")]));
             let count = |text: &str, sign: char| text.matches(sign).count();
-            for told in [text(chat.google_chat(&joined(&name))), text(chat.slack(&joined(&name)))] {
+            for told in [text(chat.google_chat(&[joined(&name)])), text(chat.slack(&[joined(&name)]))] {
                 for sign in ['<', '>', '@', '#', '*', '_', '~', '`', '|', ':', '[', ']', '(', ')', '\n', '&'] {
                     prop_assert_eq!(count(&told, sign), count(&plain, sign), "{} in {}", sign, told);
                 }

@@ -14,6 +14,7 @@ fn endpoint(concurrency: usize) -> Endpoint {
         timeout: Duration::from_secs(15),
         concurrency,
         ordered: true,
+        batched: false,
         drain_per_second: 50.0,
     }
 }
@@ -43,6 +44,7 @@ fn claimed(delivery: i64) -> Claimed {
         owed_at: Timestamp::UNIX_EPOCH,
         tried_since: None,
         others_wait: false,
+        batch: None,
     }
 }
 
@@ -237,6 +239,17 @@ fn where_the_order_changes_what_was_claimed_under_the_old_one_goes_back() {
     let step = core.step(now(0), reply(&[3], None));
     assert!(sends(&step).is_empty());
     assert_eq!(exchange(step).unwrap().records[0].then, Then::Release, "asked for without an order");
+}
+
+#[test]
+fn where_batches_begin_or_end_what_was_claimed_in_the_old_way_goes_back() {
+    let mut core = core(1);
+    core.step(now(0), Input::Tick);
+    core.step(now(0), reply(&[1, 2], None));
+    let batched = Endpoint { batched: true, ..endpoint(1) };
+    let request = exchange(core.step(now(0), Input::Reconfigured(vec![batched]))).unwrap();
+    assert_eq!((request.records[0].delivery, request.records[0].then.clone()), (DeliveryId(2), Then::Release));
+    assert_eq!(limit(&request), 2, "batches are large: few are held ready");
 }
 
 #[test]

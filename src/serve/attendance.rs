@@ -1,0 +1,161 @@
+//! `/api/v1/conferenceRecords/{id}/attendance` and `/api/v1/attendance`: who was there, when, and how long, by what the log
+//! says with all corrections applied. Both name people.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::ask::{Parameters, Refusal, bad, missing, unreadable};
+use super::routes::Shared;
+use crate::clock::elapsed;
+use crate::model::{ConferenceName, EventType, MeetingCode, ParticipantName, ParticipantRef, SpaceName, TargetName};
+use crate::store::{ParticipantRow, Span, StoredConference};
+
+/// How many conferences one answer holds at most. Who asks for more is told, and asks for a shorter time.
+const MOST: usize = 200;
+
+/// Who was in a conference.
+#[derive(Debug, Serialize)]
+pub(super) struct Attended {
+    name: ConferenceName,
+    space: Option<SpaceName>,
+    meeting_code: Option<MeetingCode>,
+    targets: Vec<TargetName>,
+    start_time: Timestamp,
+    end_time: Option<Timestamp>,
+    phase: &'static str,
+    /// The most people at one time.
+    peak: u32,
+    total: usize,
+    /// By first join.
+    participants: Vec<Attendee>,
+}
+
+#[derive(Debug, Serialize)]
+struct Attendee {
+    participant: ParticipantRef,
+    first_join: Timestamp,
+    /// `null` while the person is there.
+    last_leave: Option<Timestamp>,
+    /// Until now, for who is there.
+    seconds_present: f64,
+    sessions: u32,
+}
+
+/// From when to when somebody was there; `None`: still.
+type Stay = (Timestamp, Option<Timestamp>);
+
+impl Attended {
+    fn of(stored: StoredConference, now: Timestamp) -> Self {
+        let stays = stays(&stored);
+        let mut sessions: BTreeMap<ParticipantName, u32> = BTreeMap::new();
+        for session in &stored.sessions {
+            *sessions.entry(session.name.participant()).or_default() += 1;
+        }
+        let mut participants: Vec<Attendee> = stored
+            .participants
+            .into_iter()
+            .filter_map(|row| {
+                let (stays, sessions) = (stays.get(&row.name)?, sessions.get(&row.name).copied());
+                attendee(row, stays, sessions.unwrap_or_default(), now)
+            })
+            .collect();
+        participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
+        let row = stored.conference;
+        Self {
+            name: row.name,
+            space: row.space,
+            meeting_code: row.meeting_code,
+            targets: row.targets,
+            start_time: row.start,
+            end_time: row.end.map(|(end, _)| end),
+            phase: row.phase.as_str(),
+            peak: peak(stays.values().flatten()),
+            total: participants.len(),
+            participants,
+        }
+    }
+}
+
+fn attendee(row: ParticipantRow, stays: &[Stay], sessions: u32, now: Timestamp) -> Option<Attendee> {
+    let ((first_join, _), (_, last_leave)) = (*stays.first()?, *stays.last()?);
+    let present: Duration = stays.iter().map(|(joined, left)| elapsed(*joined, left.unwrap_or(now))).sum();
+    let ParticipantRow { name, kind, user, display_name, email, affiliation, .. } = row;
+    let participant = ParticipantRef { name, kind, user, display_name, email, affiliation };
+    // To the millisecond, as the event has it.
+    let millis = u32::try_from(present.as_millis()).unwrap_or(u32::MAX);
+    Some(Attendee { participant, first_join, last_leave, seconds_present: f64::from(millis) / 1000.0, sessions })
+}
+
+/// When each was there, in order. No two stays of one person touch, so the edges that stand pair off by time.
+fn stays(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<Stay>> {
+    let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
+    for told in stored.told.iter().filter(|told| told.stands) {
+        let Some(participant) = &told.participant else { continue };
+        let (joined, left) = edges.entry(participant.clone()).or_default();
+        match told.event {
+            EventType::ParticipantJoined => joined.push(told.time),
+            EventType::ParticipantLeft => left.push(told.time),
+            _ => {}
+        }
+    }
+    let paired = edges.into_iter().map(|(participant, (mut joined, mut left))| {
+        joined.sort_unstable();
+        left.sort_unstable();
+        let mut left = left.into_iter();
+        (participant, joined.into_iter().map(|joined| (joined, left.next())).collect())
+    });
+    paired.collect()
+}
+
+/// The most at one time. Who leaves at the instant at which another joins was not there with them.
+fn peak<'a>(stays: impl Iterator<Item = &'a Stay>) -> u32 {
+    let mut edges: Vec<(Timestamp, i64)> =
+        stays.flat_map(|(joined, left)| [Some((*joined, 1)), left.map(|left| (left, -1))]).flatten().collect();
+    edges.sort_unstable();
+    let (_, peak) = edges.into_iter().fold((0_i64, 0), |(now, peak), (_, step)| (now + step, peak.max(now + step)));
+    u32::try_from(peak).unwrap_or_default()
+}
+
+pub(super) async fn of_conference(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Attended>, Refusal> {
+    Parameters::of(&uri).finish()?;
+    let name = ConferenceName::parse(&format!("conferenceRecords/{id}"));
+    let name = name.map_err(|_| bad("the path must be conferenceRecords/{id}/attendance"))?;
+    let found = shared.desk.store.conference(name).await.map_err(|error| unreadable(&error))?;
+    let stored = found.ok_or_else(|| missing("there is no such conference in the store"))?;
+    Ok(Json(Attended::of(stored, shared.desk.clock.now().wall)))
+}
+
+/// The attendance of several conferences, by their beginning.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    conferences: Vec<Attended>,
+}
+
+pub(super) async fn of_span(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Json<Report>, Refusal> {
+    let mut asked = Parameters::of(&uri);
+    let target = asked.one("target", "the name of a target", |text| TargetName::parse(text).ok())?;
+    let (from, until) = (asked.time("from")?, asked.time("to")?);
+    asked.finish()?;
+    let (Some(from), Some(until)) = (from, until) else { return Err(bad("say a time: `from` and `to`")) };
+    if from >= until {
+        return Err(bad("`from` has to lie before `to`"));
+    }
+    let span = Span { target, from, until, limit: MOST + 1 };
+    let stored = shared.desk.store.conferences(span).await.map_err(|error| unreadable(&error))?;
+    if stored.len() > MOST {
+        return Err(bad(format!("there are more than {MOST} conferences in that time; ask for less of it")));
+    }
+    let now = shared.desk.clock.now().wall;
+    Ok(Json(Report { conferences: stored.into_iter().map(|stored| Attended::of(stored, now)).collect() }))
+}
