@@ -27,6 +27,7 @@ pub(super) struct Cast {
     /// Those who are called otherwise by now, and may still be at something.
     former: BTreeMap<IdentityName, Caller>,
     settings: WatchSettings,
+    organizer: Caller,
     /// Those that are watched by name, where that is so.
     pub named: Vec<ConferenceName>,
 }
@@ -43,6 +44,7 @@ impl Cast {
             callers: BTreeMap::from([(one.clone(), organizer), (two.clone(), Caller::Anybody)]),
             former: BTreeMap::new(),
             settings: WatchSettings::default(),
+            organizer,
             named: Vec::new(),
         };
         match scenario.watch {
@@ -90,7 +92,7 @@ impl Cast {
 
     /// The targets that are told what has ended, besides what goes on: those of the organizer.
     pub(super) fn asks_for_the_ended(&self) -> Vec<&TargetName> {
-        let organizer = |target: &&TargetSettings| target.identity.as_str() == ORGANIZING;
+        let organizer = |target: &&TargetSettings| self.caller(&target.identity) == self.organizer;
         let lists = |target: &&TargetSettings| !matches!(target.what, What::Conference(_));
         self.targets.iter().filter(organizer).filter(lists).map(|target| &target.name).collect()
     }

@@ -30,7 +30,8 @@ pub(super) struct Errand {
 pub(super) enum Progress {
     /// The next page is asked for at this time.
     Later(Errand, Mono),
-    Done(Result<Reading, ReadError>),
+    /// Answered; it arrives so much later.
+    Done(Result<Reading, ReadError>, Duration),
 }
 
 /// A list with more pages is given up, as the client does.
@@ -81,7 +82,7 @@ impl Errand {
         self.pages += 1;
         let call = match call(&self.read, &self.token) {
             Ok(call) => call,
-            Err(error) => return Progress::Done(Err(error)),
+            Err(error) => return Progress::Done(Err(error), Duration::ZERO),
         };
         let (answer, faults) = api.read(&call, caller, google);
         if let Some(reason) = faults.iter().find_map(broken) {
@@ -100,8 +101,8 @@ impl Errand {
         let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
         match answered {
             Err(error) => self.retry(error, now),
-            Ok(Some(answer)) => Progress::Done(Ok(Reading { answer, google_time: date, pages: self.pages })),
-            Ok(None) if self.pages >= MAX_PAGES => Progress::Done(Err(failure(Reason::Malformed, None))),
+            Ok(Some(answer)) => Progress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
+            Ok(None) if self.pages >= MAX_PAGES => Progress::Done(Err(failure(Reason::Malformed, None)), slow),
             Ok(None) => {
                 self.failures = 0;
                 Progress::Later(self, now + latency(random) + slow)
@@ -113,7 +114,7 @@ impl Errand {
     fn retry(mut self, error: ReadError, now: Mono) -> Progress {
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
-            return Progress::Done(Err(error));
+            return Progress::Done(Err(error), Duration::ZERO);
         }
         self.failures += 1;
         self.pages -= 1;

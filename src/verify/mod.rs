@@ -3,10 +3,11 @@
 //!
 //! `scenario` draws what a history is like, `cast` who watches in it; `play` lets it happen, with `google` at the
 //! other end of each read and `post` at the other end of each delivery; [`truth`] compares, as far as `expect` says it has
-//! to agree, and [`honesty`] holds what may never be said. [`batch`] runs many.
+//! to agree, each event by itself in `content`; [`honesty`] and `sight` hold what may never be said, and what has to be. [`batch`] runs many.
 
 pub mod batch;
 mod cast;
+mod content;
 mod expect;
 mod google;
 pub mod history;
@@ -15,6 +16,7 @@ pub mod journal;
 mod play;
 mod post;
 mod scenario;
+mod sight;
 pub mod truth;
 
 pub use batch::{Batch, Failure, Tally};

@@ -14,7 +14,7 @@ use super::history::{Broken, History, Options};
 use super::journal::Journal;
 use super::post::Post;
 use super::scenario::{Scenario, Watching};
-use super::{honesty, truth};
+use super::{honesty, sight, truth};
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
@@ -278,12 +278,14 @@ impl Play {
                 if over {
                     std::mem::swap(&mut self.api.faults, &mut self.calm);
                 }
-                if let (true, Progress::Done(Ok(reading))) = (listing, &mut progress) {
+                if let (true, Progress::Done(Ok(reading), _)) = (listing, &mut progress) {
                     self.hide(reading);
                 }
                 match progress {
                     Progress::Later(errand, at) => self.push(at, Happening::Errand(key, identity, Box::new(errand))),
-                    Progress::Done(result) => self.push(self.mono, Happening::Answer(key, Box::new(result))),
+                    Progress::Done(result, late) => {
+                        self.push(self.mono + late, Happening::Answer(key, Box::new(result)));
+                    }
                 }
             }
             Happening::Answer(key, result) => {
@@ -423,6 +425,15 @@ impl Play {
         Ok(())
     }
 
+    /// When nobody could see anything, by Google's clock.
+    fn dark(&self) -> Vec<(Timestamp, Timestamp)> {
+        let alone = matches!(
+            self.scenario.watch,
+            Watching::Organizer | Watching::Codes | Watching::Spaces | Watching::Conferences
+        );
+        self.down.iter().copied().chain(self.scenario.refused.filter(|_| alone)).collect()
+    }
+
     pub(super) fn compare(mut self) -> Result<History, Broken> {
         let google = self.google();
         self.api.world.step(google);
@@ -456,7 +467,17 @@ impl Play {
         }
         if self.scenario.watch != Watching::Guest {
             // A guest may not have been able to look before, either, so that there is no time since when nobody did.
-            self.history.disagreements.extend(honesty::seen_while_down(&events, &self.down));
+            self.history.disagreements.extend(honesty::seen_while_down(&events, &self.dark()));
+            let wrong = sight::untold(&events, &self.down, &compared.whole, !self.options.faults);
+            self.history.disagreements.extend(wrong);
+        }
+        // Nobody invites a guest to every meeting, so that one is shut out without anything going wrong.
+        if !self.options.faults && self.scenario.watch != Watching::Guest {
+            self.history.disagreements.extend(sight::told_of_nothing(&events, &self.down));
+            if self.down.is_empty() {
+                let since = saturating_add(self.begun, self.scenario.late);
+                self.history.disagreements.extend(sight::late_for_no_reason(&events, since));
+            }
         }
         if !self.scenario.denies() {
             let grace = crate::watch::WatchSettings::default().leave_grace;

@@ -34,6 +34,8 @@ pub(super) struct Scenario {
     pub renames: bool,
     /// From when to when the organizer is shown empty lists: what comes and goes meanwhile cannot be known.
     pub emptied: Option<(Timestamp, Timestamp)>,
+    /// From when to when the organizer is refused everything.
+    pub refused: Option<(Timestamp, Timestamp)>,
     /// From when to when listings leave out the same people, however often they are read.
     pub hides: Option<(Mono, Mono)>,
     /// From when to when the process does not run, besides its crashes.
@@ -95,6 +97,7 @@ impl Scenario {
             abandons: false,
             renames: random.u8(0..3) == 0,
             emptied: None,
+            refused: None,
             hides: None,
             outage: None,
             expires: None,
@@ -147,7 +150,8 @@ impl Scenario {
             let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
             let until = saturating_add(from, Duration::from_secs(random.u64(30..2400)));
             let losses = losses(random);
-            self.emptied = losses.iter().any(|rule| rule.fault == Fault::Empty).then_some((from, until));
+            let empty = losses.iter().any(|rule| rule.fault == Fault::Empty);
+            *(if empty { &mut self.emptied } else { &mut self.refused }) = Some((from, until));
             let lost = losses.into_iter().map(|rule| (rule.by(ORGANIZER).between(from, until), true));
             self.rules.extend(lost);
         }

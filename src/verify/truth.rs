@@ -26,6 +26,8 @@ struct Told {
 pub struct Compared {
     pub conferences: usize,
     pub sessions: usize,
+    /// The conferences of which all had to be told.
+    pub whole: BTreeSet<ConferenceName>,
     /// What the log says and the world does not, or the other way round. Empty is well.
     pub disagreements: Vec<String>,
 }
@@ -76,6 +78,8 @@ pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTr
     check_sessions(world, &whole, &told, &standing, &mut compared);
     check_presences(world, &whole, &told, &standing, &mut compared);
     check_conferences(world, &whole, &told, &mut compared);
+    compared.disagreements.extend(super::content::wrong(world, &whole, &standing));
+    compared.whole = whole;
     compared
 }
 

@@ -33,7 +33,7 @@ impl Play {
         }
         self.count("reload");
         let remembered = self.db.targets().map_err(|error| Broken::Store(error.to_string()))?;
-        let setup = self.cast.setup(self.post.iter().map(super::Post::route).collect());
+        let setup = self.cast.setup(self.post.iter().flat_map(super::Post::routes).collect());
         self.journal.note(self.google(), None, || "the configuration is read again".to_owned());
         self.step(Input::Reconfigured(Box::new(Revision { setup, remembered, replaced, renamed })));
         self.plan_reload();

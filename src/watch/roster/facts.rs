@@ -146,13 +146,19 @@ fn settle_presences(person: &mut Person, united: &[Presence], changes: &mut Vec<
             tell_edge(person, EventType::ParticipantJoined, edge, stale, None, changes)
         });
         let left = presence.end.map(|(end, source)| {
-            let kept = told.iter().filter_map(|one| one.left.as_ref()).find(|edge| edge.is(end, source)).cloned();
-            kept.unwrap_or_else(|| {
+            let leaves = |one: &&ToldPresence| one.left.as_ref().is_some_and(|edge| edge.is(end, source));
+            let kept = told.iter().find(leaves);
+            let stale = match kept {
+                Some(ToldPresence { joined, left: Some(left) }) if joined.telling.time == presence.start => {
+                    return left.clone();
+                }
+                // It said how long somebody stayed, and they came at another time.
+                Some(other) => other.left.clone(),
                 // … and the leave of the last.
-                let stale = stale_leaves.take_last(presence);
-                let edge = (end, source, presence.last.clone());
-                tell_edge(person, EventType::ParticipantLeft, edge, stale, Some(presence.start), changes)
-            })
+                None => stale_leaves.take_last(presence),
+            };
+            let edge = (end, source, presence.last.clone());
+            tell_edge(person, EventType::ParticipantLeft, edge, stale, Some(presence.start), changes)
         });
         settled.push(ToldPresence { joined, left });
     }

@@ -195,3 +195,17 @@ fn what_could_not_be_read_tells_nothing_even_where_somebody_waits_to_be_told() {
     assert!(scene.roster.attention()[&person("ada")].due > Duration::from_secs(1030), "read again later, not at once");
     assert_eq!(types(&scene.list(31, &[("ada", 5)])), ["participant.joined"]);
 }
+
+#[test]
+fn a_leave_is_told_again_when_the_stay_that_it_ended_began_at_another_time() {
+    let mut scene = Scene::with_ada();
+    let told = scene.sessions(60, "ada", &[("s1", 5, Some(50))]);
+    assert_eq!((types(&told), told[0].event.seconds_present), (vec!["participant.left", "session.ended"], Some(45.0)));
+    let first = told[0].event.id.clone();
+    let told = scene.sessions(70, "ada", &[("s0", 2, Some(6)), ("s1", 5, Some(50))]);
+    let left = told.iter().find(|one| one.event.event == EventType::ParticipantLeft).unwrap();
+    assert_eq!((left.event.corrects.as_ref(), left.event.seconds_present), (Some(&first), Some(48.0)));
+    assert_eq!(left.event.time, at(50));
+    scene.restart();
+    assert_eq!(scene.sessions(80, "ada", &[("s0", 2, Some(6)), ("s1", 5, Some(50))]), Vec::new());
+}
