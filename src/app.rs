@@ -4,9 +4,9 @@
 //! closes. Nothing here is global, so a test can start two of these in one process. `reload` takes another configuration
 //! over while all of this runs.
 
+mod front;
 mod reload;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,18 +22,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::model::EndpointName;
-use crate::serve::{
-    BadServerTls, BindError, Desk, EndpointCard, Exposed, Front, Fronts, Listen, Readiness, Server, TestReport, Tester,
-    TokenError, token,
-};
+use crate::serve::{BadServerTls, BindError, Desk, Exposed, Fronts, Listen, Readiness, Server, TokenError, token};
 use crate::status::StatusBoard;
 use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::settings::redacted;
 use crate::webhook::{
-    Dispatcher, EndpointSettings, KeyError, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics,
-    pseudonym_key,
+    Dispatcher, EndpointSettings, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key,
 };
 
 use reload::Reloader;
@@ -166,7 +160,7 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let fronts = Fronts::new(front(&config, token, probe(&config, clock)?).await?);
+        let fronts = Fronts::new(front::make(&config, token, front::probe(&config, clock)?).await?);
         let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
@@ -290,48 +284,6 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: A
     let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
     // A task that died here leaves nothing behind that could be wrong: the store was not open yet.
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
-}
-
-/// What the API shows of the endpoints.
-fn cards(config: &Config) -> Vec<EndpointCard> {
-    let card = |endpoint: &EndpointSettings| EndpointCard {
-        name: endpoint.name.clone(),
-        address: redacted(&endpoint.url),
-        format: endpoint.format.as_str(),
-        names: endpoint.names.as_str(),
-    };
-    config.webhooks.iter().map(card).collect()
-}
-
-/// What the server shows, and to whom.
-async fn front(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
-    let (settings, cards) = (config.server.clone(), cards(config));
-    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
-    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
-}
-
-/// What the API tries endpoints with.
-fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn Tester>, SenderError> {
-    Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
-}
-
-/// Lets the API try endpoints.
-struct Trial(Arc<Probe>);
-
-impl Tester for Trial {
-    fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
-        let probe = Arc::clone(&self.0);
-        Box::pin(async move {
-            let Probed { id, took, reply } = probe.test(&endpoint).await?;
-            Some(TestReport {
-                id: id.to_string(),
-                took,
-                status: reply.outcome.status(),
-                reason: reply.outcome.reason().map(Reason::as_str),
-                answer: reply.answer,
-            })
-        })
-    }
 }
 
 /// Gives every endpoint that hides names the installation's key to do it with.

@@ -14,7 +14,7 @@ use prometheus::{Gauge, IntGauge, Registry};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{front, give_pseudonyms, probe, server_token, setup};
+use super::{front, give_pseudonyms, server_token, setup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Problem, Source};
 use crate::log::Level;
@@ -211,8 +211,8 @@ impl Reloader {
         let failed = |error: &dyn std::error::Error| NotReloaded::Refused(format!("{error}; nothing was changed"));
         let renewal = self.client.renewal(&config.google, &config.identities).map_err(|error| failed(&error))?;
         let endpoints = Endpoints::new(&config.webhooks, self.clock, Policy::of).map_err(|error| failed(&error))?;
-        let tester = probe(&config, self.clock).map_err(|error| failed(&error))?;
-        let front = front(&config, token, tester).await.map_err(|error| failed(&error))?;
+        let tester = front::probe(&config, self.clock).map_err(|error| failed(&error))?;
+        let front = front::make(&config, token, tester).await.map_err(|error| failed(&error))?;
         let remembered = self.store.targets().await.map_err(|_| unavailable("the store could not be read"))?;
         let (replaced, renamed) = (replaced(&self.running, &config), renamed(&self.running, &config));
         Ok(Prepared { config, renewal, remembered, replaced, renamed, endpoints, front })

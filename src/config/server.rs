@@ -33,6 +33,16 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: us
             ));
         }
     }
+    if let Some(listen) = &listen
+        && !listen.value.is_local()
+        && tls.is_none()
+        && (has_token || !api.is_empty() || !metrics.is_empty())
+    {
+        let path = section.path_of("tls_certificate");
+        listen.warning(format!(
+            "tokens and passwords go over the network unencrypted; set `{path}`, or keep a proxy with TLS before it"
+        ));
+    }
     ServerSettings {
         listen: listen.map_or(default.listen, |found| found.value),
         tls,

@@ -190,6 +190,22 @@ fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_i
 }
 
 #[test]
+fn keys_that_go_over_the_network_unencrypted_are_a_warning() {
+    let warnings = |server: &str| {
+        let text = format!("[server]\n{server}\n[[identity]]\nname = \"me\"\napplication_default = true\n");
+        parsed(&text).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let token = "token = \"0123456789abcdef\"";
+    assert!(has(&warnings(&format!("listen = \"0.0.0.0:9840\"\n{token}")), &["m.toml:2: server.listen: tokens and"]));
+    for quiet in [
+        format!("listen = \"[::1]:9840\"\n{token}"),
+        "listen = \"0.0.0.0:1\"\nexpose = [\"metrics\", \"health\"]".into(),
+    ] {
+        assert!(!has(&warnings(&quiet), &["server.listen"]), "{quiet}");
+    }
+}
+
+#[test]
 fn what_the_server_is_given_has_to_fit_together() {
     for (server, wanted) in [
         ("listen = \"unix:\"", ["m.toml:2: server.listen: must be an address and a port", "unix:/run"]),
