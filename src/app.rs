@@ -14,13 +14,15 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::abort::AbortAt;
+use crate::abort::{AbortAt, HangAt};
 use crate::backoff::{Backoff, InvalidBackoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::model::EndpointName;
+use crate::pulse::Pulse;
 use crate::serve::{BindError, Desk, EndpointCard, Exposed, Readiness, Server, TestReport, Tester, TokenError, token};
+use crate::service::{self, Notifier, Watchdog, Watched};
 use crate::status::StatusBoard;
 use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
@@ -32,6 +34,12 @@ use crate::webhook::{
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
+
+/// A loop that turns every second and did not for so long hangs.
+const LOOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The same for the store's writer, of which one turn is a whole group of transactions on a disk that may be slow.
+const WRITER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Why the daemon does not start, in one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +64,27 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
     Backoff(#[from] InvalidBackoff),
+}
+
+impl StartError {
+    /// Whether another start would be refused just the same, until somebody changes something. What may pass by itself,
+    /// such as an address that is in use or a disk that does not answer, does not last.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Store(error) => match error {
+                OpenError::FolderMissing(_)
+                | OpenError::NotAStore(_)
+                | OpenError::Newer { .. }
+                | OpenError::Corrupt(_) => true,
+                OpenError::ReadOnly(_) | OpenError::InUse(_) | OpenError::Io { .. } | OpenError::Store { .. } => false,
+            },
+            Self::Token(error) => matches!(error, TokenError::Unusable(_)),
+            Self::Pseudonyms(error) => matches!(error, KeyError::Unusable(_)),
+            Self::Google(_) | Self::Webhooks(_) | Self::Backoff(_) => true,
+            Self::Memory(_) | Self::Configure(_) | Self::Listen(_) | Self::Metrics(_) => false,
+        }
+    }
 }
 
 /// Why the daemon did not end well.
@@ -95,6 +124,9 @@ pub struct App {
     watching: watch::Parts<Client>,
     dispatcher: Dispatcher,
     retention: Duration,
+    board: StatusBoard,
+    notifier: Notifier,
+    patience: Option<Duration>,
 }
 
 impl App {
@@ -150,11 +182,53 @@ impl App {
 
         let token = server_token(&config).await?;
         let desk = desk(&config, &store, clock, &bell)?;
-        let exposed = Exposed { registry, board, readiness: readiness.clone(), limit_reached: limits, token, desk };
+        let exposed = Exposed {
+            registry,
+            board: board.clone(),
+            readiness: readiness.clone(),
+            limit_reached: limits,
+            token,
+            desk,
+        };
         let server = Server::bind(&config.server, exposed).await?;
-        let watching = watch::Parts { reader: Arc::new(client), store: store.clone(), clock, bell, metrics };
+        let watching = watch::Parts {
+            reader: Arc::new(client),
+            store: store.clone(),
+            clock,
+            bell,
+            metrics,
+            pulse: Pulse::default(),
+            hang: HangAt::default(),
+        };
         let retention = config.store.retention;
-        Ok(Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention })
+        let (notifier, patience) = (Notifier::default(), None);
+        Ok(Self {
+            clock,
+            store,
+            server,
+            readiness,
+            scheduler,
+            watching,
+            dispatcher,
+            retention,
+            board,
+            notifier,
+            patience,
+        })
+    }
+
+    /// The same, telling a service manager how it goes, and as often as a watchdog with this patience wants to hear it
+    /// that it is alive.
+    #[must_use]
+    pub fn notifying(self, notifier: Notifier, patience: Option<Duration>) -> Self {
+        Self { notifier, patience, ..self }
+    }
+
+    /// The same, with a poll loop that hangs where a test wants it to.
+    #[must_use]
+    pub fn hanging_at(mut self, hang: HangAt) -> Self {
+        self.watching.hang = hang;
+        self
     }
 
     /// Where metrics, health and the API are.
@@ -174,17 +248,21 @@ impl App {
     /// # Errors
     /// [`RunError`]; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention } = self;
+        let supervising = self.supervising();
+        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention, notifier, .. } = self;
+        let supervising = Part::spawn("supervising", |stop| service::run(supervising, stop));
         let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, stop));
         let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
-        let mut parts = [watching, pruning, sending, serving];
+        notifier.ready().await;
+        let mut parts = [supervising, watching, pruning, sending, serving];
 
-        let [watching, pruning, sending, serving] = &mut parts;
+        let [supervising, watching, pruning, sending, serving] = &mut parts;
         // No part ends by itself: without one of them the daemon would look alive and be of no use.
         let ended = tokio::select! {
             () = stop.cancelled() => None,
+            _ = &mut supervising.task => Some(supervising.name),
             _ = &mut watching.task => Some(watching.name),
             _ = &mut pruning.task => Some(pruning.name),
             _ = &mut sending.task => Some(sending.name),
@@ -196,6 +274,7 @@ impl App {
         let begun = clock.now().mono;
         tracing::info!("stopping");
         readiness.set_stopping();
+        notifier.stopping().await;
         let mut whole = ended.is_none();
         for part in parts {
             part.stop.cancel();
@@ -208,6 +287,24 @@ impl App {
         let took = clock.now().mono.saturating_sub(begun);
         tracing::info!(seconds = took.as_secs_f64(), "stopped");
         if whole { Ok(()) } else { Err(RunError::Died) }
+    }
+
+    /// What tells the service manager, and watches over the loops for it.
+    fn supervising(&self) -> service::Parts {
+        let loops = [
+            ("polling", self.watching.pulse.clone(), LOOP_DEADLINE),
+            ("writing", self.store.pulse(), WRITER_DEADLINE),
+            ("delivering", self.dispatcher.pulse(), LOOP_DEADLINE),
+        ];
+        let watched = loops.map(|(name, pulse, deadline)| Watched { name, pulse, deadline });
+        service::Parts {
+            notifier: self.notifier.clone(),
+            watchdog: Watchdog::new(watched.into(), self.clock.mono()),
+            patience: self.patience,
+            board: self.board.clone(),
+            store: self.store.clone(),
+            clock: self.clock,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is taken from the environment, and the only reading of it in the whole program.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The environment, read once and handed on as a plain value.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,10 @@ pub struct Environment {
     pub gcloud_credentials: Option<PathBuf>,
     /// `NO_COLOR`: whoever set it wants no colours.
     pub no_colour: bool,
+    /// `NOTIFY_SOCKET`: where a service manager wants to hear how it goes.
+    pub notify_socket: Option<PathBuf>,
+    /// `WATCHDOG_USEC`: how long the manager waits for a sign of life, where `WATCHDOG_PID` does not mean another process.
+    pub watchdog: Option<Duration>,
 }
 
 impl Environment {
@@ -25,6 +30,8 @@ impl Environment {
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_credentials: gcloud.map(|folder| folder.join("application_default_credentials.json")),
             no_colour: path("NO_COLOR").is_some(),
+            notify_socket: path("NOTIFY_SOCKET"),
+            watchdog: watchdog(number("WATCHDOG_USEC"), number("WATCHDOG_PID"), std::process::id()),
         }
     }
 
@@ -54,9 +61,29 @@ fn path(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+fn number(variable: &str) -> Option<u64> {
+    path(variable)?.to_str()?.parse().ok()
+}
+
+/// The patience of a watchdog, as sd_watchdog_enabled(3) has it: without a process id it is everybody's.
+fn watchdog(microseconds: Option<u64>, meant: Option<u64>, own: u32) -> Option<Duration> {
+    let ours = meant.is_none_or(|meant| meant == u64::from(own));
+    microseconds.filter(|microseconds| *microseconds > 0 && ours).map(Duration::from_micros)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watchdog_that_waits_for_another_process_is_none() {
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(watchdog(Some(60_000_000), None, 7), minute);
+        assert_eq!(watchdog(Some(60_000_000), Some(7), 7), minute);
+        assert_eq!(watchdog(Some(60_000_000), Some(8), 7), None);
+        assert_eq!(watchdog(Some(0), None, 7), None);
+        assert_eq!(watchdog(None, Some(7), 7), None);
+    }
 
     #[test]
     fn a_credential_cannot_leave_its_folder() {
