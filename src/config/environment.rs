@@ -6,7 +6,8 @@ use std::time::Duration;
 /// The environment, read once and handed on as a plain value.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `LoadCredential=` names.
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `LoadCredential=` names. Without it, where it puts what it names
+    /// for the service, if that runs: so root can ask the daemon with the daemon's own configuration.
     pub credentials_directory: Option<PathBuf>,
     /// `GOOGLE_APPLICATION_CREDENTIALS`: the file that application default credentials come from.
     pub google_application_credentials: Option<PathBuf>,
@@ -26,7 +27,7 @@ impl Environment {
     pub fn read() -> Self {
         let gcloud = path("CLOUDSDK_CONFIG").or_else(|| path("HOME").map(|home| home.join(".config/gcloud")));
         Self {
-            credentials_directory: path("CREDENTIALS_DIRECTORY"),
+            credentials_directory: path("CREDENTIALS_DIRECTORY").or_else(of_the_service),
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_credentials: gcloud.map(|folder| folder.join("application_default_credentials.json")),
             no_colour: path("NO_COLOR").is_some(),
@@ -59,6 +60,12 @@ impl Environment {
 #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
 fn path(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where the credentials of the service `meetwatch` are, while it runs.
+fn of_the_service() -> Option<PathBuf> {
+    let folder = PathBuf::from("/run/credentials/meetwatch.service");
+    folder.is_dir().then_some(folder)
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -22,7 +22,7 @@ pub fn line(status: &Status, seen: Seen<'_>) -> String {
     let people: u64 = status.conferences.values().flat_map(|it| it.present).map(u64::from).sum();
     let watched = format!(
         "Watching {}: {} live, {} present.",
-        counted(status.targets.len(), "target"),
+        counted(status.configured_targets, "target"),
         counted(status.conferences.len(), "conference"),
         if people == 1 { "1 person".to_owned() } else { format!("{people} people") },
     );
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::model::{ConferenceName, EndpointName, IdentityName, Kind, TargetName};
-    use crate::status::{ConferenceStatus, IdentityStatus, TargetStatus};
+    use crate::status::{ConferenceStatus, IdentityStatus};
 
     fn status() -> Status {
         let mut status = Status::default();
@@ -84,7 +84,7 @@ mod tests {
             sequence: 9,
         };
         status.conferences.insert(ConferenceName::parse("conferenceRecords/secret-name").unwrap(), conference);
-        status.targets.insert(target, TargetStatus::default());
+        status.configured_targets = 1;
         let up = IdentityStatus { up: Some(true), reason: None, remedy: None };
         status.identities.insert(IdentityName::parse("organizer").unwrap(), up);
         status

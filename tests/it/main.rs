@@ -37,6 +37,7 @@ mod repair_daemon;
 mod serve_access;
 mod serve_limits;
 mod serve_metrics;
+mod service;
 mod sim_command;
 mod sim_google_client;
 mod sim_outside_clients;
