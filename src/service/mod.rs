@@ -2,7 +2,7 @@
 //! as long as its loops turn, that it is alive.
 //!
 //! [`Notifier`] speaks the protocol and is silent where no manager listens; [`watchdog`] decides from the pulses whether
-//! the loops turn; [`summary`] says in a line how it goes; [`run`] is the loop that does so again and again.
+//! the loops turn; [`summary`] says in a line how it goes; [`run()`] is the loop that does so again and again.
 
 pub mod notify;
 pub mod run;

@@ -64,19 +64,16 @@ boot() {
     systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay --directory="$1" --machine="meetwatch-$$" \
         --bind-ro="$work/packages:/packages" --console=pipe --boot </dev/null >"$work/console.log" 2>&1 &
     nspawn=$!
-    within 30 "the machine has a first process" first_process
-    leader="$(first_process)"
     within 60 "the machine is up" is_up
     machine_systemd="$(inside systemctl --version | awk 'NR == 1 { print $2 }')"
 }
 
-first_process() {
-    local children
-    children="$(cat "/proc/$nspawn/task/$nspawn/children" 2>/dev/null)"
-    [[ -n $children ]] && echo "${children%% *}"
+# systemd-nspawn has another child for a moment, which makes the machine's first process and is gone then.
+is_up() {
+    leader="$(cat "/proc/$nspawn/task/$nspawn/children")"
+    leader="${leader%% *}"
+    [[ -n $leader && "$(inside systemctl is-system-running)" == @(running|degraded) ]]
 }
-
-is_up() { [[ "$(inside systemctl is-system-running)" == @(running|degraded) ]]; }
 
 shut_down() {
     inside systemctl poweroff >/dev/null 2>&1 || true
@@ -98,7 +95,9 @@ end_machine() {
 cleanup() {
     local status=$?
     trap - EXIT
-    if ((status != 0 && status != 77)) && [[ -n $leader ]]; then
+    if ((status != 0 && status != 77)) && [[ -n $nspawn ]]; then
+        echo "--- the console ---" >&2
+        tail -n 20 "$work/console.log" >&2 || true
         echo "--- the journal of the service ---" >&2
         inside journalctl --no-pager --unit 'meetwatch*' --lines 60 >&2 || true
         inside systemctl --no-pager status meetwatch >&2 || true
