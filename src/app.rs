@@ -35,6 +35,9 @@ use crate::webhook::{
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
 
+/// How long each part may take to stop: longer than what is being sent may take to finish.
+const PART_STOP: Duration = Duration::from_secs(15);
+
 /// A loop that turns every second and did not for so long hangs.
 const LOOP_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -278,10 +281,22 @@ impl App {
         let mut whole = ended.is_none();
         for part in parts {
             part.stop.cancel();
-            if Some(part.name) != ended && part.task.await.is_err() {
-                tracing::error!(part = part.name, "a part of the daemon died; this is a defect, please report it");
-                whole = false;
+            if Some(part.name) == ended {
+                continue;
             }
+            let abort = part.task.abort_handle();
+            let problem = match tokio::time::timeout(PART_STOP, part.task).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(_)) => "died",
+                Err(_) => "hangs and is left behind",
+            };
+            abort.abort();
+            tracing::error!(
+                part = part.name,
+                problem,
+                "a part of the daemon did not stop; this is a defect, please report it"
+            );
+            whole = false;
         }
         store.close(STORE_CLOSE).await?;
         let took = clock.now().mono.saturating_sub(begun);
