@@ -82,12 +82,28 @@ shut_down() {
     end_machine
 }
 
+# systemd-nspawn leaves the two groups behind that it put itself and the machine into.
+remove_groups() {
+    local line name path mount group
+    while IFS=: read -r line name path; do
+        case "$line:$name" in
+            0:) mount=/sys/fs/cgroup && [[ -d $mount/unified ]] && mount=/sys/fs/cgroup/unified ;;
+            *:name=systemd) mount=/sys/fs/cgroup/systemd ;;
+            *) continue ;;
+        esac
+        for group in payload supervisor; do
+            find "$mount$path/$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+        done
+    done </proc/self/cgroup
+}
+
 # Its first process takes all others along.
 end_machine() {
     if [[ -n $leader ]]; then kill -KILL "$leader" 2>/dev/null || true; fi
     if [[ -n $nspawn ]]; then
         kill -KILL "$nspawn" 2>/dev/null || true
         wait "$nspawn" 2>/dev/null || true
+        remove_groups
     fi
     nspawn='' leader=''
 }
