@@ -1,103 +1,50 @@
 //! Everything put together: started in order, run, and stopped in order, each step within a bound.
 //!
 //! The stop: not ready → no new polls → no new claims → sends in flight finish, up to a grace → HTTP drains → the store
-//! closes. Nothing here is global, so a test can start two of these in one process.
+//! closes. Nothing here is global, so a test can start two of these in one process. `reload` takes another configuration
+//! over while all of this runs.
 
-use std::net::SocketAddr;
+mod error;
+mod reload;
+mod supervise;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
 use secrecy::SecretString;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch as value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::abort::{AbortAt, HangAt};
-use crate::backoff::{Backoff, InvalidBackoff, Random};
+use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::model::EndpointName;
 use crate::pulse::Pulse;
-use crate::serve::{BindError, Desk, EndpointCard, Exposed, Readiness, Server, TestReport, Tester, TokenError, token};
-use crate::service::{self, Notifier, Watchdog, Watched};
+use crate::serve::{Desk, EndpointCard, Exposed, Front, Fronts, Listen, Readiness, Server, TestReport, Tester, token};
+use crate::service::{self, Notifier};
 use crate::status::StatusBoard;
-use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
+use crate::store::{Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 use crate::webhook::settings::redacted;
 use crate::webhook::{
-    Dispatcher, EndpointSettings, KeyError, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics,
-    pseudonym_key,
+    Dispatcher, EndpointSettings, Names, Options, Probe, Probed, Reason, SenderError, WebhookMetrics, pseudonym_key,
 };
+
+pub use error::{RunError, StartError};
+use reload::Reloader;
+pub use reload::Reloads;
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
 
 /// How long each part may take to stop: longer than what is being sent may take to finish.
 const PART_STOP: Duration = Duration::from_secs(15);
-
-/// A loop that turns every second and did not for so long hangs.
-const LOOP_DEADLINE: Duration = Duration::from_secs(15);
-
-/// The same for the store's writer, of which one turn is a whole group of transactions on a disk that may be slow.
-const WRITER_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Why the daemon does not start, in one sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    #[error("the store was opened and cannot be read")]
-    Memory(#[from] StoreError),
-    #[error("the store was opened and cannot be written")]
-    Configure(#[from] CommitError),
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error(transparent)]
-    Listen(#[from] BindError),
-    #[error(transparent)]
-    Google(#[from] meet::SetupError),
-    #[error(transparent)]
-    Webhooks(#[from] SenderError),
-    #[error(transparent)]
-    Pseudonyms(#[from] KeyError),
-    #[error("the metrics could not be registered")]
-    Metrics(#[from] prometheus::Error),
-    #[error(transparent)]
-    Backoff(#[from] InvalidBackoff),
-}
-
-impl StartError {
-    /// Whether another start would be refused just the same, until somebody changes something. What may pass by itself,
-    /// such as an address that is in use or a disk that does not answer, does not last.
-    #[must_use]
-    pub fn lasts(&self) -> bool {
-        match self {
-            Self::Store(error) => match error {
-                OpenError::FolderMissing(_)
-                | OpenError::NotAStore(_)
-                | OpenError::Newer { .. }
-                | OpenError::Corrupt(_) => true,
-                OpenError::ReadOnly(_) | OpenError::InUse(_) | OpenError::Io { .. } | OpenError::Store { .. } => false,
-            },
-            Self::Token(error) => matches!(error, TokenError::Unusable(_)),
-            Self::Pseudonyms(error) => matches!(error, KeyError::Unusable(_)),
-            Self::Google(_) | Self::Webhooks(_) | Self::Backoff(_) => true,
-            Self::Memory(_) | Self::Configure(_) | Self::Listen(_) | Self::Metrics(_) => false,
-        }
-    }
-}
-
-/// Why the daemon did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error("the store could not be closed")]
-    Store(#[from] StoreError),
-    #[error("a part of the daemon died; the log says which; this is a defect, please report it")]
-    Died,
-}
 
 /// One of the loops, with what stops it.
 struct Part {
@@ -125,10 +72,13 @@ pub struct App {
     readiness: Readiness,
     scheduler: Scheduler,
     watching: watch::Parts<Client>,
+    changed: mpsc::Receiver<watch::Change<Client>>,
     dispatcher: Dispatcher,
-    retention: Duration,
+    retention: value::Receiver<Duration>,
+    reloader: Reloader,
+    reloads: Reloads,
+    asked: reload::Asked,
     board: StatusBoard,
-    notifier: Notifier,
     patience: Option<Duration>,
 }
 
@@ -160,7 +110,9 @@ impl App {
         let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
         store.configure(configured, clock.now().wall).await?;
         let endpoints = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
-        registry.register(Box::new(store.outbox_collector(endpoints)?))?;
+        let outbox = store.outbox_collector(endpoints)?;
+        let shown = outbox.endpoints();
+        registry.register(Box::new(outbox))?;
 
         let retry = RetryPolicy::default();
         let client = Client::new(&meet::Parts {
@@ -184,27 +136,39 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let desk = desk(&config, &store, clock, &bell)?;
+        let fronts = Fronts::new(front(&config, token, probe(&config, clock)?).await?);
+        let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
+        let (reloads, asked) = Reloads::new();
+        let reloaded = reload::Metrics::register(&registry, clock)?;
         let exposed = Exposed {
             registry,
             board: board.clone(),
             readiness: readiness.clone(),
             limit_reached: limits,
-            token,
+            fronts: fronts.clone(),
             desk,
+            reload: Arc::new(reloads.clone()),
         };
         let server = Server::bind(&config.server, exposed).await?;
-        let watching = watch::Parts {
-            reader: Arc::new(client),
-            store: store.clone(),
+        let reader = Arc::new(client.clone());
+        let (pulse, hang) = (Pulse::default(), HangAt::default());
+        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
+        let (changes, changed) = watch::changes();
+        let (keep, retention) = value::channel(config.store.retention);
+        let reloader = Reloader {
+            running: config,
             clock,
-            bell,
-            metrics,
-            pulse: Pulse::default(),
-            hang: HangAt::default(),
+            store: store.clone(),
+            client,
+            watching: changes,
+            sending: dispatcher.changes(),
+            retention: keep,
+            shown,
+            fronts,
+            level: None,
+            metrics: reloaded,
+            notifier: Notifier::default(),
         };
-        let retention = config.store.retention;
-        let (notifier, patience) = (Notifier::default(), None);
         Ok(Self {
             clock,
             store,
@@ -212,32 +176,34 @@ impl App {
             readiness,
             scheduler,
             watching,
+            changed,
             dispatcher,
             retention,
+            reloader,
+            reloads,
+            asked,
             board,
-            notifier,
-            patience,
+            patience: None,
         })
     }
 
-    /// The same, telling a service manager how it goes, and as often as a watchdog with this patience wants to hear it
-    /// that it is alive.
+    /// The same, with what sets how much is logged: the configuration decides on it from the next reload on.
     #[must_use]
-    pub fn notifying(self, notifier: Notifier, patience: Option<Duration>) -> Self {
-        Self { notifier, patience, ..self }
+    pub fn logging_at(mut self, level: Level) -> Self {
+        self.reloader.level = Some(level);
+        self
     }
 
-    /// The same, with a poll loop that hangs where a test wants it to.
+    /// What has the configuration read again.
     #[must_use]
-    pub fn hanging_at(mut self, hang: HangAt) -> Self {
-        self.watching.hang = hang;
-        self
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// Where metrics, health and the API are.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.server.local_addr()
+    pub fn listens_on(&self) -> &Listen {
+        self.server.listens_on()
     }
 
     /// The open store, for reading.
@@ -252,20 +218,25 @@ impl App {
     /// [`RunError`]; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         let supervising = self.supervising();
-        let Self { clock, store, server, readiness, scheduler, watching, dispatcher, retention, notifier, .. } = self;
+        let notifier = self.reloader.notifier.clone();
         let supervising = Part::spawn("supervising", |stop| service::run(supervising, stop));
-        let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, stop));
+        let Self { clock, store, server, readiness, scheduler, watching, changed, dispatcher, retention, .. } = self;
+        let (reloader, asked) = (self.reloader, self.asked);
+        // The first to stop: what it hands over, the others are still there to take.
+        let reloading = Part::spawn("reloading", |stop| reloader.run(asked, stop));
+        let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, changed, stop));
         let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
         notifier.ready().await;
-        let mut parts = [supervising, watching, pruning, sending, serving];
+        let mut parts = [supervising, reloading, watching, pruning, sending, serving];
 
-        let [supervising, watching, pruning, sending, serving] = &mut parts;
+        let [supervising, reloading, watching, pruning, sending, serving] = &mut parts;
         // No part ends by itself: without one of them the daemon would look alive and be of no use.
         let ended = tokio::select! {
             () = stop.cancelled() => None,
             _ = &mut supervising.task => Some(supervising.name),
+            _ = &mut reloading.task => Some(reloading.name),
             _ = &mut watching.task => Some(watching.name),
             _ = &mut pruning.task => Some(pruning.name),
             _ = &mut sending.task => Some(sending.name),
@@ -303,24 +274,6 @@ impl App {
         tracing::info!(seconds = took.as_secs_f64(), "stopped");
         if whole { Ok(()) } else { Err(RunError::Died) }
     }
-
-    /// What tells the service manager, and watches over the loops for it.
-    fn supervising(&self) -> service::Parts {
-        let loops = [
-            ("polling", self.watching.pulse.clone(), LOOP_DEADLINE),
-            ("writing", self.store.pulse(), WRITER_DEADLINE),
-            ("delivering", self.dispatcher.pulse(), LOOP_DEADLINE),
-        ];
-        let watched = loops.map(|(name, pulse, deadline)| Watched { name, pulse, deadline });
-        service::Parts {
-            notifier: self.notifier.clone(),
-            watchdog: Watchdog::new(watched.into(), self.clock.mono()),
-            patience: self.patience,
-            board: self.board.clone(),
-            store: self.store.clone(),
-            clock: self.clock,
-        }
-    }
 }
 
 async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: AbortAt) -> Result<Store, StartError> {
@@ -331,21 +284,27 @@ async fn open_store(config: &Config, clock: Clock, registry: &Registry, abort: A
     opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)
 }
 
-/// What the API shows and mends deliveries with.
-fn desk(config: &Config, store: &Store, clock: Clock, wake: &Arc<Notify>) -> Result<Desk, SenderError> {
+/// What the API shows of the endpoints.
+fn cards(config: &Config) -> Vec<EndpointCard> {
     let card = |endpoint: &EndpointSettings| EndpointCard {
         name: endpoint.name.clone(),
         address: redacted(&endpoint.url),
         format: endpoint.format.as_str(),
         names: endpoint.names.as_str(),
     };
-    Ok(Desk {
-        store: store.clone(),
-        clock,
-        wake: Arc::clone(wake),
-        endpoints: config.webhooks.iter().map(card).collect(),
-        tester: Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))),
-    })
+    config.webhooks.iter().map(card).collect()
+}
+
+/// What the server shows, and to whom.
+async fn front(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
+    let (settings, cards) = (config.server.clone(), cards(config));
+    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
+    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
+}
+
+/// What the API tries endpoints with.
+fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn Tester>, SenderError> {
+    Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
 }
 
 /// Lets the API try endpoints.
@@ -399,19 +358,7 @@ async fn schedule(
     clock: Clock,
     seed: u64,
 ) -> Result<Scheduler, StartError> {
-    let identities = config.identities.iter().map(|identity| WatchIdentity {
-        name: identity.name.clone(),
-        looks_up: identity.lookup_people,
-        budget: client.budget_per_minute(&identity.name),
-    });
-    let setup = Setup {
-        settings: config.watch,
-        targets: config.targets.clone(),
-        identities: identities.collect(),
-        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
-        internal_domains: config.google.internal_domains.clone(),
-        project_budget: client.project_budget_per_minute(),
-    };
+    let setup = setup(config, client);
     let memory = Memory {
         conferences: store.load_unfinished().await?,
         targets: store.targets().await?,
@@ -426,4 +373,21 @@ async fn schedule(
     );
     let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2)?;
     Ok(Scheduler::new(setup, memory, backoff, Random::with_seed(seed), metrics, board, clock.now()))
+}
+
+/// What the schedule has to know of the configuration.
+fn setup(config: &Config, client: &Client) -> Setup {
+    let identities = config.identities.iter().map(|identity| WatchIdentity {
+        name: identity.name.clone(),
+        looks_up: identity.lookup_people,
+        budget: client.budget_per_minute(&identity.name),
+    });
+    Setup {
+        settings: config.watch,
+        targets: config.targets.clone(),
+        identities: identities.collect(),
+        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
+        internal_domains: config.google.internal_domains.clone(),
+        project_budget: client.project_budget_per_minute(),
+    }
 }

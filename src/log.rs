@@ -12,7 +12,7 @@ use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt};
+use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
 /// `[log]`. What is not set is chosen by [`install`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,16 +57,43 @@ impl LogSettings {
 ///
 /// # Errors
 /// If it was called before.
-pub fn install(settings: LogSettings, colours: bool) -> Result<(), SetGlobalDefaultError> {
+pub fn install(settings: LogSettings, colours: bool) -> Result<Level, SetGlobalDefaultError> {
     let terminal = stderr().is_terminal();
     let format = settings.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
-    let level = settings.level.unwrap_or(LevelFilter::INFO);
+    let level = settings.level.unwrap_or(DEFAULT_LEVEL);
     // Not `init`, which would listen to the `log` crate too if some library turned that feature on.
-    tracing::subscriber::set_global_default(subscriber(level, format, terminal && colours, stderr))
+    let (subscriber, level) = subscriber(level, format, terminal && colours, stderr);
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(level)
 }
 
-/// What [`install`] installs, for any writer.
-pub fn subscriber<W>(level: LevelFilter, format: Format, colours: bool, writer: W) -> impl Subscriber + Send + Sync
+/// Sets what is written while the program runs.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<Targets, Registry>);
+
+impl Level {
+    /// Writes lines of this importance and above from now on; without one, those of `info`.
+    pub fn set(&self, level: Option<LevelFilter>) {
+        // Fails only when nothing writes any more, and then there is nothing to set.
+        let _ = self.0.reload(filter(level.unwrap_or(DEFAULT_LEVEL)));
+    }
+}
+
+/// What is written unless somebody says otherwise.
+const DEFAULT_LEVEL: LevelFilter = LevelFilter::INFO;
+
+fn filter(level: LevelFilter) -> Targets {
+    let libraries = level.min(LevelFilter::WARN);
+    Targets::new().with_default(libraries).with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+/// What [`install`] installs, for any writer, and what sets its level.
+pub fn subscriber<W>(
+    level: LevelFilter,
+    format: Format,
+    colours: bool,
+    writer: W,
+) -> (impl Subscriber + Send + Sync, Level)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -75,9 +102,8 @@ where
         Format::Text => lines.with_ansi(colours).with_target(false).boxed(),
         Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    let libraries = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(libraries).with_target(env!("CARGO_CRATE_NAME"), level);
-    Registry::default().with(lines.with_filter(filter))
+    let (filter, handle) = reload::Layer::new(filter(level));
+    (Registry::default().with(lines.with_filter(filter)), Level(handle))
 }
 
 #[cfg(test)]
@@ -104,7 +130,7 @@ mod tests {
     fn logged(level: LevelFilter, format: Format, lines: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        let subscriber = subscriber(level, format, false, move || writer.clone());
+        let (subscriber, _) = subscriber(level, format, false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, lines);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -134,6 +160,25 @@ mod tests {
             tracing::error!("our own error");
         });
         assert!(!text.contains("warning") && text.contains("our own error"), "{text}");
+    }
+
+    #[test]
+    fn the_level_can_be_set_while_lines_are_written_and_libraries_stay_silent() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let (subscriber, level) = subscriber(LevelFilter::INFO, Format::Text, false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("not yet");
+            level.set(Some(LevelFilter::TRACE));
+            tracing::trace!("now it is");
+            tracing::debug!(target: "hyper_util::client", "t0ken");
+            level.set(None);
+            tracing::debug!("no longer");
+            tracing::info!("always");
+        });
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("now it is") && text.contains("always"), "{text}");
+        assert!(!text.contains("not yet") && !text.contains("no longer") && !text.contains("t0ken"), "{text}");
     }
 
     #[test]

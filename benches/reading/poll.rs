@@ -276,7 +276,8 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         pulse: Pulse::default(),
         hang: HangAt::default(),
     };
-    watch::run(scheduler, parts, stop).await;
+    let (_changes, changed) = watch::changes();
+    watch::run(scheduler, parts, changed, stop).await;
     store.close(POLL).await?;
     let polls = counting.polls.lock().map_err(|_| anyhow::anyhow!("a poll panicked"))?;
     let (Some(begun), Some(ended)) = (polls.begun, polls.ended) else { bail!("it stopped too early") };

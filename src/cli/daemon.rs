@@ -1,6 +1,5 @@
 //! The running daemon, asked through its API: found by the configuration, with the token that lies beside its store.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::reach::Way;
 use super::{output, table};
 use crate::config::{self, Config, Environment};
 use crate::serve::token;
@@ -36,7 +36,7 @@ pub(super) struct Reach {
 /// A daemon that is expected to run.
 pub(super) struct Daemon {
     client: Client,
-    base: Url,
+    way: Way,
     token: SecretString,
     config: PathBuf,
 }
@@ -48,13 +48,12 @@ impl Daemon {
     /// Where the configuration is not good, or there is no token.
     pub(super) fn of(reach: &Reach) -> anyhow::Result<Self> {
         let config = config::load(&reach.config, &Environment::read())?;
-        Self::at(address(&config)?, token_of(&config)?, &reach.config)
+        Self::at(Way::of(&config)?, token_of(&config)?, &reach.config)
     }
 
-    fn at(address: SocketAddr, token: SecretString, config: &Path) -> anyhow::Result<Self> {
-        let client = Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build()?;
-        let base = Url::parse(&format!("http://{address}/api/v1/"))?;
-        Ok(Self { client, base, token, config: config.to_owned() })
+    fn at(way: Way, token: SecretString, config: &Path) -> anyhow::Result<Self> {
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        Ok(Self { client: way.take(client)?.build()?, way, token, config: config.to_owned() })
     }
 
     /// Reads what is at `path`, whose segments are given one by one, with these parameters.
@@ -76,7 +75,7 @@ impl Daemon {
     }
 
     fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
-        let mut url = self.base.clone();
+        let mut url = self.way.base.clone();
         // Each segment is encoded, so that no name leads elsewhere.
         url.path_segments_mut().map_err(|()| anyhow!("the daemon's address has no paths"))?.pop_if_empty().extend(path);
         Ok(url)
@@ -124,25 +123,8 @@ impl Daemon {
     }
 
     fn host(&self) -> &str {
-        self.base.as_str().trim_end_matches("/api/v1/")
+        &self.way.shown
     }
-}
-
-/// Where the daemon of this configuration can be reached from this machine.
-fn address(config: &Config) -> anyhow::Result<SocketAddr> {
-    let mut address = config.server.listen;
-    if address.port() == 0 {
-        bail!(
-            "the configuration has the daemon listen on any free port, so nobody knows which; give `server.listen` one"
-        );
-    }
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    Ok(address)
 }
 
 fn token_of(config: &Config) -> anyhow::Result<SecretString> {
@@ -200,6 +182,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::Origin;
+
+    fn daemon(address: std::net::SocketAddr) -> Daemon {
+        let text = format!("[[identity]]\nname = \"a\"\naccess_token_file = \"t\"\n[server]\nlisten = \"{address}\"\n");
+        let environment = Environment::default();
+        let origin = Origin { file: "m.toml", folder: Path::new(""), environment: &environment, world_readable: false };
+        let config = config::parse(&text, &origin).unwrap();
+        Daemon::at(Way::of(&config).unwrap(), "t".into(), Path::new("m.toml")).unwrap()
+    }
 
     #[test]
     fn a_table_shows_what_is_there_and_nothing_acts() {
@@ -210,7 +201,7 @@ mod tests {
 
     #[test]
     fn no_name_leads_to_another_path() {
-        let daemon = Daemon::at(([127, 0, 0, 1], 1).into(), "t".into(), Path::new("f")).unwrap();
+        let daemon = daemon(([127, 0, 0, 1], 1).into());
         let url = daemon.url(&["endpoints", "../x?y", "test"]).unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:1/api/v1/endpoints/..%2Fx%3Fy/test");
     }
@@ -218,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_daemon_one_sentence_says_so() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let daemon = Daemon::at(free, "t".into(), Path::new("m.toml")).unwrap();
+        let daemon = daemon(free);
         let error = daemon.get(&["status"], &[]).await.unwrap_err().to_string();
         assert!(error.starts_with("no daemon runs at http://127.0.0.1:") && error.contains("meetwatch run"), "{error}");
     }

@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         format_args!("http://{}", simulator.address()),
         folder.path().join("demo.db").display()
     ))?;
-    line(format_args!("Metrics: http://{}/metrics", app.address()))?;
+    line(format_args!("Metrics: http://{}/metrics", app.listens_on()))?;
     line(match args.seconds {
         Some(seconds) => format!(
             "Each event below arrived as a webhook and its signature was verified. This ends after {seconds} s.\n"

@@ -17,6 +17,7 @@ pub mod events;
 pub mod listen;
 pub mod login;
 mod output;
+mod reach;
 pub mod run;
 pub mod secret;
 pub mod sim;
@@ -156,13 +157,15 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// Installs logging as `configured`, except where the command line says otherwise. Once in a process.
+    /// Installs logging as `configured`, except where the command line says otherwise. Once in a process. Returns what sets
+    /// the level afterwards, unless the command line did.
     ///
     /// # Errors
     /// If logging is installed already.
-    pub fn install(self, configured: LogSettings) -> anyhow::Result<()> {
+    pub fn install(self, configured: LogSettings) -> anyhow::Result<Option<log::Level>> {
         let settings = LogSettings { level: self.level.or(configured.level), ..configured };
-        Ok(log::install(settings, self.colours)?)
+        let level = log::install(settings, self.colours)?;
+        Ok(if self.level.is_some() { None } else { Some(level) })
     }
 }
 

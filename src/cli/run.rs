@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogOptions, output};
 use crate::abort::{AbortAt, HangAt};
-use crate::app::App;
+use crate::app::{App, Reloads};
 use crate::backoff::random_seed;
 use crate::config::{self, Environment};
 use crate::service::Notifier;
 
-/// Watch, tell, and serve, until SIGTERM or SIGINT; a second one stops at once.
+/// Watch, tell, and serve, until SIGTERM or SIGINT; a second one stops at once. SIGHUP reads the configuration again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration; `meetwatch check --example` prints one
@@ -33,21 +34,28 @@ pub struct Args {
 /// All the [`Problems`](config::Problems) of the configuration, or why the daemon does not start or stop.
 pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     let environment = Environment::read();
-    let config = config::load(&args.config, &environment)?;
-    log.install(config.log)?;
+    let mut config = config::load(&args.config, &environment)?;
+    config::listen_where_told(&mut config)?;
+    let level = log.install(config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     // From here on a signal stops the daemon in order, however early it comes.
     let signals = output::Signals::listen().context("cannot be told of signals")?;
-    let app = App::start_aborting_at(config, random_seed(), args.abort_at.unwrap_or_default()).await?;
+    let reload = signal(SignalKind::hangup()).context("cannot be told of signals")?;
+    let mut app = App::start_aborting_at(config, random_seed(), args.abort_at.unwrap_or_default()).await?;
     let hang = args.hang_at.map_or_else(HangAt::default, HangAt::nth);
-    let app = app.notifying(notifier(&environment), environment.watchdog).hanging_at(hang);
-    tracing::info!(address = %app.address(), "watching; metrics are at /metrics");
+    app = app.notifying(notifier(&environment), environment.watchdog).hanging_at(hang);
+    if let Some(level) = level {
+        app = app.logging_at(level);
+    }
+    let reloading = tokio::spawn(reload_on_signal(reload, app.reloads()));
+    tracing::info!(address = %app.listens_on(), "watching; metrics are at /metrics");
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(signals, stop.clone()));
     let stopped = app.run(stop).await;
     signals.abort();
+    reloading.abort();
     stopped?;
     Ok(ExitCode::SUCCESS)
 }
@@ -59,6 +67,13 @@ fn notifier(environment: &Environment) -> Notifier {
         tracing::warn!("the service manager cannot be told how it goes: {error}; see NOTIFY_SOCKET");
         Notifier::default()
     })
+}
+
+/// Reads the configuration again at each SIGHUP; what came of it is in the log.
+async fn reload_on_signal(mut hangup: Signal, reloads: Reloads) {
+    while hangup.recv().await.is_some() {
+        let _told = reloads.ask().await;
+    }
 }
 
 /// Cancels at the first signal and ends the process at the second.

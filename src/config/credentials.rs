@@ -123,8 +123,8 @@ fn warn_unless_there(path: &Found<'_, PathBuf>, remedy: &str) {
     match files::read(&path.value) {
         Ok(_) => warn_if_open(path, &path.value),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            path.warning(format!("the file does not exist yet; {remedy}"));
+            path.not_there(format!("the file does not exist yet; {remedy}"));
         }
-        Err(error) => path.warning(format!("the file {}", files::told(&error))),
+        Err(error) => path.not_there(format!("the file {}", files::told(&error))),
     }
 }

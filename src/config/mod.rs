@@ -28,11 +28,11 @@ mod webhook_format;
 mod words;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use environment::Environment;
+pub use environment::{Environment, listen_where_told};
 pub use example::EXAMPLE;
 pub use problem::{Problem, Problems};
 
@@ -63,6 +63,22 @@ pub struct Config {
     pub log: LogSettings,
     /// What is allowed and dangerous, or will not work yet.
     pub warnings: Vec<Problem>,
+    /// Where it was read; `None` for a text that lies in no file.
+    pub source: Option<Source>,
+}
+
+/// Where a configuration was read, and can be read again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub path: PathBuf,
+    pub environment: Environment,
+}
+
+impl Config {
+    /// Warnings about files that are not there, though they may still come.
+    pub fn missing_files(&self) -> impl Iterator<Item = &Problem> {
+        self.warnings.iter().filter(|warning| warning.absence)
+    }
 }
 
 /// Where a configuration's text comes from.
@@ -90,7 +106,9 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
     })?;
     let world_readable = std::fs::metadata(path).is_ok_and(|metadata| files::is_world_readable(&metadata));
     let folder = path.parent().unwrap_or(Path::new(""));
-    parse(&text, &Origin { file: &file, folder, environment, world_readable })
+    let mut config = parse(&text, &Origin { file: &file, folder, environment, world_readable })?;
+    config.source = Some(Source { path: path.to_owned(), environment: environment.clone() });
+    Ok(config)
 }
 
 /// Judges the text of a configuration. Reads the files that it names.
@@ -132,6 +150,7 @@ fn whole(root: &Section<'_>, files: &Files<'_>, report: &Report) -> Config {
         server: root.table("server", |section| server::read(section, files, max_conferences)),
         log: root.table("log", general::log),
         warnings: Vec::new(),
+        source: None,
     }
 }
 

@@ -53,6 +53,11 @@ impl Report {
         self.warnings.borrow_mut().push(self.new_problem(line, key, message.into(), false));
     }
 
+    /// Something that is named is not there and may still come.
+    pub(super) fn not_there(&self, line: usize, key: &str, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(self.new_problem(Some(line), key, message.into(), true));
+    }
+
     /// A secret stands in the file itself.
     pub(super) fn holds_a_secret(&self, line: usize, key: &str) {
         self.secret.borrow_mut().get_or_insert_with(|| (line, key.to_owned()));

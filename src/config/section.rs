@@ -1,6 +1,8 @@
 //! Reading one table of the file: each key is asked for by name, and what nobody asked for is unknown.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -187,6 +189,30 @@ impl<'a> Section<'a> {
         texts.into_iter().filter_map(|text| text.must_be(expected, &parse)).map(|found| found.value).collect()
     }
 
+    /// The entries of a table with whatever keys, each a text that `parse` understands together with its key; empty if it is
+    /// not there.
+    pub(super) fn entries<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        parse: impl Fn(&str, &str) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let Some(found) = self.get(key) else { return BTreeMap::new() };
+        let DeValue::Table(table) = found.value else {
+            found.problem("is not a table; write `{ name = \"…\" }`");
+            return BTreeMap::new();
+        };
+        let one = |(name, item): (&Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+            let name = name.get_ref();
+            let value = self.found(key, item, item.get_ref()).must_be(expected, |value| match value {
+                DeValue::String(text) => parse(name, text),
+                _ => None,
+            });
+            Some((name.to_string(), value?.value))
+        };
+        table.iter().filter_map(one).collect()
+    }
+
     /// A length of time as humans write it.
     pub(super) fn duration(&self, key: &'static str, default: Duration, allowed: RangeInclusive<Duration>) -> Duration {
         let show = humantime::format_duration;
@@ -255,6 +281,11 @@ impl<'a, T> Found<'a, T> {
     /// Something about this value is allowed and dangerous.
     pub(super) fn warning(&self, message: impl Into<String>) {
         self.report.warning(Some(self.line), &self.key, message);
+    }
+
+    /// What this value names is not there, and may still come.
+    pub(super) fn not_there(&self, message: impl Into<String>) {
+        self.report.not_there(self.line, &self.key, message);
     }
 
     /// Another value in the same place.

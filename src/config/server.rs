@@ -4,26 +4,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use secrecy::SecretString;
 
-use super::files::Files;
+use super::files::{Files, warn_if_open};
 use super::secret;
-use super::section::Section;
+use super::section::{Found, Section};
 use super::words;
 use crate::serve::ServerSettings;
-use crate::serve::settings::Expose;
+use crate::serve::settings::{BadServerTls, Expose, Keys, Listen, PasswordHash, Tls, TlsFiles};
 
 /// The shortest token that is taken, in characters.
 const MIN_TOKEN_CHARS: usize = 16;
 
 pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: usize) -> ServerSettings {
     let default = ServerSettings::default();
-    let expected = "an address and a port, such as \"127.0.0.1:9840\" or \"[::1]:9840\"";
-    let listen = section.parsed("listen", expected, listen_address);
+    let listen = listen(section, files);
     let expose = expose(section);
     let has_token = section.has("token") || section.has("token_file");
     let token = token(section, files);
+    let (api, metrics) =
+        (section.table("api", |face| keys(face, files)), section.table("metrics", |face| keys(face, files)));
+    let tls = tls(section, files);
     if let Some(listen) = &listen {
         let all_open = expose.metrics && expose.health;
-        if !listen.value.ip().is_loopback() && !has_token && !all_open {
+        if !listen.value.is_local() && !has_token && !all_open && api.is_empty() {
             let path = section.path_of("token_file");
             listen.dangling(format!(
                 "can be reached from other machines; set `{path}`, or `expose = [\"metrics\", \"health\"]`, or listen on \
@@ -33,8 +35,12 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: us
     }
     ServerSettings {
         listen: listen.map_or(default.listen, |found| found.value),
+        tls,
         expose,
         token,
+        api,
+        metrics,
+        inherited: None,
         max_conferences,
         hosts: section.each("hosts", "names of this machine, without a port", host_name),
     }
@@ -46,11 +52,72 @@ pub(super) fn max_conferences(section: &Section<'_>) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn listen_address(text: &str) -> Option<SocketAddr> {
-    if let Some(port) = text.strip_prefix("localhost:") {
-        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?)));
+/// The permissions of a socket in the file system, unless `socket_mode` says otherwise: the program's user and group.
+const SOCKET_MODE: u32 = 0o660;
+
+fn listen<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Listen>> {
+    let expected = "an address and a port, such as \"127.0.0.1:9840\" or \"[::1]:9840\", or a socket, such as \"unix:/run/meetwatch/http.sock\"";
+    let mode = section.parsed("socket_mode", "permissions in octal, such as \"0660\"", |text| {
+        u32::from_str_radix(text, 8).ok().filter(|mode| text.len() <= 4 && *mode <= 0o777)
+    });
+    let found =
+        section.parsed("listen", expected, |text| listen_address(text, files, mode.as_ref().map(|mode| mode.value)));
+    if let Some(mode) = &mode
+        && !found.as_ref().is_some_and(|found| matches!(found.value, Listen::Unix { .. }))
+    {
+        mode.problem("goes with a socket, `listen = \"unix:…\"`, only");
     }
-    text.parse().ok()
+    found
+}
+
+/// The longest path that a socket can have.
+const MAX_SOCKET_PATH: usize = 100;
+
+fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Listen> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = files.beside.join(path);
+        let fits =
+            !path.as_os_str().is_empty() && path.as_os_str().len() <= MAX_SOCKET_PATH && path.file_name().is_some();
+        return fits.then(|| Listen::Unix { path, mode: mode.unwrap_or(SOCKET_MODE) });
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return Some(Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?))));
+    }
+    text.parse().ok().map(Listen::Tcp)
+}
+
+/// `[server.api]` and `[server.metrics]`: what opens one of them.
+fn keys(section: &Section<'_>, files: &Files<'_>) -> Keys {
+    let expected = "the bcrypt hash of a password, such as `htpasswd -nBC 10 NAME` prints it, with a cost of 4 to 14";
+    let users = section.entries("basic_auth_users", expected, |name, hash| {
+        let good = !name.is_empty() && !name.contains(':') && !name.chars().any(char::is_control);
+        PasswordHash::parse(hash).filter(|_| good)
+    });
+    Keys { token: token(section, files), users }
+}
+
+fn tls(section: &Section<'_>, files: &Files<'_>) -> Option<TlsFiles> {
+    let certificate = files.path(section, "tls_certificate");
+    let key = files.path(section, "tls_key");
+    let client_authority = files.path(section, "tls_client_authority");
+    let (Some(certificate), Some(key)) = (&certificate, &key) else {
+        if let Some(alone) = certificate.or(key).or(client_authority) {
+            alone.problem("needs both `tls_certificate` and `tls_key`");
+        }
+        return None;
+    };
+    let authority = client_authority.as_ref().map(|authority| authority.value.clone());
+    let tls = TlsFiles { certificate: certificate.value.clone(), key: key.value.clone(), client_authority: authority };
+    warn_if_open(key, &key.value);
+    if let Err(error) = Tls::load(&tls) {
+        let place = match (&error, &client_authority) {
+            (BadServerTls::ClientAuthority, Some(authority)) => authority,
+            (BadServerTls::Certificate, _) => certificate,
+            _ => key,
+        };
+        place.problem(error.to_string());
+    }
+    Some(tls)
 }
 
 fn expose(section: &Section<'_>) -> Expose {

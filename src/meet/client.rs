@@ -1,7 +1,7 @@
 //! The client: every identity's way to Google, cheap to clone, made once.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntCounterVec, Registry};
@@ -12,11 +12,11 @@ use super::error::{ReadError, Reason};
 use super::failure::Failure;
 use super::health::Health;
 use super::metrics::Metrics;
-use super::quota::{LONGEST_WAIT, Quota, QuotaCollector};
+use super::quota::{Gates, LONGEST_WAIT, Quota, QuotaCollector};
 use super::remedy;
 use super::request::{Base, Method};
 use super::retry::RetryPolicy;
-use super::settings::{GoogleSettings, IdentitySettings};
+use super::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::backoff::Random;
 use crate::clock::Clock;
 use crate::model::IdentityName;
@@ -64,6 +64,8 @@ pub(super) struct Inner {
     pub(super) people: Base,
     identities: BTreeMap<IdentityName, Identity>,
     pub(super) quota: Quota,
+    gates: Gates,
+    status: StatusBoard,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
     pub(super) random: Mutex<Random>,
@@ -76,6 +78,7 @@ pub(super) struct Inner {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: IdentityName,
+    credentials: Credentials,
     pub(super) tokens: Tokens,
     pub(super) health: Health,
 }
@@ -91,30 +94,57 @@ impl Client {
         let names = parts.identities.iter().map(|identity| &identity.name);
         let metrics = Metrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::Metrics)?;
         let quota = Quota::new(&google.quota, names, parts.clock, LONGEST_WAIT);
-        let levels = QuotaCollector::new(quota.gates()).map_err(SetupError::Metrics)?;
+        let gates = Gates::new(quota.gates());
+        let levels = QuotaCollector::new(gates.clone()).map_err(SetupError::Metrics)?;
         parts.registry.register(Box::new(levels)).map_err(SetupError::Metrics)?;
+        let shared = Shared {
+            quota,
+            gates,
+            metrics,
+            status: parts.status.clone(),
+            clock: parts.clock,
+            random: Random::with_seed(parts.seed),
+            retry: parts.retry,
+        };
+        Ok(Self::of(google, parts.identities, web, shared))
+    }
+
+    fn of(google: &GoogleSettings, identities: &[IdentitySettings], web: Web, shared: Shared) -> Self {
+        let Shared { quota, gates, metrics, status, clock, random, retry } = shared;
         let identity = |settings: &IdentitySettings| Identity {
             name: settings.name.clone(),
+            credentials: settings.credentials.clone(),
             tokens: Tokens::new(
-                Source::new(settings.credentials.clone(), web.clone(), parts.clock),
-                parts.clock,
+                Source::new(settings.credentials.clone(), web.clone(), clock),
+                clock,
                 google.token_timeout,
             ),
-            health: Health::new(settings.name.clone(), metrics.identity_up(&settings.name), parts.status.clone()),
+            health: Health::new(settings.name.clone(), metrics.identity_up(&settings.name), status.clone()),
         };
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             meet: Base::new(&google.endpoint, "v2"),
             people: Base::new(&google.people_endpoint, "v1"),
-            identities: parts.identities.iter().map(|settings| (settings.name.clone(), identity(settings))).collect(),
+            identities: identities.iter().map(|settings| (settings.name.clone(), identity(settings))).collect(),
             quota,
+            gates,
+            status,
             metrics,
-            clock: parts.clock,
-            random: Mutex::new(Random::with_seed(parts.seed)),
-            retry: parts.retry,
+            clock,
+            random: Mutex::new(random),
+            retry,
             max_body_bytes: google.max_body_bytes,
             max_pages: google.max_pages,
             http: web.http,
-        })))
+        }))
+    }
+
+    /// Makes ready for other settings; nothing changes yet.
+    ///
+    /// # Errors
+    /// [`SetupError::Http`]
+    pub fn renewal(&self, google: &GoogleSettings, identities: &[IdentitySettings]) -> Result<Renewal, SetupError> {
+        let web = web(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), web })
     }
 
     /// Reads of the Meet API a minute that this identity can do for ever, were it alone. Zero for one that is unknown.
@@ -128,6 +158,67 @@ impl Client {
     pub fn project_budget_per_minute(&self) -> f64 {
         self.0.quota.project_budget()
     }
+}
+
+/// What a client shares with the one that takes its place.
+struct Shared {
+    quota: Quota,
+    gates: Gates,
+    metrics: Metrics,
+    status: StatusBoard,
+    clock: Clock,
+    random: Random,
+    retry: RetryPolicy,
+}
+
+/// Another client that is ready to take a client's place.
+#[derive(Debug)]
+pub struct Renewal {
+    old: Client,
+    google: GoogleSettings,
+    identities: Vec<IdentitySettings>,
+    web: Web,
+}
+
+impl Renewal {
+    /// The client under the new settings. It counts and spends together with the old one, which may finish what it is at,
+    /// and gets tokens of its own, so that every file of credentials is read anew.
+    #[must_use]
+    pub fn apply(self) -> Client {
+        let Self { old: Client(old), google, identities, web } = self;
+        let quota = old.quota.renewed(&google.quota, known_as(&old.identities, &identities).into_iter());
+        old.gates.set(quota.gates());
+        let names: BTreeSet<_> = identities.iter().map(|identity| &identity.name).collect();
+        old.status.write().identities.retain(|name, _| names.contains(name));
+        old.identities.keys().filter(|name| !names.contains(name)).for_each(|gone| old.metrics.forget(gone));
+        old.metrics.expect(names.iter().copied());
+        let random = old.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let shared = Shared {
+            quota,
+            gates: old.gates.clone(),
+            metrics: old.metrics.clone(),
+            status: old.status.clone(),
+            clock: old.clock,
+            random,
+            retry: old.retry,
+        };
+        Client::of(&google, &identities, web, shared)
+    }
+}
+
+/// Each identity, with the name under which its quota is known: its own, or that of one with the same credentials that is
+/// gone.
+fn known_as<'a>(
+    old: &'a BTreeMap<IdentityName, Identity>,
+    identities: &'a [IdentitySettings],
+) -> Vec<(&'a IdentityName, &'a IdentityName)> {
+    let gone = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
+    let one = |settings: &'a IdentitySettings| {
+        let mut renamed = old.values().filter(|other| gone(&other.name) && other.credentials == settings.credentials);
+        let own = old.get_key_value(&settings.name).map(|(name, _)| name);
+        (&settings.name, own.or_else(|| renamed.next().map(|other| &other.name)).unwrap_or(&settings.name))
+    };
+    identities.iter().map(one).collect()
 }
 
 impl Inner {

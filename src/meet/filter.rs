@@ -15,6 +15,8 @@ pub struct ConferenceFilter {
     pub live: bool,
     /// `end_time >= "…"`: only those that ended at or after this time.
     pub ended_since: Option<Timestamp>,
+    /// `end_time < "…"`: only those that ended before this time.
+    pub ended_before: Option<Timestamp>,
     /// `start_time >= "…"`.
     pub started_since: Option<Timestamp>,
     pub space: Option<SpaceName>,
@@ -51,6 +53,9 @@ impl fmt::Display for ConferenceFilter {
         }
         if let Some(time) = self.ended_since {
             conditions.push(format!("end_time >= \"{time}\""));
+        }
+        if let Some(time) = self.ended_before {
+            conditions.push(format!("end_time < \"{time}\""));
         }
         if let Some(time) = self.started_since {
             conditions.push(format!("start_time >= \"{time}\""));

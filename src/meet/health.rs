@@ -64,7 +64,10 @@ impl Health {
     fn show(&self, api: Api, status: IdentityStatus) {
         if api == Api::Meet {
             self.up.set(i64::from(status.up == Some(true)));
-            self.status.write().identities.insert(self.name.clone(), status);
+            // An identity that is gone from the configuration has no place any more, though a last read of it may come in.
+            if let Some(place) = self.status.write().identities.get_mut(&self.name) {
+                *place = status;
+            }
         }
     }
 

@@ -38,8 +38,8 @@ impl Limit {
     }
 }
 
-/// See the module.
-#[derive(Debug)]
+/// See the module. Clones count together.
+#[derive(Debug, Clone)]
 pub(super) struct Metrics {
     requests: [IntCounter; Method::ALL.len()],
     durations: [Histogram; Method::ALL.len()],
@@ -90,10 +90,23 @@ impl Metrics {
             identity_up,
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.as_str()])),
         };
-        if identities.clone().count() <= MOST_IDENTITIES_AT_ZERO {
-            identities.for_each(|identity| metrics.zero_failures(identity));
-        }
+        metrics.expect(identities);
         Ok(metrics)
+    }
+
+    /// Shows what is known of the labels of these identities, at zero if it is new.
+    pub(super) fn expect<'a>(&self, identities: impl Iterator<Item = &'a IdentityName> + Clone) {
+        if identities.clone().count() <= MOST_IDENTITIES_AT_ZERO {
+            identities.for_each(|identity| self.zero_failures(identity));
+        }
+    }
+
+    /// Shows nothing of an identity that is no longer configured. A series that was not there is no matter.
+    pub(super) fn forget(&self, identity: &IdentityName) {
+        let _ = self.identity_up.remove_label_values(&[identity.as_str()]);
+        for (method, reason) in Method::ALL.into_iter().flat_map(|method| Reason::ALL.map(|reason| (method, reason))) {
+            let _ = self.failures.remove_label_values(&[method.as_str(), identity.as_str(), reason.as_str()]);
+        }
     }
 
     fn zero_failures(&self, identity: &IdentityName) {

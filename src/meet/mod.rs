@@ -30,7 +30,7 @@ pub mod retry;
 pub mod settings;
 pub mod wire;
 
-pub use client::{Client, Parts, SetupError};
+pub use client::{Client, Parts, Renewal, SetupError};
 pub use error::{ReadError, Reason};
 pub use failure::Failure;
 pub use filter::{ConferenceFilter, ParticipantFilter, SessionFilter};

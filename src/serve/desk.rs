@@ -1,6 +1,5 @@
 //! What the API needs to show and mend deliveries: handed over by whoever puts the daemon together.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,22 +11,13 @@ use crate::clock::Clock;
 use crate::model::EndpointName;
 use crate::store::Store;
 
-/// The store, the configured endpoints, and who tries one.
-#[derive(Clone)]
+/// The store, and whom to tell of changes in it.
+#[derive(Debug, Clone)]
 pub struct Desk {
     pub store: Store,
     pub clock: Clock,
     /// Called after something became due.
     pub wake: Arc<Notify>,
-    /// The configured endpoints.
-    pub endpoints: Vec<EndpointCard>,
-    pub tester: Arc<dyn Tester>,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("endpoints", &self.endpoints).finish_non_exhaustive()
-    }
 }
 
 /// What may be shown of a configured endpoint.

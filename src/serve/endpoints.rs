@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::{Parameters, Refusal, bad, missing, unreadable, unwritable};
 use super::deliveries::{Page, before};
 use super::desk::{Desk, EndpointCard};
+use super::front::Front;
 use super::routes::Shared;
 use crate::model::EndpointName;
 use crate::store::{AttemptCount, Breaker, DeliveryFilter, EndpointSummary, ResumeFrom};
@@ -67,9 +68,10 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<
     let counts = desk.store.attempts_since(since).await.map_err(|error| unreadable(&error))?;
     let mut counts: BTreeMap<EndpointName, AttemptCount> =
         counts.into_iter().map(|count| (count.endpoint.clone(), count)).collect();
-    let endpoints = summaries(desk).await?.into_values();
+    let front = shared.fronts.now();
+    let endpoints = summaries(desk, &front).await?.into_values();
     let one = |summary: EndpointSummary| {
-        let card = desk.endpoints.iter().find(|card| card.name == summary.endpoint);
+        let card = front.endpoints.iter().find(|card| card.name == summary.endpoint);
         let count = counts.remove(&summary.endpoint);
         Endpoint::new(summary, card, count.as_ref())
     };
@@ -105,20 +107,20 @@ impl Endpoint {
 }
 
 /// All that are configured or were ever owed anything.
-async fn summaries(desk: &Desk) -> Result<BTreeMap<EndpointName, EndpointSummary>, Refusal> {
+async fn summaries(desk: &Desk, front: &Front) -> Result<BTreeMap<EndpointName, EndpointSummary>, Refusal> {
     let known = desk.store.outbox_summary().await.map_err(|error| unreadable(&error))?;
     let mut all: BTreeMap<_, _> = known.into_iter().map(|summary| (summary.endpoint.clone(), summary)).collect();
-    for card in &desk.endpoints {
+    for card in &front.endpoints {
         all.entry(card.name.clone()).or_insert_with(|| EndpointSummary::unheard_of(card.name.clone()));
     }
     Ok(all)
 }
 
 /// The endpoint that a path names.
-async fn named(desk: &Desk, name: &str) -> Result<EndpointName, Refusal> {
+async fn named(shared: &Shared, name: &str) -> Result<EndpointName, Refusal> {
     let none = || missing("there is no such endpoint");
     let name = EndpointName::parse(name).map_err(|_| none())?;
-    if summaries(desk).await?.contains_key(&name) { Ok(name) } else { Err(none()) }
+    if summaries(&shared.desk, &shared.fronts.now()).await?.contains_key(&name) { Ok(name) } else { Err(none()) }
 }
 
 pub(super) async fn skipped(
@@ -129,7 +131,7 @@ pub(super) async fn skipped(
     let mut asked = Parameters::of(&uri);
     let (before, limit) = (before(&mut asked)?, asked.limit()?);
     asked.finish()?;
-    let filter = DeliveryFilter::skipped(named(&shared.desk, &name).await?, before, limit);
+    let filter = DeliveryFilter::skipped(named(&shared, &name).await?, before, limit);
     let page = shared.desk.store.list_deliveries(filter).await.map_err(|error| unreadable(&error))?;
     Ok(Json(page.into()))
 }
@@ -170,7 +172,7 @@ pub(super) async fn enable(
         From::Now => ResumeFrom::Now,
     };
     let desk = &shared.desk;
-    let name = named(desk, &name).await?;
+    let name = named(&shared, &name).await?;
     let now = desk.clock.now().wall;
     let skipped = desk.store.enable(name.clone(), from, now).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), skipped, "an operator switched the endpoint on");
@@ -185,7 +187,7 @@ pub(super) async fn disable(
 ) -> Result<Json<Switched>, Refusal> {
     nothing_said(&body)?;
     let desk = &shared.desk;
-    let name = named(desk, &name).await?;
+    let name = named(&shared, &name).await?;
     desk.store.disable(name.clone(), desk.clock.now().wall).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), "an operator switched the endpoint off");
     Ok(Json(Switched { enabled: false, skipped: 0 }))
@@ -210,7 +212,7 @@ pub(super) async fn test(
     nothing_said(&body)?;
     let not_configured = || missing("no such endpoint is configured");
     let name = EndpointName::parse(&name).map_err(|_| not_configured())?;
-    let report = shared.desk.tester.test(name).await.ok_or_else(not_configured)?;
+    let report = shared.fronts.now().tester.test(name).await.ok_or_else(not_configured)?;
     Ok(Json(Tested {
         delivered: report.reason.is_none(),
         id: report.id,
@@ -234,8 +236,8 @@ pub(super) async fn remove(
 ) -> Result<Json<Removed>, Refusal> {
     nothing_said(&body)?;
     let desk = &shared.desk;
-    let name = named(desk, &name).await?;
-    if desk.endpoints.iter().any(|card| card.name == name) {
+    let name = named(&shared, &name).await?;
+    if shared.fronts.now().endpoints.iter().any(|card| card.name == name) {
         let why = "the configuration names this endpoint; only one that it names no more can be removed";
         return Err(Refusal::new(StatusCode::CONFLICT, why));
     }

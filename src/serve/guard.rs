@@ -1,4 +1,4 @@
-//! Who may see what needs the token: whoever knows the token, and no web page of somebody else's.
+//! Who may see what needs a key: whoever shows one, and no web page of somebody else's.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,43 +8,66 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
+use super::keys::{Keys, Shown, Verdict};
 use super::routes::{Shared, refusal};
 
-/// Lets a request pass that carries the token.
-pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if bearer(request.headers()).is_some_and(|given| same(given, shared.token.expose_secret())) {
+/// Lets a request for the API pass that shows a key for it.
+pub(super) async fn api(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let front = shared.fronts.now();
+    admit(&shared, &[&front.all, &front.api], request, next).await
+}
+
+/// Lets a request for metrics pass where they are open, or that shows a key for them.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let front = shared.fronts.now();
+    if front.open.metrics {
         return next.run(request).await;
     }
+    admit(&shared, &[&front.all, &front.metrics], request, next).await
+}
+
+/// Lets a request for health pass where that is open, or that shows any key.
+pub(super) async fn health(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let front = shared.fronts.now();
+    if front.open.health {
+        return next.run(request).await;
+    }
+    admit(&shared, &[&front.all, &front.metrics, &front.api], request, next).await
+}
+
+async fn admit(shared: &Shared, keys: &[&Keys], request: Request, next: Next) -> Response {
+    let shown =
+        the_only(request.headers(), &header::AUTHORIZATION).and_then(|value| Shown::parse(value.to_str().ok()?));
+    let verdict = match shown {
+        Some(shown) => shared.doorkeeper.check(&shown, keys).await,
+        None => Verdict::Out,
+    };
+    match verdict {
+        Verdict::In => return next.run(request).await,
+        Verdict::Busy => {
+            return refusal(StatusCode::TOO_MANY_REQUESTS, "too many passwords are being checked; ask again later");
+        }
+        Verdict::Out => {}
+    }
     let mut response = refusal(StatusCode::UNAUTHORIZED, "this needs the token: `Authorization: Bearer TOKEN`");
-    let challenge = HeaderValue::from_static("Bearer realm=\"meetwatch\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"meetwatch\""));
+    if keys.iter().any(|keys| !keys.users.is_empty()) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"meetwatch\""));
+    }
     response
 }
 
 /// Lets a request pass that asks for this server by a name of its own, and that no foreign web page caused. Without
 /// this, a page could have its own host name lead here (DNS rebinding) and act through the browser that shows it.
 pub(super) async fn browser(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let Some(host) = host(request.headers()).filter(|host| is_ours(host, &shared.hosts)) else {
+    let Some(host) = host(request.headers()).filter(|host| is_ours(host, &shared.fronts.now().hosts)) else {
         return refusal(StatusCode::FORBIDDEN, "this server is not known by this name; add it to `server.hosts`");
     };
     if !is_same_origin(request.headers(), &host) {
         return refusal(StatusCode::FORBIDDEN, "another origin may not ask for this");
     }
     next.run(request).await
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let (scheme, token) = the_only(headers, &header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start().as_bytes())
-}
-
-/// Compares without telling by the time it takes how much of it is right, or how long the token is.
-fn same(given: &[u8], token: &str) -> bool {
-    Sha256::digest(given).ct_eq(&Sha256::digest(token.as_bytes())).into()
 }
 
 fn host(headers: &HeaderMap) -> Option<Authority> {
@@ -83,15 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_whole_and_from_one_header_only() {
-        let given = |value| headers(&[(header::AUTHORIZATION, value)]);
-        assert_eq!(bearer(&given("Bearer abc")), Some(&b"abc"[..]));
-        assert_eq!(bearer(&given("bearer abc")), Some(&b"abc"[..]));
-        assert_eq!(bearer(&given("Basic abc")), None);
-        assert!(same(b"abc", "abc") && !same(b"ab", "abc") && !same(b"", "abc"));
-        let mut twice = given("Bearer abc");
+    fn a_key_is_taken_from_one_header_only() {
+        let mut twice = headers(&[(header::AUTHORIZATION, "Bearer abc")]);
+        assert!(the_only(&twice, &header::AUTHORIZATION).is_some());
         twice.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer abd"));
-        assert_eq!(bearer(&twice), None);
+        assert!(the_only(&twice, &header::AUTHORIZATION).is_none());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which path leads where, and which of them need the token.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -9,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::{IntCounterVec, Registry};
-use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 use super::desk::Desk;
+use super::front::{Fronts, Reload};
 use super::health::{self, Readiness};
-use super::settings::ServerSettings;
-use super::{conferences, deliveries, endpoints, guard, metrics, status};
+use super::keys::Doorkeeper;
+use super::{conferences, deliveries, endpoints, guard, metrics, reload, status};
 use crate::status::StatusBoard;
 
 /// How many scrapes are answered at once.
@@ -25,7 +26,7 @@ const MAX_SCRAPES: usize = 4;
 const MAX_BODY_BYTES: usize = 16 << 10;
 
 /// What the server shows.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Exposed {
     /// Everything that [`metrics`](super::metrics) and the other rooms registered.
     pub registry: Registry,
@@ -33,44 +34,49 @@ pub struct Exposed {
     pub readiness: Readiness,
     /// As [`limit_reached`](super::metrics::limit_reached) made it.
     pub limit_reached: IntCounterVec,
-    /// The configured token, or the one that [`load_or_create`](super::token::load_or_create) gave.
-    pub token: SecretString,
+    pub fronts: Fronts,
     pub desk: Desk,
+    pub reload: Arc<dyn Reload>,
+}
+
+impl fmt::Debug for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exposed").finish_non_exhaustive()
+    }
 }
 
 /// What every route can reach.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) board: StatusBoard,
     pub(super) readiness: Readiness,
-    pub(super) token: SecretString,
-    pub(super) hosts: Vec<String>,
+    pub(super) fronts: Fronts,
+    pub(super) doorkeeper: Doorkeeper,
     pub(super) scrapes: Semaphore,
     pub(super) desk: Desk,
+    pub(super) reload: Arc<dyn Reload>,
 }
 
-/// All routes. On loopback, metrics and health are open; elsewhere only if `expose` says so.
-pub(super) fn router(settings: &ServerSettings, exposed: Exposed) -> Router {
-    let Exposed { registry, board, readiness, token, desk, .. } = exposed;
-    let hosts = settings.hosts.clone();
+/// All routes.
+pub(super) fn router(exposed: Exposed) -> Router {
+    let Exposed { registry, board, readiness, fronts, desk, reload, .. } = exposed;
     let scrapes = Semaphore::new(MAX_SCRAPES);
-    let shared = Arc::new(Shared { registry, board, readiness, token, hosts, scrapes, desk });
-    let loopback = settings.listen.ip().is_loopback();
-    let token = from_fn_with_state(shared.clone(), guard::token);
-    let unless = |open: bool, routes: Router<Arc<Shared>>| {
-        if loopback || open { routes } else { routes.route_layer(token.clone()) }
-    };
-
-    let metrics = Router::new().route("/metrics", get(metrics::scrape));
-    let health = Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready));
+    let doorkeeper = Doorkeeper::default();
+    let shared = Arc::new(Shared { registry, board, readiness, fronts, doorkeeper, scrapes, desk, reload });
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::scrape))
+        .route_layer(from_fn_with_state(shared.clone(), guard::metrics));
+    let health = Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route_layer(from_fn_with_state(shared.clone(), guard::health));
     let api = api()
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .route_layer(token.clone())
+        .route_layer(from_fn_with_state(shared.clone(), guard::api))
         .route_layer(from_fn_with_state(shared.clone(), guard::browser));
     Router::new()
-        .merge(unless(settings.expose.metrics, metrics))
-        .merge(unless(settings.expose.health, health))
+        .merge(metrics)
+        .merge(health)
         .merge(api)
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
@@ -95,6 +101,7 @@ fn api() -> Router<Arc<Shared>> {
         .route("/api/v1/endpoints/{name}/enable", post(endpoints::enable))
         .route("/api/v1/endpoints/{name}/disable", post(endpoints::disable))
         .route("/api/v1/endpoints/{name}/test", post(endpoints::test))
+        .route("/-/reload", post(reload::reload))
 }
 
 /// An answer that says no, in the shape that all of them have.

@@ -1,7 +1,6 @@
 //! The listener: so many connections, so long each, and a stop that comes to an end.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,17 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntCounter;
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::front::Fronts;
 use super::health::Readiness;
+use super::listen::{BindError, Connection, Listen, Listener};
 use super::routes::{Exposed, router};
 use super::settings::ServerSettings;
 
@@ -37,42 +40,25 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 /// How long an answer that is under way may take once its connection has to go.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the greeting of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a certificate's file has changed.
+const LOOK_AT_FILES: Duration = Duration::from_secs(10);
+
 /// How long to wait after a connection could not be accepted: mostly, too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    local_addr: SocketAddr,
+    listener: Listener,
+    listens_on: Listen,
+    fronts: Fronts,
     router: Router,
     readiness: Readiness,
     room: Arc<Semaphore>,
     no_room: IntCounter,
-}
-
-/// Why the server cannot listen, in one sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    #[error("cannot listen on {0}: another program listens there; stop it, or set `server.listen` to another port")]
-    Taken(SocketAddr),
-    #[error("cannot listen on {0}: this user may not; ports below 1024 need CAP_NET_BIND_SERVICE")]
-    NotPermitted(SocketAddr),
-    #[error("cannot listen on {0}: this machine does not have this address")]
-    NotOurs(SocketAddr),
-    #[error("cannot listen on {0}")]
-    Other(SocketAddr, #[source] io::Error),
-}
-
-impl BindError {
-    fn of(address: SocketAddr, error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::AddrInUse => Self::Taken(address),
-            io::ErrorKind::PermissionDenied => Self::NotPermitted(address),
-            io::ErrorKind::AddrNotAvailable => Self::NotOurs(address),
-            _ => Self::Other(address, error),
-        }
-    }
 }
 
 impl Server {
@@ -81,27 +67,28 @@ impl Server {
     /// # Errors
     /// [`BindError`] if the address is not to be had.
     pub async fn bind(settings: &ServerSettings, exposed: Exposed) -> Result<Self, BindError> {
-        let of = |error| BindError::of(settings.listen, error);
-        let listener = TcpListener::bind(settings.listen).await.map_err(of)?;
-        let local_addr = listener.local_addr().map_err(of)?;
+        let (listener, listens_on) = Listener::bind(&settings.listen, settings.inherited.as_ref()).await?;
         let no_room = exposed.limit_reached.with_label_values(&["http_connections"]);
         let readiness = exposed.readiness.clone();
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        Ok(Self { listener, local_addr, router: router(settings, exposed), readiness, room, no_room })
+        let fronts = exposed.fronts.clone();
+        Ok(Self { listener, listens_on, fronts, router: router(exposed), readiness, room, no_room })
     }
 
     /// Where it listens, with the port that the kernel chose if 0 was asked for.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn listens_on(&self) -> &Listen {
+        &self.listens_on
     }
 
     /// Answers until `cancel`, then lets the answers that are under way finish, for at most 5 s.
     pub async fn run(self, cancel: CancellationToken) {
         let connections = TaskTracker::new();
         self.readiness.set_listening(true);
+        connections.spawn(cancel.clone().run_until_cancelled_owned(look_after_certificates(self.fronts.clone())));
         while let Some((stream, permit)) = self.accept(&cancel).await {
-            let connection = serve(stream, self.router.clone(), cancel.clone());
+            let tls = self.fronts.now().tls.as_ref().map(|tls| tls.config());
+            let connection = greet(stream, tls, self.router.clone(), cancel.clone());
             connections.spawn(async move {
                 connection.await;
                 drop(permit);
@@ -115,11 +102,11 @@ impl Server {
     }
 
     /// The next connection, or `None` when it is time to stop.
-    async fn accept(&self, cancel: &CancellationToken) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    async fn accept(&self, cancel: &CancellationToken) -> Option<(Connection, OwnedSemaphorePermit)> {
         let permit = cancel.run_until_cancelled(self.room()).await??;
         loop {
             match cancel.run_until_cancelled(self.listener.accept()).await? {
-                Ok((stream, _)) => return Some((stream, permit)),
+                Ok(stream) => return Some((stream, permit)),
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -144,8 +131,32 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Reads certificates again when their files change.
+async fn look_after_certificates(fronts: Fronts) {
+    loop {
+        sleep(LOOK_AT_FILES).await;
+        if let Some(tls) = fronts.now().tls.clone() {
+            // A task that died has changed nothing, and the next one looks again.
+            let _ = tokio::task::spawn_blocking(move || tls.look()).await;
+        }
+    }
+}
+
+/// Comes to an understanding with the other side, if there is TLS, and answers its requests.
+async fn greet(stream: Connection, tls: Option<Arc<ServerConfig>>, router: Router, cancel: CancellationToken) {
+    let Some(config) = tls else { return serve(stream, router, cancel).await };
+    let greeting = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
+    // Whoever does not come to it, in time or at all, has no use for an answer.
+    if let Some(Ok(Ok(stream))) = cancel.run_until_cancelled(greeting).await {
+        serve(stream, router, cancel).await;
+    }
+}
+
 /// Answers the requests of one connection, one after the other.
-async fn serve(stream: TcpStream, router: Router, cancel: CancellationToken) {
+async fn serve<S>(stream: S, router: Router, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     http.max_header_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS).max_buf_size(2 * MAX_HEAD_BYTES);

@@ -1,6 +1,7 @@
 //! How much is owed, as metrics: read at each scrape, so that they are never behind the store.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -11,11 +12,22 @@ use super::endpoints;
 use super::readers::Readers;
 use crate::model::EndpointName;
 
+/// The endpoints that are always shown. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct ShownEndpoints(Arc<RwLock<Vec<EndpointName>>>);
+
+impl ShownEndpoints {
+    /// Always shows these from now on.
+    pub fn set(&self, endpoints: Vec<EndpointName>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+    }
+}
+
 /// The metrics of the outbox. Register it once; it costs a scrape two small statements, at any backlog.
 #[derive(Debug)]
 pub struct OutboxCollector {
     readers: Readers,
-    endpoints: Vec<EndpointName>,
+    endpoints: ShownEndpoints,
     shown: Shown,
 }
 
@@ -86,12 +98,23 @@ impl Shown {
 impl OutboxCollector {
     /// A collector that always shows `endpoints`, and others that are still owed something.
     pub(super) fn new(readers: Readers, endpoints: Vec<EndpointName>) -> prometheus::Result<Self> {
-        Ok(Self { readers, endpoints, shown: Shown::new()? })
+        let shown_endpoints = ShownEndpoints::default();
+        shown_endpoints.set(endpoints);
+        Ok(Self { readers, endpoints: shown_endpoints, shown: Shown::new()? })
+    }
+
+    /// What says which endpoints are always shown.
+    #[must_use]
+    pub fn endpoints(&self) -> ShownEndpoints {
+        self.endpoints.clone()
     }
 
     fn read(&self) -> Option<Vec<EndpointSummary>> {
         let mut all: BTreeMap<_, _> = self
             .endpoints
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .map(|endpoint| (endpoint.clone(), EndpointSummary::unheard_of(endpoint.clone())))
             .collect();

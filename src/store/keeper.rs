@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommitError;
@@ -19,12 +20,12 @@ const ROWS: u32 = 200;
 /// How long the writer is left alone after each step.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Deletes what is older than `retention` until `stop`. A step under way is finished.
-pub async fn keep(store: Store, clock: Clock, retention: Duration, stop: CancellationToken) {
+/// Deletes what is older than `retention`, whatever it is at the time, until `stop`. A step under way is finished.
+pub async fn keep(store: Store, clock: Clock, mut retention: watch::Receiver<Duration>, stop: CancellationToken) {
     let mut looked = None;
     let mut doubt = None;
     loop {
-        let now = clock.now();
+        let (now, keep) = (clock.now(), *retention.borrow_and_update());
         match store.weigh_clock(looked, now).await {
             Ok(found) => {
                 if found != doubt {
@@ -32,7 +33,7 @@ pub async fn keep(store: Store, clock: Clock, retention: Duration, stop: Cancell
                 }
                 (looked, doubt) = (Some(now), found);
                 if doubt.is_none()
-                    && let Some(Err(error)) = stop.run_until_cancelled(pass(&store, now, retention)).await
+                    && let Some(Err(error)) = stop.run_until_cancelled(pass(&store, now, keep)).await
                 {
                     // The store says what is wrong with it.
                     tracing::debug!(%error, "pruning broke off and begins again later");
@@ -40,9 +41,17 @@ pub async fn keep(store: Store, clock: Clock, retention: Duration, stop: Cancell
             }
             Err(error) => tracing::debug!(%error, "the clock could not be weighed"),
         }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+        let wait = tokio::time::timeout(LOOK_EVERY, changed(&mut retention));
+        if stop.run_until_cancelled(wait).await.is_none() {
             return;
         }
+    }
+}
+
+/// Waits until there is another retention; for ever where nobody can set one any more.
+async fn changed(retention: &mut watch::Receiver<Duration>) {
+    if retention.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

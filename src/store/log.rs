@@ -7,7 +7,7 @@ use super::error::{CommitError, StoreError};
 use super::facts::{NO_CONFERENCE, Numbers};
 use super::rows::{Commit, NewEvent, ToldRow};
 use super::values::{known, nanos, optional_parse_at, parse_at, time_at};
-use crate::model::{EventId, EventType, ParticipantName, SessionName, Source};
+use crate::model::{EventId, EventType, ParticipantName, Provenance, SessionName, Source};
 
 /// An event as the outbox needs it: where it stands, and whose order it belongs to.
 pub(super) struct Appended<'a> {
@@ -116,7 +116,8 @@ fn take_back(connection: &Connection, earlier: &EventId, by: &EventId) -> Result
 
 /// What was told of unfinished conferences, in order. The bodies stay on the disk.
 pub(super) const UNFINISHED_TOLD: &str =
-    "SELECT e.conference, e.type, e.participant, e.session, e.time, e.observed_at, e.source, e.n, e.sequence, e.taken_back_by
+    "SELECT e.conference, e.type, e.participant, e.session, e.time, e.observed_at, e.provenance, e.source, e.n, e.sequence,
+            e.taken_back_by
      FROM conferences c CROSS JOIN events e ON e.conference = c.id
      WHERE c.phase <> 'closed' AND e.sequence IS NOT NULL ORDER BY e.conference, e.sequence";
 
@@ -134,6 +135,7 @@ pub(super) fn read_told(row: &Row<'_>) -> Result<Option<ToldRow>, StoreError> {
         source: parse_at(row, "source", known(Source::parse))?,
         n: row.get("n")?,
         observed_at: time_at(row, "observed_at")?,
+        provenance: parse_at(row, "provenance", known(Provenance::parse))?,
         sequence: u64::try_from(row.get::<_, i64>("sequence")?).map_err(|_| StoreError::Unreadable("sequence"))?,
         stands: row.get::<_, Option<String>>("taken_back_by")?.is_none(),
     }))

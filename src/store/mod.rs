@@ -37,7 +37,7 @@ mod trouble;
 mod values;
 mod writer;
 
-pub use collector::OutboxCollector;
+pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{
     AttemptRow, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary, LaneId,

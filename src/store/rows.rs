@@ -157,6 +157,7 @@ pub struct ToldRow {
     pub session: Option<SessionName>,
     pub time: Timestamp,
     pub observed_at: Timestamp,
+    pub provenance: Provenance,
     pub source: Source,
     pub n: u32,
     /// Its place in the conference's log.

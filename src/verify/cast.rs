@@ -16,6 +16,9 @@ use crate::status::StatusBoard;
 use crate::store::Db;
 use crate::watch::{Memory, Metrics, Scheduler, Setup, TargetSettings, WatchIdentity, WatchSettings, What};
 
+/// The identity that owns every space.
+const ORGANIZING: &str = "organizer";
+
 /// Everybody who watches.
 #[derive(Debug)]
 pub(super) struct Cast {
@@ -30,7 +33,7 @@ impl Cast {
     pub(super) fn new(scenario: &Scenario, world: &World, random: &mut Random) -> Result<Self, Broken> {
         let setup = |error: crate::model::InvalidName| Broken::Setup(error.to_string());
         let (one, two) =
-            (IdentityName::parse("organizer").map_err(setup)?, IdentityName::parse("helper").map_err(setup)?);
+            (IdentityName::parse(ORGANIZING).map_err(setup)?, IdentityName::parse("helper").map_err(setup)?);
         let organizer = world.person_by_email(ORGANIZER).map_or(Caller::Anybody, Caller::User);
         let mut cast = Self {
             targets: Vec::new(),
@@ -78,6 +81,13 @@ impl Cast {
         let poll_interval = Duration::from_secs(10);
         self.targets.push(TargetSettings { name, identity: identity.clone(), what, poll_interval });
         Ok(())
+    }
+
+    /// The targets that are told what has ended, besides what goes on: those of the organizer.
+    pub(super) fn asks_for_the_ended(&self) -> Vec<&TargetName> {
+        let organizer = |target: &&TargetSettings| target.identity.as_str() == ORGANIZING;
+        let lists = |target: &&TargetSettings| !matches!(target.what, What::Conference(_));
+        self.targets.iter().filter(organizer).filter(lists).map(|target| &target.name).collect()
     }
 
     /// With whose eyes an identity looks.

@@ -6,19 +6,20 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cast::Cast;
+use super::expect::Expectations;
 use super::google::{Errand, Progress, latency};
 use super::history::{Broken, History, Options};
 use super::journal::Journal;
 use super::post::Post;
 use super::scenario::{Scenario, Watching};
-use super::truth::{self, Expect};
+use super::{honesty, truth};
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
 use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantName};
 use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::{Fault, Faults, Rule};
-use crate::sim::world::{Act, ConferenceTruth, World};
+use crate::sim::world::{Act, World};
 use crate::store::{Commit, Db};
 use crate::watch::{Command, Input, Key, Scheduler};
 
@@ -28,8 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const PATIENCE_WITH_DENIALS: Duration = Duration::from_secs(26 * 3600);
 /// So long after everything calmed down something may still be found that was not known.
 const SETTLING: Duration = Duration::from_secs(900);
-/// So many seconds late a conference's end may show.
-const LATEST_END: i64 = 302;
 /// When every history begins.
 const BEGINNING: &str = "2026-01-05T09:00:00Z";
 
@@ -190,10 +189,20 @@ impl Play {
             return false;
         }
         let patience = if self.denied.is_empty() { PATIENCE } else { PATIENCE_WITH_DENIALS };
-        let read = self.scheduler.conferences().is_empty() && self.mono > self.calm_from + SETTLING;
+        let read =
+            self.scheduler.conferences().is_empty() && self.mono > self.calm_from + SETTLING && self.has_looked_back();
         let delivered =
             self.post.is_none() || self.db.outbox_summary().is_ok_and(|all| all.iter().all(|one| one.pending == 0));
         (read && delivered) || self.mono > self.calm_from + patience
+    }
+
+    /// Whether the organizer was told what had ended, after everything calmed down.
+    fn has_looked_back(&self) -> bool {
+        let calm = saturating_add(self.begun, self.calm_from);
+        let looks_back = self.cast.asks_for_the_ended();
+        let mut targets =
+            self.db.targets().unwrap_or_default().into_iter().filter(|row| looks_back.contains(&&row.name));
+        targets.all(|row| row.discovered_to.is_some_and(|to| to >= calm))
     }
 
     fn wind_down(&mut self) {
@@ -385,7 +394,14 @@ impl Play {
         let events = truth::log_of(&self.db).map_err(store)?;
         let since = self.db.targets().map_err(|error| Broken::Store(error.to_string()))?;
         let since: Vec<_> = since.into_iter().map(|row| row.watched_since).collect();
-        let compared = truth::compare_as(&self.api.world, &events, |conference| self.expect(conference, &since));
+        let expect = Expectations {
+            scenario: &self.scenario,
+            named: &self.cast.named,
+            denied: &self.denied,
+            down: &self.down,
+            since: &since,
+        };
+        let compared = truth::compare_as(&self.api.world, &events, |conference| expect.of(conference));
         (self.history.conferences, self.history.sessions) = (compared.conferences, compared.sessions);
         self.history.conferred = self
             .api
@@ -394,17 +410,20 @@ impl Play {
             .map(|conference| elapsed(conference.start, conference.end.unwrap_or(google)))
             .sum();
         self.history.disagreements.extend(compared.disagreements);
+        if !self.scenario.revises() {
+            self.history.disagreements.extend(honesty::told_as_googles(&self.api.world, &events));
+        }
         if self.scenario.watch != Watching::Guest {
             // A guest may not have been able to look before, either, so that there is no time since when nobody did.
-            self.history.disagreements.extend(truth::seen_while_down(&events, &self.down));
+            self.history.disagreements.extend(honesty::seen_while_down(&events, &self.down));
         }
         if !self.scenario.denies() {
             let grace = crate::watch::WatchSettings::default().leave_grace;
-            self.history.disagreements.extend(truth::concluded_too_early(&self.api.world, &events, grace));
+            self.history.disagreements.extend(honesty::concluded_too_early(&self.api.world, &events, grace));
         }
         if self.down.is_empty() && self.scenario.lasts_whole() {
             let shown = self.scenario.hides.map_or(self.begun, |(_, until)| saturating_add(self.begun, until));
-            self.history.disagreements.extend(truth::concluded_too_long(&self.api.world, &events, shown));
+            self.history.disagreements.extend(honesty::concluded_too_long(&self.api.world, &events, shown));
         }
         if let Some(post) = &self.post {
             self.history.deliveries = post.deliveries;
@@ -420,35 +439,6 @@ impl Play {
         }
         self.history.journal = self.journal;
         Ok(self.history)
-    }
-
-    /// What the log has to say of a conference. `since`: from when on each target was watched.
-    fn expect(&self, conference: &ConferenceTruth, since: &[Timestamp]) -> Expect {
-        // Clocks are told apart by seconds, and an end may show late: until then the conference is live.
-        let before = |since: &Timestamp, slack: i64| {
-            let since = since.saturating_add(SignedDuration::from_secs(slack)).unwrap_or(*since);
-            conference.end.is_some_and(|end| end < since)
-        };
-        let certainly = |since: &Timestamp| before(since, -LATEST_END);
-        let possibly = |since: &Timestamp| before(since, 2);
-        if self.denied.contains(&conference.conference) {
-            return Expect::WhatWasSeen;
-        }
-        match self.scenario.watch {
-            Watching::Conferences if !self.cast.named.contains(&conference.conference) => Expect::Nothing,
-            _ if since.iter().all(certainly) => Expect::Nothing,
-            Watching::Guest => Expect::AllIfAnything,
-            // It may not have been found before the lists were empty, and was over before they were not.
-            _ if self
-                .scenario
-                .emptied
-                .is_some_and(|(from, until)| conference.end.is_some_and(|end| (from..=until).contains(&end))) =>
-            {
-                Expect::AllIfAnything
-            }
-            _ if since.iter().any(possibly) => Expect::AllIfAnything,
-            _ => Expect::All,
-        }
     }
 }
 

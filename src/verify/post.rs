@@ -133,7 +133,7 @@ impl Post {
                         let ends = now.mono + Duration::from_millis(self.random.u64(1..5_000));
                         self.sending.insert((ends, claimed.delivery), *claimed);
                     }
-                    Command::Note(_) | Command::Turned(_) => {}
+                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
                 }
             }
         }

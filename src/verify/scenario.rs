@@ -129,9 +129,15 @@ impl Scenario {
                 session: lag(random, 120),
                 rejoin: lag(random, 240),
                 leave: lag(random, 240),
+                true_end: Duration::ZERO,
                 spread: one_in(2, random).then_some(options.seed),
             };
             self.rules.push((Rule::new(Fault::Lag(lag)), true));
+        }
+        if one_in(6, random) {
+            let true_end = Duration::from_secs(random.u64(10..240));
+            let spread = one_in(2, random).then_some(options.seed);
+            self.rules.push((Rule::new(Fault::Lag(Lag { true_end, spread, ..Lag::NONE })), true));
         }
         if one_in(4, random) {
             let from = self.late + Duration::from_secs(random.u64(60..600));
@@ -150,6 +156,11 @@ impl Scenario {
     /// Whether Google may at times deny what is there, so that a leave may be concluded early.
     pub(super) fn denies(&self) -> bool {
         self.expires.is_some() || self.rules.iter().any(|(rule, _)| rule.fault == Fault::NotFound)
+    }
+
+    /// Whether Google may at first name an end of a session that is too early.
+    pub(super) fn revises(&self) -> bool {
+        self.rules.iter().any(|(rule, _)| matches!(&rule.fault, Fault::Lag(lag) if !lag.true_end.is_zero()))
     }
 
     /// Whether Google can be read all the time, if not always at the first attempt.
@@ -213,6 +224,7 @@ impl fmt::Display for Scenario {
             (self.abandons, "abandoned meetings"),
             (self.renames, "names that change"),
             (self.hides.is_some(), "people who stay hidden"),
+            (self.revises(), "ends that are set right later"),
             (self.expires.is_some(), "records that expire"),
             (self.delivers, "deliveries"),
         ];

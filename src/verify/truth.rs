@@ -3,11 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
-use crate::clock::{elapsed, saturating_add};
 use crate::model::Source;
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
 use crate::sim::world::{ConferenceTruth, World};
@@ -45,10 +42,13 @@ pub enum Expect {
     Nothing,
 }
 
-/// Holds a log, in the order in which it was committed, against what happened: all of it.
+/// Holds a log, in the order in which it was committed, against what happened: all of it, in a world whose Google takes
+/// back no end.
 #[must_use]
 pub fn compare(world: &World, events: &[Event]) -> Compared {
-    compare_as(world, events, |_| Expect::All)
+    let mut compared = compare_as(world, events, |_| Expect::All);
+    compared.disagreements.extend(super::honesty::told_as_googles(world, events));
+    compared
 }
 
 /// As [`compare`], where not all of it can be expected of every conference.
@@ -56,7 +56,6 @@ pub fn compare(world: &World, events: &[Event]) -> Compared {
 pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> Compared {
     let mut compared = Compared::default();
     check_log(events, &mut compared);
-    check_honesty(world, events, &mut compared);
     let standing = standing(events);
     let told = Told::of(&standing);
     let mut whole = BTreeSet::new();
@@ -78,42 +77,6 @@ pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTr
     check_presences(world, &whole, &told, &standing, &mut compared);
     check_conferences(world, &whole, &told, &mut compared);
     compared
-}
-
-/// Whatever was told as Google's word is Google's word, also what was taken back later.
-fn check_honesty(world: &World, events: &[Event], compared: &mut Compared) {
-    let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
-    let mut joins: BTreeSet<(ParticipantName, Timestamp)> = BTreeSet::new();
-    let mut leaves = joins.clone();
-    for truth in truths.values() {
-        joins.insert((truth.participant.clone(), truth.start));
-        leaves.extend(truth.end.map(|end| (truth.participant.clone(), end)));
-    }
-    for event in events.iter().filter(|event| event.provenance != Provenance::Inferred) {
-        let session = event.session.as_ref().map(|session| truths.get(&session.name));
-        let edge = event.participant.as_ref().map(|person| (person.name.clone(), event.time));
-        let honest = match (event.event, session, edge) {
-            (EventType::SessionStarted, Some(truth), _) => truth.is_some_and(|truth| truth.start == event.time),
-            (EventType::SessionEnded, Some(truth), _) => truth.is_some_and(|truth| truth.end == Some(event.time)),
-            (EventType::ParticipantJoined, _, Some(edge)) => joins.contains(&edge),
-            (EventType::ParticipantLeft, _, Some(edge)) => leaves.contains(&edge),
-            _ => true,
-        };
-        if !honest {
-            compared.disagreements.push(format!("told as Google's and never was: {}", line(event)));
-        }
-    }
-}
-
-/// What was told as observed though it happened while nobody ran. `down`: when that was, by Google's clock.
-pub(super) fn seen_while_down(events: &[Event], down: &[(Timestamp, Timestamp)]) -> Vec<String> {
-    let long = down.iter().filter(|(from, to)| elapsed(*from, *to) >= Duration::from_secs(90)).collect::<Vec<_>>();
-    let unseen = |event: &&Event| {
-        let facts = !matches!(event.event, EventType::WatchGap | EventType::EventRetracted);
-        let during = long.iter().any(|(from, to)| (*from..*to).contains(&event.time));
-        facts && during && event.provenance == Provenance::Observed
-    };
-    events.iter().filter(unseen).map(|event| format!("observed while nobody ran: {}", line(event))).collect()
 }
 
 /// Why a log cannot be held against anything.
@@ -157,47 +120,6 @@ pub fn log_of(db: &Db) -> Result<Vec<Event>, LogError> {
             events.push(serde_json::from_str(&row.body)?);
         }
     }
-}
-
-/// Who was concluded to have left before their grace was over, in a conference that went on.
-pub(super) fn concluded_too_early(world: &World, events: &[Event], grace: Duration) -> Vec<String> {
-    let goes_on = |event: &Event| {
-        let name = event.conference.as_ref().map(|conference| &conference.name);
-        let end = world.conferences().find(|truth| Some(&truth.conference) == name).and_then(|truth| truth.end);
-        end.is_none_or(|end| event.observed_at < end)
-    };
-    // Somebody who was never listed is taken to have left when they came.
-    let never_listed = |event: &Event| event.session.as_ref().is_some_and(|session| session.start_time == event.time);
-    let early = events.iter().filter(|event| {
-        event.event == EventType::ParticipantLeft
-            && event.provenance == Provenance::Inferred
-            && elapsed(event.time, event.observed_at) + Duration::from_secs(5) < grace
-            && goes_on(event)
-            && !never_listed(event)
-    });
-    early.map(|event| format!("concluded too early: {}", line(event))).collect()
-}
-
-/// So long may it take until somebody who is shown again is seen to be there.
-const NOTICED_WITHIN: Duration = Duration::from_secs(6 * 60);
-
-/// Which sessions were concluded to be over and were not, long after they were `shown` again.
-pub(super) fn concluded_too_long(world: &World, events: &[Event], shown: Timestamp) -> Vec<String> {
-    let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
-    let mut taken_back: BTreeMap<&EventId, Timestamp> = BTreeMap::new();
-    for event in events {
-        taken_back.extend([&event.corrects, &event.retracts].into_iter().flatten().map(|id| (id, event.observed_at)));
-    }
-    let ends: BTreeMap<_, _> = world.conferences().map(|truth| (truth.conference, truth.end)).collect();
-    let stands_too_long = |event: &&Event| {
-        let truth = event.session.as_ref().and_then(|session| truths.get(&session.name));
-        let Some(truth) = truth.filter(|_| event.provenance == Provenance::Inferred) else { return false };
-        let until = saturating_add(event.observed_at.max(shown), NOTICED_WITHIN);
-        let over = truth.end.or(ends.get(&truth.conference).copied().flatten());
-        over.is_none_or(|over| over > until) && taken_back.get(&event.id).is_none_or(|at| *at > until)
-    };
-    let wrong = events.iter().filter(|event| event.event == EventType::SessionEnded).filter(stands_too_long);
-    wrong.map(|event| format!("there, and told as gone for long: {}", line(event))).collect()
 }
 
 /// The bytes of every event in the store, with what took it back.

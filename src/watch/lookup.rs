@@ -45,6 +45,17 @@ impl Lookup {
         }
     }
 
+    /// From now on events wait for so long at most.
+    pub fn set_wait(&mut self, wait: Duration) {
+        self.wait = wait;
+    }
+
+    /// Whether a question is under way.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// What is known.
     #[must_use]
     pub fn directory(&self) -> &Directory {

@@ -115,6 +115,13 @@ impl Metrics {
         }
     }
 
+    /// An identity is no longer configured. A series that was not there is no matter.
+    pub fn forget_stretch(&self, identity: &IdentityName) {
+        for read in ["listing", "backfill", "sweep"] {
+            let _ = self.stretch.remove_label_values(&[identity.as_str(), read]);
+        }
+    }
+
     /// The plan of an identity was held against its quota.
     pub fn stretched(&self, identity: &IdentityName, stretch: Stretch) {
         for (read, ratio) in [("listing", stretch.listing), ("backfill", stretch.backfill), ("sweep", stretch.sweep)] {

@@ -17,6 +17,6 @@ pub mod watched;
 
 pub use metrics::Metrics;
 pub use roster::Roster;
-pub use run::{Parts, run};
-pub use scheduler::{Command, Input, Key, Memory, Scheduler, Setup, WatchIdentity};
+pub use run::{Change, Changes, Parts, changes, run};
+pub use scheduler::{Command, Input, Key, Memory, Revision, Scheduler, Setup, WatchIdentity};
 pub use settings::{TargetSettings, WatchSettings, What};

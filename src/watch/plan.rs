@@ -114,9 +114,19 @@ impl Plan {
         }
     }
 
-    /// Another target may want it read more often.
+    /// Another process saw nobody for so long, and listed no more often than an empty conference is.
+    pub fn was_empty_for(&mut self, empty: Duration) {
+        self.stays_empty = empty >= STAYS_EMPTY_AFTER;
+    }
+
+    /// Another target, or the operator, may want it read more often: what is due is then due sooner. What is to be read
+    /// less often is so from the next time on.
     pub fn set_rhythm(&mut self, rhythm: Rhythm) {
-        self.listing = self.listing.min(self.listing.saturating_sub(self.rhythm.listing) + rhythm.listing);
+        let sooner = |due: Mono, old: Duration, new: Duration| due.min(due.saturating_sub(old) + new);
+        self.listing = sooner(self.listing, self.rhythm.listing, rhythm.listing);
+        self.record = sooner(self.record, self.rhythm.record, rhythm.record);
+        self.backfill = sooner(self.backfill, self.rhythm.backfill, rhythm.backfill);
+        self.sweep = sooner(self.sweep, self.rhythm.sweep, rhythm.sweep);
         self.rhythm = rhythm;
     }
 
@@ -265,7 +275,8 @@ impl Plan {
             self.record = now;
         }
         self.empty_since = nobody.then(|| self.empty_since.unwrap_or(now));
-        self.stays_empty = self.empty_since.is_some_and(|since| now.saturating_sub(since) >= STAYS_EMPTY_AFTER);
+        let long = |since: Mono| now.saturating_sub(since) >= STAYS_EMPTY_AFTER;
+        self.stays_empty = self.empty_since.is_some_and(|since| self.stays_empty || long(since));
     }
 
     /// Reads nothing before `until`: what was read last could not be kept.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
-use super::scheduler::{Command, Input, Key, Scheduler};
+use super::scheduler::{Command, Input, Key, Revision, Scheduler};
 use crate::abort::HangAt;
 use crate::clock::Clock;
 use crate::meet::{ReadError, Reader, Reason};
@@ -34,9 +34,43 @@ pub struct Parts<R> {
     pub hang: HangAt,
 }
 
+/// Hands another configuration to a loop that runs.
+#[derive(Debug)]
+pub struct Changes<R>(mpsc::Sender<Change<R>>);
+
+/// Another configuration for the loop.
+#[derive(Debug)]
+pub struct Change<R> {
+    reader: Arc<R>,
+    revision: Box<Revision>,
+    done: oneshot::Sender<()>,
+}
+
+/// The two ends on which changes go to a loop.
+#[must_use]
+pub fn changes<R>() -> (Changes<R>, mpsc::Receiver<Change<R>>) {
+    let (sender, receiver) = mpsc::channel(1);
+    (Changes(sender), receiver)
+}
+
+impl<R: Reader> Changes<R> {
+    /// Reads with this reader and for this configuration from now on; what is under way is finished by the old reader.
+    /// Returns whether the loop has taken over: it does so at once unless it has ended.
+    pub async fn take_over(&self, reader: Arc<R>, revision: Revision) -> bool {
+        let (done, taken) = oneshot::channel();
+        let change = Change { reader, revision: Box::new(revision), done };
+        self.0.send(change).await.is_ok() && taken.await.is_ok()
+    }
+}
+
 /// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for,
 /// within a bound.
-pub async fn run<R: Reader>(mut scheduler: Scheduler, parts: Parts<R>, stop: CancellationToken) {
+pub async fn run<R: Reader>(
+    mut scheduler: Scheduler,
+    mut parts: Parts<R>,
+    mut changes: mpsc::Receiver<Change<R>>,
+    stop: CancellationToken,
+) {
     let mut reads = Tasks::default();
     let mut commits = Tasks::default();
     let mut input = Input::Tick;
@@ -52,6 +86,12 @@ pub async fn run<R: Reader>(mut scheduler: Scheduler, parts: Parts<R>, stop: Can
             () = stop.cancelled() => break,
             Some(done) = commits.next() => done,
             Some(done) = reads.next() => done,
+            Some(Change { reader, revision, done }) = changes.recv() => {
+                parts.reader = reader;
+                // Whoever waited for this and no longer does has no use for the answer.
+                let _gone = done.send(());
+                Input::Reconfigured(revision)
+            }
             () = tokio::time::sleep(sleep) => Input::Tick,
         };
     }

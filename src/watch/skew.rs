@@ -19,6 +19,8 @@ const REMEMBERED: usize = 5;
 pub struct Skew {
     last: VecDeque<SignedDuration>,
     middle: SignedDuration,
+    /// Our wall clock over our monotonic one, when the last header came.
+    clocks: Option<SignedDuration>,
 }
 
 impl Skew {
@@ -27,6 +29,12 @@ impl Skew {
         let offset = google.duration_since(now.wall) + SignedDuration::from_millis(500);
         if offset.abs() > BELIEVABLE {
             return;
+        }
+        let mono = SignedDuration::try_from(now.mono).unwrap_or(SignedDuration::MAX);
+        let clocks = now.wall.duration_since(Timestamp::UNIX_EPOCH).saturating_sub(mono);
+        if self.clocks.replace(clocks).is_some_and(|before| clocks.saturating_sub(before).abs() > NOTICEABLE) {
+            // Our clock was set, or the machine slept: what was known of the difference is no longer so.
+            self.last.clear();
         }
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
@@ -48,5 +56,40 @@ impl Skew {
     pub fn moment(&self, now: Now) -> Moment {
         let shift = if self.middle.abs() > NOTICEABLE { self.middle } else { SignedDuration::ZERO };
         Moment { now, google: now.wall.saturating_add(shift).unwrap_or(now.wall) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn now(mono: u32, wall: i64) -> Now {
+        Now { mono: Duration::from_secs(mono.into()), wall: Timestamp::from_second(1_800_000_000 + wall).unwrap() }
+    }
+
+    fn google(at: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + at).unwrap()
+    }
+
+    #[test]
+    fn one_header_that_is_off_moves_nothing() {
+        let mut skew = Skew::default();
+        for second in 0_u32..4 {
+            skew.note(google(100 + i64::from(second)), now(second, second.into()));
+        }
+        skew.note(google(4 + 5000), now(4, 4));
+        assert_eq!(skew.offset(), SignedDuration::from_millis(100_500));
+    }
+
+    #[test]
+    fn after_our_clock_was_set_the_next_header_says_how_far_it_is_off() {
+        let mut skew = Skew::default();
+        for second in 0_u32..5 {
+            skew.note(google(i64::from(second)), now(second, second.into()));
+        }
+        skew.note(google(5), now(5, 5 + 3600));
+        assert_eq!(skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
     }
 }

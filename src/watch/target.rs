@@ -1,10 +1,16 @@
-//! Pure: one target, what to ask in order to find its conferences, and what the answer says.
+//! Pure: one target, what to ask in order to find its conferences, and what the answer says. What becomes of it when the
+//! operator changes it is in `change`.
+
+mod change;
+
+mod look_back;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::look_back::LookBack;
 use super::gap;
 use super::persist::{self, Unwritable};
 use super::roster::Told;
@@ -46,6 +52,7 @@ pub struct Target {
     ended_failures: u32,
     /// When what ended was listed last by this process.
     ended_answered: Option<Timestamp>,
+    look_back: LookBack,
     backoff: Backoff,
     question: Question,
 }
@@ -108,6 +115,7 @@ impl Target {
             failures: 0,
             ended_failures: 0,
             ended_answered: None,
+            look_back: LookBack::default(),
             backoff,
             question: Question::Live,
         }
@@ -140,11 +148,11 @@ impl Target {
         self.due = self.due.min(now);
     }
 
-    /// What to ask now.
-    pub fn ask(&mut self, now: Mono) -> Read {
+    /// What to ask now. `google`: the same instant by Google's clock.
+    pub fn ask(&mut self, google: Timestamp, now: Mono) -> Read {
         self.question = if self.due <= now { Question::Live } else { Question::Ended };
         if self.question == Question::Ended {
-            return Read::Conferences(self.ended());
+            return Read::Conferences(self.ended(google));
         }
         match &self.settings.what {
             What::MeetingCode(code) => Read::SpaceByCode(code.clone()),
@@ -155,7 +163,7 @@ impl Target {
     }
 
     /// What came and went unseen. Google shows it to the organizer only; to others the list is empty.
-    fn ended(&self) -> ConferenceFilter {
+    fn ended(&mut self, google: Timestamp) -> ConferenceFilter {
         let since = self.row.discovered_to.unwrap_or(self.row.watched_since);
         let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
         let (space, meeting_code) = match &self.settings.what {
@@ -163,7 +171,8 @@ impl Target {
             What::Space(space) => (Some(space.clone()), None),
             What::Conference(_) | What::Organizer => (None, None),
         };
-        ConferenceFilter { ended_since: Some(since), space, meeting_code, ..ConferenceFilter::default() }
+        let ended_before = self.look_back.until(since, google);
+        ConferenceFilter { ended_since: Some(since), ended_before, space, meeting_code, ..ConferenceFilter::default() }
     }
 
     /// Takes in an answer. `google`: when it was given, by Google's clock.
@@ -204,9 +213,16 @@ impl Target {
             _ => {}
         }
         if self.question == Question::Ended {
-            // A list may leave somebody out while it is read, so all is asked for twice: the cursor follows one answer behind.
-            self.row.discovered_to = self.ended_answered.replace(google).or(self.row.discovered_to);
-            self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
+            if let Some(until) = self.look_back.came() {
+                // Only a part of the past, which stands still: on with the next.
+                self.row.discovered_to = Some(until);
+                self.ended_due = now;
+            } else {
+                // A list may leave somebody out while it is read, so all is asked for twice: the cursor follows one answer
+                // behind.
+                self.row.discovered_to = self.row.discovered_to.max(self.ended_answered.replace(google));
+                self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
+            }
             found.blind = self.blindness(google, period, now).or(self.blind);
             return found;
         }
@@ -234,9 +250,7 @@ impl Target {
     fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
         let from = self.row.last_looked?;
         let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
-        // What another process wrote down may be this much older than its last look.
-        let slack = if self.looked.is_none() { REMEMBER_EVERY } else { Duration::ZERO };
-        (since >= (period * 3).max(Duration::from_secs(60)) + slack).then(|| (from, google.max(from)))
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
     }
 
     /// The question could not be answered.
@@ -246,7 +260,10 @@ impl Target {
                 self.trouble = reason.as_str();
                 (&mut self.failures, &mut self.due)
             }
-            Question::Ended => (&mut self.ended_failures, &mut self.ended_due),
+            Question::Ended => {
+                self.look_back.failed();
+                (&mut self.ended_failures, &mut self.ended_due)
+            }
         };
         *failures = failures.saturating_add(1);
         *due = now + self.backoff.delay(*failures, random).max(asked.unwrap_or_default());

@@ -95,6 +95,11 @@ impl Breaker {
         self.changed |= std::mem::take(&mut self.noting) && !well;
     }
 
+    /// Probes as soon as possible.
+    pub fn hurry(&mut self, now: Mono) {
+        self.probe_at = self.probe_at.min(now);
+    }
+
     /// Takes over what the store has noted: after a start, or because an operator intervened. True where that is news.
     pub fn adopt(&mut self, noted: Noted, now: Now) -> bool {
         if self.changed || noted == self.state {

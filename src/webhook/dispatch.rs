@@ -6,17 +6,17 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::change::{Change, Changes, Endpoints, Target};
 use super::decide::{Policy, Verdict};
-use super::format::Writer;
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, Reason};
-use super::send::{Sender, SenderError};
+use super::send::SenderError;
 use super::settings::EndpointSettings;
-use super::step::{Command, Core, Endpoint, Input, Note, Sent, Step, Turned};
+use super::step::{Command, Core, Input, Note, Sent, Step, Turned};
 use crate::abort::{AbortAt, Point};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
@@ -51,12 +51,9 @@ pub struct Dispatcher {
     grace: Duration,
     abort: AbortAt,
     pulse: Pulse,
-}
-
-#[derive(Debug, Clone)]
-struct Target {
-    sender: Sender,
-    writer: Writer,
+    /// Kept, so that waiting for the next change never ends for want of somebody who could bring one.
+    changes: Changes,
+    changed: mpsc::Receiver<Change>,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
@@ -76,22 +73,17 @@ impl Dispatcher {
         random: Random,
         options: &Options,
     ) -> Result<Self, SenderError> {
-        let mut targets = BTreeMap::new();
-        for endpoint in endpoints {
-            let target = Target { sender: Sender::new(endpoint, clock)?, writer: Writer::new(endpoint)? };
-            targets.insert(endpoint.name.clone(), target);
-        }
-        let endpoints = endpoints.iter().map(|endpoint| Endpoint {
-            name: endpoint.name.clone(),
-            policy: (options.policy)(endpoint),
-            timeout: endpoint.timeout,
-            concurrency: endpoint.concurrency,
-            ordered: endpoint.ordered,
-            drain_per_second: endpoint.drain_per_second,
-        });
+        let Endpoints { targets, endpoints } = Endpoints::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
+        let (changes, changed) = Changes::new();
         let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse })
+        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
+    }
+
+    /// What hands it other endpoints while it runs.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
     }
 
     /// The same, dying where a test wants it to.
@@ -142,6 +134,7 @@ impl Dispatcher {
                     }
                     Input::Sent(sent)
                 }
+                Some(change) = self.changed.recv() => self.take_over(change),
                 () = until(Some(turn_at), now) => Input::Tick,
                 () = until(give_up_at, now), if give_up_at.is_some() => {
                     give_up_at = None;
@@ -168,12 +161,22 @@ impl Dispatcher {
                     }
                     Command::Note(note) => self.note(&note),
                     Command::Turned(turned) => self.turned(&turned),
+                    Command::Left(endpoint) => self.metrics.forget(&endpoint),
                 }
             }
             if finished {
                 return;
             }
         }
+    }
+
+    fn take_over(&mut self, change: Change) -> Input {
+        let Change { endpoints: Endpoints { targets, endpoints }, done } = change;
+        endpoints.iter().for_each(|endpoint| self.metrics.expect(&endpoint.name));
+        self.targets = targets;
+        // Whoever waited for this and no longer does has no use for the answer.
+        let _gone = done.send(());
+        Input::Reconfigured(endpoints)
     }
 
     fn note(&self, note: &Note) {

@@ -47,21 +47,36 @@ impl WebhookMetrics {
                 &["endpoint"],
             )?,
         };
-        for endpoint in endpoints {
-            metrics.deliveries.with_label_values(&[endpoint.as_str()]);
-            metrics.duration.with_label_values(&[endpoint.as_str()]);
-            for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
-                metrics.failures.with_label_values(&[endpoint.as_str(), reason.as_str()]);
-            }
-            for reason in Reason::ALL.into_iter().filter(|reason| reason.gives_up()) {
-                metrics.given_up.with_label_values(&[endpoint.as_str(), reason.as_str()]);
-            }
-        }
+        endpoints.into_iter().for_each(|endpoint| metrics.expect(endpoint));
         registry.register(Box::new(metrics.deliveries.clone()))?;
         registry.register(Box::new(metrics.failures.clone()))?;
         registry.register(Box::new(metrics.given_up.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         Ok(metrics)
+    }
+
+    /// Shows an endpoint from now on, at zero if it is new.
+    pub(super) fn expect(&self, endpoint: &EndpointName) {
+        let endpoint = endpoint.as_str();
+        self.deliveries.with_label_values(&[endpoint]);
+        self.duration.with_label_values(&[endpoint]);
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
+            self.failures.with_label_values(&[endpoint, reason.as_str()]);
+        }
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.gives_up()) {
+            self.given_up.with_label_values(&[endpoint, reason.as_str()]);
+        }
+    }
+
+    /// Shows an endpoint no longer. A series that was not there is no matter.
+    pub(super) fn forget(&self, endpoint: &EndpointName) {
+        let endpoint = endpoint.as_str();
+        let _ = self.deliveries.remove_label_values(&[endpoint]);
+        let _ = self.duration.remove_label_values(&[endpoint]);
+        for reason in Reason::ALL {
+            let _ = self.failures.remove_label_values(&[endpoint, reason.as_str()]);
+            let _ = self.given_up.remove_label_values(&[endpoint, reason.as_str()]);
+        }
     }
 
     pub(super) fn attempted(&self, endpoint: &EndpointName, took: Duration, failure: Option<Reason>) {

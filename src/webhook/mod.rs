@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod breaker;
+pub mod change;
 pub mod decide;
 pub mod dispatch;
 pub mod format;
@@ -25,6 +26,7 @@ pub mod tls;
 
 mod queue;
 
+pub use change::{Changes, Endpoints};
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, Options};
 pub use metrics::WebhookMetrics;

@@ -80,6 +80,10 @@ pub(super) struct Queue {
     barren: bool,
     breaker: Breaker,
     pace: Option<Pace>,
+    /// No longer configured: what is being sent finishes, and nothing follows.
+    retired: bool,
+    /// What the outbox is handing out at this moment was asked for under other settings, and goes back.
+    returns_next: bool,
 }
 
 /// What came of an attempt.
@@ -103,7 +107,38 @@ impl Queue {
             barren: false,
             breaker: Breaker::default(),
             pace: None,
+            retired: false,
+            returns_next: false,
         }
+    }
+
+    /// Goes on under other settings. `asked`: a round with the outbox is under way. Returns what goes back to the outbox.
+    /// One that is in trouble is probed at once, for that may be what the change is about.
+    pub(super) fn change(&mut self, endpoint: Endpoint, asked: bool, now: Mono) -> Vec<Record> {
+        let reordered = self.endpoint.ordered != endpoint.ordered;
+        (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
+        self.breaker.hurry(now);
+        self.look();
+        if !reordered {
+            return Vec::new();
+        }
+        self.returns_next |= asked;
+        self.release_waiting()
+    }
+
+    /// Begins nothing any more. `asked` and what is returned as with [`Self::change`].
+    pub(super) fn retire(&mut self, asked: bool) -> Vec<Record> {
+        (self.retired, self.returns_next) = (true, asked);
+        self.release_waiting()
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// The round with the outbox is over. Returns what goes back.
+    pub(super) fn end_of_round(&mut self) -> Vec<Record> {
+        if std::mem::take(&mut self.returns_next) { self.release_waiting() } else { Vec::new() }
     }
 
     pub(super) fn name(&self) -> &EndpointName {
@@ -139,6 +174,9 @@ impl Queue {
 
     /// What is to be asked of the outbox now.
     pub(super) fn ask(&mut self, now: Mono) -> Option<ClaimRequest> {
+        if self.retired {
+            return None;
+        }
         let pick = if self.breaker.is_open() { self.ask_for_probe(now)? } else { self.ask_for_due(now)? };
         self.look = false;
         self.next_due = None;
@@ -208,7 +246,7 @@ impl Queue {
 
     /// The next to be sent now, if any may be.
     pub(super) fn next(&mut self, now: Mono) -> Option<Claimed> {
-        if self.sending.len() >= self.endpoint.concurrency || self.ready.is_empty() {
+        if self.sending.len() >= self.endpoint.concurrency || self.ready.is_empty() || self.retired {
             return None;
         }
         if self.breaker.state() == Noted::Draining {
@@ -338,6 +376,9 @@ impl Queue {
 
     /// When to be asked again, if nothing happens before. `not_before` is when the outbox may be asked.
     pub(super) fn wake_at(&self, not_before: Mono) -> Option<Mono> {
+        if self.retired {
+            return None;
+        }
         if self.breaker.is_open() {
             return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
         }

@@ -4,7 +4,7 @@
 //! One round with the outbox is under way at a time. It takes along all that was finished meanwhile and claims for every
 //! endpoint that has room, so that the busier it gets, the more one transaction carries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,6 +37,8 @@ pub enum Input {
     ExchangeFailed,
     /// An attempt ended.
     Sent(Sent),
+    /// These are the endpoints from now on.
+    Reconfigured(Vec<Endpoint>),
     /// Claim no more; what is being sent may finish.
     Stop,
     /// What is still being sent was abandoned.
@@ -64,6 +66,8 @@ pub enum Command {
     Note(Note),
     /// Let the operator know how an endpoint fares.
     Turned(Turned),
+    /// Nothing is sent any more to an endpoint that is no longer configured.
+    Left(EndpointName),
 }
 
 /// What an operator may want to know of an attempt. Nothing in it is a person.
@@ -142,6 +146,7 @@ impl Core {
             Input::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
             Input::ExchangeFailed => self.exchange_failed(now),
             Input::Sent(sent) => self.sent(now, sent, &mut commands),
+            Input::Reconfigured(endpoints) => self.reconfigure(now.mono, endpoints),
             Input::Stop => self.stop(),
             Input::Abandon => self.abandon(),
         }
@@ -151,6 +156,7 @@ impl Core {
         }
         self.send(now.mono, &mut commands);
         commands.extend(self.next_exchange(now.mono).map(Command::Exchange));
+        self.let_go(&mut commands);
         Step { commands, wake_at: self.wake_at(), finished: self.is_finished() }
     }
 
@@ -158,6 +164,32 @@ impl Core {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping
+    }
+
+    /// Takes over other endpoints. What an endpoint is owed that is gone stays owed; what is being sent to it finishes.
+    fn reconfigure(&mut self, now: Mono, endpoints: Vec<Endpoint>) {
+        let asked = self.exchanging;
+        let mut gone: BTreeSet<EndpointName> = self.queues.keys().cloned().collect();
+        for endpoint in endpoints {
+            gone.remove(&endpoint.name);
+            match self.queues.get_mut(&endpoint.name) {
+                Some(queue) => self.records.extend(queue.change(endpoint, asked, now)),
+                None => drop(self.queues.insert(endpoint.name.clone(), Queue::new(endpoint))),
+            }
+        }
+        for (_, queue) in self.queues.iter_mut().filter(|(name, _)| gone.contains(*name)) {
+            self.records.extend(queue.retire(asked));
+        }
+    }
+
+    /// Forgets endpoints that are gone, once nothing of them is under way.
+    fn let_go(&mut self, commands: &mut Vec<Command>) {
+        if self.exchanging {
+            return;
+        }
+        for (name, _) in self.queues.extract_if(.., |_, queue| queue.is_retired() && queue.is_idle()) {
+            commands.push(Command::Left(name));
+        }
     }
 
     fn look_everywhere(&mut self) {
@@ -187,6 +219,13 @@ impl Core {
                 self.records.extend(queue.release_waiting());
             }
         }
+        self.end_round();
+    }
+
+    fn end_round(&mut self) {
+        for queue in self.queues.values_mut() {
+            self.records.extend(queue.end_of_round());
+        }
     }
 
     /// Nothing was written: what was to be recorded still is.
@@ -198,6 +237,7 @@ impl Core {
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
         self.queues.values_mut().for_each(|queue| queue.breaker().noted(false));
+        self.end_round();
         self.look_everywhere();
     }
 
@@ -286,186 +326,4 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{EventId, EventType};
-    use crate::store::{EndpointReply, LaneId, Pick, Then};
-    use crate::webhook::Policy;
-
-    fn name() -> EndpointName {
-        EndpointName::parse("ops").unwrap()
-    }
-
-    fn core(concurrency: usize) -> Core {
-        let hour = Duration::from_secs(3600);
-        let endpoint = Endpoint {
-            name: name(),
-            policy: Policy::new(hour),
-            timeout: Duration::from_secs(15),
-            concurrency,
-            ordered: true,
-            drain_per_second: 50.0,
-        };
-        Core::new([endpoint], Random::with_seed(1))
-    }
-
-    fn now(seconds: u64) -> Now {
-        Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(seconds))
-    }
-
-    fn claimed(delivery: i64) -> Claimed {
-        Claimed {
-            delivery: DeliveryId(delivery),
-            lane: LaneId(delivery),
-            claim: 1,
-            event: EventId::parse("evt_a").unwrap(),
-            event_type: EventType::WebhookTest,
-            conference: None,
-            time: Timestamp::UNIX_EPOCH,
-            body: "{}".into(),
-            previous: None,
-            attempts: 0,
-            failures: 0,
-            rejections: 0,
-            owed_at: Timestamp::UNIX_EPOCH,
-            tried_since: None,
-            others_wait: false,
-        }
-    }
-
-    fn reply(deliveries: &[i64], next_due: Option<u64>) -> Input {
-        let claimed = deliveries.iter().map(|delivery| claimed(*delivery)).collect();
-        let next_due = next_due.map(|due| now(due).wall);
-        let endpoints = vec![EndpointReply {
-            endpoint: name(),
-            enabled: true,
-            breaker: Breaker::Closed,
-            claimed,
-            expired: 0,
-            buried: 0,
-            next_due,
-        }];
-        Input::Exchanged(OutboxReply { endpoints, stale: Vec::new() })
-    }
-
-    fn sent(delivery: i64) -> Input {
-        Input::Sent(Sent {
-            endpoint: name(),
-            delivery: DeliveryId(delivery),
-            began_at: Timestamp::UNIX_EPOCH,
-            took: Duration::ZERO,
-            reply: Outcome::Answered { status: 200, retry_after: None }.into(),
-        })
-    }
-
-    fn exchange(step: Step) -> Option<OutboxRequest> {
-        step.commands.into_iter().find_map(|command| match command {
-            Command::Exchange(request) => Some(request),
-            Command::Send { .. } | Command::Note(_) | Command::Turned(_) => None,
-        })
-    }
-
-    fn limit(request: &OutboxRequest) -> usize {
-        match request.claims[0].pick {
-            Pick::Due { limit, .. } => limit,
-            Pick::Probe { .. } => 1,
-        }
-    }
-
-    /// The deliveries that are to be sent.
-    fn sends(step: &Step) -> Vec<i64> {
-        let sends = step.commands.iter().filter_map(|command| match command {
-            Command::Send { claimed, .. } => Some(claimed.delivery.0),
-            Command::Exchange(_) | Command::Note(_) | Command::Turned(_) => None,
-        });
-        sends.collect()
-    }
-
-    #[test]
-    fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
-        let mut core = core(3);
-        assert_eq!(limit(&exchange(core.step(now(0), Input::Tick)).unwrap()), 384);
-        let step = core.step(now(0), reply(&[1, 2, 3, 4, 5], None));
-        assert_eq!(sends(&step), [1, 2, 3]);
-        assert!(exchange(step).is_none());
-        let step = core.step(now(1), sent(2));
-        assert_eq!(sends(&step), [4]);
-        let request = exchange(step).unwrap();
-        assert_eq!((request.records.len(), limit(&request)), (1, 383), "one is waiting");
-        assert_eq!(request.in_flight, [1, 3, 4, 5].map(DeliveryId));
-    }
-
-    #[test]
-    fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() {
-        let mut core = core(3);
-        core.step(now(0), Input::Tick);
-        let Input::Exchanged(mut run) = reply(&[1, 2, 3], None) else { unreachable!("made so") };
-        for claimed in &mut run.endpoints[0].claimed {
-            claimed.lane = LaneId(7);
-        }
-        assert_eq!(sends(&core.step(now(0), Input::Exchanged(run))), [1]);
-        let step = core.step(now(1), sent(1));
-        assert_eq!(sends(&step), [2], "no round with the outbox lies between");
-        core.step(now(1), Input::Exchanged(OutboxReply::default()));
-        let Input::Sent(mut failed) = sent(2) else { unreachable!("made so") };
-        failed.reply = Outcome::Answered { status: 500, retry_after: None }.into();
-        let step = core.step(now(2), Input::Sent(failed));
-        assert!(sends(&step).is_empty());
-        let records = exchange(step).unwrap().records;
-        assert!(matches!(records[0].then, Then::Retry { failures: 1, .. }));
-        assert_eq!((records[1].delivery, records[1].then.clone()), (DeliveryId(3), Then::Release));
-    }
-
-    #[test]
-    fn one_round_is_under_way_at_a_time_and_the_next_takes_along_what_came_meanwhile() {
-        let mut core = core(3);
-        core.step(now(0), Input::Tick);
-        core.step(now(0), reply(&[1, 2, 3], None));
-        assert!(exchange(core.step(now(1), sent(1))).is_some());
-        assert!(exchange(core.step(now(1), sent(2))).is_none());
-        assert!(exchange(core.step(now(1), sent(3))).is_none());
-        assert_eq!(exchange(core.step(now(2), reply(&[], None))).unwrap().records.len(), 2);
-    }
-
-    #[test]
-    fn what_could_not_be_recorded_is_recorded_later_and_nothing_is_asked_meanwhile() {
-        let mut core = core(3);
-        core.step(now(0), Input::Tick);
-        core.step(now(0), reply(&[1, 2], None));
-        let first = exchange(core.step(now(1), sent(1))).unwrap();
-        core.step(now(1), sent(2));
-        let failed = core.step(now(1), Input::ExchangeFailed);
-        let again = failed.wake_at.unwrap();
-        assert!(exchange(failed).is_none() && again > now(1).mono);
-        assert!(exchange(core.step(now(1), Input::Woken)).is_none());
-        let request = exchange(core.step(now(2), Input::Tick)).unwrap();
-        assert_eq!(request.records[0], first.records[0]);
-        assert_eq!(request.records[1].delivery, DeliveryId(2));
-    }
-
-    #[test]
-    fn it_wakes_when_the_next_is_due_and_once_a_minute_anyway() {
-        let mut core = core(3);
-        core.step(now(0), Input::Tick);
-        assert_eq!(core.step(now(0), reply(&[], Some(17))).wake_at, Some(now(17).mono));
-        assert!(exchange(core.step(now(16), Input::Tick)).is_none());
-        assert!(exchange(core.step(now(17), Input::Tick)).is_some());
-        assert_eq!(core.step(now(17), reply(&[], Some(5000))).wake_at, Some(now(60).mono));
-        assert!(exchange(core.step(now(60), Input::Tick)).is_some());
-    }
-
-    #[test]
-    fn a_stop_lets_what_is_being_sent_finish_and_gives_back_what_was_claimed_too_late() {
-        let mut core = core(3);
-        core.step(now(0), Input::Tick);
-        core.step(now(0), reply(&[1], None));
-        core.step(now(1), Input::Woken);
-        assert!(!core.step(now(1), Input::Stop).finished);
-        let late = exchange(core.step(now(1), reply(&[2], None))).unwrap();
-        assert_eq!((late.claims.len(), late.records[0].then.clone()), (0, Then::Release));
-        assert!(!core.step(now(1), Input::Exchanged(OutboxReply::default())).finished);
-        let last = core.step(now(2), sent(1));
-        assert!(!last.finished && exchange(last).unwrap().records[0].then == Then::Done);
-        assert!(core.step(now(2), Input::Exchanged(OutboxReply::default())).finished);
-    }
-}
+mod tests;

@@ -163,6 +163,7 @@ const PURE: &[&str] = &[
 const STEPS: &[&str] = &[
     "src/watch/plan.rs",
     "src/watch/scheduler",
+    "src/watch/target",
     "src/watch/target.rs",
     "src/watch/watched",
     "src/webhook/decide.rs",

@@ -159,22 +159,6 @@ async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
 }
 
 #[tokio::test]
-async fn an_unchanged_world_after_a_restart_tells_nothing() {
-    let mut house = House::new().await;
-    for number in 0..3 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
-        house.join(guest, "laptop");
-    }
-    house.until_told(EventType::ParticipantJoined, 3).await;
-    let before = house.log().await.len();
-    house.stop().await;
-    house.start().await;
-    house.until_read(25).await;
-    assert_eq!(house.log().await.len(), before);
-    house.agrees(1).await;
-}
-
-#[tokio::test]
 async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone() {
     let house = House::new().await;
     let ada = house.person(Person::signed_in("Ada", "ada@example.com"));

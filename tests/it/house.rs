@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use meetwatch::app::{App, RunError};
+use meetwatch::app::{App, Reloads, RunError};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
 use meetwatch::model::{Event, EventType};
+use meetwatch::serve::Listen;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
@@ -31,6 +32,8 @@ pub(crate) struct House {
     pub(crate) space: SpaceKey,
     folder: TempDir,
     target: String,
+    /// What else stands in the table of the identity.
+    identity: &'static str,
     daemon: Option<Daemon>,
     clock: Clock,
 }
@@ -38,6 +41,7 @@ pub(crate) struct House {
 struct Daemon {
     address: SocketAddr,
     store: Store,
+    reloads: Reloads,
     stop: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -50,6 +54,11 @@ impl House {
 
     /// The same with this API, and with this way to name the target. `{code}` and `{space}` are filled in.
     pub(crate) async fn with(api: ApiSettings, target: &str) -> Self {
+        Self::seen_by(api, "", target).await
+    }
+
+    /// The same with more to say of the identity.
+    pub(crate) async fn seen_by(api: ApiSettings, identity: &'static str, target: &str) -> Self {
         let mut world = World::empty(11, Time::default().now());
         let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
         let space = world.add_space(Some(alice)).unwrap();
@@ -67,24 +76,25 @@ impl House {
         let receiver = Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap();
         let target = target.replace("{code}", &code).replace("{space}", &name);
         let folder = tempfile::tempdir().unwrap();
-        let mut house = Self { simulator, receiver, space, folder, target, daemon: None, clock };
+        let mut house = Self { simulator, receiver, space, folder, target, identity, daemon: None, clock };
         let key = house.simulator.service_account_key().unwrap();
         std::fs::write(house.path("key.json"), key.to_string()).unwrap();
         house.start().await;
         house
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The configuration, as an operator would write it, with everything quicker.
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         format!(
             r#"
 [google]
 endpoint = "{google}"
 people_endpoint = "{google}"
+internal_domains = ["example.com"]
 [google.quota]
 reads_per_minute_user = 6000
 reads_per_minute_project = 60000
@@ -92,6 +102,7 @@ reads_per_minute_project = 60000
 name = "organizer"
 service_account_key = "{key}"
 subject = "alice@example.com"
+{identity}
 [[target]]
 name = "board"
 identity = "organizer"
@@ -113,6 +124,7 @@ listen = "127.0.0.1:0"
             google = self.simulator.url(),
             key = self.path("key.json").display(),
             target = self.target,
+            identity = self.identity,
             receiver = self.receiver.url(),
             store = self.path("meetwatch.db").display(),
         )
@@ -123,9 +135,11 @@ listen = "127.0.0.1:0"
         std::fs::write(&file, self.config()).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::start(config, 5).await.unwrap();
-        let (address, store, stop) = (app.address(), app.store().clone(), CancellationToken::new());
+        let Listen::Tcp(address) = *app.listens_on() else { panic!("not an address") };
+        let (store, stop) = (app.store().clone(), CancellationToken::new());
+        let reloads = app.reloads();
         let running = tokio::spawn(app.run(stop.clone()));
-        self.daemon = Some(Daemon { address, store, stop, running });
+        self.daemon = Some(Daemon { address, store, reloads, stop, running });
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -133,6 +147,26 @@ listen = "127.0.0.1:0"
         daemon.stop.cancel();
         drop(daemon.store);
         daemon.running.await.unwrap().unwrap();
+    }
+
+    /// What reads the configuration again.
+    pub(crate) fn reloads(&self) -> Reloads {
+        self.daemon.as_ref().unwrap().reloads.clone()
+    }
+
+    /// Writes this configuration and has it read.
+    pub(crate) async fn reload(&self, config: &str) -> Result<Vec<String>, meetwatch::serve::NotReloaded> {
+        std::fs::write(self.path("meetwatch.toml"), config).unwrap();
+        self.reloads().ask().await
+    }
+
+    /// Asks the API with its token. Returns the status and the answer.
+    pub(crate) async fn ask(&self, method: reqwest::Method, path: &str) -> (u16, serde_json::Value) {
+        let token = std::fs::read_to_string(self.path("meetwatch.db.token")).unwrap();
+        let url = format!("http://{}{path}", self.daemon.as_ref().unwrap().address);
+        let request = reqwest::Client::new().request(method, url).bearer_auth(token.trim());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// Adds somebody to the world.
@@ -197,6 +231,16 @@ listen = "127.0.0.1:0"
         let address = self.daemon.as_ref().unwrap().address;
         let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
         answer.text().await.unwrap()
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) async fn until_metric(&self, name: &str, labels: &str, value: f64) {
+        let asking = async {
+            while self.metric(name, labels).await != value {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(LONG, asking).await.is_ok(), "{name} never became {value}");
     }
 
     /// The sum of a metric's series that contain `labels`.

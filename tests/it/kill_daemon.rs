@@ -26,7 +26,7 @@ pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) simulator: Arc<Running>,
     pub(crate) receiver: Receiver,
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Where the store lies.
     pub(crate) store: PathBuf,
 }
@@ -104,7 +104,7 @@ listen = "127.0.0.1:0"
     }
 }
 
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -165,6 +165,12 @@ impl Daemon {
         assert!(Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().unwrap().success());
         let status = self.ended().await;
         assert!(status.success(), "{status}: {:#?}", self.lines.borrow());
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let id = self.id();
+        assert!(Command::new("sh").arg("-c").arg(format!("kill -HUP {id}")).status().unwrap().success());
     }
 
     /// Waits until it ends by itself.

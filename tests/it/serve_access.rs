@@ -7,7 +7,8 @@ use std::sync::Arc;
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
-    BindError, Desk, Expose, Exposed, Readiness, Server, ServerSettings, TestReport, Tester, metrics,
+    BindError, Desk, Expose, Exposed, Front, Fronts, Listen, NotReloaded, Readiness, Reload, Server, ServerSettings,
+    TestReport, Tester, metrics,
 };
 use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
 use meetwatch::store::{Store, StoreMetrics};
@@ -41,34 +42,46 @@ impl Tester for NoEndpoint {
     }
 }
 
-fn desk() -> Desk {
+fn desk() -> (Desk, Arc<NoEndpoint>) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    Desk { store, clock, wake: Arc::default(), endpoints: Vec::new(), tester: Arc::new(NoEndpoint { _folder: folder }) }
+    (Desk { store, clock, wake: Arc::default() }, Arc::new(NoEndpoint { _folder: folder }))
 }
 
-pub(crate) fn exposed() -> Exposed {
+/// Says that it is about to stop.
+struct NoReload;
+
+impl Reload for NoReload {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Vec<String>, NotReloaded>> + Send>> {
+        Box::pin(async { Err(NotReloaded::Unavailable("about to stop".to_owned())) })
+    }
+}
+
+pub(crate) fn exposed(settings: &ServerSettings) -> Exposed {
     let (registry, board) = (Registry::new(), StatusBoard::default());
     metrics::register(&registry, &board, 1000).unwrap();
     let limit_reached = metrics::limit_reached(&registry).unwrap();
-    let (readiness, token) = (Readiness::default(), SecretString::from(TOKEN));
-    Exposed { registry, board, readiness, limit_reached, token, desk: desk() }
+    let (desk, tester) = desk();
+    let fronts = Fronts::new(Front::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
+    let readiness = Readiness::default();
+    Exposed { registry, board, readiness, limit_reached, fronts, desk, reload: Arc::new(NoReload) }
 }
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {
-    let exposed = exposed();
+    let exposed = exposed(&settings);
     let (board, readiness, registry) = (exposed.board.clone(), exposed.readiness.clone(), exposed.registry.clone());
     let server = Server::bind(&settings, exposed).await.unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
+    let Listen::Tcp(bound) = server.listens_on() else { panic!("not an address") };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
     let cancel = CancellationToken::new();
     let task = tokio::spawn(server.run(cancel.clone()));
     Running { address, board, readiness, registry, cancel, task }
 }
 
 pub(crate) fn on(address: Ipv4Addr) -> ServerSettings {
-    ServerSettings { listen: (address, 0).into(), ..ServerSettings::default() }
+    ServerSettings { listen: SocketAddr::from((address, 0)).into(), ..ServerSettings::default() }
 }
 
 impl Running {
@@ -205,9 +218,9 @@ async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_one_sentence() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
-    let settings = ServerSettings { listen: server.address, ..ServerSettings::default() };
-    let error = Server::bind(&settings, exposed()).await.unwrap_err();
-    assert!(matches!(error, BindError::Taken(address) if address == server.address), "{error}");
-    let nowhere = ServerSettings { listen: "192.0.2.1:0".parse().unwrap(), ..ServerSettings::default() };
-    assert!(matches!(Server::bind(&nowhere, exposed()).await.unwrap_err(), BindError::NotOurs(_)));
+    let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
+    let error = Server::bind(&settings, exposed(&settings)).await.unwrap_err();
+    assert!(matches!(error, BindError::Taken(Listen::Tcp(address)) if address == server.address), "{error}");
+    let nowhere = ServerSettings { listen: SocketAddr::from(([192, 0, 2, 1], 0)).into(), ..ServerSettings::default() };
+    assert!(matches!(Server::bind(&nowhere, exposed(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
 }

@@ -72,6 +72,7 @@ fn told(commit: &Commit, stands: bool) -> ToldRow {
         session: event.session.clone(),
         time: event.time,
         observed_at: event.observed_at,
+        provenance: event.provenance,
         source: event.source,
         n: event.n,
         sequence: event.sequence.unwrap(),

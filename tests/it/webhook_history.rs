@@ -154,7 +154,7 @@ impl History {
                         inputs.push(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
                     }
                     Command::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
-                    Command::Note(_) | Command::Turned(_) => {}
+                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
                 }
             }
         }

@@ -81,7 +81,7 @@ impl Play {
                         let ends = self.now.mono + Duration::from_millis(10);
                         self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
                     }
-                    Command::Note(_) | Command::Turned(_) => {}
+                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
                 }
             }
         }

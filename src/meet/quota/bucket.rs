@@ -40,6 +40,20 @@ impl Bucket {
         Self { limit, capacity, per_second, tokens: capacity, reckoned: now }
     }
 
+    /// Another limit from now on. What was spent stays spent, so that no minute exceeds the larger of the two limits.
+    pub fn set_limit(&mut self, limit: f64, now: Mono) {
+        self.refill(now);
+        let fresh = Self::new(limit, now);
+        self.tokens += fresh.capacity - self.capacity;
+        (self.limit, self.capacity, self.per_second) = (fresh.limit, fresh.capacity, fresh.per_second);
+    }
+
+    /// Whether nothing is spent of it.
+    pub fn is_full(&mut self, now: Mono) -> bool {
+        self.refill(now);
+        self.reckoned <= now && self.tokens >= self.capacity
+    }
+
     /// Takes one token, or says how long to wait for it.
     pub fn take(&mut self, now: Mono) -> Take {
         match self.wait_for(1, now) {
@@ -125,6 +139,26 @@ mod tests {
         }
 
         #[test]
+        fn no_minute_exceeds_the_larger_limit_however_often_it_changes(
+            limits in prop::collection::vec(1.0_f64..1000.0, 2..6),
+            gaps in prop::collection::vec(0_u64..400, 1..1500),
+        ) {
+            let mut bucket = Bucket::new(limits[0], Duration::ZERO);
+            let (mut now, mut times) = (Duration::ZERO, Vec::new());
+            for (number, gap) in gaps.iter().enumerate() {
+                now += Duration::from_millis(*gap);
+                if number % 97 == 0 {
+                    bucket.set_limit(limits[number / 97 % limits.len()], now);
+                }
+                if bucket.take(now) == Take::Taken {
+                    times.push(now);
+                }
+            }
+            let largest = limits.iter().copied().fold(0.0, f64::max);
+            prop_assert!(fullest_minute(&times) as f64 <= largest + 1e-6);
+        }
+
+        #[test]
         fn a_wait_that_was_kept_is_rewarded(limit in 1.0_f64..1000.0, asked in 1_usize..50) {
             let mut bucket = Bucket::new(limit, Duration::ZERO);
             let mut now = Duration::ZERO;
@@ -144,6 +178,17 @@ mod tests {
         let first = times.iter().filter(|time| **time < 60 * SECOND).count();
         assert!((470..=480).contains(&first), "{first}");
         assert!((425..=480).contains(&times.iter().filter(|time| **time >= 60 * SECOND).count()));
+    }
+
+    #[test]
+    fn a_limit_that_is_set_anew_gives_nothing_back() {
+        let mut bucket = Bucket::new(600.0, Duration::ZERO);
+        while bucket.take(Duration::ZERO) == Take::Taken {}
+        bucket.set_limit(600.0, Duration::ZERO);
+        assert!(matches!(bucket.take(Duration::ZERO), Take::Wait(_)));
+        bucket.set_limit(60.0, Duration::ZERO);
+        assert!(matches!(bucket.take(30 * SECOND), Take::Wait(_)), "what was spent is more than the new limit allows");
+        assert!(!bucket.is_full(30 * SECOND) && bucket.is_full(300 * SECOND));
     }
 
     #[test]

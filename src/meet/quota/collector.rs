@@ -1,6 +1,6 @@
 //! The level of every bucket, read when somebody asks: a gauge set at the last request would be stale ever after.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -8,21 +8,44 @@ use prometheus::{GaugeVec, Opts};
 
 use super::gate::Gate;
 
+/// Gates with their labels `scope` and `identity`.
+pub(in crate::meet) type Labelled = Vec<(&'static str, String, Arc<Gate>)>;
+
+/// The gates that are shown. Clones are the same.
+#[derive(Debug, Clone)]
+pub(in crate::meet) struct Gates(Arc<RwLock<Labelled>>);
+
+impl Gates {
+    pub(in crate::meet) fn new(gates: Labelled) -> Self {
+        Self(Arc::new(RwLock::new(gates)))
+    }
+
+    /// Shows others from now on.
+    pub(in crate::meet) fn set(&self, gates: Labelled) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = gates;
+    }
+}
+
 /// `meetwatch_quota_limit` and `meetwatch_quota_available`.
 pub(in crate::meet) struct QuotaCollector {
-    gates: Vec<(&'static str, String, Arc<Gate>)>,
+    gates: Gates,
     limit: GaugeVec,
     available: GaugeVec,
 }
 
 impl QuotaCollector {
-    /// A collector over gates with their labels `scope` and `identity`.
-    pub(in crate::meet) fn new(gates: Vec<(&'static str, String, Arc<Gate>)>) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &["scope", "identity"]);
-        let limit = gauge("meetwatch_quota_limit", "Reads a minute that may be spent.")?;
-        let available = gauge("meetwatch_quota_available", "Reads that may be sent at once.")?;
+    /// A collector over these gates.
+    pub(in crate::meet) fn new(gates: Gates) -> prometheus::Result<Self> {
+        let (limit, available) = gauges()?;
         Ok(Self { gates, limit, available })
     }
+}
+
+/// `meetwatch_quota_limit` and `meetwatch_quota_available`, empty.
+fn gauges() -> prometheus::Result<(GaugeVec, GaugeVec)> {
+    let gauge = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &["scope", "identity"]);
+    let limit = gauge("meetwatch_quota_limit", "Reads a minute that may be spent.")?;
+    Ok((limit, gauge("meetwatch_quota_available", "Reads that may be sent at once.")?))
 }
 
 impl Collector for QuotaCollector {
@@ -31,11 +54,14 @@ impl Collector for QuotaCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        for (scope, identity, gate) in &self.gates {
+        // Made for this scrape alone, so that nobody who is gone stays.
+        let Ok((limit_shown, available_shown)) = gauges() else { return Vec::new() };
+        let gates = self.gates.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (scope, identity, gate) in &gates {
             let (limit, available) = gate.level();
-            self.limit.with_label_values(&[scope, identity.as_str()]).set(limit);
-            self.available.with_label_values(&[scope, identity.as_str()]).set(available.floor());
+            limit_shown.with_label_values(&[scope, identity.as_str()]).set(limit);
+            available_shown.with_label_values(&[scope, identity.as_str()]).set(available.floor());
         }
-        [self.limit.collect(), self.available.collect()].concat()
+        [limit_shown.collect(), available_shown.collect()].concat()
     }
 }

@@ -88,6 +88,18 @@ impl Gate {
         self.lock().turnstile.pause(time, now);
     }
 
+    /// Lets `limit` a minute through from now on. What was spent stays spent.
+    pub(in crate::meet) fn set_limit(&self, limit: f64) {
+        let now = self.clock.mono();
+        self.lock().turnstile.bucket().set_limit(limit, now);
+    }
+
+    /// Whether nothing of it is spent.
+    pub(in crate::meet) fn is_full(&self) -> bool {
+        let now = self.clock.mono();
+        self.lock().turnstile.bucket().is_full(now)
+    }
+
     /// What comes in, a minute.
     pub(in crate::meet) fn per_minute(&self) -> f64 {
         self.lock().turnstile.bucket().per_minute()

@@ -17,7 +17,7 @@ use super::request::Api;
 use super::settings::QuotaSettings;
 use crate::clock::Clock;
 use crate::model::IdentityName;
-pub(super) use collector::QuotaCollector;
+pub(super) use collector::{Gates, Labelled, QuotaCollector};
 pub(super) use gate::{Gate, Refusal};
 
 /// The longest that a read waits for its turn before it fails as `throttled`.
@@ -28,12 +28,14 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Quota {
     project: Arc<Gate>,
     users: BTreeMap<IdentityName, UserGates>,
+    /// Of identities that are no longer configured: should they come back, what they spent stays spent.
+    retired: BTreeMap<IdentityName, UserGates>,
     clock: Clock,
     longest_wait: Duration,
 }
 
 /// The gates of one identity. The People API counts by itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct UserGates {
     meet: Arc<Gate>,
     people: Arc<Gate>,
@@ -46,6 +48,19 @@ pub enum Scope {
     Project,
 }
 
+fn gate(settings: &QuotaSettings, limit: u32, clock: Clock) -> Arc<Gate> {
+    Arc::new(Gate::new(f64::from(limit) * settings.spend, clock))
+}
+
+impl UserGates {
+    fn new(settings: &QuotaSettings, clock: Clock) -> Self {
+        Self {
+            meet: gate(settings, settings.reads_per_minute_user, clock),
+            people: gate(settings, settings.people_reads_per_minute_user, clock),
+        }
+    }
+}
+
 impl Quota {
     pub(super) fn new<'a>(
         settings: &QuotaSettings,
@@ -53,17 +68,36 @@ impl Quota {
         clock: Clock,
         longest_wait: Duration,
     ) -> Self {
-        let gate = |limit: u32| Arc::new(Gate::new(f64::from(limit) * settings.spend, clock));
-        let user = || UserGates {
-            meet: gate(settings.reads_per_minute_user),
-            people: gate(settings.people_reads_per_minute_user),
-        };
         Self {
-            project: gate(settings.reads_per_minute_project),
-            users: identities.map(|name| (name.clone(), user())).collect(),
+            project: gate(settings, settings.reads_per_minute_project, clock),
+            users: identities.map(|name| (name.clone(), UserGates::new(settings, clock))).collect(),
+            retired: BTreeMap::new(),
             clock,
             longest_wait,
         }
+    }
+
+    /// The same quota under other settings, which hold at once for both. Each identity comes with the name under which its
+    /// gates are known, if they are.
+    pub(super) fn renewed<'a>(
+        &self,
+        settings: &QuotaSettings,
+        identities: impl Iterator<Item = (&'a IdentityName, &'a IdentityName)>,
+    ) -> Self {
+        let fresh = Self::new(settings, std::iter::empty(), self.clock, self.longest_wait);
+        let limit = |limit: u32| f64::from(limit) * settings.spend;
+        self.project.set_limit(limit(settings.reads_per_minute_project));
+        let mut known: BTreeMap<_, _> = self.retired.iter().chain(&self.users).collect();
+        let mut users = BTreeMap::new();
+        for (name, known_as) in identities {
+            let gates = known.remove(known_as).cloned().unwrap_or_else(|| UserGates::new(settings, self.clock));
+            gates.meet.set_limit(limit(settings.reads_per_minute_user));
+            gates.people.set_limit(limit(settings.people_reads_per_minute_user));
+            users.insert(name.clone(), gates);
+        }
+        known.retain(|_, gates| !gates.meet.is_full() || !gates.people.is_full());
+        let retired = known.into_iter().map(|(name, gates)| (name.clone(), gates.clone())).collect();
+        Self { project: Arc::clone(&self.project), users, retired, ..fresh }
     }
 
     /// Waits for leave to send one request.
@@ -100,7 +134,7 @@ impl Quota {
     }
 
     /// Every gate with its labels `scope` and `identity`.
-    pub(super) fn gates(&self) -> Vec<(&'static str, String, Arc<Gate>)> {
+    pub(super) fn gates(&self) -> Labelled {
         let users = self.users.iter().flat_map(|(name, user)| {
             [("user", name.to_string(), user.meet.clone()), ("people", name.to_string(), user.people.clone())]
         });

@@ -341,11 +341,12 @@ mod tests {
         let all = ConferenceFilter {
             live: true,
             ended_since: Some(now),
+            ended_before: Some(now),
             started_since: Some(now),
             space: Some(SpaceName::parse("spaces/jQCFfuBOdN5z").unwrap()),
             meeting_code: Some(MeetingCode::parse("abc-mnop-xyz").unwrap()),
         };
-        assert_eq!(parse(&all.to_string()).unwrap().conditions().len(), 5);
+        assert_eq!(parse(&all.to_string()).unwrap().conditions().len(), 6);
         for filter in [
             ParticipantFilter::All,
             ParticipantFilter::Active,

@@ -75,7 +75,12 @@ impl<'w> View<'w> {
     /// The end of a session, once it shows.
     pub(super) fn session_end(&self, session: &Session) -> Option<Timestamp> {
         let end = session.end?;
-        self.lag.shows(session.name.as_str(), end, self.lag.leave, self.now).then_some(end)
+        let shows = |lag| self.lag.shows(session.name.as_str(), end, lag, self.now);
+        if !shows(self.lag.leave) {
+            return None;
+        }
+        let early = !self.lag.true_end.is_zero() && !shows(self.lag.leave + self.lag.true_end);
+        Some(if early { too_early(session.start, end) } else { end })
     }
 
     fn has_begun(&self, number: usize, session: &Session) -> bool {
@@ -120,6 +125,12 @@ impl<'w> View<'w> {
             end_time: self.session_end(session).map(wire_time),
         }
     }
+}
+
+/// An end that Google takes for the end at first: in the middle of the last minute, or of a shorter session.
+fn too_early(start: Timestamp, end: Timestamp) -> Timestamp {
+    let before = end.duration_since(start).min(SignedDuration::from_mins(1)) / 2;
+    end.saturating_sub(before).unwrap_or(end)
 }
 
 fn expiry(end: Timestamp) -> Timestamp {

@@ -22,6 +22,8 @@ pub struct Lag {
     pub rejoin: Duration,
     /// The end of a session.
     pub leave: Duration,
+    /// The true end of a session: so long after it shows, an end that is too early shows in its place.
+    pub true_end: Duration,
     /// With a seed, each thing lags a share of these of its own; without, the whole of it.
     pub spread: Option<u64>,
 }
@@ -35,6 +37,7 @@ impl Lag {
         session: Duration::ZERO,
         rejoin: Duration::ZERO,
         leave: Duration::ZERO,
+        true_end: Duration::ZERO,
         spread: None,
     };
 
@@ -60,6 +63,7 @@ impl Lag {
             session: self.session.max(other.session),
             rejoin: self.rejoin.max(other.rejoin),
             leave: self.leave.max(other.leave),
+            true_end: self.true_end.max(other.true_end),
             spread: self.spread.or(other.spread),
         }
     }

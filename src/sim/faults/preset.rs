@@ -72,6 +72,7 @@ pub fn preset(name: &str, seed: u64) -> Result<Vec<Rule>, UnknownPreset> {
             session: seconds(15),
             rejoin: seconds(180),
             leave: seconds(30),
+            true_end: Duration::ZERO,
             spread: Some(seed),
         }))],
         "forbidden" => some(Fault::Forbidden(Forbidden::PermissionDenied), 0.02),

@@ -161,6 +161,7 @@ fn lag(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Lag {
         session: of("session"),
         rejoin: of("rejoin"),
         leave: of("leave"),
+        true_end: of("true_end"),
         spread: None,
     }
 }

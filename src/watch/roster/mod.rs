@@ -29,6 +29,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -58,8 +59,8 @@ pub struct Roster {
     /// How many a complete listing would show if nothing changed.
     expected: usize,
     listed: Option<Listed>,
-    /// The last time in which nobody looked.
-    blind: Option<(Timestamp, Timestamp)>,
+    /// The last times in which nobody looked, in order.
+    blind: Vec<(Timestamp, Timestamp)>,
     /// Whether anything was told after the conference's end was.
     late: bool,
     /// How often Google said something that does not fit what it said before.
@@ -87,6 +88,8 @@ pub struct Listed {
     pub at: Timestamp,
     /// `None` when it was another process that listed.
     pub mono: Option<Mono>,
+    /// Without another one for so long, nobody looked, by the rules of that time.
+    pub blind_after: Duration,
     pub by: Option<IdentityName>,
 }
 
@@ -109,7 +112,7 @@ impl Roster {
             present: 0,
             expected: 0,
             listed: None,
-            blind: None,
+            blind: Vec::new(),
             late: false,
             disagreements: 0,
         }
@@ -118,7 +121,7 @@ impl Roster {
     /// As it was found after a time in which nobody looked whether there is such a conference.
     #[must_use]
     pub fn found_after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
-        Self { blind, ..self }
+        Self { blind: blind.into_iter().collect(), ..self }
     }
 
     #[must_use]
@@ -160,6 +163,18 @@ impl Roster {
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {
         self.listed.as_ref()
+    }
+
+    /// Since when nobody is present, by what was told. `None`: somebody is.
+    #[must_use]
+    pub fn empty_since(&self) -> Option<Timestamp> {
+        let left =
+            |person: &Arc<Person>| person.presences.last().map(|last| last.left.as_ref().map(|left| left.telling.time));
+        let mut since = self.record.start;
+        for left in self.people.values().filter_map(left) {
+            since = since.max(left?);
+        }
+        Some(since)
     }
 
     /// How often Google said something that does not fit what it said before.

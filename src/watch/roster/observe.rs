@@ -13,7 +13,6 @@ use super::tell::{Line, Told};
 use super::{Directory, Listed, Record, Roster};
 use crate::clock::elapsed;
 use crate::model::{Conference, EventType, IdentityName, Participant, ParticipantName, Session, Source};
-use crate::watch::settings::REMEMBER_EVERY;
 
 /// What an observation leads to.
 #[derive(Debug, Clone)]
@@ -159,8 +158,12 @@ impl Roster {
         rules: &Rules,
         work: &mut Work,
     ) -> Option<Listed> {
-        let before =
-            self.listed.replace(Listed { at: moment.google, mono: Some(moment.now.mono), by: Some(by.clone()) });
+        let before = self.listed.replace(Listed {
+            at: moment.google,
+            mono: Some(moment.now.mono),
+            blind_after: rules.blind_after,
+            by: Some(by.clone()),
+        });
         let watched = before.as_ref().filter(|_| !self.is_ended());
         work.gap = watched.and_then(|before| blindness(before, moment, reason, rules));
         let takes_over = before.as_ref().is_some_and(|before| before.by.as_ref() != Some(by));
@@ -431,11 +434,11 @@ fn settle_person(
 
 /// Whether nobody looked between two listings, and from when to when.
 fn blindness(before: &Listed, moment: Moment, reason: &'static str, rules: &Rules) -> Option<Blindness> {
-    let blind = match before.mono {
-        Some(mono) => moment.now.mono.saturating_sub(mono) >= rules.blind_after,
-        // What another process wrote down may be this much older than its last listing.
-        None => elapsed(before.at, moment.google) >= rules.blind_after + REMEMBER_EVERY,
-    };
+    // What another process wrote down may be older than its last listing: then the gap begins early, never late.
+    let unseen =
+        before.mono.map_or_else(|| elapsed(before.at, moment.google), |mono| moment.now.mono.saturating_sub(mono));
+    // Whoever lists more often from now on has missed nothing by it.
+    let blind = unseen >= rules.blind_after.max(before.blind_after);
     blind.then(|| Blindness { from: before.at, to: moment.google.max(before.at), reason })
 }
 

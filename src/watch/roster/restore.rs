@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::facts::{ToldEdge, ToldPresence};
 use super::person::{Person, Withdrawn};
 use super::session::{Known, Telling};
 use super::sight::{Attention, Sight};
+use super::tell::{GAPS_REMEMBERED, before_it_was_found};
 use super::{Listed, Record, Roster};
 use crate::clock::Mono;
 use crate::model::{EventType, ParticipantName, Source};
@@ -27,7 +29,12 @@ impl Roster {
         let mut record = record(&conference);
         let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
         let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
-        let gap = told.iter().rfind(|row| row.event == EventType::WatchGap);
+        // A gap is told when it is over.
+        let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
+        let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
+        let unseen = found.and_then(|row| before_it_was_found(row.time, row.observed_at, row.provenance));
+        let mut blind: Vec<_> = unseen.into_iter().chain(gaps).collect();
+        blind.drain(..blind.len().saturating_sub(GAPS_REMEMBERED));
         for row in &told {
             match &row.participant {
                 None => recall_record(&mut record, row),
@@ -54,9 +61,13 @@ impl Roster {
             sequence: conference.last_sequence,
             present: conference.present,
             expected,
-            listed: conference.last_listed.map(|at| Listed { at, mono: None, by: conference.identity }),
-            // A gap is told when it is over.
-            blind: gap.map(|gap| (gap.time, gap.observed_at)),
+            listed: conference.last_listed.map(|at| Listed {
+                at,
+                mono: None,
+                blind_after: Duration::ZERO,
+                by: conference.identity,
+            }),
+            blind,
             late,
             disagreements: 0,
         }

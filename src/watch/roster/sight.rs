@@ -4,10 +4,12 @@
 //! leave. Where Google stays silent, a leave is concluded late, after time *and* listings, in a round in which the
 //! conference itself could be read; and whoever turns up again takes the conclusion back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Roster;
 use super::observation::Rules;
 use super::person::Person;
 use crate::clock::Mono;
@@ -60,6 +62,19 @@ impl Attention {
         let (first, most) = rules.reread;
         let delay = first.saturating_mul(1 << self.tries.min(16)).min(most);
         Some(Self { due: now + delay, tries: self.tries + 1 })
+    }
+}
+
+impl Roster {
+    /// The same, with the count of everybody's absence begun anew.
+    #[must_use]
+    pub fn without_suspicion(mut self, now: Mono) -> Self {
+        let missing = |person: &Arc<Person>| matches!(person.sight, Sight::Missing { .. });
+        if self.people.values().any(missing) {
+            let people = Arc::make_mut(&mut self.people).values_mut();
+            people.filter(|person| missing(person)).for_each(|person| Arc::make_mut(person).doubt_the_absence(now));
+        }
+        self
     }
 }
 

@@ -15,6 +15,9 @@ use crate::model::event_id::Edge;
 use crate::model::{Event, EventId, EventKey, EventType, Provenance, Source};
 use crate::watch::gap;
 
+/// What is told long after it happened is `backfilled` whether a gap covers it or not, so a few of the last will do.
+pub(super) const GAPS_REMEMBERED: usize = 8;
+
 /// An event, and what has to be kept beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -79,7 +82,10 @@ impl Roster {
         });
         let mut told = Vec::with_capacity(lines.len() + 1);
         if let Some(gap) = gap {
-            self.blind = Some((gap.from, gap.to));
+            if self.blind.len() == GAPS_REMEMBERED {
+                self.blind.remove(0);
+            }
+            self.blind.push((gap.from, gap.to));
             self.sequence += 1;
             let gap = Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() };
             told.push(gap::of_conference(self.reference(), self.sequence, self.present, gap, moment.google));
@@ -117,6 +123,9 @@ impl Roster {
         };
         let observed_at = moment.google.max(telling.time);
         let provenance = self.provenance(telling.time, source, observed_at, rules);
+        if event == EventType::ConferenceStarted && kind == ChangeKind::New {
+            self.blind = before_it_was_found(telling.time, observed_at, provenance).into_iter().collect();
+        }
         let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
         let many = ending
             .as_ref()
@@ -149,7 +158,7 @@ impl Roster {
 
     /// How an event is known: Google's time, told soon and while somebody looked, is `observed`.
     fn provenance(&self, time: Timestamp, source: Source, observed_at: Timestamp, rules: &Rules) -> Provenance {
-        let unseen = self.blind.is_some_and(|(from, to)| (from..=to).contains(&time));
+        let unseen = self.blind.iter().any(|(from, to)| (*from..=*to).contains(&time));
         match source {
             Source::Inferred => Provenance::Inferred,
             Source::Google if unseen || elapsed(time, observed_at) > rules.observed_within => Provenance::Backfilled,
@@ -187,6 +196,15 @@ impl Roster {
             start_time: self.record.start,
         }
     }
+}
+
+/// What came before a conference was found that had begun unseen: nobody looked at it then.
+pub(super) fn before_it_was_found(
+    start: Timestamp,
+    observed_at: Timestamp,
+    provenance: Provenance,
+) -> Option<(Timestamp, Timestamp)> {
+    (provenance == Provenance::Backfilled).then_some((start, observed_at))
 }
 
 /// Seconds, to the millisecond: finer than anybody reads, and the same on every machine.

@@ -26,6 +26,9 @@ impl Scheduler {
     }
 
     pub(super) fn ask_lookup(&mut self, identity: &IdentityName, now: Now, commands: &mut Vec<Command>) {
+        if self.stale.contains(&Key::Lookup(identity.clone())) {
+            return;
+        }
         let Some(lookup) = self.lookups.get_mut(identity) else { return };
         if let Some(users) = lookup.ask(now.mono) {
             let (key, read) = (Key::Lookup(identity.clone()), Read::People(users));

@@ -2,12 +2,16 @@
 //!
 //! Keyed: a conference, a target or a look-up has at most one thing under way, so nothing is ever polled twice at once,
 //! and trouble with one never slows another. No socket, no sleep and no clock in here: whole histories run through it.
-//! `targets`, `conferences` and `lookups` are the three kinds of key; `quota` holds the plan against the budget.
+//! `targets`, `conferences` and `lookups` are the three kinds of key; `quota` holds the plan against the budget;
+//! `reconfigure` takes over another configuration.
 
 mod conferences;
 mod lookups;
 mod quota;
+mod reconfigure;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +31,7 @@ use crate::meet::{Priority, Read, ReadError, Reading, Reason};
 use crate::model::{ConferenceName, IdentityName, MeetingCode, Route, SpaceName, TargetName};
 use crate::status::StatusBoard;
 use crate::store::{Commit, StoredConference, TargetRow};
+pub use reconfigure::Revision;
 
 /// What the schedule is made from.
 #[derive(Debug, Clone)]
@@ -86,6 +91,8 @@ pub enum Input {
     Answered(Key, Result<Reading, ReadError>),
     /// A commit went well, or not.
     Committed(Key, bool),
+    /// The configuration is another from now on.
+    Reconfigured(Box<Revision>),
 }
 
 /// What is to be done. Its outcome comes back as an [`Input`] with the same key.
@@ -110,6 +117,8 @@ pub struct Scheduler {
     setup: Setup,
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
+    /// What is being asked and no longer to be heard: of targets and look-ups that are others by now.
+    stale: BTreeSet<Key>,
     conferences: BTreeMap<ConferenceName, Watched>,
     /// Those of which nothing is told any more, and since when.
     finished: BTreeMap<ConferenceName, Mono>,
@@ -150,6 +159,7 @@ impl Scheduler {
         let mut scheduler = Self {
             targets: BTreeMap::new(),
             target_reads: BTreeSet::new(),
+            stale: BTreeSet::new(),
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
             troubles: BTreeMap::new(),
@@ -207,6 +217,7 @@ impl Scheduler {
             Input::Tick => {}
             Input::Answered(key, result) => self.answered(key, result, now, &mut commands),
             Input::Committed(key, well) => self.committed(key, well, now, &mut commands),
+            Input::Reconfigured(revision) => self.reconfigure(*revision, now),
         }
         if self.replan_due <= now.mono {
             self.replan_due = now.mono + REPLAN_EVERY;
@@ -244,6 +255,9 @@ impl Scheduler {
         if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
             self.skew.note(google, now);
             self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
+        }
+        if self.stale.remove(&key) {
+            return self.ask_anew(key, now.mono);
         }
         if let Err(error) = &result {
             self.tell_trouble(&key, error, now.mono);

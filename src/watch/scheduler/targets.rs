@@ -22,7 +22,8 @@ impl Scheduler {
         if !self.target_reads.insert(name.clone()) {
             return;
         }
-        let (identity, read) = (target.settings.identity.clone(), target.ask(now.mono));
+        let google = self.skew.moment(now).google;
+        let (identity, read) = (target.settings.identity.clone(), target.ask(google, now.mono));
         commands.push(Command::Read { key: Key::Target(name.clone()), identity, priority: Priority::Record, read });
     }
 
@@ -102,6 +103,7 @@ impl Scheduler {
             .entry(name.clone())
             .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
         watched.reached_by(target);
+        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
         if fresh {
             self.ask_organizers_too(&name, now.mono);
             self.wake_at(Key::Conference(name), now.mono);

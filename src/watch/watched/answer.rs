@@ -43,6 +43,10 @@ impl Watched {
         random: &mut Random,
     ) -> Act {
         let Doing::Reading(task) = std::mem::replace(&mut self.doing, Doing::Nothing) else { return Act::GoOn };
+        if std::mem::take(&mut self.stale) {
+            // What one identity was shown is nothing to judge another's absences by.
+            return Act::GoOn;
+        }
         match result {
             Ok(reading) if self.shows_less(&task, &reading.answer) => {
                 self.failed(&task, &nothing_shown(), around, moment, random);
@@ -56,11 +60,12 @@ impl Watched {
         }
     }
 
-    /// Whether an answer is empty although something was there to be read before: so lost access looks at times.
+    /// Whether an answer is empty although there must be something to read: so lost access looks at times. A conference
+    /// begins with whoever comes first, so that nobody ever was in it is no answer either.
     fn shows_less(&self, task: &Task, answer: &Answer) -> bool {
         let Some(roster) = &self.roster else { return false };
         match (task, answer) {
-            (Task::Everybody, Answer::Participants(all)) => all.is_empty() && !roster.people().is_empty(),
+            (Task::Everybody, Answer::Participants(all)) => all.is_empty(),
             (Task::Sessions(participant), Answer::Sessions(all)) => {
                 let person = roster.people().get(participant);
                 all.is_empty() && person.is_some_and(|person| !person.sessions().is_empty())

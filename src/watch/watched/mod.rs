@@ -7,6 +7,7 @@
 //! observation is dropped and read again.
 
 mod answer;
+mod change;
 mod commit;
 mod next;
 
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub use change::Difference;
 
 use super::closing::Closing;
 use super::lookup::Lookup;
@@ -74,6 +77,8 @@ pub struct Watched {
     /// When the conference was last readable at all.
     readable: Mono,
     doing: Doing,
+    /// Somebody else reads it from now on: what is being read is read once more.
+    stale: bool,
 }
 
 /// How far a conference has come.
@@ -161,6 +166,7 @@ impl Watched {
             doubtful: false,
             readable: now,
             doing: Doing::Nothing,
+            stale: false,
         }
     }
 
@@ -198,7 +204,13 @@ impl Watched {
         // A conference that was out of sight before the restart goes on being so.
         let unseen = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
         watched.readable = now.mono.saturating_sub(unseen);
-        watched.roster = Some(Roster::restore(stored, now.mono));
+        let roster = Roster::restore(stored, now.mono);
+        if let (Some(since), Some(listed)) = (roster.empty_since(), row.last_listed)
+            && roster.expected() == 0
+        {
+            watched.plan.was_empty_for(elapsed(since, listed));
+        }
+        watched.roster = Some(roster);
         watched.backfilled_to = row.backfilled_to;
         watched.viewers.extend(row.identity.clone());
         watched.stored = Some(row);

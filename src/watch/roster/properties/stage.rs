@@ -152,6 +152,7 @@ impl Stage {
             session: event.session.clone(),
             time: event.time,
             observed_at: event.observed_at,
+            provenance: event.provenance,
             source: event.source,
             n: event.n,
             sequence: event.sequence.unwrap(),
@@ -277,7 +278,7 @@ fn kept(roster: &Roster) -> String {
     let people: Vec<_> = roster.people().iter().map(|(name, person)| (name, kept_of(person))).collect();
     let mut record = roster.record().clone();
     record.withdrawn.sort_by_key(|one| format!("{one:?}"));
-    let (sequence, present, late, blind) = (roster.sequence, roster.present, roster.late, roster.blind);
+    let (sequence, present, late, blind) = (roster.sequence, roster.present, roster.late, &roster.blind);
     format!("{record:?} {people:#?} {sequence} {present} {late} {blind:?}")
 }
 

@@ -1,0 +1,172 @@
+//! Another configuration, taken over between two steps: nothing that is under way is lost, and what was learnt stays learnt.
+//!
+//! Everything ends up where a restart with the new configuration would have taken it, without the gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{DEFAULT_INTERVAL, Key, Scheduler, Setup};
+use crate::clock::{Mono, Now};
+use crate::model::{ConferenceName, IdentityName, TargetName};
+use crate::store::TargetRow;
+use crate::watch::lookup::Lookup;
+use crate::watch::settings::TargetSettings;
+use crate::watch::target::Target;
+use crate::watch::watched::Difference;
+
+/// Another configuration.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    pub setup: Setup,
+    /// What the store remembers of targets, also of those that were not configured until now.
+    pub remembered: Vec<TargetRow>,
+    /// Identities that may be somebody else now, though their names are the same.
+    pub replaced: BTreeSet<IdentityName>,
+    /// Identities that are the same under another name: what each was called, and is called now.
+    pub renamed: BTreeMap<IdentityName, IdentityName>,
+}
+
+impl Scheduler {
+    pub(super) fn reconfigure(&mut self, revision: Revision, now: Now) {
+        let Revision { setup, remembered, replaced, renamed } = revision;
+        for target in self.targets.values_mut() {
+            if let Some(name) = renamed.get(&target.settings.identity) {
+                target.settings.identity = name.clone();
+            }
+        }
+        for watched in self.conferences.values_mut() {
+            watched.rename_viewers(&renamed);
+        }
+        let before = std::mem::replace(&mut self.setup, setup);
+        self.board.write().configured_targets = self.setup.targets.len();
+        let continued = self.take_over_targets(remembered, &replaced, now);
+        self.take_over_lookups(&before, now.mono);
+        self.take_over_conferences(&continued, &replaced, now);
+        let identities = self.setup.identities.iter().map(|identity| &identity.name).collect::<BTreeSet<_>>();
+        for gone in before.identities.iter().filter(|identity| !identities.contains(&identity.name)) {
+            self.metrics.forget_stretch(&gone.name);
+        }
+        self.replan_due = now.mono;
+    }
+
+    /// Takes over the targets. Returns how those that go on were called before, and are called now.
+    fn take_over_targets(
+        &mut self,
+        remembered: Vec<TargetRow>,
+        replaced: &BTreeSet<IdentityName>,
+        now: Now,
+    ) -> BTreeMap<TargetName, TargetName> {
+        let mut rows: BTreeMap<_, _> = remembered.into_iter().map(|row| (row.name.clone(), row)).collect();
+        let mut before = std::mem::take(&mut self.targets);
+        let mut continued = BTreeMap::new();
+        let settings = self.setup.targets.clone();
+        // Those that keep their names come first, so that nobody takes one over as another.
+        let (kept, others): (Vec<_>, Vec<_>) = settings
+            .into_iter()
+            .partition(|settings| before.get(&settings.name).is_some_and(|target| target.is_continued_by(settings)));
+        for settings in kept.into_iter().chain(others) {
+            let name = settings.name.clone();
+            let target = match predecessor(&before, &settings).and_then(|old| before.remove_entry(&old)) {
+                Some((old, mut target)) => {
+                    let heard = old == name
+                        && target.settings.identity == settings.identity
+                        && !replaced.contains(&settings.identity);
+                    if !heard {
+                        self.hear_no_more(&old);
+                    }
+                    target.go_on_as(settings, now.mono);
+                    continued.insert(old, name.clone());
+                    target
+                }
+                None => Target::added(settings, rows.remove(&name), self.backoff, now),
+            };
+            self.targets.insert(name.clone(), target);
+            self.wake_at(Key::Target(name), now.mono);
+        }
+        for gone in before.keys() {
+            self.hear_no_more(gone);
+            self.troubles.remove(&Key::Target(gone.clone()));
+            // Another may have its name.
+            if !self.targets.contains_key(gone) {
+                self.sleep(&Key::Target(gone.clone()));
+            }
+        }
+        self.board.write().targets.retain(|name, _| self.targets.contains_key(name));
+        continued
+    }
+
+    /// What is being asked for a target is no longer to be heard.
+    fn hear_no_more(&mut self, target: &TargetName) {
+        if self.target_reads.contains(target) {
+            self.stale.insert(Key::Target(target.clone()));
+        }
+    }
+
+    /// An answer came that is no longer to be heard: now the question can be put anew.
+    pub(super) fn ask_anew(&mut self, key: Key, now: Mono) {
+        if let Key::Target(name) = &key {
+            self.target_reads.remove(name);
+        }
+        self.wake_at(key, now);
+    }
+
+    /// Who somebody is stays known, unless the domains that decide who is internal are others.
+    fn take_over_lookups(&mut self, before: &Setup, now: Mono) {
+        let (domains, wait) = (self.setup.internal_domains.clone(), self.setup.settings.lookup_wait);
+        let mut old = std::mem::take(&mut self.lookups);
+        let same = domains == before.internal_domains;
+        for identity in self.setup.identities.iter().filter(|identity| identity.looks_up) {
+            let kept = if same { old.remove(&identity.name) } else { None };
+            let mut lookup = kept.unwrap_or_else(|| Lookup::new(domains.clone(), wait));
+            lookup.set_wait(wait);
+            self.lookups.insert(identity.name.clone(), lookup);
+        }
+        for (identity, _) in old.iter().filter(|(_, lookup)| lookup.is_asking()) {
+            self.stale.insert(Key::Lookup(identity.clone()));
+        }
+        for gone in old.into_keys() {
+            self.wake_at(Key::Lookup(gone), now);
+        }
+    }
+
+    fn take_over_conferences(
+        &mut self,
+        continued: &BTreeMap<TargetName, TargetName>,
+        replaced: &BTreeSet<IdentityName>,
+        now: Now,
+    ) {
+        let identities: BTreeSet<IdentityName> =
+            self.setup.identities.iter().map(|identity| identity.name.clone()).collect();
+        let difference = Difference {
+            targets: &self.targets,
+            continued,
+            identities: &identities,
+            replaced,
+            rhythm: self.rhythm(DEFAULT_INTERVAL),
+            final_read: self.setup.settings.final_read,
+        };
+        let mut over = Vec::new();
+        for (name, watched) in &mut self.conferences {
+            if !watched.reconfigure(&difference, now.mono) {
+                over.push(name.clone());
+            }
+        }
+        for name in over {
+            self.forget(&name, now);
+        }
+        let names: Vec<ConferenceName> = self.conferences.keys().cloned().collect();
+        for name in names {
+            self.publish(&name, now);
+            self.wake_at(Key::Conference(name), now.mono);
+        }
+    }
+}
+
+/// The target that these settings continue: the one of their name, or one that has lost its name.
+fn predecessor(before: &BTreeMap<TargetName, Target>, settings: &TargetSettings) -> Option<TargetName> {
+    let own = before.get(&settings.name).filter(|target| target.is_continued_by(settings));
+    let renamed = || {
+        let mut others = before.values();
+        others.find(|target| target.is_continued_by(settings) && target.settings.identity == settings.identity)
+    };
+    own.or_else(renamed).map(|target| target.settings.name.clone())
+}

@@ -1,0 +1,421 @@
+//! Another configuration while everything goes on: one live conference with one person, read from memory.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use prometheus::{IntCounterVec, Opts, Registry};
+
+use super::*;
+use crate::meet::Answer;
+use crate::model::{Conference, Kind, Participant, ParticipantName, Session, Space};
+use crate::watch::settings::What;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A schedule, and what it waits for.
+struct Scene {
+    scheduler: Scheduler,
+    board: StatusBoard,
+    now: Now,
+    reads: Vec<(Key, IdentityName, Read)>,
+    commits: Vec<Commit>,
+}
+
+fn identity(name: &str) -> WatchIdentity {
+    WatchIdentity { name: IdentityName::parse(name).unwrap(), looks_up: false, budget: 1e9 }
+}
+
+fn target(name: &str, identity: &str, what: What) -> TargetSettings {
+    let (name, identity) = (TargetName::parse(name).unwrap(), IdentityName::parse(identity).unwrap());
+    TargetSettings { name, identity, what, poll_interval: Duration::from_secs(10) }
+}
+
+fn organizer(name: &str, identity: &str) -> TargetSettings {
+    target(name, identity, What::Organizer)
+}
+
+fn code(text: &str) -> What {
+    What::MeetingCode(MeetingCode::parse(text).unwrap())
+}
+
+fn setup(targets: &[TargetSettings]) -> Setup {
+    Setup {
+        settings: WatchSettings::default(),
+        targets: targets.to_vec(),
+        identities: vec![identity("one"), identity("two")],
+        routes: Vec::new(),
+        internal_domains: Vec::new(),
+        project_budget: 1e9,
+    }
+}
+
+fn revision(setup: Setup) -> Input {
+    Input::Reconfigured(Box::new(Revision {
+        setup,
+        remembered: Vec::new(),
+        replaced: BTreeSet::new(),
+        renamed: BTreeMap::new(),
+    }))
+}
+
+fn conference() -> ConferenceName {
+    ConferenceName::parse("conferenceRecords/c").unwrap()
+}
+
+fn record() -> Conference {
+    let space = Some(SpaceName::parse("spaces/s").unwrap());
+    Conference { name: conference(), space, start: Timestamp::UNIX_EPOCH, end: None, expire: None }
+}
+
+/// What Google shows: the meeting `abc-mnop-xyz` with Ada in it.
+fn answer(read: &Read) -> Answer {
+    let ada = || ParticipantName::parse("conferenceRecords/c/participants/ada").unwrap();
+    let session = || Session {
+        name: crate::model::SessionName::parse("conferenceRecords/c/participants/ada/participantSessions/1").unwrap(),
+        start: Timestamp::UNIX_EPOCH,
+        end: None,
+    };
+    match read {
+        Read::Conference(_) => Answer::Conference(record()),
+        Read::Conferences(filter) => Answer::Conferences(if filter.live { vec![record()] } else { Vec::new() }),
+        Read::SpaceByCode(_) | Read::Space(_) => {
+            let own = *read == Read::SpaceByCode(MeetingCode::parse("abc-mnop-xyz").unwrap())
+                || *read == Read::Space(SpaceName::parse("spaces/s").unwrap());
+            Answer::Space(Space {
+                name: SpaceName::parse(if own { "spaces/s" } else { "spaces/other" }).unwrap(),
+                meeting_code: own.then(|| MeetingCode::parse("abc-mnop-xyz").unwrap()),
+                active_conference: own.then(conference),
+            })
+        }
+        Read::Participants(..) => Answer::Participants(vec![Participant {
+            name: ada(),
+            kind: Kind::Anonymous,
+            user: None,
+            display_name: None,
+            earliest_start: Some(Timestamp::UNIX_EPOCH),
+            latest_end: None,
+        }]),
+        Read::Sessions(..) => Answer::Sessions(vec![session()]),
+        other => unreachable!("nobody asks for {other:?}"),
+    }
+}
+
+impl Scene {
+    fn new(setup: Setup) -> Self {
+        let board = StatusBoard::default();
+        let now = Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(1000));
+        let backoff = Backoff::new(5 * SECOND, 2.0, 120 * SECOND, 0.2).unwrap();
+        let limit = IntCounterVec::new(Opts::new("limit", "limit"), &["limit"]).unwrap();
+        let metrics = Metrics::new(&Registry::new(), limit).unwrap();
+        let random = Random::with_seed(3);
+        let scheduler = Scheduler::new(setup, Memory::default(), backoff, random, metrics, board.clone(), now);
+        Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new() }
+    }
+
+    /// The same, with the conference found and Ada told.
+    fn watching(targets: &[TargetSettings]) -> Self {
+        let mut scene = Self::new(setup(targets));
+        scene.pass(5);
+        assert_eq!(scene.told(), ["conference.started", "session.started", "participant.joined"]);
+        scene
+    }
+
+    /// Takes a step; commits go well at once.
+    fn step(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for command in self.scheduler.step(self.now, input) {
+                match command {
+                    Command::Read { key, identity, read, .. } => self.reads.push((key, identity, read)),
+                    Command::Commit { key, commit } => {
+                        self.commits.push(*commit);
+                        inputs.push(Input::Committed(key, true));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers everything that is being asked, and what follows from it.
+    fn answer_all(&mut self) {
+        while !self.reads.is_empty() {
+            let (key, _, read) = self.reads.remove(0);
+            let reading = Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 };
+            self.step(Input::Answered(key, Ok(reading)));
+        }
+    }
+
+    /// Lets so many seconds go by in which everything is answered.
+    fn pass(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now = self.now.after(SECOND);
+            self.step(Input::Tick);
+            self.answer_all();
+        }
+    }
+
+    /// Lets time go by until something is asked about this, which stays unanswered.
+    fn until_asked(&mut self, key: &Key) {
+        let asked = (0..200).any(|_| {
+            self.now = self.now.after(SECOND);
+            self.step(Input::Tick);
+            let asked = self.reads.iter().any(|(asked, ..)| asked == key);
+            if !asked {
+                self.answer_all();
+            }
+            asked
+        });
+        assert!(asked, "nothing is asked about {key}");
+    }
+
+    fn told(&self) -> Vec<&'static str> {
+        self.commits.iter().flat_map(|commit| &commit.events).map(|event| event.event.as_str()).collect()
+    }
+
+    fn reached_by(&self) -> Vec<String> {
+        let board = self.board.read();
+        board.conferences[&conference()].targets.iter().map(ToString::to_string).collect()
+    }
+
+    /// What is being asked about a target or conference, and by whom.
+    fn asking(&self, key: &Key) -> Vec<(&str, &Read)> {
+        let about = self.reads.iter().filter(|(asked, ..)| asked == key);
+        about.map(|(_, identity, read)| (identity.as_str(), read)).collect()
+    }
+}
+
+fn of_target(name: &str) -> Key {
+    Key::Target(TargetName::parse(name).unwrap())
+}
+
+fn of_conference() -> Key {
+    Key::Conference(conference())
+}
+
+#[test]
+fn a_target_that_is_added_is_asked_at_once_and_watched_from_now_on() {
+    let mut scene = Scene::new(setup(&[]));
+    scene.pass(100);
+    scene.step(revision(setup(&[organizer("all", "one")])));
+    assert_eq!(scene.asking(&of_target("all")).len(), 1);
+    let added = scene.now.wall;
+    scene.pass(5);
+    let row = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap();
+    assert_eq!(row.watched_since, added);
+    assert_eq!(scene.reached_by(), ["all"]);
+}
+
+#[test]
+fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_looked() {
+    let mut scene = Scene::watching(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
+    let remembered: Vec<TargetRow> = scene
+        .commits
+        .iter()
+        .flat_map(|commit| commit.targets.clone())
+        .filter(|row| row.name.as_str() == "board")
+        .collect();
+    scene.step(revision(setup(&[organizer("all", "one")])));
+    scene.pass(600);
+    assert!(!scene.told().contains(&"watch.gap"));
+    let back = setup(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
+    let again =
+        Revision { setup: back, remembered: remembered.clone(), replaced: BTreeSet::new(), renamed: BTreeMap::new() };
+    scene.step(Input::Reconfigured(Box::new(again)));
+    scene.pass(5);
+    let gap = scene.commits.iter().flat_map(|commit| &commit.events).last().unwrap();
+    assert!(gap.event.as_str() == "watch.gap" && gap.body.contains("not_configured"), "{}", gap.body);
+    let row =
+        scene.commits.iter().flat_map(|commit| &commit.targets).rfind(|row| row.name.as_str() == "board").unwrap();
+    assert_eq!(row.watched_since, remembered[0].watched_since);
+}
+
+#[test]
+fn a_live_conference_whose_target_is_gone_is_told_to_its_end_for_no_target() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    scene.step(revision(setup(&[])));
+    assert_eq!(scene.reached_by(), Vec::<String>::new());
+    scene.until_asked(&of_conference());
+    assert_eq!(scene.asking(&of_conference())[0].0, "one");
+    scene.pass(600);
+    assert!(scene.board.read().targets.is_empty());
+    assert!(scene.told().len() == 3, "nobody has left, and there was no gap: {:?}", scene.told());
+    let row = scene.commits.iter().rev().find_map(|commit| commit.conference.as_ref()).unwrap();
+    assert!(row.targets.is_empty(), "after a restart it is for no target either");
+}
+
+#[test]
+fn what_was_found_and_not_told_is_let_go_of_with_its_target() {
+    let mut scene = Scene::new(setup(&[organizer("all", "one")]));
+    scene.step(Input::Tick);
+    let (key, _, read) = scene.reads.remove(0);
+    scene.step(Input::Answered(key, Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    assert_eq!(scene.scheduler.conferences().len(), 1);
+    scene.step(revision(setup(&[])));
+    assert!(scene.scheduler.conferences().is_empty());
+    scene.pass(60);
+    assert!(scene.told().is_empty());
+}
+
+#[test]
+fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identity() {
+    let mut scene = Scene::watching(&[organizer("all", "one"), target("board", "two", code("abc-mnop-xyz"))]);
+    assert_eq!(scene.reached_by(), ["all", "board"]);
+    scene.until_asked(&of_conference());
+    assert_eq!(scene.asking(&of_conference())[0].0, "one");
+    let only_two =
+        Setup { identities: vec![identity("two")], ..setup(&[target("board", "two", code("abc-mnop-xyz"))]) };
+    scene.step(revision(only_two));
+    assert_eq!(scene.reached_by(), ["board"]);
+    let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
+    scene.reads.clear();
+    // Nobody is there, says somebody who is nobody any more.
+    assert!(matches!(read, Read::Participants(..)), "{read:?}");
+    let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
+    scene.step(Input::Answered(key, Ok(empty)));
+    assert_eq!(scene.asking(&of_conference()), [("two", &read)], "the same is read once more, by the other");
+    scene.pass(600);
+    assert_eq!(scene.told().len(), 3, "{:?}", scene.told());
+}
+
+#[test]
+fn a_target_of_another_name_is_the_same_target() {
+    for what in [What::Organizer, code("abc-mnop-xyz")] {
+        let mut scene = Scene::watching(&[target("old", "one", what.clone())]);
+        let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
+        scene.step(revision(setup(&[target("new", "one", what)])));
+        assert_eq!(scene.reached_by(), ["new"], "at once, not when it was asked");
+        scene.pass(5);
+        let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
+        assert_eq!((row.name.as_str(), row.watched_since), ("new", first.watched_since));
+        assert_eq!(scene.told().len(), 3, "{:?}", scene.told());
+    }
+}
+
+#[test]
+fn two_targets_that_change_names_keep_what_is_theirs() {
+    let (one, two) = (code("abc-mnop-xyz"), code("xyz-mnop-abc"));
+    let mut scene = Scene::watching(&[target("a", "one", one.clone()), target("b", "one", two.clone())]);
+    assert_eq!(scene.reached_by(), ["a"]);
+    scene.step(revision(setup(&[target("a", "one", two), target("b", "one", one)])));
+    assert_eq!(scene.reached_by(), ["b"]);
+    scene.pass(60);
+    assert_eq!(scene.reached_by(), ["b"]);
+}
+
+#[test]
+fn an_answer_to_what_a_target_asked_before_is_not_heard() {
+    let mut scene = Scene::new(setup(&[target("board", "one", code("abc-mnop-xyz"))]));
+    scene.step(Input::Tick);
+    let (key, _, read) = scene.reads.remove(0);
+    let other = code("xyz-mnop-abc");
+    scene.step(revision(setup(&[target("board", "one", other)])));
+    assert!(scene.asking(&key).is_empty(), "one question at a time");
+    scene.step(Input::Answered(key.clone(), Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    assert!(scene.scheduler.conferences().is_empty());
+    let asked = Read::SpaceByCode(MeetingCode::parse("xyz-mnop-abc").unwrap());
+    assert_eq!(scene.asking(&key), [("one", &asked)]);
+}
+
+#[test]
+fn a_shorter_interval_holds_at_once_and_an_answer_under_way_is_heard() {
+    let slow = TargetSettings { poll_interval: 3600 * SECOND, ..organizer("all", "one") };
+    let mut scene = Scene::watching(&[slow]);
+    scene.pass(60);
+    scene.step(revision(setup(&[organizer("all", "one")])));
+    let listed = scene.reads.iter().any(|(_, _, read)| matches!(read, Read::Participants(..)));
+    assert!(listed, "an hour is not waited for: {:?}", scene.reads);
+    scene.step(revision(setup(&[organizer("all", "one")])));
+    let before = scene.reads.len();
+    scene.answer_all();
+    scene.step(Input::Tick);
+    assert!(scene.reads.is_empty() && before > 0, "what was asked is not asked twice: {:?}", scene.reads);
+}
+
+#[test]
+fn filters_decide_when_an_event_is_committed() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    let name = crate::model::EndpointName::parse("ops").unwrap();
+    let route = Route {
+        endpoint: name.clone(),
+        events: Vec::new(),
+        kinds: Vec::new(),
+        targets: Vec::new(),
+        provenance: Vec::new(),
+    };
+    scene.step(revision(Setup { routes: vec![route], ..setup(&[organizer("all", "one")]) }));
+    scene.until_asked(&of_conference());
+    scene.reads.clear();
+    let gone = Conference { end: Some(scene.now.wall), ..record() };
+    // The record is what is read of a conference that discovery no longer shows.
+    scene.until_asked(&of_target("all"));
+    let reading = |answer| Ok(Reading { answer, google_time: None, pages: 1 });
+    scene.step(Input::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));
+    scene.step(Input::Answered(
+        of_conference(),
+        reading(answer(&Read::Participants(conference(), crate::meet::ParticipantFilter::Active))),
+    ));
+    for _ in 0..50 {
+        scene.now = scene.now.after(SECOND);
+        scene.step(Input::Tick);
+        while !scene.reads.is_empty() {
+            let (key, _, read) = scene.reads.remove(0);
+            let said =
+                if matches!(read, Read::Conference(_)) { Answer::Conference(gone.clone()) } else { answer(&read) };
+            scene.step(Input::Answered(key, reading(said)));
+        }
+    }
+    let events: Vec<_> = scene.commits.iter().flat_map(|commit| &commit.events).collect();
+    assert!(events[..3].iter().all(|event| event.owed_to.is_empty()));
+    assert!(events.len() > 3 && events[3..].iter().all(|event| event.owed_to == [name.clone()]), "{:?}", scene.told());
+}
+
+#[test]
+fn an_identity_that_may_be_somebody_else_reads_anew() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    scene.until_asked(&of_conference());
+    let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
+    let replaced = BTreeSet::from([IdentityName::parse("one").unwrap()]);
+    let changed = Revision {
+        setup: setup(&[organizer("all", "one")]),
+        remembered: Vec::new(),
+        replaced,
+        renamed: BTreeMap::new(),
+    };
+    scene.step(Input::Reconfigured(Box::new(changed)));
+    scene.reads.clear();
+    let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
+    scene.step(Input::Answered(key, Ok(empty)));
+    assert_eq!(scene.asking(&of_conference()), [("one", &read)]);
+}
+
+#[test]
+fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    scene.pass(3);
+    let before = scene.commits.len();
+    scene.step(revision(setup(&[organizer("all", "two")])));
+    assert_eq!(scene.asking(&of_target("all")).len(), 1, "asked at once");
+    scene.pass(5);
+    let row = scene.commits[before..].iter().flat_map(|commit| &commit.targets).next().unwrap();
+    assert!(row.watched_since > scene.now.wall - Duration::from_secs(10));
+    assert_eq!(scene.reached_by(), ["all"]);
+}
+
+#[test]
+fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
+    let mut scene = Scene::watching(&[organizer("all", "one")]);
+    let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
+    scene.until_asked(&of_conference());
+    let (one, three) = (IdentityName::parse("one").unwrap(), IdentityName::parse("three").unwrap());
+    let renamed = BTreeMap::from([(one, three)]);
+    let changed = Setup { identities: vec![identity("three")], ..setup(&[organizer("all", "three")]) };
+    let revision = Revision { setup: changed, remembered: Vec::new(), replaced: BTreeSet::new(), renamed };
+    scene.step(Input::Reconfigured(Box::new(revision)));
+    let asked = scene.asking(&of_conference()).len();
+    scene.pass(60);
+    assert_eq!((asked, scene.told().len()), (1, 3));
+    let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
+    assert_eq!(row.watched_since, first.watched_since);
+    scene.until_asked(&of_conference());
+    assert_eq!(scene.asking(&of_conference())[0].0, "three");
+}
