@@ -34,6 +34,7 @@ impl Scene {
                     [store]\npath = \"STORE\"\n[server]\nlisten = \"127.0.0.1:0\"\n";
         let store = folder.path().join("m.db");
         std::fs::write(&config, text.replace("STORE", store.to_str().unwrap())).unwrap();
+        std::fs::write(folder.path().join("token"), "any-token").unwrap();
         let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { folder, config, manager }
@@ -69,6 +70,13 @@ impl Scene {
 /// A daemon that does not outlive its test.
 struct Daemon(Child);
 
+impl Daemon {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -88,10 +96,26 @@ fn the_manager_is_told_that_it_is_ready_how_it_goes_that_it_lives_and_that_it_st
     }
     let status = "STATUS=Watching 0 targets: 0 conferences live, 0 people present. All well.";
     assert!(heard.iter().any(|text| text == status), "{heard:?}");
-    let told = Command::new("kill").args(["-TERM", &daemon.0.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    daemon.signal("-TERM");
     scene.heard_before("STOPPING=1");
     assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_reload_is_announced_and_its_end_is_told_however_it_ends() {
+    let scene = Scene::set();
+    let daemon = Daemon(scene.command().spawn().unwrap());
+    scene.heard_before("READY=1");
+    let good = std::fs::read_to_string(&scene.config).unwrap();
+    for text in [format!("{good}[[target]]\nname = \"t\"\nconference = \"conferenceRecords/c\"\n"), "[wach]".to_owned()]
+    {
+        std::fs::write(&scene.config, text).unwrap();
+        daemon.signal("-HUP");
+        let before = scene.heard_before("READY=1");
+        let announced = before.iter().filter(|text| text.starts_with("RELOADING=1\nMONOTONIC_USEC=")).count();
+        assert_eq!(announced, 1, "{before:?}");
+    }
+    while !scene.heard().starts_with("STATUS=Watching 1 target:") {}
 }
 
 #[test]
