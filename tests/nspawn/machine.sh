@@ -97,10 +97,16 @@ remove_groups() {
     done </proc/self/cgroup
 }
 
-# Its first process takes all others along.
+# Its first process takes all others along. Where it is not known yet, it is among the children, or comes within a moment.
 end_machine() {
-    if [[ -n $leader ]]; then kill -KILL "$leader" 2>/dev/null || true; fi
     if [[ -n $nspawn ]]; then
+        local pass
+        kill -STOP "$nspawn" 2>/dev/null || true
+        for pass in 1 2 3; do
+            # shellcheck disable=SC2046
+            kill -KILL $(cat "/proc/$nspawn/task/$nspawn/children" 2>/dev/null) $leader 2>/dev/null || true
+            sleep 0.1
+        done
         kill -KILL "$nspawn" 2>/dev/null || true
         wait "$nspawn" 2>/dev/null || true
         remove_groups
