@@ -107,6 +107,9 @@ an_installation_waits_for_its_configuration() {
 it_says_that_it_is_ready() {
     port="$(free_port)"
     give_configuration /etc/meetwatch /var/lib/meetwatch "$port"
+    # As the manual has an operator check it, before anything runs.
+    inside systemd-run --quiet --pipe --wait --property=LoadCredential=secret:/etc/meetwatch/secrets \
+        meetwatch check --config /etc/meetwatch/meetwatch.toml >"$work/check.txt" 2>&1 || fail "$(cat "$work/check.txt")"
     # A call that the filter would refuse with EPERM, and that nobody might notice, kills here.
     # And a loop that does not turn shows soon.
     printf '[Service]\nSystemCallErrorNumber=\nWatchdogSec=5s\n' | drop_in strict
