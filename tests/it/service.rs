@@ -235,8 +235,20 @@ fn an_instance_is_the_service_under_other_names() {
 }
 
 #[test]
-fn what_a_start_cannot_mend_is_not_started_again() {
-    assert!(unit("meetwatch.service").contains("\nRestartPreventExitStatus=78\n"));
+fn the_unit_says_what_the_manual_says() {
+    let unit = unit("meetwatch.service");
+    for line in [
+        // Watched over, started again for ever and ever more slowly, and not where that is in vain.
+        "WatchdogSec=30s",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=78",
+        "RestartMaxDelaySec=5min",
+        "StartLimitIntervalSec=0",
+        "TimeoutStopSec=60s",
+        "LoadCredential=secret:/etc/meetwatch/secrets",
+    ] {
+        assert!(set_in(&unit).contains(&line), "{line}");
+    }
 }
 
 /// What `systemd-analyze` says of the units, which it finds in a folder with a program where they name one.
