@@ -40,7 +40,7 @@ pub fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
 /// The time since the machine booted, without what it slept: what `CLOCK_MONOTONIC` says, which is the same in every
 /// process.
 #[must_use]
-pub fn since_boot() -> Duration {
+pub fn monotonic() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }

@@ -62,7 +62,7 @@ impl Notifier {
 
     /// A reload begins. [`Self::ready`] has to follow.
     pub async fn reloading(&self) {
-        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::since_boot().as_micros())).await;
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::monotonic().as_micros())).await;
     }
 
     /// The daemon begins to stop.
@@ -141,11 +141,11 @@ mod tests {
     #[tokio::test]
     async fn a_reload_is_told_with_the_time_since_boot() {
         let (_folder, socket, notifier) = manager();
-        let before = clock::since_boot().as_micros();
+        let before = clock::monotonic().as_micros();
         notifier.reloading().await;
         let text = heard(&socket);
         let time: u128 = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
-        assert!((before..=clock::since_boot().as_micros()).contains(&time), "{text}");
+        assert!((before..=clock::monotonic().as_micros()).contains(&time), "{text}");
     }
 
     #[tokio::test]
