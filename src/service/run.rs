@@ -17,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the store may take to say what is owed. It must not cost a sign of life.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Longer than this loop ever rests: whoever looks so late was asleep with the machine, and so were the others.
+const SLEPT: Duration = Duration::from_secs(12);
+
 /// What the loop works with.
 #[derive(Debug)]
 pub struct Parts {
@@ -30,13 +33,13 @@ pub struct Parts {
 }
 
 /// Tells until `stop`. Where nobody listens there is nothing to do.
-pub async fn run(parts: Parts, stop: CancellationToken) {
+pub async fn run(mut parts: Parts, stop: CancellationToken) {
     if !parts.notifier.is_heard() {
         return stop.cancelled().await;
     }
     let every = parts.patience.map_or(LOOK_EVERY, tell_every).min(LOOK_EVERY);
-    let mut told = Told::default();
-    while stop.run_until_cancelled(tell(&parts, &mut told)).await.is_some() {
+    let mut told = Told { looked: parts.clock.mono(), ..Told::default() };
+    while stop.run_until_cancelled(tell(&mut parts, &mut told)).await.is_some() {
         if stop.run_until_cancelled(sleep(every)).await.is_none() {
             return;
         }
@@ -49,10 +52,16 @@ struct Told {
     status: String,
     hanging: Vec<&'static str>,
     look_at: Mono,
+    /// When the pulses were last looked at.
+    looked: Mono,
 }
 
-async fn tell(parts: &Parts, told: &mut Told) {
+async fn tell(parts: &mut Parts, told: &mut Told) {
     let now = parts.clock.now().mono;
+    if now.saturating_sub(told.looked) > SLEPT {
+        parts.watchdog.begin_again(now);
+    }
+    told.looked = now;
     let hanging = parts.watchdog.hanging(now);
     if hanging.is_empty() && parts.patience.is_some() {
         parts.notifier.alive().await;

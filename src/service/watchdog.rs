@@ -29,6 +29,12 @@ impl Watchdog {
         Self { began: now, watched }
     }
 
+    /// Nobody looked for so long that it says nothing about the loops: the machine slept, or stood still. Each has its
+    /// whole deadline from `now`.
+    pub fn begin_again(&mut self, now: Mono) {
+        self.began = now;
+    }
+
     /// The names of those that hang.
     #[must_use]
     pub fn hanging(&self, now: Mono) -> Vec<&'static str> {
@@ -92,6 +98,16 @@ mod tests {
         slow.beat(at(1010));
         assert!(watchdog.hanging(at(1015)).is_empty());
         assert_eq!(watchdog.hanging(at(1016)), ["fast"]);
+    }
+
+    #[test]
+    fn after_a_sleep_everybody_has_the_deadline_once_more() {
+        let (mut watchdog, fast, slow) = two();
+        fast.beat(at(1100));
+        slow.beat(at(1100));
+        watchdog.begin_again(at(9000));
+        assert!(watchdog.hanging(at(9015)).is_empty());
+        assert_eq!(watchdog.hanging(at(9016)), ["fast"]);
     }
 
     #[test]
