@@ -1,7 +1,7 @@
-//! Where a test can make the process die without a word: at the nth passage of a named point.
+//! Where a test can make the process die without a word, or a loop hang: at the nth passage.
 //!
-//! A plain value that is handed down to those who pass the points. Nothing sets it but a test's switch on the command
-//! line; what nobody armed costs a comparison with nothing.
+//! Plain values that are handed down to those who pass. Nothing sets them but a test's switch on the command line; what
+//! nobody armed costs a comparison with nothing.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -74,6 +74,27 @@ impl FromStr for AbortAt {
     }
 }
 
+/// At which of its turns a loop hangs for ever, for a test of whoever watches over it; by default at none.
+#[derive(Debug, Clone, Default)]
+pub struct HangAt(Option<Arc<AtomicU32>>);
+
+impl HangAt {
+    /// Hangs at the `nth` turn, which is at least the first.
+    #[must_use]
+    pub fn nth(nth: u32) -> Self {
+        Self(Some(Arc::new(AtomicU32::new(nth.max(1)))))
+    }
+
+    /// Says that the loop turns. Never returns at the turn that was asked for.
+    pub async fn pass(&self) {
+        if let Some(left) = &self.0
+            && left.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +117,15 @@ mod tests {
         let twice: AbortAt = "commit:2".parse().unwrap();
         twice.pass(Point::Answered);
         twice.clone().pass(Point::Commit);
+    }
+
+    #[tokio::test]
+    async fn a_loop_hangs_at_the_turn_that_was_asked_for_and_no_earlier() {
+        HangAt::default().pass().await;
+        let third = HangAt::nth(3);
+        third.pass().await;
+        third.pass().await;
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(20), third.pass()).await;
+        assert!(waited.is_err());
     }
 }

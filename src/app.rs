@@ -4,8 +4,10 @@
 //! closes. Nothing here is global, so a test can start two of these in one process. `reload` takes another configuration
 //! over while all of this runs.
 
+mod error;
 mod front;
 mod reload;
+mod supervise;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,61 +18,31 @@ use tokio::sync::{Notify, mpsc, watch as value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::abort::AbortAt;
-use crate::backoff::{Backoff, InvalidBackoff, Random};
+use crate::abort::{AbortAt, HangAt};
+use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{BadServerTls, BindError, Desk, Exposed, Fronts, Listen, Readiness, Server, TokenError, token};
+use crate::pulse::Pulse;
+use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
+use crate::service::{self, Notifier};
 use crate::status::StatusBoard;
-use crate::store::{CommitError, OpenError, Store, StoreError, StoreMetrics, keeper};
+use crate::store::{Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 use crate::webhook::{
     Dispatcher, EndpointSettings, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key,
 };
 
+pub use error::{RunError, StartError};
 use reload::Reloader;
 pub use reload::Reloads;
 
 /// How long the store may take to close.
 const STORE_CLOSE: Duration = Duration::from_secs(10);
 
-/// Why the daemon does not start, in one sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    #[error("the store was opened and cannot be read")]
-    Memory(#[from] StoreError),
-    #[error("the store was opened and cannot be written")]
-    Configure(#[from] CommitError),
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error(transparent)]
-    Listen(#[from] BindError),
-    #[error("the server's TLS cannot be set up: {0}")]
-    Tls(#[from] BadServerTls),
-    #[error(transparent)]
-    Google(#[from] meet::SetupError),
-    #[error(transparent)]
-    Webhooks(#[from] SenderError),
-    #[error(transparent)]
-    Pseudonyms(#[from] KeyError),
-    #[error("the metrics could not be registered")]
-    Metrics(#[from] prometheus::Error),
-    #[error(transparent)]
-    Backoff(#[from] InvalidBackoff),
-}
-
-/// Why the daemon did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error("the store could not be closed")]
-    Store(#[from] StoreError),
-    #[error("a part of the daemon died; the log says which; this is a defect, please report it")]
-    Died,
-}
+/// How long each part may take to stop: longer than what is being sent may take to finish.
+const PART_STOP: Duration = Duration::from_secs(15);
 
 /// One of the loops, with what stops it.
 struct Part {
@@ -104,6 +76,8 @@ pub struct App {
     reloader: Reloader,
     reloads: Reloads,
     asked: reload::Asked,
+    board: StatusBoard,
+    patience: Option<Duration>,
 }
 
 impl App {
@@ -166,7 +140,7 @@ impl App {
         let reloaded = reload::Metrics::register(&registry, clock)?;
         let exposed = Exposed {
             registry,
-            board,
+            board: board.clone(),
             readiness: readiness.clone(),
             limit_reached: limits,
             fronts: fronts.clone(),
@@ -175,7 +149,8 @@ impl App {
         };
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
-        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics };
+        let (pulse, hang) = (Pulse::default(), HangAt::default());
+        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
         let (changes, changed) = watch::changes();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {
@@ -190,6 +165,7 @@ impl App {
             fronts,
             level: None,
             metrics: reloaded,
+            notifier: Notifier::default(),
         };
         Ok(Self {
             clock,
@@ -204,6 +180,8 @@ impl App {
             reloader,
             reloads,
             asked,
+            board,
+            patience: None,
         })
     }
 
@@ -237,6 +215,9 @@ impl App {
     /// # Errors
     /// [`RunError`]; nothing acknowledged is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let supervising = self.supervising();
+        let notifier = self.reloader.notifier.clone();
+        let supervising = Part::spawn("supervising", |stop| service::run(supervising, stop));
         let Self { clock, store, server, readiness, scheduler, watching, changed, dispatcher, retention, .. } = self;
         let (reloader, asked) = (self.reloader, self.asked);
         // The first to stop: what it hands over, the others are still there to take.
@@ -245,12 +226,14 @@ impl App {
         let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
-        let mut parts = [reloading, watching, pruning, sending, serving];
+        notifier.ready().await;
+        let mut parts = [supervising, reloading, watching, pruning, sending, serving];
 
-        let [reloading, watching, pruning, sending, serving] = &mut parts;
+        let [supervising, reloading, watching, pruning, sending, serving] = &mut parts;
         // No part ends by itself: without one of them the daemon would look alive and be of no use.
         let ended = tokio::select! {
             () = stop.cancelled() => None,
+            _ = &mut supervising.task => Some(supervising.name),
             _ = &mut reloading.task => Some(reloading.name),
             _ = &mut watching.task => Some(watching.name),
             _ = &mut pruning.task => Some(pruning.name),
@@ -263,13 +246,26 @@ impl App {
         let begun = clock.now().mono;
         tracing::info!("stopping");
         readiness.set_stopping();
+        notifier.stopping().await;
         let mut whole = ended.is_none();
         for part in parts {
             part.stop.cancel();
-            if Some(part.name) != ended && part.task.await.is_err() {
-                tracing::error!(part = part.name, "a part of the daemon died; this is a defect, please report it");
-                whole = false;
+            if Some(part.name) == ended {
+                continue;
             }
+            let abort = part.task.abort_handle();
+            let problem = match tokio::time::timeout(PART_STOP, part.task).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(_)) => "died",
+                Err(_) => "hangs and is left behind",
+            };
+            abort.abort();
+            tracing::error!(
+                part = part.name,
+                problem,
+                "a part of the daemon did not stop; this is a defect, please report it"
+            );
+            whole = false;
         }
         store.close(STORE_CLOSE).await?;
         let took = clock.now().mono.saturating_sub(begun);

@@ -39,6 +39,14 @@ pub fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)
 }
 
+/// The time since the machine booted, without what it slept: what `CLOCK_MONOTONIC` says, which is the same in every
+/// process.
+#[must_use]
+pub fn monotonic() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// The machine's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -16,6 +16,9 @@ pub struct StatusBoard(Arc<RwLock<Status>>);
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     pub conferences: BTreeMap<ConferenceName, ConferenceStatus>,
+    /// How many targets are configured.
+    pub configured_targets: usize,
+    /// Those that were looked up with success at least once.
     pub targets: BTreeMap<TargetName, TargetStatus>,
     pub identities: BTreeMap<IdentityName, IdentityStatus>,
 }

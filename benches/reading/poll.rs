@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
+use meetwatch::abort::HangAt;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
     Client, ParticipantFilter, Parts, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
 };
 use meetwatch::model::{ConferenceName, IdentityName};
+use meetwatch::pulse::Pulse;
 use meetwatch::sim::{Settings, Simulator, Time};
 use meetwatch::status::StatusBoard;
 use meetwatch::store::{Store, StoreMetrics};
@@ -271,6 +273,8 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         clock,
         bell: Arc::new(Notify::new()),
         metrics: watching::metrics()?,
+        pulse: Pulse::default(),
+        hang: HangAt::default(),
     };
     let (_changes, changed) = watch::changes();
     watch::run(scheduler, parts, changed, stop).await;

@@ -22,6 +22,7 @@ use crate::meet::settings::IdentitySettings;
 use crate::meet::{Client, Renewal};
 use crate::model::IdentityName;
 use crate::serve::{Front, Fronts, NotReloaded, Reload};
+use crate::service::Notifier;
 use crate::store::{ShownEndpoints, Store, TargetRow};
 use crate::watch::{Changes, Revision};
 use crate::webhook::{self, EndpointSettings, Endpoints, Policy};
@@ -123,6 +124,8 @@ pub(super) struct Reloader {
     pub(super) fronts: Fronts,
     pub(super) level: Option<Level>,
     pub(super) metrics: Metrics,
+    /// Hears of the beginning and the end of each reload.
+    pub(super) notifier: Notifier,
 }
 
 /// Everything new, made and judged.
@@ -155,21 +158,22 @@ impl Reloader {
 
     /// One reload, from its announcement to its end. The one place for whoever has to be told of both.
     async fn reload(&mut self, stop: &CancellationToken) -> Outcome {
-        self.begins();
+        self.begins().await;
         let outcome = match stop.run_until_cancelled(self.prepare()).await {
             None => Err(stopping()),
             Some(Err(refused)) => Err(refused),
             Some(Ok(prepared)) => self.switch(prepared).await,
         };
-        self.ends(&outcome);
+        self.ends(&outcome).await;
         outcome
     }
 
-    fn begins(&self) {
+    async fn begins(&self) {
         tracing::info!("reading the configuration again");
+        self.notifier.reloading().await;
     }
 
-    fn ends(&self, outcome: &Outcome) {
+    async fn ends(&self, outcome: &Outcome) {
         self.metrics.note(outcome.is_ok());
         match outcome {
             Ok(warnings) => {
@@ -187,6 +191,7 @@ impl Reloader {
                 tracing::error!("the configuration was not taken over, and everything goes on as before: {why}");
             }
         }
+        self.notifier.ready().await;
     }
 
     /// Makes and judges everything new. Nothing changes.

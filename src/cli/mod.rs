@@ -1,9 +1,11 @@
 //! The command line. Each command has a file: its `Args`, and a `run` that returns the exit code.
 //!
-//! Exit codes: 0 well, 1 failed, 2 wrong usage, 78 (`EX_CONFIG`) bad configuration. An error is one sentence on standard
-//! error; a bad configuration is one for each of its problems.
+//! Exit codes: 0 well, 1 failed, 2 wrong usage, 78 (`EX_CONFIG`) bad configuration, or a daemon that cannot start until
+//! somebody changes something. An error is one sentence on standard error; a bad configuration is one for each of its
+//! problems.
 
 pub mod api;
+pub mod assets;
 pub mod check;
 pub mod conferences;
 mod daemon;
@@ -34,6 +36,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use output::{OutputClosed, line};
 
+use crate::app::StartError;
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment, Problems};
@@ -90,6 +93,9 @@ enum Command {
     Login(login::Args),
     /// Ask Google by hand, as one of the identities of the configuration
     Api(api::Args),
+    /// Write what a package ships besides the program
+    #[command(hide = true)]
+    Assets(assets::Args),
 }
 
 impl Command {
@@ -117,6 +123,7 @@ impl Command {
             Self::Listen(args) => listen::run(args).await,
             Self::Login(args) => login::run(args, &mut std::io::stdout()).await,
             Self::Api(args) => ask_google(args).await,
+            Self::Assets(args) => assets::run(&args),
         }
     }
 
@@ -204,7 +211,11 @@ fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         return ExitCode::from(EX_CONFIG);
     }
     output::complain(format_args!("meetwatch: {error:#}"));
-    ExitCode::FAILURE
+    match error.downcast_ref::<StartError>() {
+        // Whatever starts the daemon again need not try.
+        Some(refused) if refused.lasts() => ExitCode::from(EX_CONFIG),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn level(name: &str) -> Result<LevelFilter, String> {

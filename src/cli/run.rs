@@ -8,10 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogOptions, output};
-use crate::abort::AbortAt;
+use crate::abort::{AbortAt, HangAt};
 use crate::app::{App, Reloads};
 use crate::backoff::random_seed;
 use crate::config::{self, Environment};
+use crate::service::Notifier;
 
 /// Watch, tell, and serve, until SIGTERM or SIGINT; a second one stops at once. SIGHUP reads the configuration again.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub struct Args {
     /// For tests of crashes: die at the nth passage of a point, such as `commit:3`
     #[arg(long, hide = true, value_name = "POINT:N", default_value = None)]
     abort_at: Option<AbortAt>,
+    /// For tests of the watchdog: let the poll loop hang at its nth turn
+    #[arg(long, hide = true, value_name = "N")]
+    hang_at: Option<u32>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -29,7 +33,8 @@ pub struct Args {
 /// # Errors
 /// All the [`Problems`](config::Problems) of the configuration, or why the daemon does not start or stop.
 pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
-    let mut config = config::load(&args.config, &Environment::read())?;
+    let environment = Environment::read();
+    let mut config = config::load(&args.config, &environment)?;
     config::listen_where_told(&mut config)?;
     let level = log.install(config.log)?;
     for warning in &config.warnings {
@@ -39,6 +44,8 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     let signals = output::Signals::listen().context("cannot be told of signals")?;
     let reload = signal(SignalKind::hangup()).context("cannot be told of signals")?;
     let mut app = App::start_aborting_at(config, random_seed(), args.abort_at.unwrap_or_default()).await?;
+    let hang = args.hang_at.map_or_else(HangAt::default, HangAt::nth);
+    app = app.notifying(notifier(&environment), environment.watchdog).hanging_at(hang);
     if let Some(level) = level {
         app = app.logging_at(level);
     }
@@ -51,6 +58,15 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     reloading.abort();
     stopped?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Speaks to the service manager that started this process, if one did that wants to hear.
+fn notifier(environment: &Environment) -> Notifier {
+    let Some(address) = &environment.notify_socket else { return Notifier::default() };
+    Notifier::connect(address).unwrap_or_else(|error| {
+        tracing::warn!("the service manager cannot be told how it goes: {error}; see NOTIFY_SOCKET");
+        Notifier::default()
+    })
 }
 
 /// Reads the configuration again at each SIGHUP; what came of it is in the log.

@@ -17,11 +17,12 @@ use super::prune::{PruneRequest, Pruned};
 use super::readers::Readers;
 use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
-use super::writer::{Job, Task, WAITING, Writer};
+use super::writer::{Job, Signs, Task, WAITING, Writer};
 use super::{endpoints, facts, log};
 use crate::abort::AbortAt;
 use crate::clock::{Clock, Now};
 use crate::model::{ConferenceName, EndpointName};
+use crate::pulse::Pulse;
 
 /// A handle on the open store. When the last one is dropped, what waits is still written and the file closed; use
 /// [`Store::close`] to know when.
@@ -29,6 +30,7 @@ use crate::model::{ConferenceName, EndpointName};
 pub struct Store {
     jobs: mpsc::Sender<Job>,
     readers: Readers,
+    signs: Signs,
 }
 
 impl Store {
@@ -53,11 +55,12 @@ impl Store {
         let db = Db::open_aborting_at(path, clock.now().wall, abort)?;
         let (sender, jobs) = mpsc::channel(WAITING);
         let writer = Writer::new(db, jobs, metrics, clock, path.to_owned());
+        let signs = writer.signs();
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { jobs: sender, readers: Readers::new(path.to_owned()) })
+        Ok(Self { jobs: sender, readers: Readers::new(path.to_owned()), signs })
     }
 
     /// Writes a commit: facts, events and deliveries, whole. It is on the disk once this returns. Cancelling the future
@@ -78,6 +81,26 @@ impl Store {
             Written::Exchanged(reply) => Ok(reply),
             _ => Err(CommitError::Invariant("an exchange without a reply")),
         }
+    }
+
+    /// Beats whenever the writer takes up work or has done it. One without work does not turn: [`Self::nudge`] it.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.signs.pulse.clone()
+    }
+
+    /// Makes an idle writer turn. Does not wait for it; where work waits already there is no need.
+    pub fn nudge(&self) {
+        if self.jobs.capacity() == self.jobs.max_capacity() {
+            let (reply, _) = oneshot::channel();
+            let _ = self.jobs.try_send(Job { task: Task::Turn, now: Timestamp::UNIX_EPOCH, reply });
+        }
+    }
+
+    /// Why the last transaction could not be written, as the reason's name; nothing if it could.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.signs.trouble()
     }
 
     pub(super) fn readers(&self) -> &Readers {

@@ -1,6 +1,7 @@
 //! The writer's thread: takes what waits, writes it as one group, answers each.
 
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use super::repair::Repair;
 use super::rows::Commit;
 use super::trouble::{Say, Trouble};
 use crate::clock::{Clock, Mono, Now};
+use crate::pulse::Pulse;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
 pub(super) const WAITING: usize = 1024;
@@ -38,6 +40,8 @@ pub(super) enum Task {
     Prune(PruneRequest),
     WeighClock(Option<Now>, Now),
     Repair(Repair),
+    /// Nothing: a writer that takes it turns.
+    Turn,
     /// Write what came before, tidy up, and end.
     Close,
 }
@@ -50,7 +54,7 @@ impl Task {
             Self::Prune(request) => Some(Work::Prune(request)),
             Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
             Self::Repair(repair) => Some(Work::Repair(repair)),
-            Self::Close => None,
+            Self::Turn | Self::Close => None,
         }
     }
 }
@@ -62,11 +66,35 @@ pub(super) struct Writer {
     clock: Clock,
     path: PathBuf,
     trouble: Trouble,
+    signs: Signs,
+}
+
+/// What others see of the writer without asking it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signs {
+    /// Beats at each turn.
+    pub(super) pulse: Pulse,
+    trouble: Arc<RwLock<Option<&'static str>>>,
+}
+
+impl Signs {
+    /// Why nothing can be written, if nothing can.
+    pub(super) fn trouble(&self) -> Option<&'static str> {
+        *self.trouble.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_trouble(&self, reason: Option<&'static str>) {
+        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
 }
 
 impl Writer {
     pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
-        Self { db, jobs, metrics, clock, path, trouble: Trouble::default() }
+        Self { db, jobs, metrics, clock, path, trouble: Trouble::default(), signs: Signs::default() }
+    }
+
+    pub(super) fn signs(&self) -> Signs {
+        self.signs.clone()
     }
 
     /// Works until [`Task::Close`], or until every handle is gone.
@@ -74,10 +102,13 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP);
         let mut size_due = Duration::ZERO;
         while self.jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+            self.signs.pulse.beat(self.clock.mono());
+            group.retain(|job| !matches!(job.task, Task::Turn));
             let close_at = group.iter().position(|job| matches!(job.task, Task::Close));
             let after = group.split_off(close_at.unwrap_or(group.len()));
             self.write(&mut group);
             let now = self.clock.now().mono;
+            self.signs.pulse.beat(now);
             if now >= size_due {
                 self.metrics.size_is(size_of(&self.path));
                 size_due = now + SIZE_EVERY;
@@ -127,6 +158,7 @@ impl Writer {
             }
         }
         let first = failed().next();
+        self.signs.set_trouble(first.map(StoreError::reason));
         let pieces = u64::try_from(failed().count()).unwrap_or(u64::MAX);
         match (self.trouble.note(first.map_or(Ok(()), Err), pieces, now), first) {
             (Some(Say::Trouble { failed, lasting }), Some(error)) => tracing::error!(

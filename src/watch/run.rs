@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::scheduler::{Command, Input, Key, Revision, Scheduler};
+use crate::abort::HangAt;
 use crate::clock::Clock;
 use crate::meet::{ReadError, Reader, Reason};
+use crate::pulse::{Pulse, TURN_EVERY};
 use crate::store::{CommitError, Store};
 
 /// How long a commit that is under way at the stop is waited for.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
-/// The loop turns at least so often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Parts<R> {
     /// Rung after each commit that may have made deliveries due.
     pub bell: Arc<Notify>,
     pub metrics: Metrics,
+    /// Beats at each turn.
+    pub pulse: Pulse,
+    /// Where a test lets the loop hang.
+    pub hang: HangAt,
 }
 
 /// Hands another configuration to a loop that runs.
@@ -71,11 +75,13 @@ pub async fn run<R: Reader>(
     let mut commits = Tasks::default();
     let mut input = Input::Tick;
     loop {
+        parts.hang.pass().await;
+        parts.pulse.beat(parts.clock.now().mono);
         for command in scheduler.step(parts.clock.now(), input) {
             start(command, &parts, &mut reads, &mut commits);
         }
         let now = parts.clock.now().mono;
-        let sleep = scheduler.next_wake().map_or(LONGEST_SLEEP, |at| at.saturating_sub(now)).min(LONGEST_SLEEP);
+        let sleep = scheduler.next_wake().map_or(TURN_EVERY, |at| at.saturating_sub(now)).min(TURN_EVERY);
         input = tokio::select! {
             () = stop.cancelled() => break,
             Some(done) = commits.next() => done,

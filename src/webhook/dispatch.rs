@@ -22,6 +22,7 @@ use crate::abort::{AbortAt, Point};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::model::EndpointName;
+use crate::pulse::{Pulse, TURN_EVERY};
 use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
 
 /// How the dispatcher goes about it, beyond what each endpoint says.
@@ -50,6 +51,7 @@ pub struct Dispatcher {
     targets: BTreeMap<EndpointName, Target>,
     grace: Duration,
     abort: AbortAt,
+    pulse: Pulse,
     /// Kept, so that waiting for the next change never ends for want of somebody who could bring one.
     changes: Changes,
     changed: mpsc::Receiver<Change>,
@@ -75,8 +77,8 @@ impl Dispatcher {
         let Endpoints { targets, endpoints } = Endpoints::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
         let (changes, changed) = Changes::new();
-        let (grace, abort) = (options.grace, AbortAt::default());
-        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, changes, changed })
+        let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
+        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
     }
 
     /// What hands it other endpoints while it runs.
@@ -89,6 +91,12 @@ impl Dispatcher {
     #[must_use]
     pub fn aborting_at(self, abort: AbortAt) -> Self {
         Self { abort, ..self }
+    }
+
+    /// Beats at each turn of the loop.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
@@ -104,6 +112,9 @@ impl Dispatcher {
         let mut give_up_at: Option<Mono> = None;
         loop {
             let now = self.clock.now().mono;
+            self.pulse.beat(now);
+            // With nothing to do it turns all the same, so that it can be told from one that hangs.
+            let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
             let input = tokio::select! {
                 () = woken.as_mut() => {
                     woken.set(wake.notified());
@@ -125,7 +136,7 @@ impl Dispatcher {
                     Input::Sent(sent)
                 }
                 Some(change) = self.changed.recv() => self.take_over(change),
-                () = until(wake_at, now) => Input::Tick,
+                () = until(Some(turn_at), now) => Input::Tick,
                 () = until(give_up_at, now), if give_up_at.is_some() => {
                     give_up_at = None;
                     sends.tasks.abort_all();

@@ -99,12 +99,7 @@ pub fn config(bytes: &[u8]) -> bool {
     if ["/dev", "/proc", "/sys", "\\"].iter().any(|outside| text.contains(outside)) {
         return false;
     }
-    let environment = Environment {
-        credentials_directory: None,
-        google_application_credentials: None,
-        gcloud_credentials: None,
-        no_colour: true,
-    };
+    let environment = Environment { no_colour: true, ..Environment::default() };
     let folder = Path::new("/nonexistent");
     let origin = Origin { file: "meetwatch.toml", folder, environment: &environment, world_readable: false };
     match config::parse(text, &origin) {

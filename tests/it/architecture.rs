@@ -36,7 +36,9 @@ const EVERYTHING: &[(&str, Modules)] = &[
     ("log", Any),
     ("meet", Any),
     ("model", Any),
+    ("pulse", Any),
     ("serve", Any),
+    ("service", Any),
     ("sim", Any),
     ("status", Any),
     ("store", Any),
@@ -52,26 +54,33 @@ const ROOMS: &[Room] = &[
     Room { name: "clock", may_use: &[] },
     Room { name: "backoff", may_use: &[] },
     Room { name: "log", may_use: &[] },
+    Room { name: "pulse", may_use: &[("clock", Any)] },
     Room { name: "status", may_use: &[("model", Any)] },
     Room { name: "meet", may_use: &[("model", Any), ("clock", Any), ("backoff", Any), ("status", Any)] },
     Room {
         name: "watch",
         may_use: &[
+            ("abort", Any),
             ("model", Any),
             ("clock", Any),
             ("backoff", Any),
+            ("pulse", Any),
             ("status", Any),
             ("store", Any),
             // What can be asked and what comes back; nothing of HTTP.
             ("meet", FacadeAnd(&["error", "filter", "reader"])),
         ],
     },
-    Room { name: "store", may_use: &[("abort", Any), ("model", Any), ("clock", Any)] },
+    Room { name: "store", may_use: &[("abort", Any), ("model", Any), ("clock", Any), ("pulse", Any)] },
     Room {
         name: "webhook",
-        may_use: &[("abort", Any), ("model", Any), ("clock", Any), ("backoff", Any), ("store", Any)],
+        may_use: &[("abort", Any), ("model", Any), ("clock", Any), ("backoff", Any), ("pulse", Any), ("store", Any)],
     },
     Room { name: "serve", may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any)] },
+    Room {
+        name: "service",
+        may_use: &[("clock", Any), ("pulse", Any), ("status", Any), ("store", Any), ("model", Any)],
+    },
     Room {
         name: "config",
         may_use: &[
@@ -104,7 +113,9 @@ const ROOMS: &[Room] = &[
             ("log", Any),
             ("meet", Any),
             ("model", Any),
+            ("pulse", Any),
             ("serve", Any),
+            ("service", Any),
             ("status", Any),
             ("store", Any),
             ("watch", Any),
@@ -136,6 +147,8 @@ const ROOMS: &[Room] = &[
 /// Files and folders that decide and do nothing: `now` and chance are arguments, and IO is somebody else's.
 const PURE: &[&str] = &[
     "src/model",
+    "src/service/summary.rs",
+    "src/service/watchdog.rs",
     "src/watch/closing.rs",
     "src/watch/gap.rs",
     "src/watch/lookup.rs",

@@ -50,6 +50,7 @@ mod serve_limits;
 mod serve_metrics;
 mod serve_socket;
 mod serve_tls;
+mod service;
 mod sim_command;
 mod sim_google_client;
 mod sim_outside_clients;

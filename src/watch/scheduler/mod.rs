@@ -179,6 +179,7 @@ impl Scheduler {
             board,
             setup,
         };
+        scheduler.board.write().configured_targets = scheduler.setup.targets.len();
         for settings in scheduler.setup.targets.clone() {
             let target = Target::new(settings.clone(), rows.remove(&settings.name), backoff, now.mono, now.wall);
             scheduler.targets.insert(settings.name.clone(), target);

@@ -37,6 +37,7 @@ impl Scheduler {
             watched.rename_viewers(&renamed);
         }
         let before = std::mem::replace(&mut self.setup, setup);
+        self.board.write().configured_targets = self.setup.targets.len();
         let continued = self.take_over_targets(remembered, &replaced, now);
         self.take_over_lookups(&before, now.mono);
         self.take_over_conferences(&continued, &replaced, now);

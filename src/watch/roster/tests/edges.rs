@@ -80,7 +80,8 @@ fn an_end_that_a_retraction_made_out_of_date_is_told_again_after_a_restart_too()
     scene.record(100, Some(95));
     let first = retold(&mut scene, 104);
     let bridge = scene.sessions(700, "ada", &[("s3", 30, Some(55))]);
-    assert_eq!(types(&bridge), ["session.started", "event.retracted", "event.retracted", "session.ended"]);
+    let wanted = ["session.started", "event.retracted", "event.retracted", "session.ended", "participant.left"];
+    assert_eq!(types(&bridge), wanted);
     scene.restart();
     let second = retold(&mut scene, 704);
     assert_eq!(types(&second), ["conference.ended"]);

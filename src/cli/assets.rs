@@ -1,0 +1,73 @@
+//! `meetwatch assets`, hidden: what a package ships besides the program, made from the command line's own definition.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Command, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+use crate::config::EXAMPLE;
+
+/// Write man pages, shell completions and the example of a configuration into a folder.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Made if it is not there; files of the same names are replaced
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// Writes everything.
+///
+/// # Errors
+/// If something cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    write(&args.folder).with_context(|| format!("cannot write into {}", args.folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(folder: &Path) -> std::io::Result<()> {
+    let (man, completions) = (folder.join("man"), folder.join("completions"));
+    std::fs::create_dir_all(&man)?;
+    std::fs::create_dir_all(&completions)?;
+    clap_mangen::generate_to(Cli::command(), &man)?;
+    for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
+        clap_complete::generate_to(shell, &mut visible(&Cli::command()), "meetwatch", &completions)?;
+    }
+    std::fs::write(folder.join("meetwatch.toml"), EXAMPLE)
+}
+
+/// The same command line without what `--help` hides, which the completions would offer.
+fn visible(command: &Command) -> Command {
+    let name = command.get_name().to_owned();
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
+    let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).map(visible);
+    let mut shown = Command::new(name).args(arguments).subcommands(subcommands);
+    if let Some(about) = command.get_about() {
+        shown = shown.about(about.clone());
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_has_a_page_and_is_completed_and_what_is_hidden_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path()).unwrap();
+        let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(read("man/meetwatch.1").contains("meetwatch\\-run"), "{}", read("man/meetwatch.1"));
+        assert!(read("man/meetwatch-run.1").contains("\\-\\-config"));
+        assert_eq!(read("meetwatch.toml"), EXAMPLE);
+        for file in ["completions/meetwatch.bash", "completions/meetwatch.fish", "completions/_meetwatch"] {
+            let text = read(file);
+            assert!(text.contains("deliveries") && text.contains("config"), "{file}");
+            assert!(!text.contains("abort-at") && !text.contains("assets"), "{file}");
+        }
+        assert!(!folder.path().join("man/meetwatch-assets.1").exists());
+        assert!(!read("man/meetwatch-run.1").contains("abort"));
+    }
+}
