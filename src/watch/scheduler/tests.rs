@@ -1,5 +1,7 @@
 //! Another configuration while everything goes on: one live conference with one person, read from memory.
 
+mod trouble;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -19,6 +21,8 @@ struct Scene {
     now: Now,
     reads: Vec<(Key, IdentityName, Read)>,
     commits: Vec<Commit>,
+    /// So many of the next commits of targets fail.
+    failing_commits: u32,
 }
 
 fn identity(name: &str) -> WatchIdentity {
@@ -109,7 +113,7 @@ impl Scene {
         let metrics = Metrics::new(&Registry::new(), limit).unwrap();
         let random = Random::with_seed(3);
         let scheduler = Scheduler::new(setup, Memory::default(), backoff, random, metrics, board.clone(), now);
-        Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new() }
+        Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new(), failing_commits: 0 }
     }
 
     /// The same, with the conference found and Ada told.
@@ -127,6 +131,10 @@ impl Scene {
             for command in self.scheduler.step(self.now, input) {
                 match command {
                     Command::Read { key, identity, read, .. } => self.reads.push((key, identity, read)),
+                    Command::Commit { key: key @ Key::Target(_), .. } if self.failing_commits > 0 => {
+                        self.failing_commits -= 1;
+                        inputs.push(Input::Committed(key, false));
+                    }
                     Command::Commit { key, commit } => {
                         self.commits.push(*commit);
                         inputs.push(Input::Committed(key, true));
