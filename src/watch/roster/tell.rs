@@ -123,8 +123,12 @@ impl Roster {
         };
         let observed_at = moment.google.max(telling.time);
         let provenance = self.provenance(telling.time, source, observed_at, rules);
-        if event == EventType::ConferenceStarted && kind == ChangeKind::New {
-            self.blind = before_it_was_found(telling.time, observed_at, provenance).into_iter().collect();
+        if event == EventType::ConferenceStarted
+            && kind == ChangeKind::New
+            && let Some(unseen) = before_it_was_found(telling.time, observed_at, provenance)
+        {
+            // That covers the time in which nobody looked for it.
+            self.blind = vec![unseen];
         }
         let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
         let many = ending
