@@ -207,7 +207,8 @@ impl Watched {
                     .final_read_due
                     .map_or(settings.final_read, |due| elapsed(now.wall, due))
                     .min(settings.final_read);
-                Stage::Resting { due: now.mono + left.max(CLOCKS_KNOWN_AFTER), sure: false }
+                let known = CLOCKS_KNOWN_AFTER.min(settings.final_read);
+                Stage::Resting { due: now.mono + left.max(known), sure: false }
             }
             Phase::Closed => Stage::Closed,
         };
