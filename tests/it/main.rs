@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod check_online;
 mod config_check;
 mod config_files;
 mod config_problems;
