@@ -48,6 +48,12 @@ pub fn steps(identity: &IdentitySettings, api: Api, error: &ReadError) -> Vec<St
         {
             vec![step("run", login(client_secret, token_store, identity.lookup_people))]
         }
+        (Reason::Credentials, Credentials::UserConsent { client_secret, .. })
+            if error.remedy.contains("trust this app") =>
+        {
+            let client = public(client_secret).client_id.map(|id| step("client id", id));
+            client.into_iter().chain([step("scopes", scopes(identity).join(","))]).collect()
+        }
         (Reason::ScopeMissing, Credentials::ApplicationDefault { file: Some(_) }) => {
             let all = [scopes(identity), vec![CLOUD_PLATFORM]].concat().join(",");
             let command = format!("gcloud auth application-default login --client-id-file=CLIENT.json --scopes={all}");

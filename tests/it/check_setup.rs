@@ -7,7 +7,10 @@ use std::process::{Command, Stdio};
 
 use meetwatch::meet::auth::Scopes;
 use meetwatch::meet::error::Reason;
-use meetwatch::model::MeetingCode;
+use meetwatch::meet::request::Api;
+use meetwatch::meet::settings::{Credentials, IdentitySettings};
+use meetwatch::meet::{ReadError, advice};
+use meetwatch::model::{IdentityName, MeetingCode};
 use meetwatch::sim::api::{ApiSettings, Forbidden, Method};
 use meetwatch::sim::faults::{Fault, Rule};
 use meetwatch::sim::world::Person;
@@ -216,4 +219,13 @@ fn every_transcript_is_walked_through_and_every_reason_and_scope_is_in_the_text(
     }
     let all: Vec<_> = Scopes::ALL.iter().flat_map(|scopes| scopes.as_slice()).copied().collect();
     assert!(blocks().iter().any(|block| block.lines == all), "the scopes to enter are others");
+    let identity = IdentitySettings {
+        name: IdentityName::parse("me").unwrap(),
+        credentials: Credentials::ApplicationDefault { file: Some("/default.json".into()) },
+        lookup_people: false,
+    };
+    let (reason, attempted) = (Reason::ScopeMissing, "get a token");
+    let error = ReadError { reason, attempted, detail: String::new(), remedy: "", retry_after: None };
+    let steps = advice::steps(&identity, Api::Meet, &error);
+    assert!(TEXT.lines().any(|line| line == steps[0].paste), "gcloud is to be asked for {}", steps[0]);
 }

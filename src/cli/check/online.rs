@@ -32,7 +32,7 @@ use crate::webhook::settings::PseudonymKey;
 use crate::webhook::{self, EndpointSettings, Probe};
 
 /// So many identities or endpoints are asked at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// A call that failed of what may pass is tried once more, if that begins within this time.
 const RETRY_WITHIN: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ pub(super) async fn ask(config: &Config, test_endpoints: bool) -> anyhow::Result
 fn client(config: &Config) -> anyhow::Result<Client> {
     let registry = Registry::new();
     let mut google: GoogleSettings = config.google.clone();
-    google.quota.spend = (1.0 - google.quota.spend).max(LEAST_SHARE);
+    google.quota.spend = share(google.quota.spend);
     let second = Duration::from_secs(1);
     let retry = RetryPolicy::new(Backoff::new(second, 2.0, second, 0.5)?, 2, RETRY_WITHIN);
     Ok(Client::new(&Parts {
@@ -99,6 +99,11 @@ fn client(config: &Config) -> anyhow::Result<Client> {
         status: StatusBoard::default(),
         retry,
     })?)
+}
+
+/// The share of the quota to spend beside a daemon that spends this one.
+fn share(spent: f64) -> f64 {
+    (1.0 - spent).max(LEAST_SHARE)
 }
 
 /// Asks as one identity.
@@ -321,5 +326,18 @@ const fn remedy(reason: webhook::Reason) -> &'static str {
         R::RefusedAddress => "the receiver is at a private address: let `allow_private` be true, or name another `url`",
         R::BodyTooLarge => "see whether `url` is the receiver's own address: what answers sends far too much",
         R::Unsendable | R::Window | R::MaxHold => "see whether `format` and its template can write a `webhook.test`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_leaves_a_daemon_its_share_of_the_quota() {
+        for spent in [0.1, 0.5, 0.8, 0.95] {
+            assert!(share(spent) + spent <= 1.0 + 1e-9, "{spent}");
+        }
+        assert!(share(1.0) > 0.0, "one that spends all leaves room for a few reads");
     }
 }
