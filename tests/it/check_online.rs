@@ -363,6 +363,14 @@ async fn a_google_that_hangs_or_is_not_there_is_waited_for_so_long_and_no_longer
     let took = clock.now().mono.saturating_sub(began);
     assert!(took < Duration::from_secs(60), "{took:?}");
     assert!(google.reads() <= 2, "{}", google.reads());
+
+    // The same, once the identity was seen to be able to read.
+    let google = Google { timeout: "1s", ..Google::new().await };
+    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[Method::GetSpace]);
+    google.sim.with(|api, _| api.faults.add(hangs));
+    let checked = google.check(&google.delegated(""), &targets, &[]).await;
+    assert!(checked.out.contains("failed  target t0: me does not see it: get space: "), "{}", checked.out);
+    assert_eq!(checked.out.matches("skipped target").count(), 19);
 }
 
 #[tokio::test]

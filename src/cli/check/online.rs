@@ -1,7 +1,7 @@
 //! Asking Google and the receivers: what costs little and tells most.
 //!
 //! An identity is one token and one read for each API it needs; a target is at most two reads, and none where its identity
-//! cannot read. Each call has a timeout and is tried twice at most. What is spent is the share of the quota that the
+//! cannot read, or Google is out of reach. Each call has a timeout and is tried twice at most. What is spent is the share of the quota that the
 //! configuration leaves to others, because a daemon may be spending the rest.
 
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ struct Look {
 impl Asker {
     /// The identity, and its targets with their places.
     async fn all(&self, targets: Vec<(usize, TargetSettings)>) -> (Identity, Vec<(usize, Target)>) {
-        let (meet, organizes) = match self.token(Scopes::Meet).await {
+        let (meet, mut organizes) = match self.token(Scopes::Meet).await {
             Err(error) => (self.access(Api::Meet, false, Some(error)), None),
             Ok(()) => match self.lists_any(&ConferenceFilter::default()).await {
                 Ok(any) => (self.access(Api::Meet, true, None), Some(any)),
@@ -144,6 +144,10 @@ impl Asker {
                 Some(organizes) => self.target(&target, organizes).await,
                 None => unseen(&target, State::Skipped, None),
             };
+            if seen_so.trouble.as_ref().is_some_and(Trouble::is_of_the_way) {
+                // The others would take as long to fail of the same.
+                organizes = None;
+            }
             seen.push((place, seen_so));
         }
         (Identity { name: self.settings.name.clone(), state, apis }, seen)

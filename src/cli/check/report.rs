@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::meet::ReadError;
 use crate::meet::advice::Step;
+use crate::meet::error::Reason;
 use crate::model::{EndpointName, IdentityName, TargetName};
 
 /// Everything, in the configuration's order.
@@ -96,6 +97,11 @@ impl Trouble {
     pub(super) fn new(error: ReadError, steps: Vec<Step>) -> Self {
         let ReadError { reason, attempted, detail, remedy, .. } = error;
         Self { attempted, reason: reason.as_str(), detail, remedy, steps }
+    }
+
+    /// Whether Google could not be reached, or not in time.
+    pub(super) fn is_of_the_way(&self) -> bool {
+        [Reason::Network, Reason::Timeout].iter().any(|reason| reason.as_str() == self.reason)
     }
 
     fn told(&self) -> String {
