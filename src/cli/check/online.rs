@@ -1,8 +1,8 @@
 //! Asking Google and the receivers: what costs little and tells most.
 //!
 //! An identity is one token and one read for each API it needs; a target is at most two reads, and none where its identity
-//! cannot read, or Google is out of reach. Each call has a timeout and is tried twice at most. What is spent is the share of the quota that the
-//! configuration leaves to others, because a daemon may be spending the rest.
+//! cannot read, or Google is out of reach. Each call has a timeout and is tried twice at most. What is spent is the share of
+//! the quota that the configuration leaves to others, because a daemon may be spending the rest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
