@@ -109,7 +109,7 @@ impl Command {
         match self {
             // Was done above, because its configuration has a say in the log.
             Self::Run(_) => Ok(ExitCode::SUCCESS),
-            Self::Check(args) => check::run(&args),
+            Self::Check(args) => check::run(&args).await,
             Self::Status(args) => status::run(args).await,
             Self::Health(args) => health::run(args).await,
             Self::Conferences(args) => conferences::run(args).await,
@@ -133,6 +133,8 @@ impl Command {
         let level = match self {
             Self::Demo(_) => Some(LevelFilter::WARN),
             Self::Sim(args) if args.verify.verify => Some(LevelFilter::OFF),
+            // What goes wrong is the report.
+            Self::Check(args) if args.online => Some(LevelFilter::OFF),
             _ => None,
         };
         LogSettings { level, ..LogSettings::default() }

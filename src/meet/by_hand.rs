@@ -1,7 +1,8 @@
 //! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
-//! stands on. They share quota, tokens, retries and errors with the rest.
+//! stands on, and `check --online`. They share quota, tokens, retries and errors with the rest.
 
 use super::answer::Body;
+use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
 use super::exchange::{Answered, Call};
@@ -19,6 +20,19 @@ use reqwest::Url;
 const PRIORITY: Priority = Priority::Listing;
 
 impl Client {
+    /// Gets a token for these scopes, unless there is one already. Nothing is read with it: whether Google takes it only
+    /// a read can tell.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn obtain_token(&self, identity: &IdentityName, scopes: Scopes) -> Result<(), ReadError> {
+        let known = self.0.identity(identity, Method::ListConferences)?;
+        let obtained = known.tokens.bearer(scopes).await;
+        let without =
+            |failure: Failure| ReadError { attempted: "get a token", ..failure.during(Method::ListConferences) };
+        obtained.map(drop).map_err(without)
+    }
+
     /// `conferenceRecords.list`: one page.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A [`Read`] goes through quota → token → request → pages → parsing and comes back as a [`Reading`], whole, or as a
 //! [`ReadError`] with a named reason. The rest of the program sees the [`Reader`] trait and nothing of HTTP.
 
+pub mod advice;
 pub mod answer;
 pub mod auth;
 mod body;

@@ -41,7 +41,14 @@ fn a_bad_configuration_ends_with_78_and_all_problems_and_nothing_on_standard_out
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for arguments in [&["check"][..], &["chek"], &["check", "--config", "a", "--online"], &["check", "--log", "loud"]] {
+    for arguments in [
+        &["check"][..],
+        &["chek"],
+        &["check", "--config", "a", "--json"],
+        &["check", "--config", "a", "--test-endpoints"],
+        &["check", "--example", "--online"],
+        &["check", "--log", "loud"],
+    ] {
         let output = meetwatch(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     }

@@ -7,6 +7,8 @@
 )]
 
 mod architecture;
+mod check_online;
+mod check_setup;
 mod config_check;
 mod config_files;
 mod config_problems;

@@ -1,0 +1,198 @@
+//! A remedy spelled out: what to open, paste or run, with the client id, the project and the scopes of these very
+//! credentials. Nothing of it is a secret: of a credentials file only what is public is taken, and no address.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::auth::{Scopes, files};
+use super::error::{ReadError, Reason};
+use super::request::Api;
+use super::settings::{Credentials, IdentitySettings};
+
+/// Where an administrator lets a service account act for the users of a domain.
+const DELEGATION_PAGE: &str = "https://admin.google.com/ac/owl/domainwidedelegation";
+
+/// `gcloud` asks for this one whatever else it is to ask for.
+const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// One thing to open, paste or run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// `open`, `client id`, `scopes` or `run`.
+    pub what: &'static str,
+    pub paste: String,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.paste)
+    }
+}
+
+/// What helps this identity against this error at this API, beyond the error's own remedy. Empty where that says it all.
+/// Reads the files that the identity names.
+#[must_use]
+pub fn steps(identity: &IdentitySettings, api: Api, error: &ReadError) -> Vec<Step> {
+    let step = |what, paste| Step { what, paste };
+    match (error.reason, &identity.credentials) {
+        (Reason::ApiDisabled, credentials) => vec![step("open", library(api, project(credentials).as_deref()))],
+        (Reason::Delegation | Reason::ScopeMissing, Credentials::ServiceAccount { key, subject: Some(_) }) => {
+            let client = public(key).client_id.map(|id| step("client id", id));
+            let open = step("open", DELEGATION_PAGE.to_owned());
+            [open].into_iter().chain(client).chain([step("scopes", scopes(identity).join(","))]).collect()
+        }
+        (Reason::ScopeMissing | Reason::Credentials, Credentials::UserConsent { client_secret, token_store })
+            if error.remedy.contains("`meetwatch login") =>
+        {
+            vec![step("run", login(client_secret, token_store, identity.lookup_people))]
+        }
+        (Reason::Credentials, Credentials::UserConsent { client_secret, .. })
+            if error.remedy.contains("trust this app") =>
+        {
+            let client = public(client_secret).client_id.map(|id| step("client id", id));
+            client.into_iter().chain([step("scopes", scopes(identity).join(","))]).collect()
+        }
+        (Reason::ScopeMissing, Credentials::ApplicationDefault { file: Some(_) }) => {
+            let all = [scopes(identity), vec![CLOUD_PLATFORM]].concat().join(",");
+            let command = format!("gcloud auth application-default login --client-id-file=CLIENT.json --scopes={all}");
+            vec![step("run", command)]
+        }
+        (Reason::ScopeMissing, _) => vec![step("scopes", scopes(identity).join(","))],
+        _ => Vec::new(),
+    }
+}
+
+/// All scopes that the identity needs. In the Admin console what is entered replaces what was there, so none may lack.
+fn scopes(identity: &IdentitySettings) -> Vec<&'static str> {
+    let sets = if identity.lookup_people { &Scopes::ALL[..] } else { &[Scopes::Meet] };
+    sets.iter().flat_map(|set| set.as_slice()).copied().collect()
+}
+
+/// The page on which an API is enabled, in the project where it has to be.
+fn library(api: Api, project: Option<&str>) -> String {
+    let service = match api {
+        Api::Meet => "meet.googleapis.com",
+        Api::People => "people.googleapis.com",
+    };
+    let page = format!("https://console.cloud.google.com/apis/library/{service}");
+    project.map_or(page.clone(), |project| format!("{page}?project={project}"))
+}
+
+fn login(client_secret: &Path, token_store: &Path, people: bool) -> String {
+    let people = if people { " --people" } else { "" };
+    format!("meetwatch login --client-secret {} --token-store {}{people}", quoted(client_secret), quoted(token_store))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '@' | '+' | ':');
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn project(credentials: &Credentials) -> Option<String> {
+    match credentials {
+        Credentials::ServiceAccount { key: file, .. }
+        | Credentials::UserConsent { client_secret: file, .. }
+        | Credentials::ApplicationDefault { file: Some(file) } => public(file).project_id,
+        Credentials::ApplicationDefault { file: None } | Credentials::AccessTokenFile(_) => None,
+    }
+}
+
+/// What a credentials file says of itself that is no secret.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Public {
+    client_id: Option<String>,
+    project_id: Option<String>,
+    /// An OAuth client has it all in here.
+    installed: Option<Box<Public>>,
+}
+
+/// Nothing where the file cannot be read: whoever asked knows that already.
+fn public(file: &Path) -> Public {
+    let read = files::read(file).ok().and_then(|bytes| serde_json::from_slice::<Public>(&bytes).ok());
+    let mut public = read.unwrap_or_default();
+    let Public { client_id, project_id, .. } = public.installed.take().map_or(public, |installed| *installed);
+    Public {
+        client_id: client_id.filter(|id| is_id(id)),
+        project_id: project_id.filter(|id| is_id(id)),
+        installed: None,
+    }
+}
+
+/// Whether a text can only be an id, and neither a secret by mistake nor something that acts.
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 100
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::IdentityName;
+
+    fn identity(credentials: Credentials, lookup_people: bool) -> IdentitySettings {
+        IdentitySettings { name: IdentityName::parse("me").unwrap(), credentials, lookup_people }
+    }
+
+    fn error(reason: Reason, remedy: &'static str) -> ReadError {
+        ReadError { reason, attempted: "get a token", detail: String::new(), remedy, retry_after: None }
+    }
+
+    fn told(identity: &IdentitySettings, reason: Reason) -> Vec<String> {
+        steps(identity, Api::Meet, &error(reason, "`meetwatch login`")).iter().map(Step::to_string).collect()
+    }
+
+    #[test]
+    fn delegation_is_told_with_every_scope_and_the_client_of_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.json");
+        std::fs::write(&key, r#"{"client_id":"1048","project_id":"p-1","private_key":"hush"}"#).unwrap();
+        let with = |subject: Option<&str>, people| {
+            identity(Credentials::ServiceAccount { key: key.clone(), subject: subject.map(str::to_owned) }, people)
+        };
+        let meet = "https://www.googleapis.com/auth/meetings.space.readonly";
+        let open = format!("open: {DELEGATION_PAGE}");
+        let delegated = with(Some("ada@example.com"), false);
+        assert_eq!(told(&delegated, Reason::Delegation), [&open, "client id: 1048", &format!("scopes: {meet}")]);
+        let all = told(&with(Some("ada@example.com"), true), Reason::ScopeMissing);
+        assert_eq!(all[2].matches(',').count(), 3, "{all:?}");
+        assert_eq!(
+            told(&delegated, Reason::ApiDisabled),
+            ["open: https://console.cloud.google.com/apis/library/meet.googleapis.com?project=p-1"]
+        );
+        assert_eq!(told(&with(None, false), Reason::Delegation), [""; 0]);
+    }
+
+    #[test]
+    fn a_login_is_told_as_a_shell_takes_it() {
+        let (client_secret, token_store) = ("/etc/a b.json".into(), "/var/it's".into());
+        let me = identity(Credentials::UserConsent { client_secret, token_store }, true);
+        assert_eq!(
+            told(&me, Reason::Credentials),
+            [r"run: meetwatch login --client-secret '/etc/a b.json' --token-store '/var/it'\''s' --people"]
+        );
+        assert!(steps(&me, Api::Meet, &error(Reason::Credentials, "ask the administrator")).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.json");
+        for (content, expected) in [
+            (r#"{"installed":{"client_id":"1-a.apps.googleusercontent.com","client_secret":"s"}}"#, true),
+            (r#"{"client_id":"GOCSPX-Secret"}"#, false),
+            (r#"{"client_id":"ada@example.com"}"#, false),
+            (r#"{"client_id":"\u001b[2J"}"#, false),
+            (r#"{"client_id":5}"#, false),
+            ("no json", false),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            assert_eq!(public(&file).client_id.is_some(), expected, "{content}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! `meetwatch check --online` against a Google that goes wrong as Google does in the first days: what it says, what it
+//! costs, and how it ends.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use meetwatch::clock::Clock;
+use meetwatch::sim::api::{ApiSettings, Forbidden, Method, Strangers};
+use meetwatch::sim::faults::{Fault, Rule};
+use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
+use meetwatch::sim::world::Person;
+use meetwatch::sim::{Running, Settings, Simulator, Time, World};
+use meetwatch::webhook::sign::{self, SigningSecret};
+use serde_json::Value;
+
+const MEET: &str = "https://www.googleapis.com/auth/meetings.space.readonly";
+const EVERY_SCOPE: &str = "https://www.googleapis.com/auth/meetings.space.readonly,\
+    https://www.googleapis.com/auth/directory.readonly,https://www.googleapis.com/auth/contacts.readonly,\
+    https://www.googleapis.com/auth/contacts.other.readonly";
+const CLIENT_ID: &str = "104857600000000000001";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// What nobody may read in any output: people, addresses, tokens, keys.
+const HUSH: [&str; 8] = ["Ada", "Bo ", "ada@", "bo@", "ya29", "1//", "PRIVATE", "GOCSPX"];
+
+/// A Google in which Ada organizes `own` (live) and `quiet` (never used), and takes part in Bo's `club` (live); Bo's
+/// `closed` she knows nothing of.
+pub(crate) struct Google {
+    pub(crate) sim: Running,
+    pub(crate) folder: tempfile::TempDir,
+    codes: [String; 4],
+    record: String,
+    /// For one request.
+    timeout: &'static str,
+}
+
+/// How a check ended.
+pub(crate) struct Checked {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Google {
+    pub(crate) async fn new() -> Self {
+        Self::with(ApiSettings::default()).await
+    }
+
+    pub(crate) async fn with(api: ApiSettings) -> Self {
+        let start = Time::default().now();
+        let mut world = World::empty(3, start);
+        let ada = world.add_person(Person::signed_in("Ada Lovelace", "ada@example.com"));
+        let bo = world.add_person(Person::signed_in("Bo Andersen", "bo@example.com"));
+        let spaces = [ada, ada, bo, bo].map(|organizer| world.add_space(Some(organizer)).unwrap());
+        let codes = spaces.map(|space| world.space(space).code.to_string());
+        let record = world.start(spaces[0], start).unwrap().to_string();
+        world.join(spaces[2], ada, "laptop", start).unwrap();
+        let api = ApiSettings { require_auth: true, ..api };
+        let sim = Simulator::start(Settings { api, ..Settings::new(world) }).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), "key.json", &sim.service_account_key().unwrap().to_string());
+        written(folder.path(), "client.json", &sim.with(|api, _| api.client_secret()).to_string());
+        Self { sim, folder, codes, record, timeout: "20s" }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn fault(&self, fault: Fault) {
+        self.sim.with(|api, _| api.faults.add(Rule::new(fault)));
+    }
+
+    fn reads(&self) -> u64 {
+        let of = |method: Method| self.sim.with(|api, _| api.count(method));
+        Method::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
+    }
+
+    /// A service account that acts for Ada, with more to say of it.
+    fn delegated(&self, more: &str) -> String {
+        format!("service_account_key = \"{}\"\nsubject = \"ada@example.com\"\n{more}", self.path("key.json").display())
+    }
+
+    /// Ada's own consent, in a store with this refresh token, agreed to these scopes.
+    fn consent(&self, scopes: &str) -> String {
+        let stored =
+            serde_json::json!({"refresh_token": "1//gone", "scopes": scopes.split_whitespace().collect::<Vec<_>>()});
+        let store = written(self.folder.path(), "ada.token.json", &stored.to_string());
+        let client = self.path("client.json");
+        format!("client_secret = \"{}\"\ntoken_store = \"{}\"\n", client.display(), store.display())
+    }
+
+    /// Checks a configuration of one identity, and of what follows. `{own}` and the like are filled in.
+    async fn check(&self, identity: &str, more: &str, options: &[&str]) -> Checked {
+        let mut more = more.replace("{record}", &self.record);
+        for (name, code) in ["{own}", "{quiet}", "{club}", "{closed}"].iter().zip(&self.codes) {
+            more = more.replace(name, code);
+        }
+        let (google, timeout) = (self.sim.url(), self.timeout);
+        let text = format!(
+            "[google]\nendpoint = \"{google}\"\npeople_endpoint = \"{google}\"\ntimeout = \"{timeout}\"\n[[identity]]\nname = \"me\"\n{identity}\n{more}"
+        );
+        let config = written(self.folder.path(), "m.toml", &text);
+        meetwatch(&[&["check", "--online", "--config", config.to_str().unwrap()], options].concat()).await
+    }
+}
+
+/// Writes a file that its owner alone reads.
+pub(crate) fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// Runs the program. Whatever it says, it says nothing that nobody may read.
+pub(crate) async fn meetwatch(arguments: &[&str]) -> Checked {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
+    command.args(arguments).stdin(Stdio::null());
+    for variable in ["GOOGLE_APPLICATION_CREDENTIALS", "CREDENTIALS_DIRECTORY", "CLOUDSDK_CONFIG", "HOME"] {
+        command.env_remove(variable);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    for hush in HUSH {
+        assert!(!out.contains(hush) && !err.contains(hush), "{hush} in: {out}{err}");
+    }
+    Checked { code: output.status.code(), out, err }
+}
+
+impl Checked {
+    /// Ended so, and has all these lines, white space at their beginning aside.
+    #[track_caller]
+    fn is(&self, code: i32, lines: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        for line in lines {
+            assert!(self.out.lines().any(|told| told.trim_start() == *line), "not in the output: {line}\n{}", self.out);
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+fn target(name: &str, what: &str) -> String {
+    format!("[[target]]\nname = \"{name}\"\n{what}\n")
+}
+
+const OWN: &str = "[[target]]\nname = \"own\"\nmeeting_code = \"{own}\"\n";
+
+#[tokio::test]
+async fn each_target_says_whether_it_is_seen_and_as_whom() {
+    let google = Google::new().await;
+    let targets = [
+        target("own", "meeting_code = \"{own}\""),
+        target("quiet", "meeting_code = \"{quiet}\""),
+        target("club", "meeting_code = \"{club}\""),
+        target("record", "conference = \"{record}\""),
+        target("all", "organizer = true"),
+    ];
+    let hook = "[[webhook]]\nname = \"ops\"\nurl = \"http://127.0.0.1:1/\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let more = targets.concat() + hook;
+    let checked = google.check(&google.delegated("lookup = \"people\""), &more, &[]).await;
+    checked.is(
+        0,
+        &[
+            "ok      identity me: a token for meetings.space.readonly, and the Meet API takes it; a token for \
+             directory.readonly, contacts.readonly, contacts.other.readonly, and the People API takes it",
+            "ok      target own: seen by me, its organizer; live now",
+            "ok      target quiet: seen by me; nothing is live",
+            "ok      target club: seen by me, who only takes part; live now",
+            "Google lists what has ended to the organizer alone: a conference that comes and goes while nobody looks is not \
+             told. Name an identity that organizes this meeting to have that, too",
+            "ok      target record: seen by me, its organizer; live now",
+            "ok      target all: seen by me, its organizer; live now",
+            "skipped endpoint ops: not tried; --test-endpoints sends it a test event",
+        ],
+    );
+    assert_eq!(checked.out.lines().filter(|line| !line.starts_with(' ')).count(), 8, "{}", checked.out);
+    assert_eq!(checked.err, "");
+    let asked = |method| google.sim.with(|api, _| api.count(method));
+    assert_eq!(
+        (asked(Method::Token), google.reads()),
+        (2, 11),
+        "two tokens, a read for each, two a target, one by listing"
+    );
+
+    let json = google.check(&google.delegated(""), &more, &["--json"]).await.json();
+    assert_eq!(json["ok"], true);
+    assert_eq!(json["identities"][0]["apis"][0]["scopes"][0], MEET);
+    let seen: Vec<_> = json["targets"].as_array().unwrap().iter().map(|t| t["seen_as"].as_str().unwrap()).collect();
+    assert_eq!(seen, ["organizer", "unknown", "participant", "organizer", "organizer"]);
+    assert_eq!(json["endpoints"][0]["state"], "skipped");
+}
+
+#[tokio::test]
+async fn an_api_that_is_not_enabled_is_told_with_the_page_of_the_project() {
+    let google = Google::new().await;
+    google.fault(Fault::Forbidden(Forbidden::ServiceDisabled));
+    let checked = google.check(&google.delegated("lookup = \"people\""), OWN, &[]).await;
+    checked.is(
+        1,
+        &[
+            "open: https://console.cloud.google.com/apis/library/meet.googleapis.com?project=meetwatch-sim",
+            "open: https://console.cloud.google.com/apis/library/people.googleapis.com?project=meetwatch-sim",
+            "skipped target own: not asked, because me cannot read",
+        ],
+    );
+    assert!(
+        checked.out.contains("but list conference records: HTTP 403 PERMISSION_DENIED SERVICE_DISABLED (api_disabled)")
+    );
+    assert_eq!(google.reads(), 2, "its targets could only fail of the same");
+}
+
+#[tokio::test]
+async fn a_delegation_that_lacks_is_told_with_the_client_id_and_every_scope() {
+    let google = Google::with(ApiSettings { delegated_scopes: Some(vec![]), ..ApiSettings::default() }).await;
+    let open = "open: https://admin.google.com/ac/owl/domainwidedelegation";
+    let (client, scopes) = (format!("client id: {CLIENT_ID}"), format!("scopes: {MEET}"));
+    let checked = google.check(&google.delegated(""), OWN, &[]).await;
+    checked.is(
+        1,
+        &[
+            "failed  identity me: no token for meetings.space.readonly: get a token: no token: unauthorized_client (delegation)",
+            open,
+            &client,
+            &scopes,
+            "skipped target own: not asked, because me cannot read",
+        ],
+    );
+    assert_eq!(google.reads(), 0);
+
+    let google =
+        Google::with(ApiSettings { delegated_scopes: Some(vec![MEET.to_owned()]), ..ApiSettings::default() }).await;
+    let checked = google.check(&google.delegated("lookup = \"people\""), OWN, &[]).await;
+    checked.is(
+        1,
+        &[open, &client, &format!("scopes: {EVERY_SCOPE}"), "ok      target own: seen by me, its organizer; live now"],
+    );
+}
+
+#[tokio::test]
+async fn a_scope_that_lacks_is_told_as_the_credentials_have_it() {
+    let google = Google::new().await;
+    google.fault(Fault::Forbidden(Forbidden::ScopeInsufficient));
+    let checked = google.check(&google.delegated(""), OWN, &[]).await;
+    checked.is(1, &[&format!("client id: {CLIENT_ID}"), &format!("scopes: {MEET}")]);
+    assert!(checked.out.contains("ACCESS_TOKEN_SCOPE_INSUFFICIENT (scope_missing)"), "{}", checked.out);
+
+    let minted =
+        google.sim.with(|api, now| api.issue_token(meetwatch::sim::api::Caller::ServiceAccount, &["other"], now));
+    let file = written(google.folder.path(), "access", &minted);
+    let checked = google.check(&format!("access_token_file = \"{}\"", file.display()), OWN, &[]).await;
+    checked.is(1, &[&format!("scopes: {MEET}")]);
+
+    // The user ticked nothing: that is known without asking anybody.
+    let checked = google.check(&google.consent("openid"), OWN, &[]).await;
+    let (client, store) = (google.path("client.json"), google.path("ada.token.json"));
+    let run = format!("run: meetwatch login --client-secret {} --token-store {}", client.display(), store.display());
+    checked.is(1, &[&run]);
+    assert!(checked.out.contains("(scope_missing)"), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn a_consent_that_is_gone_is_told_with_its_seven_days_and_the_login_that_renews_it() {
+    let google = Google::new().await;
+    let checked = google.check(&google.consent(MEET), OWN, &["--json"]).await;
+    assert_eq!(checked.code, Some(1));
+    let trouble = &checked.json()["identities"][0]["apis"][0]["trouble"];
+    assert_eq!(trouble["reason"], "credentials");
+    assert!(trouble["remedy"].as_str().unwrap().contains("in testing lasts seven days"), "{trouble}");
+    assert_eq!(trouble["steps"][0]["what"], "run");
+    assert!(
+        trouble["steps"][0]["paste"].as_str().unwrap().starts_with("meetwatch login --client-secret "),
+        "{trouble}"
+    );
+}
+
+#[tokio::test]
+async fn an_app_that_the_administrator_does_not_trust_is_told_with_its_client_id() {
+    let google = Google::new().await;
+    let untrusted = Fault::OAuth("admin_policy_enforced", "");
+    google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[Method::Token])));
+    let checked = google.check(&google.consent(MEET), OWN, &[]).await;
+    let client = "client id: 1053902841207-simulator.apps.googleusercontent.com";
+    checked.is(1, &[client, &format!("scopes: {MEET}")]);
+}
+
+#[tokio::test]
+async fn what_the_identity_may_not_see_fails_and_the_rest_is_still_asked_for() {
+    for (strangers, reason) in [(Strangers::Forbidden, "no_access"), (Strangers::NotFound, "not_found")] {
+        let google = Google::with(ApiSettings { strangers, ..ApiSettings::default() }).await;
+        let more = target("closed", "meeting_code = \"{closed}\"") + OWN;
+        let json = google.check(&google.delegated(""), &more, &["--json"]).await;
+        assert_eq!(json.code, Some(1));
+        let (closed, own) = (&json.json()["targets"][0], &json.json()["targets"][1]);
+        assert_eq!((&closed["state"], &closed["trouble"]["reason"]), (&"failed".into(), &reason.into()));
+        assert!(closed["trouble"]["remedy"].as_str().unwrap().contains("organizes"), "{closed}");
+        assert_eq!((&own["state"], &own["seen_as"]), (&"ok".into(), &"organizer".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_service_account_without_a_subject_is_told_that_it_sees_nothing() {
+    let google = Google::new().await;
+    let itself = format!("service_account_key = \"{}\"", google.path("key.json").display());
+    let more = target("all", "organizer = true") + OWN;
+    let checked = google.check(&itself, &more, &[]).await;
+    checked.is(1, &["a service account organizes nothing: give the identity the `subject` for whom it is to act"]);
+    assert_eq!(checked.out.matches("give the identity the `subject`").count(), 2, "{}", checked.out);
+}
+
+fn receiver_settings(secret: &str) -> ReceiverSettings {
+    let (secret, clock) = (SigningSecret::parse(secret).unwrap(), Clock::new());
+    let verify = move |headers: &HeaderMap, body: &[u8]| {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (id, at, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+        let secrets = std::slice::from_ref(&secret);
+        sign::verify(secrets, id, at, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
+    };
+    ReceiverSettings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Arc::new(verify))
+}
+
+#[tokio::test]
+async fn endpoints_are_tried_on_request_alone_and_one_that_refuses_is_a_failure() {
+    let google = Google::new().await;
+    let good = Receiver::start(receiver_settings(SECRET)).await.unwrap();
+    let other = Receiver::start(receiver_settings("whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz")).await.unwrap();
+    let hook = |name: &str, url: String| {
+        format!("[[webhook]]\nname = \"{name}\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"\nnames = \"none\"\n")
+    };
+    let both = OWN.to_owned() + &hook("good", good.url()) + &hook("other", other.url());
+    google.check(&google.delegated(""), &both, &[]).await.is(0, &[]);
+    assert_eq!((good.counts().accepted, other.counts().refused), (0, 0), "nobody asked for a test");
+    let checked = google.check(&google.delegated(""), &both, &["--test-endpoints"]).await;
+    checked.is(1, &["see whether the receiver has the same secret, and whether it asks for `headers`"]);
+    assert!(checked.out.contains("ok      endpoint good: took the test event: status 204 after "), "{}", checked.out);
+    assert!(checked.out.contains("failed  endpoint other: did not take the test event: unauthorized, status 401"));
+    assert!(!checked.out.contains("whsec_"));
+    assert_eq!((good.counts().accepted, other.counts().refused), (1, 1));
+    assert_eq!(good.events()[0]["type"], "webhook.test");
+    let alone = OWN.to_owned() + &hook("good", good.url());
+    google.check(&google.delegated(""), &alone, &["--test-endpoints"]).await.is(0, &[]);
+}
+
+#[tokio::test]
+async fn a_google_that_hangs_or_is_not_there_is_waited_for_so_long_and_no_longer() {
+    let google = Google { timeout: "1s", ..Google::new().await };
+    google.fault(Fault::Slow(Duration::from_secs(600)));
+    let targets: String = (0..20).map(|n| target(&format!("t{n}"), "meeting_code = \"{own}\"")).collect();
+    let clock = Clock::new();
+    let began = clock.now().mono;
+    let checked = google.check(&google.delegated(""), &targets, &[]).await;
+    assert_eq!(checked.code, Some(1), "{}{}", checked.out, checked.err);
+    assert!(checked.out.contains("(timeout)"), "{}", checked.out);
+    assert_eq!(checked.out.matches("skipped target").count(), 20);
+    let took = clock.now().mono.saturating_sub(began);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(google.reads() <= 2, "{}", google.reads());
+
+    // The same, once the identity was seen to be able to read.
+    let google = Google { timeout: "1s", ..Google::new().await };
+    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[Method::GetSpace]);
+    google.sim.with(|api, _| api.faults.add(hangs));
+    let checked = google.check(&google.delegated(""), &targets, &[]).await;
+    assert!(checked.out.contains("failed  target t0: me does not see it: get space: "), "{}", checked.out);
+    assert_eq!(checked.out.matches("skipped target").count(), 19);
+}
+
+#[tokio::test]
+async fn a_bad_configuration_asks_nobody_and_the_log_tells_nothing() {
+    let google = Google::new().await;
+    let checked = google.check(&google.delegated("subjekt = 1"), OWN, &["--json"]).await;
+    assert_eq!((checked.code, checked.out.as_str(), google.reads()), (Some(78), "", 0), "{}", checked.err);
+    // Everything is logged, and the libraries know tokens and the subject.
+    let checked = google.check(&google.delegated("lookup = \"people\""), OWN, &["--log", "trace"]).await;
+    checked.is(0, &[]);
+}
