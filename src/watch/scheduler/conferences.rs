@@ -63,6 +63,7 @@ impl Scheduler {
                     for target in before.targets().filter_map(|target| self.targets.get(target)) {
                         watched.reached_by(target);
                     }
+                    watched.remember_trouble_of(&before);
                 }
                 self.publish(&name, now);
             }

@@ -282,6 +282,13 @@ impl Watched {
         self.rhythm
     }
 
+    /// What was read and refused lately is as it was, though all else is taken from the store again.
+    pub fn remember_trouble_of(&mut self, before: &Self) {
+        (self.readable, self.unreadable_before, self.refused) =
+            (before.readable, before.unreadable_before, before.refused);
+        self.trouble = before.trouble;
+    }
+
     /// Whether it told a gap that covers this one, about.
     #[must_use]
     pub fn told_of(&self, gap: &Gap) -> bool {
