@@ -5,6 +5,7 @@
 //! Whoever only reads does so on connections of its own.
 
 pub mod attendance;
+pub mod backup;
 pub mod collector;
 pub mod db;
 pub mod delivery;
@@ -40,6 +41,7 @@ mod values;
 mod writer;
 
 pub use attendance::Span;
+pub use backup::{Backup, BackupError, back_up};
 pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{

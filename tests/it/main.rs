@@ -58,6 +58,7 @@ mod sim_outside_clients;
 mod sim_receiver;
 mod sim_server;
 mod sim_sign_in;
+mod store_backup;
 mod store_batches;
 mod store_commit;
 mod store_open;
