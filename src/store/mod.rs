@@ -10,6 +10,7 @@ pub mod collector;
 pub mod db;
 pub mod delivery;
 pub mod error;
+pub mod forget;
 pub mod handle;
 pub mod keeper;
 pub mod metrics;
@@ -36,6 +37,7 @@ mod outbox;
 mod owe;
 mod readers;
 mod settle;
+mod stand_in;
 mod trouble;
 mod values;
 mod writer;
@@ -49,6 +51,7 @@ pub use delivery::{
     LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
+pub use forget::{Forget, Traces, Who};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;

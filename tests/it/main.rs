@@ -61,6 +61,7 @@ mod sim_sign_in;
 mod store_backup;
 mod store_batches;
 mod store_commit;
+mod store_forget;
 mod store_open;
 mod store_outbox;
 mod store_repair;
