@@ -1,8 +1,9 @@
-//! Forgetting one person, and all SQL for it.
+//! Forgetting one person: all SQL that finds somebody, and that honours it in whatever is written later.
 //!
 //! From the first step on everything that is written passes by here: [`honour`] takes a forgotten person's name, account
 //! and address out of each commit, and out of the events that it freezes. What was written before is gone through then,
-//! a few rows at a time. The log keeps its ids, numbers and times, so receivers notice nothing but the missing name.
+//! a few rows at a time, as `erase` has it. The log keeps its ids, numbers and times, so receivers notice nothing but the
+//! missing name.
 //!
 //! While a conference is watched, Google has to be asked for its participants by the names that Google gave them. So
 //! these stay in the rows of an unfinished conference, are in no event any more, and go in the transaction that closes it.
@@ -13,14 +14,15 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::erase::{erase, parsed, written};
 use super::error::{CommitError, StoreError};
 use super::facts::Numbers;
 use super::handle::Store;
-use super::rows::{Commit, Phase};
+use super::rows::{Commit, NewEvent, Phase};
 use super::stand_in::{Key, blank_event, blank_row};
 use super::values::{nanos, parse_at};
 use super::writer::Task;
-use crate::model::{Event, EventType, ParticipantName, UserName};
+use crate::model::{EventType, ParticipantName, UserName};
 
 /// How many participants one step takes out of their conferences.
 const STEP: usize = 20;
@@ -175,7 +177,7 @@ pub(super) fn step(connection: &Connection, forget: &Forget, now: Timestamp) -> 
     Ok(())
 }
 
-fn remember(connection: &Connection, hash: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn remember(connection: &Connection, hash: &str, now: Timestamp) -> Result<(), StoreError> {
     let mut statement =
         connection.prepare_cached("INSERT OR IGNORE INTO forgotten (hash, forgotten_at) VALUES (?1, ?2)")?;
     statement.execute(params![hash, nanos(now)])?;
@@ -230,7 +232,7 @@ pub(super) fn honour<'c>(
         if event.participant.is_none() && event.event != EventType::ConferenceEnded {
             continue;
         }
-        if let Some(body) = honoured_body(connection, &key, &event.body)? {
+        if let Some(body) = honoured_body(connection, &key, event)? {
             honoured.to_mut().events[at].body = body.into();
         }
     }
@@ -238,16 +240,16 @@ pub(super) fn honour<'c>(
 }
 
 /// The body as it may be told; `None` where it is that already.
-fn honoured_body(connection: &Connection, key: &Key, body: &str) -> Result<Option<String>, StoreError> {
-    let mut event = parsed(body)?;
+fn honoured_body(connection: &Connection, key: &Key, row: &NewEvent) -> Result<Option<String>, StoreError> {
+    let mut event = parsed(&row.body)?;
     let about = event.participant.iter();
     let rows = event.attendance.iter().filter_map(|attendance| attendance.participants.as_ref()).flatten();
     let people: Vec<_> = about.chain(rows.map(|row| &row.participant)).cloned().collect();
     let mut changed = false;
     for person in people {
         if is_forgotten(connection, key, person.user.as_ref().map(UserName::as_str), &person.name)? {
-            let about = event.participant.as_ref().is_some_and(|about| about.name == person.name);
-            changed |= blank_event(&mut event, about, &person.name, &key.stand_in(&person.name)?)?;
+            let about = (row.participant.as_ref() == Some(&person.name)).then_some(row.session.as_ref());
+            changed |= blank_event(&mut event, key, &person.name, about)?;
         }
     }
     changed.then(|| written(&event)).transpose()
@@ -270,112 +272,4 @@ pub(super) fn close(connection: &Connection, commit: &Commit, now: Timestamp) ->
         }
     }
     Ok(())
-}
-
-/// Takes one participant out of one conference.
-fn erase(
-    connection: &Connection,
-    key: &Key,
-    conference: i64,
-    name: &ParticipantName,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    // What is overwritten is to be gone from the file, too.
-    connection.pragma_update(None, "secure_delete", true)?;
-    let erased = erase_rows(connection, key, conference, name, now);
-    connection.pragma_update(None, "secure_delete", false)?;
-    erased
-}
-
-fn erase_rows(
-    connection: &Connection,
-    key: &Key,
-    conference: i64,
-    name: &ParticipantName,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let stand_in = key.stand_in(name)?;
-    for (position, about, body) in bodies(connection, conference, name)? {
-        let mut event = parsed(&body)?;
-        if blank_event(&mut event, about, name, &stand_in)? {
-            connection
-                .prepare_cached("UPDATE events SET body = ?2 WHERE position = ?1")?
-                .execute(params![position, written(&event)?])?;
-            forget_answers(connection, conference, position)?;
-        }
-    }
-    connection
-        .prepare_cached(
-            "UPDATE participants SET user = NULL, display_name = NULL, email = NULL, affiliation = NULL
-             WHERE conference = ?1 AND name = ?2",
-        )?
-        .execute(params![conference, name.as_str()])?;
-    let closed = connection
-        .prepare_cached("SELECT phase = 'closed' FROM conferences WHERE id = ?1")?
-        .query_row([conference], |row| row.get::<_, bool>(0))
-        .optional()?;
-    let hash = key.hash(name.as_str());
-    if closed == Some(false) {
-        return remember(connection, &hash, now);
-    }
-    rename(connection, conference, name, &stand_in)?;
-    // Nobody asks for that name any more.
-    connection.prepare_cached("DELETE FROM forgotten WHERE hash = ?1")?.execute([hash])?;
-    Ok(())
-}
-
-/// The events that may name a participant: where they stand, and whether they are about it.
-fn bodies(
-    connection: &Connection,
-    conference: i64,
-    name: &ParticipantName,
-) -> Result<Vec<(i64, bool, String)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT position, participant IS ?2, body FROM events
-         WHERE conference = ?1 AND sequence IS NOT NULL AND (participant = ?2 OR type = 'conference.ended')",
-    )?;
-    let found =
-        statement.query_map(params![conference, name.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-/// What receivers answered to an event, alone or in a batch: some repeat what they were sent.
-fn forget_answers(connection: &Connection, conference: i64, position: i64) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE attempts SET answer = NULL WHERE answer IS NOT NULL AND delivery IN
-                 (SELECT d.id FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?2
-                      WHERE l.conference = ?1
-                  UNION SELECT d.batch FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?2
-                      WHERE l.conference = ?1 AND d.batch IS NOT NULL)",
-        )?
-        .execute([conference, position])?;
-    Ok(())
-}
-
-fn rename(
-    connection: &Connection,
-    conference: i64,
-    name: &ParticipantName,
-    stand_in: &ParticipantName,
-) -> Result<(), StoreError> {
-    const PARTS: [&str; 3] = [
-        "UPDATE participants SET name = ?3 WHERE conference = ?1 AND name = ?2",
-        "UPDATE sessions SET name = ?3 || substr(name, length(?2) + 1)
-         WHERE conference = ?1 AND substr(name, 1, length(?2) + 1) = ?2 || '/'",
-        "UPDATE events SET participant = ?3, session = ?3 || substr(session, length(?2) + 1)
-         WHERE conference = ?1 AND sequence IS NOT NULL AND participant = ?2",
-    ];
-    for part in PARTS {
-        connection.prepare_cached(part)?.execute(params![conference, name.as_str(), stand_in.as_str()])?;
-    }
-    Ok(())
-}
-
-fn parsed(body: &str) -> Result<Event, StoreError> {
-    serde_json::from_str(body).map_err(|_| StoreError::Unreadable("the body of an event"))
-}
-
-fn written(event: &Event) -> Result<String, StoreError> {
-    serde_json::to_string(event).map_err(|_| StoreError::Unreadable("the body of an event"))
 }

@@ -25,6 +25,7 @@ mod batch;
 mod breaker;
 mod claim;
 mod endpoints;
+mod erase;
 mod examine;
 mod facts;
 mod files;

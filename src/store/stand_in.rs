@@ -40,6 +40,13 @@ impl Key {
             .map_err(|_| StoreError::Unreadable("the name of a participant"))
     }
 
+    /// The name that a session of such a participant has.
+    pub(super) fn session(&self, name: &SessionName, participant: &ParticipantName) -> Result<SessionName, StoreError> {
+        let id = self.keyed("stand-in", name.as_str());
+        SessionName::parse(&format!("{participant}/participantSessions/{id}"))
+            .map_err(|_| StoreError::Unreadable("the name of a session"))
+    }
+
     /// For two uses of one name there are two texts.
     fn keyed(&self, purpose: &str, name: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
@@ -58,29 +65,29 @@ pub(super) fn blank_row(row: &mut ParticipantRow) {
     (row.user, row.display_name, row.email, row.affiliation) = (None, None, None, None);
 }
 
-/// Takes somebody out of an event. `about`: whether the event is about that person. Returns whether there was anything
-/// to be taken.
+/// Takes the participant of this name out of an event. `about`: if the event is about it, the name that Google gave the
+/// session, if there is one. Returns whether there was anything to be taken.
 pub(super) fn blank_event(
     event: &mut Event,
-    about: bool,
+    key: &Key,
     name: &ParticipantName,
-    stand_in: &ParticipantName,
+    about: Option<Option<&SessionName>>,
 ) -> Result<bool, StoreError> {
+    let stand_in = key.stand_in(name)?;
     let mut found = false;
-    if about {
+    if let Some(session) = about {
         if let Some(person) = &mut event.participant {
             found = true;
-            blank(person, stand_in);
+            blank(person, &stand_in);
         }
-        if let Some(session) = &mut event.session {
-            let renamed = format!("{stand_in}/participantSessions/{}", last_segment(session.name.as_str()));
-            session.name = SessionName::parse(&renamed).map_err(|_| StoreError::Unreadable("the name of a session"))?;
+        if let (Some(told), Some(session)) = (&mut event.session, session) {
+            told.name = key.session(session, &stand_in)?;
         }
     }
     let rows = event.attendance.as_mut().and_then(|attendance| attendance.participants.as_mut());
     for row in rows.into_iter().flatten().filter(|row| row.participant.name == *name) {
         found = true;
-        blank(&mut row.participant, stand_in);
+        blank(&mut row.participant, &stand_in);
     }
     Ok(found)
 }

@@ -1,7 +1,9 @@
 //! One person forgotten while the daemon runs: nothing that is stored or told afterwards says who it was, and the log
 //! stays what it was otherwise.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use meetwatch::model::{Event, EventType, Kind};
 use meetwatch::sim::Behaviour;
@@ -13,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
 use crate::house::{House, LONG};
-use crate::kill_daemon::becomes_true;
+use crate::kill_daemon::{Daemon, becomes_true, write_private};
 
 const NAME: &str = "Ada Lovelace";
 const EMAIL: &str = "ada@example.com";
@@ -82,7 +84,10 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     let one = before.iter().find(about_ada).unwrap().participant.clone().unwrap();
     let user = one.user.unwrap();
     let id = user.as_str().trim_start_matches("users/");
-    let personal = [NAME, EMAIL, id];
+    let sessions = before.iter().filter(about_ada).filter_map(|event| event.session.as_ref());
+    let sessions: BTreeSet<_> = sessions.map(|session| session.name.as_str().rsplit('/').next().unwrap()).collect();
+    assert_eq!(sessions.len(), 2);
+    let personal: Vec<&str> = [NAME, EMAIL, id].into_iter().chain(sessions).collect();
     assert!(one.name.as_str().ends_with(id), "a participant's id is the account's");
 
     let known = u64::try_from(before.iter().filter(about_ada).count()).unwrap();
@@ -123,6 +128,8 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     // A conference that begins after it.
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 6).await;
+    let rows = format!("participants WHERE display_name = '{NAME}' OR user IS NOT NULL OR email IS NOT NULL");
+    assert_eq!(count(&store, &rows), 0, "also while a conference goes on");
     house.end();
     house.until_told(EventType::ConferenceEnded, 3).await;
     becomes_true("all are closed", || count(&store, "conferences WHERE phase = 'closed'") == 3).await;
@@ -183,4 +190,37 @@ async fn who_cannot_be_told_is_refused_and_who_was_never_seen_is_forgotten_befor
     let (status, answer) = forget(&house, "users/1", false).await;
     assert_eq!((status, answer), (200, json!({"forgotten": true, "conferences": 0, "unfinished": 0, "events": 0})));
     assert_eq!(count(&house.path("meetwatch.db"), "forgotten"), 1);
+}
+
+#[tokio::test]
+async fn the_command_says_what_there_is_and_does_it_only_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, store) = (folder.path().join("m.toml"), folder.path().join("meetwatch.db"));
+    write_private(&folder.path().join("access"), "none");
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!(
+        "[[identity]]\nname = \"me\"\naccess_token_file = \"access\"\n[google]\nendpoint = \"http://127.0.0.1:1\"\n\
+         [store]\npath = \"{}\"\n[server]\nlisten = \"{address}\"\n",
+        store.display()
+    );
+    write_private(&config, &text);
+    let ask = async |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
+        command.args(["forget", "users/1", "--config"]).arg(&config).args(more);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
+    command.arg("run").arg("--config").arg(&config);
+    let mut daemon = Daemon::spawn(command, folder.path());
+    daemon.says("watching").await;
+    assert!(ask(&[]).await.starts_with("there are 0 events in 0 conferences"));
+    assert_eq!(count(&store, "forgotten"), 0);
+    assert!(ask(&["--yes"]).await.starts_with("forgotten, with 0 events"));
+    assert_eq!(count(&store, "forgotten"), 1);
+    let json: Value = serde_json::from_str(&ask(&["--yes", "--json"]).await).unwrap();
+    assert_eq!(json["forgotten"], true);
+    assert_eq!(count(&store, "forgotten"), 1, "once is enough");
+    daemon.stop().await;
 }
