@@ -1,6 +1,6 @@
 //! Forgetting one person: all SQL that finds somebody, and that honours it in whatever is written later.
 //!
-//! From the first step on everything that is written passes by here: [`honour`] takes a forgotten person's name, account
+//! From the first step on everything that is written passes by here: `honour` takes a forgotten person's name, account
 //! and address out of each commit, and out of the events that it freezes. What was written before is gone through then,
 //! a few rows at a time, as `erase` has it. The log keeps its ids, numbers and times, so receivers notice nothing but the
 //! missing name.
