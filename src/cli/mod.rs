@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod backup;
 pub mod check;
 pub mod conferences;
 mod daemon;
@@ -14,6 +15,7 @@ pub mod demo;
 pub mod endpoints;
 pub mod event_line;
 pub mod events;
+pub mod forget;
 pub mod health;
 pub mod listen;
 pub mod login;
@@ -81,6 +83,10 @@ enum Command {
     Deliveries(deliveries::Args),
     /// Show how each webhook fares; switch, try or forget one
     Endpoints(endpoints::Args),
+    /// Copy the store to a new file, also while the daemon runs
+    Backup(backup::Args),
+    /// Forget one person: what is stored, and what Google tells of them later
+    Forget(forget::Args),
     /// Make signing secrets
     Secret(secret::Args),
     /// Show the whole way from a call to a signed webhook, with simulated people
@@ -117,6 +123,8 @@ impl Command {
             Self::Report(args) => report::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,
             Self::Endpoints(args) => endpoints::run(args).await,
+            Self::Backup(args) => backup::run(&args),
+            Self::Forget(args) => forget::run(args).await,
             Self::Secret(args) => secret::run(&args),
             Self::Demo(args) => demo::run(args).await,
             Self::Sim(args) => sim::run(args).await,

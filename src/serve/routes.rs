@@ -19,7 +19,7 @@ use super::desk::Desk;
 use super::front::{Fronts, Reload};
 use super::health::{self, Readiness};
 use super::keys::Doorkeeper;
-use super::{attendance, conferences, deliveries, endpoints, guard, metrics, reload, status};
+use super::{attendance, conferences, deliveries, endpoints, forget, guard, metrics, reload, status};
 use crate::status::StatusBoard;
 
 /// How many scrapes are answered at once.
@@ -109,6 +109,7 @@ fn api() -> Router<Arc<Shared>> {
         .route("/api/v1/endpoints/{name}/enable", post(endpoints::enable))
         .route("/api/v1/endpoints/{name}/disable", post(endpoints::disable))
         .route("/api/v1/endpoints/{name}/test", post(endpoints::test))
+        .route("/api/v1/forget", post(forget::forget))
         .route("/-/reload", post(reload::reload))
 }
 

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use super::delivery::{EndpointSummary, LogRow, OutboxReply, OutboxRequest};
 use super::error::{CommitError, StoreError};
 use super::files::Files;
+use super::forget::{self, Forget};
 use super::open::{self, OpenError, Opened};
 use super::prune::{self, PruneRequest, Pruned};
 use super::repair::Repair;
@@ -46,6 +47,8 @@ pub enum Work<'a> {
     WeighClock(Option<Now>, Now),
     /// Mends the outbox, as an operator asked.
     Repair(&'a Repair),
+    /// Forgets somebody, as an operator asked.
+    Forget(&'a Forget),
 }
 
 /// What came of one piece of work.
@@ -57,6 +60,7 @@ pub enum Written {
     Weighed(Option<Doubt>),
     /// How many deliveries were mended.
     Repaired(u64),
+    Forgotten,
 }
 
 impl Db {
@@ -238,15 +242,21 @@ impl Db {
 fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Written, CommitError> {
     match work {
         Work::Commit(commit) => {
+            let commit = &*forget::honour(connection, commit, now)?;
             facts::write(connection, commit)?;
             let appended = log::append(connection, commit)?;
             owe::owe(connection, &appended, now)?;
+            forget::close(connection, commit, now)?;
             Ok(Written::Committed)
         }
         Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),
         Work::Prune(request) => Ok(Written::Pruned(prune::step(connection, request, now)?)),
         Work::WeighClock(looked, now) => Ok(Written::Weighed(prune::weigh_clock(connection, looked, now)?)),
         Work::Repair(repair) => Ok(Written::Repaired(mend::repair(connection, repair, now)?)),
+        Work::Forget(forget) => {
+            forget::step(connection, forget, now)?;
+            Ok(Written::Forgotten)
+        }
     }
 }
 

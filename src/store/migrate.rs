@@ -10,8 +10,12 @@ use super::open::{OpenError, named};
 use crate::abort::{AbortAt, Point};
 
 /// Step `n` (from 1) makes schema `n` out of schema `n - 1`.
-const STEPS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// Written into the file's header, so that nobody else's SQLite file is taken for a store: "mtwh".
 const APPLICATION_ID: i64 = 0x6d74_7768;

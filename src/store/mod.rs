@@ -5,10 +5,12 @@
 //! Whoever only reads does so on connections of its own.
 
 pub mod attendance;
+pub mod backup;
 pub mod collector;
 pub mod db;
 pub mod delivery;
 pub mod error;
+pub mod forget;
 pub mod handle;
 pub mod keeper;
 pub mod metrics;
@@ -23,6 +25,7 @@ mod batch;
 mod breaker;
 mod claim;
 mod endpoints;
+mod erase;
 mod examine;
 mod facts;
 mod files;
@@ -35,11 +38,13 @@ mod outbox;
 mod owe;
 mod readers;
 mod settle;
+mod stand_in;
 mod trouble;
 mod values;
 mod writer;
 
 pub use attendance::Span;
+pub use backup::{Backup, BackupError, back_up};
 pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{
@@ -47,6 +52,7 @@ pub use delivery::{
     LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
 };
 pub use error::{CommitError, StoreError};
+pub use forget::{Forget, Traces, Who};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;

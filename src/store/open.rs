@@ -52,7 +52,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn from_store(path: &Path, source: StoreError) -> Self {
+    pub(super) fn from_store(path: &Path, source: StoreError) -> Self {
         let path = path.to_owned();
         match source {
             StoreError::Corrupt => Self::Corrupt(path),
@@ -109,8 +109,8 @@ pub(super) fn in_memory(now: Timestamp) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// A connection that reads only, on a store that is open already.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+/// A connection that reads only, on a store that is there.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection)?;

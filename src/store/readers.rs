@@ -68,7 +68,7 @@ impl Readers {
 
     fn take(&self) -> Result<Connection, StoreError> {
         let idle = self.idle().pop();
-        idle.map_or_else(|| open_reader(&self.path), Ok)
+        idle.map_or_else(|| Ok(open_reader(&self.path)?), Ok)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

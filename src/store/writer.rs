@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::db::{Db, Work, Written};
 use super::delivery::OutboxRequest;
 use super::error::{CommitError, StoreError};
+use super::forget::Forget;
 use super::metrics::StoreMetrics;
 use super::prune::PruneRequest;
 use super::repair::Repair;
@@ -40,6 +41,7 @@ pub(super) enum Task {
     Prune(PruneRequest),
     WeighClock(Option<Now>, Now),
     Repair(Repair),
+    Forget(Forget),
     /// Nothing: a writer that takes it turns.
     Turn,
     /// Write what came before, tidy up, and end.
@@ -54,6 +56,7 @@ impl Task {
             Self::Prune(request) => Some(Work::Prune(request)),
             Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
             Self::Repair(repair) => Some(Work::Repair(repair)),
+            Self::Forget(forget) => Some(Work::Forget(forget)),
             Self::Turn | Self::Close => None,
         }
     }

@@ -32,9 +32,6 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
         let conference = event.conference.as_ref().map(|conference| &conference.name);
         let Some(stays) = conference.and_then(|name| stays.get(name)) else { continue };
         let mut complain = |what: &str| wrong.push(format!("{what}: {}", line(event)));
-        if event.targets.is_empty() {
-            complain("of no target");
-        }
         if let Some((person, truth)) =
             event.participant.as_ref().and_then(|person| Some((person, people.get(&person.name)?)))
         {
@@ -78,6 +75,15 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
         }
     }
     wrong
+}
+
+/// Events of no target, where no target is ever taken away.
+pub(super) fn of_no_target(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter(|event| event.targets.is_empty())
+        .map(|event| format!("of no target: {}", line(event)))
+        .collect()
 }
 
 /// Who stayed in one conference, from when to when.

@@ -14,7 +14,7 @@ use super::history::{Broken, History, Options};
 use super::journal::Journal;
 use super::post::Post;
 use super::scenario::{Scenario, Watching};
-use super::{honesty, sight, truth};
+use super::{content, honesty, sight, truth};
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
@@ -462,6 +462,7 @@ impl Play {
             .map(|conference| elapsed(conference.start, conference.end.unwrap_or(google)))
             .sum();
         self.history.disagreements.extend(compared.disagreements);
+        self.history.disagreements.extend(content::of_no_target(&events));
         if !self.scenario.revises() {
             self.history.disagreements.extend(honesty::told_as_googles(&self.api.world, &events));
         }

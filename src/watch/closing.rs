@@ -18,7 +18,7 @@ pub struct Closing {
 }
 
 /// A participant that Google does not show in so many attempts is taken as it is known.
-const MAX_REFUSALS: u32 = 3;
+const MAX_REFUSALS: u32 = 6;
 
 /// What a closing wants next.
 #[derive(Debug, Clone, PartialEq, Eq)]

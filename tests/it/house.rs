@@ -162,9 +162,22 @@ listen = "127.0.0.1:0"
 
     /// Asks the API with its token. Returns the status and the answer.
     pub(crate) async fn ask(&self, method: reqwest::Method, path: &str) -> (u16, serde_json::Value) {
+        self.ask_with(method, path, None).await
+    }
+
+    /// The same with something to say.
+    pub(crate) async fn ask_with(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
         let token = std::fs::read_to_string(self.path("meetwatch.db.token")).unwrap();
         let url = format!("http://{}{path}", self.daemon.as_ref().unwrap().address);
-        let request = reqwest::Client::new().request(method, url).bearer_auth(token.trim());
+        let mut request = reqwest::Client::new().request(method, url).bearer_auth(token.trim());
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }

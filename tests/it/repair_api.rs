@@ -174,6 +174,7 @@ async fn nothing_is_shown_or_done_without_the_token() {
         (Method::GET, "events"),
         (Method::GET, "conferences"),
         (Method::POST, "deliveries/replay"),
+        (Method::POST, "forget"),
         (Method::POST, "endpoints/ops/test"),
         (Method::POST, "endpoints/ops/disable"),
         (Method::DELETE, "endpoints/ops"),

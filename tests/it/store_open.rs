@@ -38,8 +38,8 @@ fn a_newer_schema_is_refused_with_both_versions() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(&path).unwrap();
     let (error, sentence) = refused(&path);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error:?}");
-    assert!(sentence.contains("99") && sentence.contains("up to schema 3"), "{sentence}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 4, .. }), "{error:?}");
+    assert!(sentence.contains("99") && sentence.contains("up to schema 4"), "{sentence}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 

@@ -194,7 +194,8 @@ impl World {
     /// Lets everybody leave and every meeting end within `within` of `now`. Nothing else happens by itself afterwards.
     pub fn wind_down(&mut self, now: Timestamp, within: Duration) {
         self.step(now);
-        self.queue.clear();
+        let queue = std::mem::take(&mut self.queue);
+        self.let_somebody_in(queue.into_values(), now);
         let live: Vec<(SpaceKey, ConferenceKey)> =
             self.live.iter().map(|(_, key)| (self.conference(*key).space, *key)).collect();
         for (space, key) in live {
@@ -210,6 +211,19 @@ impl World {
             self.push(saturating_add(now, within), Due::Act(space, Act::End, Some(key)));
         }
         self.step(now);
+    }
+
+    /// A conference begins with whoever comes first, so there is none in which nobody ever was.
+    fn let_somebody_in(&mut self, queued: impl Iterator<Item = Due>, now: Timestamp) {
+        for due in queued {
+            if let Due::Act(space, act @ Act::Join(..), Some(key)) = due
+                && self.space(space).live == Some(key)
+                && self.conference(key).participants().len() == 0
+                && self.act(space, &act, now).is_err()
+            {
+                self.refused += 1;
+            }
+        }
     }
 
     fn push(&mut self, at: Timestamp, due: Due) {
