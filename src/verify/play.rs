@@ -21,7 +21,7 @@ use crate::meet::{Answer, ReadError, Reading};
 use crate::model::{ConferenceName, IdentityName, ParticipantName};
 use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::{Fault, Faults, Rule};
-use crate::sim::world::{Act, World};
+use crate::sim::world::{Act, ConferenceTruth, World};
 use crate::store::{Commit, CommitError, Db, StoredConference};
 use crate::watch::{Command, Input, Key, Scheduler};
 
@@ -469,7 +469,9 @@ impl Play {
         if self.scenario.watch != Watching::Guest {
             // A guest may not have been able to look before, either, so that there is no time since when nobody did.
             self.history.disagreements.extend(honesty::seen_while_down(&events, &self.dark()));
-            let wrong = sight::untold(&events, &self.down, &compared.whole, !self.options.faults);
+            let whole = |truth: &ConferenceTruth| compared.whole.contains(&truth.conference);
+            let known = self.api.world.conferences().filter(whole).map(|truth| (truth.conference, truth.end)).collect();
+            let wrong = sight::untold(&events, &self.down, &known, !self.options.faults);
             self.history.disagreements.extend(wrong);
         }
         // Nobody invites a guest to every meeting, so that one is shut out without anything going wrong.

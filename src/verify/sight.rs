@@ -1,6 +1,6 @@
 //! When nobody looked, held against what was told of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,16 +17,16 @@ const ALWAYS_TOLD: Duration = Duration::from_secs(200);
 const EARLY: Duration = Duration::from_secs(60);
 
 /// Gaps that should have been told and were not. `down`: when nobody ran, by Google's clock. `known`: which conferences it
-/// holds for. `calm`: whether nothing else went wrong.
+/// holds for, with their ends. `calm`: whether nothing else went wrong.
 pub(super) fn untold(
     events: &[Event],
     down: &[(Timestamp, Timestamp)],
-    known: &BTreeSet<ConferenceName>,
+    known: &BTreeMap<ConferenceName, Option<Timestamp>>,
     calm: bool,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for (from, to) in down.iter().filter(|(from, to)| elapsed(*from, *to) >= ALWAYS_TOLD) {
-        for conference in known {
+        for (conference, _) in known.iter().filter(|(_, end)| end.is_none_or(|end| end >= *from)) {
             let own =
                 || events.iter().filter(|event| event.conference.as_ref().is_some_and(|of| of.name == *conference));
             let before = own().any(|event| saturating_add(event.observed_at, EDGE) < *from);
