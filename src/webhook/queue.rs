@@ -98,6 +98,8 @@ pub(super) struct Queue {
     waiting: usize,
     /// Something may be due that was not asked for yet.
     look: bool,
+    /// The endpoint may have been switched off meanwhile: the outbox is asked even if nothing more can be held ready.
+    glance: bool,
     next_due: Option<Mono>,
     /// The outbox had nothing to probe with.
     barren: bool,
@@ -105,7 +107,9 @@ pub(super) struct Queue {
     pace: Option<Pace>,
     /// No longer configured: what is being sent finishes, and nothing follows.
     retired: bool,
-    /// What the outbox is handing out at this moment was asked for under other settings, and goes back.
+    /// The outbox is being asked at this moment.
+    asked: bool,
+    /// What the outbox hands out this time goes back: it was asked for under other settings, or before the trouble.
     returns_next: bool,
 }
 
@@ -126,18 +130,20 @@ impl Queue {
             ready: VecDeque::new(),
             waiting: 0,
             look: true,
+            glance: false,
             next_due: None,
             barren: false,
             breaker: Breaker::default(),
             pace: None,
             retired: false,
+            asked: false,
             returns_next: false,
         }
     }
 
-    /// Goes on under other settings. `asked`: a round with the outbox is under way. Returns what goes back to the outbox.
-    /// One that is in trouble is probed at once, for that may be what the change is about.
-    pub(super) fn change(&mut self, endpoint: Endpoint, asked: bool, now: Mono) -> Vec<Record> {
+    /// Goes on under other settings. Returns what goes back to the outbox. One that is in trouble is probed at once, for that
+    /// may be what the change is about.
+    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<Record> {
         // What was claimed in one way cannot be sent in another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
@@ -146,13 +152,18 @@ impl Queue {
         if !reordered {
             return Vec::new();
         }
-        self.returns_next |= asked;
-        self.release_waiting()
+        self.give_back()
     }
 
-    /// Begins nothing any more. `asked` and what is returned as with [`Self::change`].
-    pub(super) fn retire(&mut self, asked: bool) -> Vec<Record> {
-        (self.retired, self.returns_next) = (true, asked);
+    /// Begins nothing any more. Returns what goes back to the outbox.
+    pub(super) fn retire(&mut self) -> Vec<Record> {
+        self.retired = true;
+        self.give_back()
+    }
+
+    /// Gives back what is not being sent, and whatever the outbox is handing out at this moment.
+    fn give_back(&mut self) -> Vec<Record> {
+        self.returns_next |= self.asked;
         self.release_waiting()
     }
 
@@ -162,6 +173,7 @@ impl Queue {
 
     /// The round with the outbox is over. Returns what goes back.
     pub(super) fn end_of_round(&mut self) -> Vec<Record> {
+        self.asked = false;
         if std::mem::take(&mut self.returns_next) { self.release_waiting() } else { Vec::new() }
     }
 
@@ -171,6 +183,7 @@ impl Queue {
 
     pub(super) fn look(&mut self) {
         self.look = true;
+        self.glance = true;
         self.barren = false;
     }
 
@@ -204,7 +217,9 @@ impl Queue {
         }
         let pick = if self.breaker.is_open() { self.ask_for_probe(now)? } else { self.ask_for_due(now)? };
         self.look = false;
+        self.glance = false;
         self.next_due = None;
+        self.asked = true;
         Some(ClaimRequest {
             endpoint: self.endpoint.name.clone(),
             pick,
@@ -215,7 +230,8 @@ impl Queue {
 
     fn ask_for_due(&self, now: Mono) -> Option<Pick> {
         let due = self.look || self.next_due.is_some_and(|due| due <= now);
-        (due && self.has_room()).then(|| Pick::Due { limit: self.most_ready() - self.waiting, run: RUN })
+        let limit = if due && self.has_room() { self.most_ready() - self.waiting } else { 0 };
+        (limit > 0 || self.glance).then_some(Pick::Due { limit, run: RUN })
     }
 
     fn ask_for_probe(&self, now: Mono) -> Option<Pick> {
@@ -239,6 +255,8 @@ impl Queue {
     /// Takes what the outbox handed out. `None` leaves open whether the breaker has turned.
     pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<Noted> {
         let news = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
+        // What was claimed before an operator switched it off is not sent any more either.
+        self.returns_next |= !reply.enabled;
         self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
         if news.is_some() {
             self.pace = None;
@@ -349,7 +367,7 @@ impl Queue {
         records.extend(self.go_on(sending.key, goes_on));
         if self.breaker.is_open() || matches!(verdict, Verdict::EndpointOff { .. }) {
             self.pace = None;
-            records.extend(self.release_waiting());
+            records.extend(self.give_back());
         }
         let note = Note {
             endpoint: sent.endpoint,
