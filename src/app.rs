@@ -30,9 +30,7 @@ use crate::service::{self, Notifier};
 use crate::status::StatusBoard;
 use crate::store::{Store, StoreError, StoreMetrics, keeper};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{
-    Dispatcher, EndpointSettings, KeyError, Names, Options, SenderError, WebhookMetrics, pseudonym_key,
-};
+use crate::webhook::{Dispatcher, EndpointSettings, Names, Options, WebhookMetrics, pseudonym_key};
 
 pub use error::{RunError, StartError};
 use reload::Reloader;

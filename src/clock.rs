@@ -43,7 +43,7 @@ pub fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
 /// process.
 #[must_use]
 pub fn monotonic() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let time = clock_gettime(ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }
 

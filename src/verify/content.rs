@@ -19,7 +19,7 @@ const ROUNDING: f64 = 0.0015;
 pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &[&Event]) -> Vec<String> {
     let mut wrong = told_twice(standing);
     let people: BTreeMap<_, _> = world.participants().map(|truth| (truth.participant.clone(), truth)).collect();
-    let mut stays: Stays = BTreeMap::new();
+    let mut stays: BTreeMap<ConferenceName, Stays> = BTreeMap::new();
     for truth in world.sessions().filter(|truth| whole.contains(&truth.conference)) {
         stays.entry(truth.conference).or_default().entry(truth.participant).or_default().push((
             truth.session,
@@ -80,8 +80,8 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
     wrong
 }
 
-/// Who stayed from when to when, by conference.
-type Stays = BTreeMap<ConferenceName, BTreeMap<ParticipantName, Vec<(SessionName, Timestamp, Option<Timestamp>)>>>;
+/// Who stayed in one conference, from when to when.
+type Stays = BTreeMap<ParticipantName, Vec<(SessionName, Timestamp, Option<Timestamp>)>>;
 
 fn joins(standing: &[&Event]) -> BTreeMap<ParticipantName, BTreeSet<Timestamp>> {
     let mut joins: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -122,11 +122,7 @@ fn agree(told: Option<f64>, true_length: Option<Duration>) -> bool {
 }
 
 /// What the account at the end has wrong.
-fn miscounted(
-    attendance: &Attendance,
-    stays: &BTreeMap<ParticipantName, Vec<(SessionName, Timestamp, Option<Timestamp>)>>,
-    event: &Event,
-) -> Vec<String> {
+fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut complain = |what: String| wrong.push(format!("{what}: {}", line(event)));
     if usize::try_from(attendance.total).ok() != Some(stays.len()) {

@@ -61,7 +61,11 @@ pub(super) fn told_of_nothing(events: &[Event], down: &[(Timestamp, Timestamp)])
 /// What was told late or guessed though nothing went wrong. `since`: when the first look was.
 pub(super) fn late_for_no_reason(events: &[Event], since: Timestamp) -> Vec<String> {
     let late = |event: &&Event| {
-        let fact = !matches!(event.event, EventType::WatchGap | EventType::EventRetracted);
+        // A second device comes to light when its owner leaves, at the latest.
+        let fact = !matches!(
+            event.event,
+            EventType::WatchGap | EventType::EventRetracted | EventType::SessionStarted | EventType::SessionEnded
+        );
         fact && event.time > saturating_add(since, EDGE) && event.provenance != Provenance::Observed
     };
     events.iter().filter(late).map(|event| format!("late for no reason: {}", line(event))).collect()

@@ -62,7 +62,7 @@ impl Watched {
         self.plan.set_rhythm(self.rhythm);
         self.keep_viewers(|viewer| difference.identities.contains(viewer));
         self.keep_viewers(|viewer| reaching.iter().any(|target| target.settings.identity == *viewer));
-        if let Stage::Resting { due } = &mut self.stage {
+        if let Stage::Resting { due, .. } = &mut self.stage {
             *due = (*due).min(now + difference.final_read);
         }
         if self.identity() != reader.as_ref() || reader.is_some_and(|reader| difference.replaced.contains(&reader)) {

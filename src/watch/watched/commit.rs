@@ -77,7 +77,7 @@ impl Watched {
         match (&self.stage, task) {
             (Stage::Closing { last: true, .. }, Task::Complete) | (Stage::Closed, _) => (Phase::Closed, None),
             (Stage::Closing { last: false, .. }, Task::Complete) => {
-                (Phase::Ended, Some(saturating_add(moment.now.wall, around.settings.final_read)))
+                (Phase::Ended, Some(saturating_add(moment.google, around.settings.final_read)))
             }
             (Stage::Closing { last: true, .. } | Stage::Resting { .. }, _) => {
                 (Phase::Ended, self.stored.as_ref().and_then(|row| row.final_read_due))
@@ -147,7 +147,7 @@ impl Watched {
             (Stage::Closing { closing, .. }, Task::Sessions(participant)) => closing.read(participant),
             (Stage::Closing { last: true, .. }, Task::Complete) => self.stage = Stage::Closed,
             (Stage::Closing { .. }, Task::Complete) => {
-                self.stage = Stage::Resting { due: now + around.settings.final_read }
+                self.stage = Stage::Resting { due: now + around.settings.final_read, sure: true }
             }
             _ => {}
         }

@@ -103,7 +103,8 @@ enum Stage {
     /// Read in full. Becomes `Resting`, or nothing the second time.
     Closing { closing: Closing, not_before: Mono, last: bool },
     /// Told as ended; read in full once more when due.
-    Resting { due: Mono },
+    /// `sure`: whether the due time is this process's own; a stored one is held against Google's clock once that is known.
+    Resting { due: Mono, sure: bool },
     /// Nothing follows.
     Closed,
 }
@@ -144,6 +145,9 @@ pub enum Act {
     /// There is nothing (any more) to watch.
     Forget,
 }
+
+/// So long after a start answers have shown how far our clock is from Google's, if there are any.
+const CLOCKS_KNOWN_AFTER: Duration = Duration::from_secs(60);
 
 impl Watched {
     /// A conference that was found just now, with its record where that came with it.
@@ -203,7 +207,7 @@ impl Watched {
                     .final_read_due
                     .map_or(settings.final_read, |due| elapsed(now.wall, due))
                     .min(settings.final_read);
-                Stage::Resting { due: now.mono + left }
+                Stage::Resting { due: now.mono + left.max(CLOCKS_KNOWN_AFTER), sure: false }
             }
             Phase::Closed => Stage::Closed,
         };

@@ -1,9 +1,12 @@
 //! Pure: what a conference wants done next.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::{Act, Doing, Stage, Surroundings, Task, Watched};
 use crate::backoff::Random;
+use crate::clock::elapsed;
 use crate::meet::{ParticipantFilter, Priority, Read, SessionFilter};
 use crate::model::ParticipantName;
 use crate::watch::closing::{Closing, ClosingStep};
@@ -55,7 +58,14 @@ impl Watched {
                     ClosingStep::Complete => self.observe(Task::Complete, Seen::Complete, around, moment, random),
                 }
             }
-            Stage::Resting { due } if now < *due => Act::WaitUntil(*due),
+            Stage::Resting { due, .. } if now < *due => Act::WaitUntil(*due),
+            Stage::Resting { due, sure: sure @ false } => {
+                // Our clock may have been set since it was stored. However that is, the wait is never longer than a whole one.
+                let stored = self.stored.as_ref().and_then(|row| row.final_read_due);
+                let left = stored.map_or(Duration::ZERO, |stored| elapsed(moment.google, stored));
+                (*due, *sure) = (now + left.min(around.settings.final_read), true);
+                Act::GoOn
+            }
             Stage::Resting { .. } => {
                 self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: true };
                 Act::GoOn
