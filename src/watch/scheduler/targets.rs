@@ -74,7 +74,7 @@ impl Scheduler {
         let gap = self.targets.get(name).and_then(Target::gap);
         let account = if gap.is_some_and(|gap| own().any(|watched| watched.told_of(gap))) {
             Account::Given
-        } else if own().any(|watched| watched.awaits_sight(now)) {
+        } else if own().any(|watched| watched.waits_for_sight(now)) {
             Account::Awaited
         } else {
             Account::Missing

@@ -293,7 +293,7 @@ impl Watched {
 
     /// Whether nobody has listed it for so long that the next listing tells a gap, or nobody in this process has.
     #[must_use]
-    pub fn awaits_sight(&self, now: Mono) -> bool {
+    pub fn waits_for_sight(&self, now: Mono) -> bool {
         let listed = self.roster.as_ref().and_then(Roster::listed);
         let unseen = |listed: &Listed| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.blind_after);
         self.is_live() && listed.is_some_and(unseen)
