@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decide::Verdict;
+pub use super::endpoint::Endpoint;
 use super::outcome::{Outcome, Reply};
-pub use super::queue::Endpoint;
 use super::queue::{Decided, Queue};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now};

@@ -115,6 +115,19 @@ fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
 }
 
 #[test]
+fn it_claims_no_more_while_what_it_holds_ready_is_large() {
+    let mut core = core(1);
+    core.step(now(0), Input::Tick);
+    let Input::Exchanged(mut large) = reply(&[1, 2, 3, 4], Some(0)) else { unreachable!("made so") };
+    for claimed in &mut large.endpoints[0].claimed {
+        claimed.body = "x".repeat(2 << 20).into();
+    }
+    let step = core.step(now(0), Input::Exchanged(large));
+    assert!(exchange(step).is_none(), "6 MiB are waiting, and more is due");
+    assert_eq!(exchange(core.step(now(1), sent(1))).unwrap().claims.len(), 1, "4 MiB are");
+}
+
+#[test]
 fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() {
     let mut core = core(3);
     core.step(now(0), Input::Tick);
