@@ -191,6 +191,7 @@ pub(super) async fn disable(
     let name = named(&shared, &name).await?;
     desk.store.disable(name.clone(), desk.clock.now().wall).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), "an operator switched the endpoint off");
+    desk.wake.notify_one();
     Ok(Json(Switched { enabled: false, skipped: 0 }))
 }
 

@@ -50,7 +50,7 @@ pub(super) fn is_anywhere(connection: &Connection) -> Result<bool, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// A leave that is held back.
+/// A leave that is held back. Once it was claimed it is not, whatever a clock that was set back says: it may have arrived.
 struct Held {
     delivery: i64,
     endpoint: i64,
@@ -92,7 +92,7 @@ fn held_at(connection: &Connection, conference: i64, position: i64, now: Timesta
     let mut statement = connection.prepare_cached(
         "SELECT d.id, d.endpoint, d.lane, d.position, d.previous, d.head
          FROM lanes l CROSS JOIN deliveries d ON d.lane = l.id AND d.position = ?2
-         WHERE l.conference = ?1 AND d.state = 'pending' AND d.settle_until > ?3",
+         WHERE l.conference = ?1 AND d.state = 'pending' AND d.claims = 0 AND d.batch IS NULL AND d.settle_until > ?3",
     )?;
     let held = statement.query_map([conference, position, nanos(now)], read_held)?.collect::<Result<_, _>>()?;
     Ok(held)
@@ -112,7 +112,8 @@ fn held_of(
               CROSS JOIN deliveries d INDEXED BY deliveries_settling
                 ON d.lane = l.id AND d.state = 'pending' AND d.settle_until IS NOT NULL
               CROSS JOIN events e ON e.position = d.position
-         WHERE l.conference = ?1 AND e.participant = ?2 AND d.settle_until > ?3 AND e.time <= ?4
+         WHERE l.conference = ?1 AND e.participant = ?2 AND d.settle_until > ?3
+               AND d.claims = 0 AND d.batch IS NULL AND e.time <= ?4
                AND NOT EXISTS (SELECT 1 FROM events b
                                WHERE b.conference = ?1 AND b.participant = ?2 AND b.taken_back_by IS NULL
                                      AND b.type IN ('participant.joined', 'participant.left') AND b.time > e.time

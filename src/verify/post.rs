@@ -13,7 +13,7 @@ use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
 use crate::webhook::format::Writer;
-use crate::webhook::settings::{Batching, Chat, Sentence};
+use crate::webhook::settings::{Batching, Chat, Sentence, Template};
 use crate::webhook::step::{Command, Core, Endpoint, Input, Sent};
 use crate::webhook::{EndpointSettings, Format, Outcome, Policy, Reason};
 
@@ -46,8 +46,12 @@ pub(super) struct Post {
     pub failing: bool,
 }
 
-/// One who takes every event alone, one who takes batches, and a chat that is told of people, once it is sure, in digests.
-fn settings() -> Result<[EndpointSettings; 3], Broken> {
+/// What makes a body of an event in a template of its own.
+const TEMPLATE: &str = r#"{"id": "{{ event.id }}", "text": "{{ sentence|plain }}", "at": "{{ local_time }}"}"#;
+
+/// Each format: one who takes every event alone, one who takes batches, a chat that is told of people, once it is sure, in
+/// digests, one that is told of them at once, and one who takes what a template makes, in any order.
+fn settings() -> Result<[EndpointSettings; 5], Broken> {
     let plain = |name: &str| {
         let broken = |error: &dyn std::fmt::Display| Broken::Setup(error.to_string());
         let name = EndpointName::parse(name).map_err(|error| broken(&error))?;
@@ -56,18 +60,26 @@ fn settings() -> Result<[EndpointSettings; 3], Broken> {
         let route = Route { events: vec![EventPattern::All], ..settings.route.clone() };
         Ok::<_, Broken>(EndpointSettings { route, concurrency: 4, ..settings })
     };
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+    let chat = Chat::new(Sentence::new(zone.clone()));
     let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
     let heaps = EndpointSettings { format: Format::CloudEvents, batching: gathering(7, 30), ..plain("heaps")? };
-    let chat = plain("chat")?;
-    let events = ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
-    let chat = EndpointSettings {
-        format: Format::Slack(Chat::new(Sentence::new(jiff::tz::TimeZone::UTC))),
-        route: Route { events, ..chat.route },
+    let events: Vec<_> =
+        ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
+    let of_people = |settings: EndpointSettings| EndpointSettings {
+        route: Route { events: events.clone(), ..settings.route.clone() },
+        ..settings
+    };
+    let slack = EndpointSettings {
+        format: Format::Slack(chat.clone()),
         settle: Duration::from_secs(30),
         batching: gathering(100, 20),
-        ..chat
+        ..of_people(plain("slack")?)
     };
-    Ok([plain("receiver")?, heaps, chat])
+    let google = EndpointSettings { format: Format::GoogleChat(chat), ..of_people(plain("google")?) };
+    let template = Template::parse(TEMPLATE, zone, None).map_err(|error| Broken::Setup(error.to_string()))?;
+    let own = EndpointSettings { format: Format::Template(template), ordered: false, ..plain("own")? };
+    Ok([plain("receiver")?, heaps, slack, google, own])
 }
 
 impl Post {
@@ -221,6 +233,7 @@ impl Receiver {
                 let ids = all.iter().map(|one| one["id"].as_str().unwrap_or_default());
                 ids.eq(events.iter().map(|event| event.as_str()))
             }),
+            Format::Template(_) => body["id"] == events[0].as_str() && body["text"].is_string() && events.len() == 1,
             // A line for each event, unless there are too many for a message.
             _ => body["text"].as_str().is_some_and(|text| {
                 let lines = text.lines().count();
@@ -258,8 +271,8 @@ impl Receiver {
             let mut seen = BTreeSet::new();
             let mut first: Vec<_> = taken.iter().filter(|id| seen.insert(*id)).cloned().collect();
             let mut owed = owed.get(conference).cloned().unwrap_or_default();
-            if conference.is_none() {
-                // Without a conference there is no order to keep.
+            if conference.is_none() || !self.settings.ordered {
+                // Without a conference there is no order to keep, and some do not ask for one.
                 first.sort();
                 owed.sort();
             }

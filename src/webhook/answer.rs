@@ -34,6 +34,10 @@ impl Redaction {
     /// Takes these out: signing secrets, passwords, and the parts of an address that may be one.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST).collect();
+        // Some languages write JSON so.
+        let escaped: Vec<_> =
+            secrets.iter().filter(|secret| secret.contains('/')).map(|s| s.replace('/', "\\/")).collect();
+        secrets.extend(escaped);
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets: secrets.into_iter().map(SecretString::from).collect() }
     }
@@ -67,6 +71,13 @@ mod tests {
             Some("no such path: [redacted], [redacted] a")
         );
         assert!(!format!("{redaction:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_as_json_has_it_too() {
+        let redaction = Redaction::new(["dXNlcjo/cGFzc3dvcmQ=".to_owned()]);
+        let kept = redaction.keep(br#"{"got":"Basic dXNlcjo\/cGFzc3dvcmQ="}"#);
+        assert_eq!(kept.as_deref(), Some(r#"{"got":"Basic [redacted]"}"#));
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub mod sign;
 pub mod step;
 pub mod tls;
 
+mod endpoint;
 mod queue;
+mod ready;
 
 pub use change::{Changes, Endpoints};
 pub use decide::Policy;

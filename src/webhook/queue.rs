@@ -1,16 +1,16 @@
 //! One endpoint's side of the dispatcher: what is claimed, what is being sent, and whether anything may be sent at all.
 //! Endpoints share nothing, so none can cost another anything.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::breaker::Breaker;
-use super::decide::{self, Attempt, Policy, Verdict};
+use super::decide::{self, Attempt, Verdict};
+use super::endpoint::Endpoint;
 use super::outcome::Reason;
 use super::pace::Pace;
-use super::settings::EndpointSettings;
+use super::ready::{Key, Ready, release};
 use super::step::{Note, Sent};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
@@ -24,51 +24,15 @@ const READY_FOR_EACH: usize = 128;
 /// The same where a delivery is a batch.
 const BATCHES_FOR_EACH: usize = 2;
 
-/// No endpoint holds more than this ready, which bounds what it costs in memory; the outbox bounds the bytes of each claim.
+/// No endpoint holds more than this ready.
 const READY_AT_MOST: usize = 1024;
+
+/// Nor does it claim more while this many bytes of events are ready, which bounds what it costs in memory; the outbox bounds
+/// the bytes of each claim.
+const READY_BYTES: usize = 4 << 20;
 
 /// How many of one conference are claimed at once.
 const RUN: usize = 128;
-
-/// What the dispatcher has to know of an endpoint.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    pub name: EndpointName,
-    pub policy: Policy,
-    /// How long one attempt may take. A claim holds for three times as long.
-    pub timeout: Duration,
-    /// How many deliveries, each of another conference if `ordered`, are sent at once.
-    pub concurrency: usize,
-    /// Whether the events of a conference are sent one after another.
-    pub ordered: bool,
-    /// Whether what is sent is batches.
-    pub batched: bool,
-    /// After trouble, so many are sent in a second until nothing is due any more.
-    pub drain_per_second: f64,
-}
-
-impl Endpoint {
-    /// What an operator set, under a policy.
-    #[must_use]
-    pub fn of(settings: &EndpointSettings, policy: Policy) -> Self {
-        Self {
-            name: settings.name.clone(),
-            policy,
-            timeout: settings.timeout,
-            concurrency: settings.concurrency,
-            ordered: settings.ordered,
-            batched: settings.batching.is_some(),
-            drain_per_second: settings.drain_per_second,
-        }
-    }
-}
-
-/// What is sent one after another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Lane(LaneId),
-    Alone(DeliveryId),
-}
 
 /// A delivery that is being sent.
 #[derive(Debug)]
@@ -92,12 +56,11 @@ pub(super) struct Queue {
     endpoint: Endpoint,
     sending: BTreeMap<DeliveryId, Sending>,
     /// Claimed and not sent yet.
-    runs: BTreeMap<Key, VecDeque<Claimed>>,
-    /// Those of `runs` of which nothing is being sent, in the order in which they came to be so.
-    ready: VecDeque<Key>,
-    waiting: usize,
+    ready: Ready,
     /// Something may be due that was not asked for yet.
     look: bool,
+    /// The endpoint may have been switched off meanwhile: the outbox is asked even if nothing more can be held ready.
+    glance: bool,
     next_due: Option<Mono>,
     /// The outbox had nothing to probe with.
     barren: bool,
@@ -105,7 +68,9 @@ pub(super) struct Queue {
     pace: Option<Pace>,
     /// No longer configured: what is being sent finishes, and nothing follows.
     retired: bool,
-    /// What the outbox is handing out at this moment was asked for under other settings, and goes back.
+    /// The outbox is being asked at this moment.
+    asked: bool,
+    /// What the outbox hands out this time goes back: it was asked for under other settings, or before the trouble.
     returns_next: bool,
 }
 
@@ -122,22 +87,22 @@ impl Queue {
         Self {
             endpoint,
             sending: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            ready: VecDeque::new(),
-            waiting: 0,
+            ready: Ready::default(),
             look: true,
+            glance: false,
             next_due: None,
             barren: false,
             breaker: Breaker::default(),
             pace: None,
             retired: false,
+            asked: false,
             returns_next: false,
         }
     }
 
-    /// Goes on under other settings. `asked`: a round with the outbox is under way. Returns what goes back to the outbox.
-    /// One that is in trouble is probed at once, for that may be what the change is about.
-    pub(super) fn change(&mut self, endpoint: Endpoint, asked: bool, now: Mono) -> Vec<Record> {
+    /// Goes on under other settings. Returns what goes back to the outbox. One that is in trouble is probed at once, for that
+    /// may be what the change is about.
+    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<Record> {
         // What was claimed in one way cannot be sent in another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
@@ -146,13 +111,18 @@ impl Queue {
         if !reordered {
             return Vec::new();
         }
-        self.returns_next |= asked;
-        self.release_waiting()
+        self.give_back()
     }
 
-    /// Begins nothing any more. `asked` and what is returned as with [`Self::change`].
-    pub(super) fn retire(&mut self, asked: bool) -> Vec<Record> {
-        (self.retired, self.returns_next) = (true, asked);
+    /// Begins nothing any more. Returns what goes back to the outbox.
+    pub(super) fn retire(&mut self) -> Vec<Record> {
+        self.retired = true;
+        self.give_back()
+    }
+
+    /// Gives back what is not being sent, and whatever the outbox is handing out at this moment.
+    fn give_back(&mut self) -> Vec<Record> {
+        self.returns_next |= self.asked;
         self.release_waiting()
     }
 
@@ -162,6 +132,7 @@ impl Queue {
 
     /// The round with the outbox is over. Returns what goes back.
     pub(super) fn end_of_round(&mut self) -> Vec<Record> {
+        self.asked = false;
         if std::mem::take(&mut self.returns_next) { self.release_waiting() } else { Vec::new() }
     }
 
@@ -171,11 +142,12 @@ impl Queue {
 
     pub(super) fn look(&mut self) {
         self.look = true;
+        self.glance = true;
         self.barren = false;
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.sending.is_empty() && self.waiting == 0
+        self.sending.is_empty() && self.ready.count() == 0
     }
 
     pub(super) fn breaker(&mut self) -> &mut Breaker {
@@ -184,8 +156,7 @@ impl Queue {
 
     /// Everything that is claimed.
     pub(super) fn held(&self) -> impl Iterator<Item = DeliveryId> + '_ {
-        let waiting = self.runs.values().flatten().map(|claimed| claimed.delivery);
-        self.sending.keys().copied().chain(waiting)
+        self.sending.keys().copied().chain(self.ready.deliveries())
     }
 
     fn most_ready(&self) -> usize {
@@ -194,7 +165,7 @@ impl Queue {
     }
 
     fn has_room(&self) -> bool {
-        self.waiting <= self.most_ready() / 2
+        self.ready.count() <= self.most_ready() / 2 && self.ready.bytes() <= READY_BYTES
     }
 
     /// What is to be asked of the outbox now.
@@ -204,7 +175,9 @@ impl Queue {
         }
         let pick = if self.breaker.is_open() { self.ask_for_probe(now)? } else { self.ask_for_due(now)? };
         self.look = false;
+        self.glance = false;
         self.next_due = None;
+        self.asked = true;
         Some(ClaimRequest {
             endpoint: self.endpoint.name.clone(),
             pick,
@@ -215,7 +188,8 @@ impl Queue {
 
     fn ask_for_due(&self, now: Mono) -> Option<Pick> {
         let due = self.look || self.next_due.is_some_and(|due| due <= now);
-        (due && self.has_room()).then(|| Pick::Due { limit: self.most_ready() - self.waiting, run: RUN })
+        let limit = if due && self.has_room() { self.most_ready() - self.ready.count() } else { 0 };
+        (limit > 0 || self.glance).then_some(Pick::Due { limit, run: RUN })
     }
 
     fn ask_for_probe(&self, now: Mono) -> Option<Pick> {
@@ -239,6 +213,8 @@ impl Queue {
     /// Takes what the outbox handed out. `None` leaves open whether the breaker has turned.
     pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<Noted> {
         let news = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
+        // What was claimed before an operator switched it off is not sent any more either.
+        self.returns_next |= !reply.enabled;
         self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
         if news.is_some() {
             self.pace = None;
@@ -261,17 +237,12 @@ impl Queue {
     fn put(&mut self, claimed: Claimed) {
         let key = if self.endpoint.ordered { Key::Lane(claimed.lane) } else { Key::Alone(claimed.delivery) };
         let busy = self.sending.values().any(|sending| sending.key == key);
-        let run = self.runs.entry(key).or_default();
-        if run.is_empty() && !busy {
-            self.ready.push_back(key);
-        }
-        run.push_back(claimed);
-        self.waiting += 1;
+        self.ready.put(key, claimed, busy);
     }
 
     /// The next to be sent now, if any may be.
     pub(super) fn next(&mut self, now: Mono) -> Option<Claimed> {
-        if self.sending.len() >= self.endpoint.concurrency || self.ready.is_empty() || self.retired {
+        if self.sending.len() >= self.endpoint.concurrency || !self.ready.has_next() || self.retired {
             return None;
         }
         if self.breaker.state() == Noted::Draining {
@@ -280,13 +251,7 @@ impl Queue {
                 return None;
             }
         }
-        let key = self.ready.pop_front()?;
-        let run = self.runs.get_mut(&key)?;
-        let claimed = run.pop_front()?;
-        if run.is_empty() {
-            self.runs.remove(&key);
-        }
-        self.waiting -= 1;
+        let (key, claimed) = self.ready.take()?;
         let sending = Sending {
             claim: claimed.claim,
             key,
@@ -349,7 +314,7 @@ impl Queue {
         records.extend(self.go_on(sending.key, goes_on));
         if self.breaker.is_open() || matches!(verdict, Verdict::EndpointOff { .. }) {
             self.pace = None;
-            records.extend(self.release_waiting());
+            records.extend(self.give_back());
         }
         let note = Note {
             endpoint: sent.endpoint,
@@ -365,31 +330,17 @@ impl Queue {
 
     /// Lets the next of a run have its turn, or gives the run back.
     fn go_on(&mut self, key: Key, goes_on: bool) -> Vec<Record> {
-        match (self.runs.remove(&key), goes_on) {
-            (Some(run), true) => {
-                self.runs.insert(key, run);
-                self.ready.push_back(key);
-                self.look |= self.has_room();
-                Vec::new()
-            }
-            (Some(run), false) => {
-                self.look = true;
-                self.waiting -= run.len();
-                run.into_iter().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
-            }
-            (None, _) => {
-                self.look = true;
-                Vec::new()
-            }
+        if goes_on && self.ready.go_on(key) {
+            self.look |= self.has_room();
+            return Vec::new();
         }
+        self.look = true;
+        self.ready.drop_run(key)
     }
 
     /// Gives back what is not being sent.
     pub(super) fn release_waiting(&mut self) -> Vec<Record> {
-        self.ready.clear();
-        self.waiting = 0;
-        let runs = std::mem::take(&mut self.runs);
-        runs.into_values().flatten().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
+        self.ready.clear()
     }
 
     /// Gives back everything.
@@ -409,13 +360,9 @@ impl Queue {
         if self.breaker.is_open() {
             return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
         }
-        let paced = self.pace.filter(|_| !self.ready.is_empty() && self.sending.len() < self.endpoint.concurrency);
+        let paced = self.pace.filter(|_| self.ready.has_next() && self.sending.len() < self.endpoint.concurrency);
         let asks = (self.look && self.has_room()).then_some(not_before);
         let due = self.next_due.filter(|_| self.has_room()).map(|due| due.max(not_before));
         [paced.map(|pace| pace.next()), asks, due].into_iter().flatten().min()
     }
-}
-
-fn release(delivery: DeliveryId, claim: i64) -> Record {
-    Record { delivery, claim, attempt: None, then: Then::Release }
 }

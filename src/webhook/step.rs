@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decide::Verdict;
+pub use super::endpoint::Endpoint;
 use super::outcome::{Outcome, Reply};
-pub use super::queue::Endpoint;
 use super::queue::{Decided, Queue};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now};
@@ -170,17 +170,16 @@ impl Core {
 
     /// Takes over other endpoints. What an endpoint is owed that is gone stays owed; what is being sent to it finishes.
     fn reconfigure(&mut self, now: Mono, endpoints: Vec<Endpoint>) {
-        let asked = self.exchanging;
         let mut gone: BTreeSet<EndpointName> = self.queues.keys().cloned().collect();
         for endpoint in endpoints {
             gone.remove(&endpoint.name);
             match self.queues.get_mut(&endpoint.name) {
-                Some(queue) => self.records.extend(queue.change(endpoint, asked, now)),
+                Some(queue) => self.records.extend(queue.change(endpoint, now)),
                 None => drop(self.queues.insert(endpoint.name.clone(), Queue::new(endpoint))),
             }
         }
         for (_, queue) in self.queues.iter_mut().filter(|(name, _)| gone.contains(*name)) {
-            self.records.extend(queue.retire(asked));
+            self.records.extend(queue.retire());
         }
     }
 

@@ -4,20 +4,21 @@ It listens on a free port of this machine, prints the port, and then a line for 
 good, `refused` if not.
 """
 
-import base64, hashlib, hmac, os, sys, time
+import base64, hashlib, hmac, re, time
+import os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 def verify(secrets: list[str], headers, body: bytes) -> bool:
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
-    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > 300:
+    if not re.fullmatch("[0-9]{1,18}", timestamp) or abs(time.time() - int(timestamp)) > 300:
         return False
     signed = f"{message_id}.{timestamp}.".encode() + body
-    given = [part[3:] for part in headers.get("webhook-signature", "").split(" ") if part.startswith("v1,")]
+    given = [part[3:].encode() for part in headers.get("webhook-signature", "").split(" ") if part.startswith("v1,")]
     for secret in secrets:
         key = base64.b64decode(secret.removeprefix("whsec_"))
-        expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
         if any(hmac.compare_digest(expected, signature) for signature in given):
             return True
     return False

@@ -166,7 +166,11 @@ const STEPS: &[&str] = &[
     "src/watch/target",
     "src/watch/target.rs",
     "src/watch/watched",
+    "src/webhook/breaker.rs",
     "src/webhook/decide.rs",
+    "src/webhook/pace.rs",
+    "src/webhook/queue.rs",
+    "src/webhook/ready.rs",
     "src/webhook/step.rs",
 ];
 

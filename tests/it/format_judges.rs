@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
+use meetwatch::clock::Clock;
 use meetwatch::model::EventType;
+use meetwatch::webhook::sign::SigningSecret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -49,7 +52,7 @@ async fn deliveries() -> Value {
 }
 
 fn told(got: &crate::webhook_receiver::Got) -> Value {
-    let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+    let header = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
         (name.to_string(), Value::from(value.to_str().unwrap()))
     };
     let headers: serde_json::Map<String, Value> = got.headers.iter().map(header).collect();
@@ -87,9 +90,8 @@ async fn nodes_libraries_verify_and_parse_what_is_delivered() {
 }
 
 /// A receiver of the manual, and the lines it prints.
-async fn started(program: &str, script: &str, secrets: &str) -> (Child, Lines<BufReader<ChildStdout>>, u16) {
-    let mut command = Command::new(program);
-    command.arg(format!("{CLIENTS}/{script}")).env("WEBHOOK_SECRETS", secrets);
+async fn started(mut command: Command, secrets: &str) -> (Child, Lines<BufReader<ChildStdout>>, u16) {
+    command.env("WEBHOOK_SECRETS", secrets);
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let port = next(&mut lines).await.parse().unwrap();
@@ -100,15 +102,21 @@ async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap()
 }
 
-async fn takes_what_is_signed_and_nothing_else(program: &str, script: &str) {
+fn script(program: &str, script: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(format!("{CLIENTS}/{script}"));
+    command
+}
+
+async fn takes_what_is_signed_and_nothing_else(command: Command) {
     let receiver = Receiver::start(Answer::Status(204)).await;
-    let other = meetwatch::webhook::sign::SigningSecret::from_bytes(vec![1; 32]).unwrap();
+    let other = SigningSecret::from_bytes(vec![1; 32]).unwrap();
     let secrets = format!("{} {}", other.reveal(), receiver.secret.reveal());
-    let (_child, mut lines, port) = started(program, script, &secrets).await;
+    let (_child, mut lines, port) = started(command, &secrets).await;
     let leading = |name: &str, secret: &str| {
         format!("[[webhook]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{port}/\"\nsecret = \"{secret}\"\n")
     };
-    let stranger = meetwatch::webhook::sign::SigningSecret::from_bytes(vec![2; 32]).unwrap();
+    let stranger = SigningSecret::from_bytes(vec![2; 32]).unwrap();
     let webhooks = leading("good", &receiver.secret.reveal()) + &leading("bad", &stranger.reveal());
     let daemon = Daemon::start(&webhooks, vec![joins("c", 1..=2, &["good"])]).await;
     for sequence in 1..=2 {
@@ -117,22 +125,71 @@ async fn takes_what_is_signed_and_nothing_else(program: &str, script: &str) {
     assert_eq!(daemon.post("endpoints/bad/test", "").await["status"], 401);
     assert_eq!(next(&mut lines).await, "refused");
     daemon.stop().await;
+
+    let now = Clock::new().now().wall.as_second();
+    let signed = |secret: &SigningSecret, timestamp: i64| secret.sign("evt_a", timestamp, b"{ }");
+    let good = signed(&receiver.secret, now);
+    let both = format!("v1a,abcd {} {good}", signed(&stranger, now));
+    let late = signed(&receiver.secret, now - 400);
+    let cases = [
+        (now.to_string(), good.clone(), "{ }", true),
+        (now.to_string(), both, "{ }", true),
+        (now.to_string(), good.clone(), "{}", false),
+        ((now - 400).to_string(), late, "{ }", false),
+        ("soon".to_owned(), good.clone(), "{ }", false),
+        ("9".repeat(5000), good, "{ }", false),
+        (now.to_string(), String::new(), "{ }", false),
+        (now.to_string(), "v1,\u{e9} v1,".to_owned(), "{ }", false),
+    ];
+    for (timestamp, signature, body, taken) in cases {
+        let signature = HeaderValue::from_bytes(&signature.chars().map(|c| c as u8).collect::<Vec<_>>()).unwrap();
+        let request = reqwest::Client::new().post(format!("http://127.0.0.1:{port}/")).header("webhook-id", "evt_a");
+        let request = request.header("webhook-timestamp", &timestamp).header("webhook-signature", &signature);
+        let status = request.body(body).send().await.unwrap().status();
+        assert_eq!(status, if taken { 204 } else { 401 }, "{timestamp} {signature:?} {body}");
+        assert_eq!(next(&mut lines).await, if taken { "evt_a" } else { "refused" });
+    }
 }
 
 #[tokio::test]
 #[ignore = "needs Python"]
 async fn the_manuals_receiver_in_python_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else("python3", "webhook_receiver.py").await;
+    takes_what_is_signed_and_nothing_else(script("python3", "webhook_receiver.py")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Node"]
 async fn the_manuals_receiver_in_node_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else("node", "webhook_receiver.mjs").await;
+    takes_what_is_signed_and_nothing_else(script("node", "webhook_receiver.mjs")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PHP"]
+async fn the_manuals_receiver_in_php_takes_what_is_signed_and_nothing_else() {
+    takes_what_is_signed_and_nothing_else(script("php", "webhook_receiver.php")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a JDK"]
+async fn the_manuals_receiver_in_java_takes_what_is_signed_and_nothing_else() {
+    takes_what_is_signed_and_nothing_else(script("java", "WebhookReceiver.java")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Go"]
+async fn the_manuals_receiver_in_go_takes_what_is_signed_and_nothing_else() {
+    // `go run` would leave what it runs behind.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("receiver");
+    let mut build = Command::new("go");
+    build.arg("build").arg("-o").arg(&program).arg(format!("{CLIENTS}/webhook_receiver.go"));
+    let built = tokio::time::timeout(2 * PATIENCE, build.kill_on_drop(true).status()).await.unwrap().unwrap();
+    assert!(built.success());
+    takes_what_is_signed_and_nothing_else(Command::new(program)).await;
 }
 
 /// The part of a script between two lines, as the manual shows it.
-fn function_of(script: &str, begins: &str, ends: &str) -> String {
+fn part_of(script: &str, begins: &str, ends: &str) -> String {
     let text = std::fs::read_to_string(format!("{CLIENTS}/{script}")).unwrap();
     let begin = text.find(begins).unwrap();
     let end = begin + text[begin..].find(ends).unwrap();
@@ -142,8 +199,17 @@ fn function_of(script: &str, begins: &str, ends: &str) -> String {
 #[test]
 fn the_manual_shows_the_functions_that_are_tested() {
     let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/WEBHOOKS.md")).unwrap();
-    let python = function_of("webhook_receiver.py", "def verify", "\n\n\nclass");
-    let node = function_of("webhook_receiver.mjs", "function verify", "\n\nconst secrets");
-    assert!(manual.contains(&python), "Python's is another in the manual");
-    assert!(manual.contains(&node), "Node's is another in the manual");
+    for (script, begins, ends) in [
+        ("webhook_receiver.py", "import base64", "\nimport os"),
+        ("webhook_receiver.py", "def verify", "\n\n\nclass"),
+        ("webhook_receiver.mjs", "import { createHmac", "\nimport { createServer"),
+        ("webhook_receiver.mjs", "function verify", "\n\nconst secrets"),
+        ("webhook_receiver.php", "function verify", "\n\n$secrets"),
+        ("WebhookReceiver.java", "import java.nio", "\n\nclass"),
+        ("WebhookReceiver.java", "static boolean verify", "\n\nstatic String"),
+        ("webhook_receiver.go", "import (\n\t\"crypto/hmac\"", "\n\nfunc main"),
+    ] {
+        let part = part_of(script, begins, ends);
+        assert!(manual.contains(&part), "{script} is another in the manual: {part}");
+    }
 }

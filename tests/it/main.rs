@@ -75,6 +75,7 @@ mod webhook_bad_receivers;
 mod webhook_batches;
 mod webhook_delivery;
 mod webhook_history;
+mod webhook_manual;
 mod webhook_proxy;
 mod webhook_receiver;
 mod webhook_settle;

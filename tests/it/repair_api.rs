@@ -81,6 +81,19 @@ async fn an_endpoint_can_be_switched_off_and_on_with_or_without_its_backlog() {
 }
 
 #[tokio::test]
+async fn what_was_claimed_before_an_endpoint_is_switched_off_is_not_sent_after_it() {
+    let mut receiver = Receiver::start(Answer::Hang).await;
+    let webhooks = webhook("ops", &receiver, "concurrency = 1\ntimeout = \"3s\"");
+    let daemon = Daemon::start(&webhooks, vec![joins("a", 1..=1, &["ops"]), joins("b", 1..=1, &["ops"])]).await;
+    receiver.next().await;
+    daemon.post("endpoints/ops/disable", "").await;
+    let tried = |answer: &Value| answer["deliveries"].as_array().unwrap().iter().any(|row| row["attempts"] == 1);
+    daemon.get_until("deliveries", tried).await;
+    assert!(receiver.rest().is_empty());
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_test_is_a_signed_delivery_and_tells_what_came_back_without_the_secrets() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), Vec::new()).await;

@@ -120,6 +120,18 @@ fn a_return_after_the_time_settles_nothing_even_if_the_leave_was_not_sent_yet() 
 }
 
 #[test]
+fn a_leave_that_may_have_arrived_is_not_settled_even_if_the_clock_was_set_back() {
+    let mut db = db();
+    write(&mut db, of_ada(ParticipantLeft, 1), 0);
+    let leave = claim(&mut db, "calm", 60).remove(0);
+    let then = Then::Release;
+    let records = vec![Record { delivery: leave.delivery, claim: leave.claim, attempt: None, then }];
+    db.exchange(&OutboxRequest { records, ..OutboxRequest::default() }, at(60)).unwrap();
+    write(&mut db, of_ada(ParticipantJoined, 2), 30);
+    assert_eq!(arrives(&mut db, "calm", 60), [1, 2]);
+}
+
+#[test]
 fn somebody_elses_return_settles_nothing() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::{EventId, EventType};
 use crate::store::{EndpointReply, LaneId, Pick, Then};
-use crate::webhook::Policy;
+use crate::webhook::{Policy, Reason};
 
 fn name() -> EndpointName {
     EndpointName::parse("ops").unwrap()
@@ -115,6 +115,19 @@ fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
 }
 
 #[test]
+fn it_claims_no_more_while_what_it_holds_ready_is_large() {
+    let mut core = core(1);
+    core.step(now(0), Input::Tick);
+    let Input::Exchanged(mut large) = reply(&[1, 2, 3, 4], Some(0)) else { unreachable!("made so") };
+    for claimed in &mut large.endpoints[0].claimed {
+        claimed.body = "x".repeat(2 << 20).into();
+    }
+    let step = core.step(now(0), Input::Exchanged(large));
+    assert!(exchange(step).is_none(), "6 MiB are waiting, and more is due");
+    assert_eq!(exchange(core.step(now(1), sent(1))).unwrap().claims.len(), 1, "4 MiB are");
+}
+
+#[test]
 fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() {
     let mut core = core(3);
     core.step(now(0), Input::Tick);
@@ -171,6 +184,43 @@ fn it_wakes_when_the_next_is_due_and_once_a_minute_anyway() {
     assert!(exchange(core.step(now(17), Input::Tick)).is_some());
     assert_eq!(core.step(now(17), reply(&[], Some(5000))).wake_at, Some(now(60).mono));
     assert!(exchange(core.step(now(60), Input::Tick)).is_some());
+}
+
+fn unreachable(delivery: i64) -> Input {
+    let Input::Sent(mut failed) = sent(delivery) else { unreachable!("made so") };
+    failed.reply = Outcome::Failed { reason: Reason::Connect, status: None }.into();
+    Input::Sent(failed)
+}
+
+#[test]
+fn what_was_asked_for_before_the_trouble_began_goes_back_unsent() {
+    let mut core = core(3);
+    core.step(now(0), Input::Tick);
+    core.step(now(0), reply(&[1, 2, 3], None));
+    assert_eq!(exchange(core.step(now(1), unreachable(1))).unwrap().claims.len(), 1);
+    core.step(now(1), unreachable(2));
+    let opens = core.step(now(1), unreachable(3));
+    assert!(opens.commands.iter().any(|command| matches!(command, Command::Turned(Turned::Breaker { .. }))));
+    let step = core.step(now(1), reply(&[4, 5], None));
+    assert!(sends(&step).is_empty(), "one probe at a time, and its time has not come");
+    let given_back = exchange(step).unwrap().records.into_iter().filter(|record| record.then == Then::Release);
+    assert_eq!(given_back.map(|record| record.delivery.0).collect::<Vec<_>>(), [4, 5]);
+}
+
+#[test]
+fn an_endpoint_that_is_switched_off_gives_back_what_it_holds_ready_however_much() {
+    let mut core = core(1);
+    core.step(now(0), Input::Tick);
+    let many: Vec<i64> = (1..=128).collect();
+    assert_eq!(sends(&core.step(now(0), reply(&many, None))), [1]);
+    let request = exchange(core.step(now(1), Input::Woken)).unwrap();
+    assert_eq!(limit(&request), 0, "there is no room for more");
+    let Input::Exchanged(mut off) = reply(&[], None) else { unreachable!("made so") };
+    off.endpoints[0].enabled = false;
+    let request = exchange(core.step(now(1), Input::Exchanged(off))).unwrap();
+    assert_eq!((request.records.len(), request.in_flight), (127, vec![DeliveryId(1)]));
+    core.step(now(1), Input::Exchanged(OutboxReply::default()));
+    assert!(sends(&core.step(now(2), sent(1))).is_empty());
 }
 
 #[test]
