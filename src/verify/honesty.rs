@@ -41,12 +41,16 @@ pub(super) fn told_as_googles(world: &World, events: &[Event]) -> Vec<String> {
 
 /// What was told as observed though it happened while nobody ran. `down`: when that was, by Google's clock.
 pub(super) fn seen_while_down(events: &[Event], down: &[(Timestamp, Timestamp)]) -> Vec<String> {
-    let long = down.iter().filter(|(from, to)| elapsed(*from, *to) >= Duration::from_secs(90)).collect::<Vec<_>>();
     let unseen = |event: &&Event| {
         let facts = !matches!(event.event, EventType::WatchGap | EventType::EventRetracted);
         // Headers count whole seconds, so the edges are not sharp.
         let edge = Duration::from_secs(2);
-        let during = long.iter().any(|(from, to)| event.time >= *from && saturating_add(event.time, edge) < *to);
+        // A conference that stayed empty is listed once a minute, so that a gap is one after three.
+        let long = Duration::from_secs(if event.event == EventType::ConferenceEnded { 200 } else { 90 });
+        let unseen = |(from, to): &(Timestamp, Timestamp)| {
+            elapsed(*from, *to) >= long && event.time >= *from && saturating_add(event.time, edge) < *to
+        };
+        let during = down.iter().any(unseen);
         facts && during && event.provenance == Provenance::Observed
     };
     events.iter().filter(unseen).map(|event| format!("observed while nobody ran: {}", line(event))).collect()
