@@ -32,6 +32,7 @@ impl Roster {
         // A gap is told when it is over.
         let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
         let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
+        let found_at = found.map(|row| row.observed_at);
         let unseen = found.and_then(|row| before_it_was_found(row.time, row.observed_at, row.provenance));
         let mut blind: Vec<_> = unseen.into_iter().chain(gaps).collect();
         blind.drain(..blind.len().saturating_sub(GAPS_REMEMBERED));
@@ -61,7 +62,8 @@ impl Roster {
             sequence: conference.last_sequence,
             present: conference.present,
             expected,
-            listed: conference.last_listed.map(|at| Listed {
+            // Found and never listed: nobody has looked since it was found.
+            listed: conference.last_listed.or(found_at).map(|at| Listed {
                 at,
                 mono: None,
                 blind_after: Duration::ZERO,

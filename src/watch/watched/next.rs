@@ -82,7 +82,9 @@ impl Watched {
             return self.observe(Task::Live(Purpose::Listing), seen, around, moment, random);
         }
         let Some(roster) = &self.roster else { return Act::Forget };
-        let blind = roster.is_blind(moment, &self.rules(around));
+        // After a restart a listing comes first: until Google's clock is known, nobody can say for how long nobody looked.
+        let unlisted = roster.listed().is_some_and(|listed| listed.mono.is_none());
+        let blind = unlisted || roster.is_blind(moment, &self.rules(around));
         if !blind {
             self.plan.line_up(roster, &around.stretch, now, random);
         }
