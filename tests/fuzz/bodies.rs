@@ -1,6 +1,8 @@
 //! What strangers send, or what lies on a disk, in any shape: none of it may do more than be refused. Each function takes
 //! whatever bytes there are, panics only if a promise is broken, and says whether it understood them.
 
+mod rows;
+
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
@@ -16,17 +18,20 @@ use meetwatch::webhook::retry_after;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
+pub use rows::rows;
+
 /// One fuzzed body.
 pub type Fuzzed = fn(&[u8]) -> bool;
 
 /// Every body, by the name of its corpus.
-pub const ALL: [(&str, Fuzzed); 6] = [
+pub const ALL: [(&str, Fuzzed); 7] = [
     ("google", google),
     ("error", error),
     ("hints", hints),
     ("filter", filter),
     ("config", config),
     ("stored", stored),
+    ("rows", rows),
 ];
 
 /// Google's lists and resources.

@@ -13,7 +13,7 @@ use meetwatch::backoff::Random;
 const CHANGES: usize = 3000;
 
 /// Pieces that mean something to one of the parsers.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 32] = [
     "\"",
     "{",
     "}",
@@ -38,6 +38,14 @@ const PIECES: [&str; 24] = [
     "é",
     "[[target]]",
     "s",
+    "\nsessions end 1000 1",
+    "\nconferences end 9223372036854775807",
+    "\nconferences end_source inferred",
+    "\nevents time -9223372036854775808",
+    "\nevents type participant.joined 4",
+    "\nevents sequence 3000000000 8",
+    "\nparticipants latest_end -1",
+    "\nsessions start 9223372036854775807 2",
 ];
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {

@@ -120,7 +120,7 @@ pub(super) fn tell_again(
 ) {
     let Some(stale) = *told else { return };
     withdrawn.push(Withdrawn { event, session: None, time: stale.time, source: stale.source });
-    let telling = Telling { n: stale.n + 1, ..stale };
+    let telling = Telling { n: stale.n.saturating_add(1), ..stale };
     changes.push(Change { event, session: None, telling, kind: ChangeKind::Corrects(stale), since: None });
     *told = Some(telling);
 }
