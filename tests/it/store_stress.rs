@@ -214,6 +214,17 @@ async fn a_daemon_whose_files_can_grow_no_more_watches_on_and_catches_up_when_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_store_another_program_locks_watches_on_and_catches_up_when_it_lets_go() {
+    let mut show = Show::begin(4).await;
+    let other = Connection::open(&show.scene.store).unwrap();
+    becomes_true("the lock is taken", || other.execute_batch("BEGIN IMMEDIATE").is_ok()).await;
+    show.is_in_trouble("busy", "another program").await;
+    other.execute_batch("ROLLBACK").unwrap();
+    show.recovers(1).await;
+    show.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_whose_store_is_moved_away_watches_on_and_catches_up_when_it_is_back() {
     let mut show = Show::begin(2).await;
     let away = tempfile::tempdir_in(show.scene.folder.path()).unwrap();
