@@ -12,6 +12,7 @@ mod check_setup;
 mod config_check;
 mod config_files;
 mod config_problems;
+mod config_secrecy;
 mod daemon;
 mod daemon_again;
 mod deploy_alerts;
