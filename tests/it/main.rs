@@ -80,4 +80,5 @@ mod webhook_manual;
 mod webhook_proxy;
 mod webhook_receiver;
 mod webhook_settle;
+mod webhook_steps;
 mod webhook_trouble;

@@ -8,10 +8,11 @@ use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
-use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent};
+use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent, Step};
 use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::*;
+use crate::webhook_steps::Stage;
 
 const HOUR: u64 = 3600;
 
@@ -68,26 +69,6 @@ impl Play {
         self.step(Input::Woken);
     }
 
-    fn step(&mut self, input: Input) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            let step = self.core.step(self.now, input);
-            self.wake_at = step.wake_at;
-            for command in step.commands {
-                match command {
-                    Command::Exchange(request) => {
-                        inputs.push(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
-                    }
-                    Command::Send { endpoint, claimed } => {
-                        let ends = self.now.mono + Duration::from_millis(10);
-                        self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
-                    }
-                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
-                }
-            }
-        }
-    }
-
     /// Lets time pass until then.
     fn run_to(&mut self, seconds: u64) {
         let end = Duration::from_secs(seconds);
@@ -127,6 +108,28 @@ impl Play {
     fn states(&self) -> Vec<DeliveryState> {
         let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
         self.db.list_deliveries(&filter).unwrap().deliveries.into_iter().map(|row| row.state).collect()
+    }
+}
+
+impl Stage for Play {
+    fn ask(&mut self, input: Input) -> Step {
+        let step = self.core.step(self.now, input);
+        self.wake_at = step.wake_at;
+        step
+    }
+
+    fn obey(&mut self, command: Command) -> Option<Input> {
+        match command {
+            Command::Exchange(request) => {
+                return Some(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
+            }
+            Command::Send { endpoint, claimed } => {
+                let ends = self.now.mono + Duration::from_millis(10);
+                self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
+            }
+            Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
+        }
+        None
     }
 }
 
