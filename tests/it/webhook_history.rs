@@ -13,11 +13,11 @@ use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::model::{EndpointName, EventId, EventType};
 use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
-use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent, Step};
+use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
 use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::{endpoint, noon};
-use crate::webhook_steps::Stage;
+use crate::webhook_steps::{Parts, Stage};
 
 const CONFERENCES: usize = 4;
 const PEOPLE: usize = 3;
@@ -166,24 +166,6 @@ impl History {
         }
     }
 
-    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
-        let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
-        let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
-        assert!(!doubled, "two of one conference are under way");
-        assert!(of_endpoint().count() < CONCURRENCY, "more are under way than may be");
-        if let Some(others) = &claimed.batch {
-            let most = kind(&endpoint).batching.unwrap().max_events as usize;
-            assert!(others.len() < most, "more than fit into a batch");
-            let events: Vec<_> = [&claimed.event].into_iter().chain(others.iter().map(|o| &o.event)).cloned().collect();
-            self.heaps += usize::from(events.len() > 1);
-            let frozen = self.batches.entry(claimed.delivery).or_insert_with(|| events.clone());
-            assert_eq!(*frozen, events, "what is sent again is not the same");
-        }
-        assert_eq!(claimed.batch.is_some(), self.batching && kind(&endpoint).batching.is_some());
-        let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
-        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
-    }
-
     fn outcome(&mut self, endpoint: &EndpointName, claimed: &Claimed) -> Outcome {
         let answered = |status| Outcome::Answered { status, retry_after: None };
         if !self.failing {
@@ -262,22 +244,30 @@ impl History {
 }
 
 impl Stage for History {
-    fn ask(&mut self, input: Input) -> Step {
-        let step = self.core.step(self.now, input);
-        self.wake_at = step.wake_at;
-        step
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
     }
 
-    fn obey(&mut self, command: Command) -> Option<Input> {
-        match command {
-            Command::Exchange(_) if self.failing && self.random.u8(..) < 10 => Some(Input::ExchangeFailed),
-            Command::Exchange(request) => Some(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap())),
-            Command::Send { endpoint, claimed } => {
-                self.begin_attempt(endpoint, *claimed);
-                None
-            }
-            Command::Note(_) | Command::Turned(_) | Command::Left(_) => None,
+    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
+        let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
+        let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
+        assert!(!doubled, "two of one conference are under way");
+        assert!(of_endpoint().count() < CONCURRENCY, "more are under way than may be");
+        if let Some(others) = &claimed.batch {
+            let most = kind(&endpoint).batching.unwrap().max_events as usize;
+            assert!(others.len() < most, "more than fit into a batch");
+            let events: Vec<_> = [&claimed.event].into_iter().chain(others.iter().map(|o| &o.event)).cloned().collect();
+            self.heaps += usize::from(events.len() > 1);
+            let frozen = self.batches.entry(claimed.delivery).or_insert_with(|| events.clone());
+            assert_eq!(*frozen, events, "what is sent again is not the same");
         }
+        assert_eq!(claimed.batch.is_some(), self.batching && kind(&endpoint).batching.is_some());
+        let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
+        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
+    }
+
+    fn exchange_fails(&mut self) -> bool {
+        self.failing && self.random.u8(..) < 10
     }
 }
 

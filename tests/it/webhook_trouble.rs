@@ -8,11 +8,11 @@ use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
-use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent, Step};
+use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
 use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::*;
-use crate::webhook_steps::Stage;
+use crate::webhook_steps::{Parts, Stage};
 
 const HOUR: u64 = 3600;
 
@@ -112,24 +112,13 @@ impl Play {
 }
 
 impl Stage for Play {
-    fn ask(&mut self, input: Input) -> Step {
-        let step = self.core.step(self.now, input);
-        self.wake_at = step.wake_at;
-        step
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
     }
 
-    fn obey(&mut self, command: Command) -> Option<Input> {
-        match command {
-            Command::Exchange(request) => {
-                return Some(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
-            }
-            Command::Send { endpoint, claimed } => {
-                let ends = self.now.mono + Duration::from_millis(10);
-                self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
-            }
-            Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
-        }
-        None
+    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
+        let ends = self.now.mono + Duration::from_millis(10);
+        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
     }
 }
 
