@@ -211,21 +211,11 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parsed(line: &str) -> Result<Args, clap::Error> {
-        Line::try_parse_from(std::iter::once("api").chain(line.split(' '))).map(|line| line.args)
-    }
+    use crate::cli::arguments::parsed;
 
     #[test]
     fn any_resource_can_be_got_by_its_name() {
-        let read = |name: &str| match parsed(&format!("get {name}")).unwrap().what {
+        let read = |name: &str| match parsed::<Args>(&format!("get {name}")).unwrap().what {
             What::Get { name } => name,
             other => unreachable!("{other:?}"),
         };
@@ -236,16 +226,16 @@ mod tests {
         for code in ["abc-mnop-xyz", "ABC-mnop-xyz", "spaces/abc-mnop-xyz"] {
             assert!(matches!(read(code), Read::SpaceByCode(code) if code.as_str() == "abc-mnop-xyz"));
         }
-        assert!(parsed("get nonsense").is_err());
+        assert!(parsed::<Args>("get nonsense").is_err());
     }
 
     #[test]
     fn options_may_stand_behind_the_command_and_contradictions_are_refused() {
-        let args = parsed("participants conferenceRecords/c --active --json --identity a --config f").unwrap();
+        let args = parsed::<Args>("participants conferenceRecords/c --active --json --identity a --config f").unwrap();
         assert!(args.json && args.identity.is_some() && args.config.as_os_str() == "f");
-        assert!(parsed("participants conferenceRecords/c --active --since 2026-01-05T10:00:00Z").is_err());
-        assert!(parsed("participants conferenceRecords/c --since yesterday").is_err());
-        assert!(parsed("participants spaces/c").is_err());
+        assert!(parsed::<Args>("participants conferenceRecords/c --active --since 2026-01-05T10:00:00Z").is_err());
+        assert!(parsed::<Args>("participants conferenceRecords/c --since yesterday").is_err());
+        assert!(parsed::<Args>("participants spaces/c").is_err());
     }
 
     #[test]

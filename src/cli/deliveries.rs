@@ -182,24 +182,13 @@ fn detail(answer: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parsed(line: &str) -> Result<Args, clap::Error> {
-        Line::try_parse_from(std::iter::once("deliveries").chain(line.split_whitespace())).map(|line| line.args)
-    }
+    use crate::cli::arguments::parsed;
 
     #[test]
     fn a_list_can_be_narrowed_down() {
-        let args =
-            parsed("--config f --endpoint ops --state dead --state expired --since 2h --limit 7 --json").unwrap();
+        let args = parsed::<Args>("--config f --endpoint ops --state dead --state expired --since 2h --limit 7 --json")
+            .unwrap();
         let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
         let wanted = [
             ("limit", "7"),
@@ -211,7 +200,7 @@ mod tests {
         assert_eq!(query(&args.filter, now), wanted.map(|(name, value)| (name, value.to_owned())));
         assert!(args.reach.json && args.what.is_none());
         for bad in ["--state gone", "--since 2h --from 2026-01-05T10:00:00Z", "--limit 0", "--conference x"] {
-            assert!(parsed(bad).is_err(), "{bad}");
+            assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
     }
 
@@ -223,12 +212,12 @@ mod tests {
             "replay --endpoint ops --from 2026-01-05T10:00:00Z --to 2026-01-05T11:00:00Z",
             "show 7 --json",
         ] {
-            assert!(parsed(good).is_ok(), "{good}: {:?}", parsed(good));
+            assert!(parsed::<Args>(good).is_ok(), "{good}: {:?}", parsed::<Args>(good));
         }
         for bad in
             ["replay", "replay --dead", "replay 7 --endpoint ops", "replay --endpoint ops --from 2026-01-05T10:00:00Z"]
         {
-            assert!(parsed(bad).is_err(), "{bad}");
+            assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
     }
 

@@ -5,6 +5,8 @@
 //! problems.
 
 pub mod api;
+#[cfg(test)]
+mod arguments;
 pub mod assets;
 pub mod backup;
 pub mod check;

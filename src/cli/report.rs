@@ -166,20 +166,10 @@ fn csv_cell(value: Option<&Value>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use serde_json::json;
 
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parsed(line: &str) -> Result<Args, clap::Error> {
-        Line::try_parse_from(std::iter::once("report").chain(line.split_whitespace())).map(|line| line.args)
-    }
+    use crate::cli::arguments::parsed;
 
     fn asked(line: &str) -> Vec<(&'static str, String)> {
         query(&parsed(line).unwrap(), "2026-03-29T22:30:00Z".parse().unwrap()).unwrap()
@@ -207,9 +197,9 @@ mod tests {
             "--csv --json",
             "--time-zone Mars",
         ] {
-            assert!(parsed(bad).is_err(), "{bad}");
+            assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
-        assert!(parsed("conferenceRecords/a --csv").is_ok());
+        assert!(parsed::<Args>("conferenceRecords/a --csv").is_ok());
     }
 
     fn conference(name: &str) -> Value {

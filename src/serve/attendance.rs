@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::ask::{Parameters, Refusal, bad, missing, unreadable};
+use super::conferences::Head;
 use super::routes::Shared;
 use crate::clock::elapsed;
-use crate::model::{ConferenceName, EventType, MeetingCode, ParticipantName, ParticipantRef, SpaceName, TargetName};
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName};
 use crate::store::{ParticipantRow, Span, StoredConference};
 
 /// How many conferences one answer holds at most. Who asks for more is told, and asks for a shorter time.
@@ -23,13 +24,8 @@ const MOST: usize = 200;
 /// Who was in a conference.
 #[derive(Debug, Serialize)]
 pub(super) struct Attended {
-    name: ConferenceName,
-    space: Option<SpaceName>,
-    meeting_code: Option<MeetingCode>,
-    targets: Vec<TargetName>,
-    start_time: Timestamp,
-    end_time: Option<Timestamp>,
-    phase: &'static str,
+    #[serde(flatten)]
+    head: Head,
     /// The most people at one time.
     peak: u32,
     total: usize,
@@ -67,15 +63,8 @@ impl Attended {
             })
             .collect();
         participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
-        let row = stored.conference;
         Self {
-            name: row.name,
-            space: row.space,
-            meeting_code: row.meeting_code,
-            targets: row.targets,
-            start_time: row.start,
-            end_time: row.end.map(|(end, _)| end),
-            phase: row.phase.as_str(),
+            head: Head::from(stored.conference),
             peak: peak(stays.values().flatten()),
             total: participants.len(),
             participants,

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::ask::{Parameters, Refusal, missing, unreadable};
 use super::routes::Shared;
 use crate::model::{ConferenceName, EventId, MeetingCode, ParticipantName, SpaceName, TargetName, UserName};
-use crate::store::{LogRow, ParticipantRow, StoredConference};
+use crate::store::{ConferenceRow, LogRow, ParticipantRow, StoredConference};
 
 /// The conferences that are live, or ended and not read for the last time, by name.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,18 @@ pub(super) struct Conferences {
 
 #[derive(Debug, Serialize)]
 struct Conference {
+    #[serde(flatten)]
+    head: Head,
+    present: u32,
+    last_sequence: u64,
+    last_listed: Option<Timestamp>,
+    /// Who has a session that is open.
+    participants: Vec<Present>,
+}
+
+/// Which conference it is, and how far it is, before who is or was there.
+#[derive(Debug, Serialize)]
+pub(super) struct Head {
     name: ConferenceName,
     space: Option<SpaceName>,
     meeting_code: Option<MeetingCode>,
@@ -30,11 +42,20 @@ struct Conference {
     start_time: Timestamp,
     end_time: Option<Timestamp>,
     phase: &'static str,
-    present: u32,
-    last_sequence: u64,
-    last_listed: Option<Timestamp>,
-    /// Who has a session that is open.
-    participants: Vec<Present>,
+}
+
+impl From<ConferenceRow> for Head {
+    fn from(row: ConferenceRow) -> Self {
+        Self {
+            name: row.name,
+            space: row.space,
+            meeting_code: row.meeting_code,
+            targets: row.targets,
+            start_time: row.start,
+            end_time: row.end.map(|(end, _)| end),
+            phase: row.phase.as_str(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -56,20 +77,14 @@ impl From<ParticipantRow> for Present {
 impl From<StoredConference> for Conference {
     fn from(stored: StoredConference) -> Self {
         let open = stored.sessions.iter().filter(|session| session.end.is_none());
-        let present: BTreeSet<ParticipantName> = open.map(|session| session.name.participant()).collect();
-        let people = stored.participants.into_iter().filter(|row| present.contains(&row.name));
-        let row = stored.conference;
+        let there: BTreeSet<ParticipantName> = open.map(|session| session.name.participant()).collect();
+        let people = stored.participants.into_iter().filter(|row| there.contains(&row.name));
+        let ConferenceRow { present, last_sequence, last_listed, .. } = stored.conference;
         Self {
-            name: row.name,
-            space: row.space,
-            meeting_code: row.meeting_code,
-            targets: row.targets,
-            start_time: row.start,
-            end_time: row.end.map(|(end, _)| end),
-            phase: row.phase.as_str(),
-            present: row.present,
-            last_sequence: row.last_sequence,
-            last_listed: row.last_listed,
+            head: Head::from(stored.conference),
+            present,
+            last_sequence,
+            last_listed,
             participants: people.map(Present::from).collect(),
         }
     }

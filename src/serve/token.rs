@@ -1,12 +1,12 @@
 //! The token that the daemon makes for itself: at its first start, beside the store, for whoever may read that file.
 
-use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
-use tempfile::NamedTempFile;
+
+use crate::store::beside;
 
 /// How many random bytes a token stands for.
 const TOKEN_BYTES: usize = 32;
@@ -30,9 +30,7 @@ pub enum TokenError {
 /// Where the token of a store lies: in the same folder, under the store's name with `.token` after it.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
-    let mut name = store.file_name().map_or_else(|| OsString::from("meetwatch"), OsString::from);
-    name.push(".token");
-    store.with_file_name(name)
+    beside::path(store, ".token")
 }
 
 /// The token beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
@@ -83,16 +81,11 @@ fn create(path: &Path) -> Result<SecretString, TokenError> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| TokenError::Random(error.into()))?;
     let token = BASE64URL_NOPAD.encode(&bytes);
-    let failed = |error| TokenError::Write(path.to_owned(), error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Made with mode 0600, and in its place only when it is whole.
-    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
-    writeln!(file, "{token}").and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(SecretString::from(token)),
+    match beside::create(path, &token) {
+        Ok(true) => Ok(SecretString::from(token)),
         // Somebody else was faster: there is one token, and it is theirs.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => load(path),
-        Err(error) => Err(failed(error.error)),
+        Ok(false) => load(path),
+        Err(error) => Err(TokenError::Write(path.to_owned(), error)),
     }
 }
 

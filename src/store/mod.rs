@@ -6,6 +6,7 @@
 
 pub mod attendance;
 pub mod backup;
+pub mod beside;
 pub mod collector;
 pub mod db;
 pub mod delivery;

@@ -1,13 +1,12 @@
 //! Where the key of an installation's pseudonyms is kept: in a file beside the store, made at the first start.
 
-use std::ffi::OsString;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
-use tempfile::NamedTempFile;
 
 use super::redact::PseudonymKey;
+use crate::store::beside;
 
 /// How many random bytes a key has.
 const KEY_BYTES: usize = 32;
@@ -34,9 +33,7 @@ pub enum KeyError {
 /// Where the key of a store lies: in the same folder, under the store's name with `.pseudonyms` after it.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
-    let mut name = store.file_name().map_or_else(|| OsString::from("meetwatch"), OsString::from);
-    name.push(".pseudonyms");
-    store.with_file_name(name)
+    beside::path(store, ".pseudonyms")
 }
 
 /// The key beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
@@ -65,17 +62,11 @@ fn load(path: &Path) -> Result<PseudonymKey, KeyError> {
 fn create(path: &Path) -> Result<PseudonymKey, KeyError> {
     let mut bytes = [0; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| KeyError::Random(error.into()))?;
-    let failed = |error| KeyError::Write(path.to_owned(), error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Made with mode 0600, and in its place only when it is whole.
-    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
-    let written = writeln!(file, "{}", BASE64URL_NOPAD.encode(&bytes));
-    written.and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(PseudonymKey::new(bytes.to_vec())),
+    match beside::create(path, &BASE64URL_NOPAD.encode(&bytes)) {
+        Ok(true) => Ok(PseudonymKey::new(bytes.to_vec())),
         // Somebody else was faster: there is one key, and it is theirs.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => load(path),
-        Err(error) => Err(failed(error.error)),
+        Ok(false) => load(path),
+        Err(error) => Err(KeyError::Write(path.to_owned(), error)),
     }
 }
 

@@ -7,6 +7,9 @@ use meetwatch::model::EventType;
 use meetwatch::verify::{self, Options};
 use serde_json::{Value, json};
 
+use crate::architecture::scan::tests_in;
+use crate::architecture::{read, rust_files_under};
+
 fn validator() -> Validator {
     let schema: Value = serde_json::from_str(include_str!("../../docs/event.schema.json")).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
@@ -153,23 +156,12 @@ fn every_event_of_many_histories_is_right() {
 #[test]
 fn every_test_that_the_rules_name_exists() {
     let rules = include_str!("../../docs/EVENTS.md");
-    let mut sources = String::new();
-    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
-    folders.push(std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it"));
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "rs") {
-                sources.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
+    let files = ["src", "tests/it"].into_iter().flat_map(rust_files_under);
+    let tests: BTreeSet<_> = files.flat_map(|file| tests_in(&read(&file))).collect();
     let names = rules.split('`').skip(1).step_by(2).filter(|name| {
         name.matches('_').count() >= 2 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     });
-    let missing: Vec<_> = names.clone().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    let missing: Vec<_> = names.clone().filter(|name| !tests.contains(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(names.count() > 60);
 }

@@ -2,21 +2,22 @@
 //! whole, the process is killed at random. In the end everybody has at least once what the filters promise, less what is
 //! recorded as settled, expired or dead; each conference in order; and whoever settles has the same picture as the others.
 
+mod happenings;
+mod reckoning;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
-use meetwatch::model::event_id::Edge;
-use meetwatch::model::{EndpointName, EventId, EventKey, EventType, Source};
-use meetwatch::store::{
-    Batching, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, EndpointConfig, NewEvent, Repair,
-};
-use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent};
+use meetwatch::model::{EndpointName, EventId, EventType};
+use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
+use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
 use meetwatch::webhook::{Outcome, Policy, Reason};
 
-use crate::store_samples::{commit, conference, endpoint, event, noon, participant};
+use crate::store_samples::{endpoint, noon};
+use crate::webhook_steps::{Parts, Stage};
 
 const CONFERENCES: usize = 4;
 const PEOPLE: usize = 3;
@@ -165,44 +166,6 @@ impl History {
         }
     }
 
-    fn step(&mut self, input: Input) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            let step = self.core.step(self.now, input);
-            self.wake_at = step.wake_at;
-            for command in step.commands {
-                match command {
-                    Command::Exchange(_) if self.failing && self.random.u8(..) < 10 => {
-                        inputs.push(Input::ExchangeFailed);
-                    }
-                    Command::Exchange(request) => {
-                        inputs.push(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
-                    }
-                    Command::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
-                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
-                }
-            }
-        }
-    }
-
-    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
-        let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
-        let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
-        assert!(!doubled, "two of one conference are under way");
-        assert!(of_endpoint().count() < CONCURRENCY, "more are under way than may be");
-        if let Some(others) = &claimed.batch {
-            let most = kind(&endpoint).batching.unwrap().max_events as usize;
-            assert!(others.len() < most, "more than fit into a batch");
-            let events: Vec<_> = [&claimed.event].into_iter().chain(others.iter().map(|o| &o.event)).cloned().collect();
-            self.heaps += usize::from(events.len() > 1);
-            let frozen = self.batches.entry(claimed.delivery).or_insert_with(|| events.clone());
-            assert_eq!(*frozen, events, "what is sent again is not the same");
-        }
-        assert_eq!(claimed.batch.is_some(), self.batching && kind(&endpoint).batching.is_some());
-        let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
-        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
-    }
-
     fn outcome(&mut self, endpoint: &EndpointName, claimed: &Claimed) -> Outcome {
         let answered = |status| Outcome::Answered { status, retry_after: None };
         if !self.failing {
@@ -242,101 +205,6 @@ impl History {
         self.step(Input::Sent(Sent { endpoint, delivery, began_at, took, reply: outcome.into() }));
     }
 
-    /// Somebody comes, goes, or turns out to have done otherwise.
-    fn happen(&mut self) {
-        self.happened += 1;
-        let (conference, person) = (self.random.usize(0..CONFERENCES), self.random.usize(0..PEOPLE));
-        let known = self.people[conference][person].clone();
-        // Nothing happens twice in one instant.
-        let now = i64::try_from(self.now.mono.as_nanos() + 1_000_000 * self.happened as u128).unwrap();
-        let (joined, left) = (EventType::ParticipantJoined, EventType::ParticipantLeft);
-        let mut next = known.clone();
-        match (known.present, known.last, self.random.u8(0..20)) {
-            // The leave was none.
-            (false, Some(leave), 0..4) => {
-                self.tell(conference, person, EventType::EventRetracted, now, Some(leave));
-                // Whatever came before counts as unknown from here on.
-                next = Person { last: None, present: true, bridge: None };
-            }
-            // The leave was at another time.
-            (false, Some(leave), 4..8) => next.last = Some(self.tell(conference, person, left, now, Some(leave))),
-            (false, leave, _) => {
-                let joined = self.tell(conference, person, joined, now, None);
-                next.bridge = leave.map(|leave| {
-                    let at = self.told.iter().find(|told| told.id == leave).unwrap().time;
-                    ((leave, at), (joined.clone(), now))
-                });
-                next = Person { last: Some(joined), present: true, bridge: next.bridge };
-            }
-            // There was no leave and no return.
-            (true, _, 0..2) if next.bridge.is_some() => {
-                let ((leave, _), (back, _)) = next.bridge.take().unwrap();
-                self.tell(conference, person, EventType::EventRetracted, now, Some(leave));
-                self.tell(conference, person, EventType::EventRetracted, now + 1, Some(back));
-            }
-            // A short visit between the two is learnt of late.
-            (true, _, 2..4) if next.bridge.is_some() => {
-                let ((_, from), (_, to)) = next.bridge.take().unwrap();
-                let third = (to - from) / 3;
-                self.tell(conference, person, joined, from + third, None);
-                self.tell(conference, person, left, from + 2 * third, None);
-            }
-            (true, _, 4..8) => {
-                self.tell(conference, person, EventType::SessionStarted, now, None);
-            }
-            (true, ..) => {
-                next =
-                    Person { last: Some(self.tell(conference, person, left, now, None)), present: false, bridge: None }
-            }
-        }
-        self.people[conference][person] = next;
-        self.step(Input::Woken);
-    }
-
-    fn tell(
-        &mut self,
-        conference_number: usize,
-        person: usize,
-        kind: EventType,
-        time: i64,
-        takes_back: Option<EventId>,
-    ) -> EventId {
-        let sequence = 1 + self.told.iter().filter(|told| told.conference == conference_number).count() as u64;
-        let name = format!("c{conference_number}");
-        let (about, edge) = (conference(&name), format!("{name}/{sequence}"));
-        let key =
-            EventKey { event: kind, resource: about.as_str(), edge: Edge::Name(&edge), source: Source::Google, n: 0 };
-        let id = key.id();
-        let mut promised: BTreeSet<_> =
-            ENDPOINTS.iter().filter(|endpoint| (endpoint.wants)(kind)).map(|endpoint| endpoint.name).collect();
-        let owed_to = promised.iter().map(|name| endpoint(name)).collect();
-        if let Some(earlier) = &takes_back {
-            promised.extend(&self.told.iter().find(|told| told.id == *earlier).unwrap().promised);
-        }
-        let new = NewEvent {
-            id: id.clone(),
-            event: kind,
-            participant: Some(participant(&name, &format!("p{person}"))),
-            time: noon() + jiff::SignedDuration::from_nanos(time),
-            takes_back: takes_back.clone(),
-            owed_to,
-            ..event(&name, sequence, &[])
-        };
-        self.db.commit_group(&[commit(&name, vec![new])], self.now.wall).pop().unwrap().unwrap();
-        let told = Told {
-            id: id.clone(),
-            event: kind,
-            conference: conference_number,
-            person,
-            sequence,
-            time,
-            takes_back,
-            promised,
-        };
-        self.told.push(told);
-        id
-    }
-
     /// The process dies without a word, and another takes its place.
     fn kill(mut self, path: &Path) -> Self {
         drop(self.db);
@@ -373,116 +241,33 @@ impl History {
     fn pending(&self) -> u64 {
         self.db.outbox_summary().unwrap().iter().map(|summary| summary.pending).sum()
     }
+}
 
-    fn rows(&self, name: &str) -> BTreeMap<EventId, DeliveryRow> {
-        let filter =
-            DeliveryFilter { endpoint: Some(endpoint(name)), limit: DeliveryFilter::MOST, ..DeliveryFilter::default() };
-        let page = self.db.list_deliveries(&filter).unwrap();
-        assert_eq!(page.next, None);
-        page.deliveries.into_iter().map(|row| (row.event.clone(), row)).collect()
+impl Stage for History {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
     }
 
-    /// Holds what arrived against what was promised; says how many were settled, expired and dead.
-    fn check(&self) -> [usize; 3] {
-        let mut skipped = [0; 3];
-        for kind in &ENDPOINTS {
-            let rows = self.rows(kind.name);
-            let nothing = Vec::new();
-            let taken = self.taken.get(&endpoint(kind.name)).unwrap_or(&nothing);
-            let arrived: BTreeSet<_> = taken.iter().map(|(id, _)| id).collect();
-            let in_state = |id: &EventId, state| rows.get(id).is_some_and(|row| row.state == state);
-            for told in &self.told {
-                let promised = told.promised.contains(kind.name);
-                let settled = in_state(&told.id, DeliveryState::Settled);
-                assert!(promised || settled || !rows.contains_key(&told.id), "{}: not promised", kind.name);
-                assert_eq!(
-                    promised
-                        && !settled
-                        && !in_state(&told.id, DeliveryState::Expired)
-                        && !in_state(&told.id, DeliveryState::Dead),
-                    in_state(&told.id, DeliveryState::Done),
-                    "{}: {:?} of {}/{}",
-                    kind.name,
-                    rows.get(&told.id),
-                    told.conference,
-                    told.sequence
-                );
-                assert!(!in_state(&told.id, DeliveryState::Done) || arrived.contains(&told.id), "done and never taken");
-                assert!(!settled || !arrived.contains(&told.id), "settled and sent all the same");
-                assert!(promised || !arrived.contains(&told.id), "not promised and sent all the same");
-            }
-            let of = |state| rows.values().filter(|row| row.state == state).count();
-            let states = [DeliveryState::Settled, DeliveryState::Expired, DeliveryState::Dead];
-            let counts = states.map(of);
-            for (sum, count) in skipped.iter_mut().zip(counts) {
-                *sum += count;
-            }
-            let summary = self.db.outbox_summary().unwrap();
-            let summary = summary.iter().find(|summary| summary.endpoint.as_str() == kind.name).unwrap();
-            assert_eq!([summary.settled, summary.expired, summary.dead], counts.map(|count| count as u64));
-            if kind.ordered {
-                self.check_order(kind.name, taken, &rows);
-            }
-            if counts[1] + counts[2] == 0 && (kind.wants)(EventType::ParticipantJoined) {
-                let all = self.told.iter().map(|told| &told.id).collect();
-                let (seen, true_one) = (self.picture(&arrived), self.picture(&all));
-                assert_eq!(seen, true_one, "{}: {}", kind.name, self.story(&rows));
-            }
+    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
+        let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
+        let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
+        assert!(!doubled, "two of one conference are under way");
+        assert!(of_endpoint().count() < CONCURRENCY, "more are under way than may be");
+        if let Some(others) = &claimed.batch {
+            let most = kind(&endpoint).batching.unwrap().max_events as usize;
+            assert!(others.len() < most, "more than fit into a batch");
+            let events: Vec<_> = [&claimed.event].into_iter().chain(others.iter().map(|o| &o.event)).cloned().collect();
+            self.heaps += usize::from(events.len() > 1);
+            let frozen = self.batches.entry(claimed.delivery).or_insert_with(|| events.clone());
+            assert_eq!(*frozen, events, "what is sent again is not the same");
         }
-        skipped
+        assert_eq!(claimed.batch.is_some(), self.batching && kind(&endpoint).batching.is_some());
+        let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
+        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
     }
 
-    /// First arrivals are in sequence, and each names the one before it that was not settled.
-    fn check_order(&self, name: &str, taken: &[Taken], rows: &BTreeMap<EventId, DeliveryRow>) {
-        for conference in 0..CONFERENCES {
-            let of_conference: Vec<_> = self.told.iter().filter(|told| told.conference == conference).collect();
-            let mut last = 0;
-            let mut seen = BTreeSet::new();
-            for (id, previous) in taken {
-                let Some(told) = of_conference.iter().find(|told| told.id == *id) else { continue };
-                if !seen.insert(id) {
-                    continue;
-                }
-                assert!(told.sequence > last, "{name}: {} after {last}", told.sequence);
-                last = told.sequence;
-                let owed = |told: &&&Told| rows.get(&told.id).is_some_and(|row| row.state != DeliveryState::Settled);
-                let before = of_conference.iter().filter(|other| other.sequence < told.sequence).rfind(owed);
-                if let Some(previous) = previous {
-                    let before = before.map(|told| &told.id);
-                    assert_eq!(previous.as_ref(), before, "{name}: {conference}/{}", told.sequence);
-                }
-            }
-        }
-    }
-
-    /// What happened, a line each, and what became of it on an endpoint.
-    fn story(&self, rows: &BTreeMap<EventId, DeliveryRow>) -> String {
-        let lines = self.told.iter().map(|told| {
-            let back = told.takes_back.as_ref().and_then(|id| self.told.iter().find(|told| told.id == *id));
-            let row = rows.get(&told.id).map(|row| (row.state, row.reason.clone(), row.owed_at));
-            let (back, at) = (back.map(|told| told.sequence), told.time / 1_000_000_000);
-            format!(
-                "{}/{} p{} at {at}: {:?} of {back:?}: {row:?}",
-                told.conference, told.sequence, told.person, told.event
-            )
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    /// Who is there, as somebody knows it who has these events.
-    fn picture(&self, have: &BTreeSet<&EventId>) -> BTreeSet<(usize, usize)> {
-        let have: Vec<_> = self.told.iter().filter(|told| have.contains(&told.id)).collect();
-        let taken_back: BTreeSet<_> = have.iter().filter_map(|told| told.takes_back.as_ref()).collect();
-        let mut last: BTreeMap<(usize, usize), (i64, EventType)> = BTreeMap::new();
-        for told in have {
-            if is_of_people(told.event) && !taken_back.contains(&told.id) {
-                let edge = last.entry((told.conference, told.person)).or_insert((told.time, told.event));
-                if told.time >= edge.0 {
-                    *edge = (told.time, told.event);
-                }
-            }
-        }
-        last.into_iter().filter(|(_, (_, event))| *event == EventType::ParticipantJoined).map(|(who, _)| who).collect()
+    fn exchange_fails(&mut self) -> bool {
+        self.failing && self.random.u8(..) < 10
     }
 }
 

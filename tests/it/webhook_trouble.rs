@@ -8,10 +8,11 @@ use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
-use meetwatch::webhook::step::{Command, Core, Endpoint, Input, Sent};
+use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
 use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::*;
+use crate::webhook_steps::{Parts, Stage};
 
 const HOUR: u64 = 3600;
 
@@ -68,26 +69,6 @@ impl Play {
         self.step(Input::Woken);
     }
 
-    fn step(&mut self, input: Input) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            let step = self.core.step(self.now, input);
-            self.wake_at = step.wake_at;
-            for command in step.commands {
-                match command {
-                    Command::Exchange(request) => {
-                        inputs.push(Input::Exchanged(self.db.exchange(&request, self.now.wall).unwrap()));
-                    }
-                    Command::Send { endpoint, claimed } => {
-                        let ends = self.now.mono + Duration::from_millis(10);
-                        self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
-                    }
-                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
-                }
-            }
-        }
-    }
-
     /// Lets time pass until then.
     fn run_to(&mut self, seconds: u64) {
         let end = Duration::from_secs(seconds);
@@ -127,6 +108,17 @@ impl Play {
     fn states(&self) -> Vec<DeliveryState> {
         let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
         self.db.list_deliveries(&filter).unwrap().deliveries.into_iter().map(|row| row.state).collect()
+    }
+}
+
+impl Stage for Play {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
+    }
+
+    fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
+        let ends = self.now.mono + Duration::from_millis(10);
+        self.sending.insert((ends, claimed.delivery), (endpoint, claimed));
     }
 }
 

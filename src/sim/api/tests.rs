@@ -1,13 +1,15 @@
+//! The API as Google documents it, over a meeting of a made-up world.
+
+mod faults;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::view::wire_time;
 use super::*;
 use crate::model::MeetingCode;
-use crate::sim::faults::{Lag, Rule, When};
 use crate::sim::world::{Directory, Person, PersonKey, SpaceKey};
 
 const START: i64 = 1_767_600_000;
@@ -312,107 +314,6 @@ fn with_authentication_only_tokens_given_out_here_pass() {
 }
 
 #[test]
-fn lag_shows_the_world_as_it_was() {
-    let mut room = Room::new(0);
-    let ada = room.ada;
-    let lag = Lag { participant: Duration::from_secs(30), rejoin: Duration::from_secs(120), ..Lag::NONE };
-    room.api.faults.add(Rule::new(Fault::Lag(lag)));
-    room.api.world.leave(room.space, ada, "laptop", at(60)).unwrap();
-    room.api.world.join(room.space, ada, "phone", at(70)).unwrap();
-    assert_eq!(room.get("{c}/participants", 29), json!({}));
-    let person = |room: &mut Room, second| room.get("{c}/participants", second)["participants"][0].clone();
-    assert!(person(&mut room, 30).get("latestEndTime").is_none());
-    assert_eq!(person(&mut room, 189)["latestEndTime"], "2026-01-05T08:01:00Z", "she looks gone");
-    let active = "{c}/participants?filter=latest_end_time+IS+NULL";
-    assert_eq!(room.get(active, 189), json!({}));
-    let sessions = "{c}/participants/12345/participantSessions";
-    assert_eq!(room.pages(sessions, "participantSessions", 189).concat().len(), 1);
-    assert!(person(&mut room, 190).get("latestEndTime").is_none(), "and is back");
-    assert_eq!(room.pages(sessions, "participantSessions", 190).concat().len(), 2);
-}
-
-#[test]
-fn an_end_that_lags_leaves_people_and_conferences_open() {
-    let mut room = Room::new(0);
-    let ten = Duration::from_secs(10);
-    room.api.faults.add(Rule::new(Fault::Lag(Lag {
-        leave: ten,
-        conference_end: ten * 2,
-        conference: ten * 5,
-        ..Lag::NONE
-    })));
-    assert_eq!(room.reply("{c}", 49).status, 404);
-    room.api.world.end(room.space, at(100)).unwrap();
-    assert!(room.get("{c}/participants", 109)["participants"][0].get("latestEndTime").is_none());
-    assert!(room.get("{c}/participants", 110)["participants"][0].get("latestEndTime").is_some());
-    let live = "conferenceRecords?filter=end_time+IS+NULL";
-    assert_eq!(room.pages(live, "conferenceRecords", 119).concat().len(), 1);
-    assert!(room.get("spaces/abc-mnop-xyz", 119).get("activeConference").is_some());
-    assert_eq!(room.pages(live, "conferenceRecords", 120).concat().len(), 0);
-    assert!(room.get("spaces/abc-mnop-xyz", 120).get("activeConference").is_none());
-}
-
-#[test]
-fn spoiled_lists_are_spoiled_as_asked() {
-    let spoil = |fault| {
-        let mut room = Room::new(9);
-        room.api.faults.add(Rule::new(fault).on(&[Method::ListParticipants]).from_page(2));
-        let pages = room.pages("{c}/participants?pageSize=4", "participants", 100);
-        let distinct = pages.concat().into_iter().collect::<BTreeSet<_>>().len();
-        (pages.len(), pages.concat().len(), distinct)
-    };
-    assert_eq!(spoil(Fault::Duplicates(1)), (3, 12, 10), "each later page repeats one");
-    assert_eq!(spoil(Fault::Skips(1)), (3, 8, 8));
-    assert_eq!(spoil(Fault::Empty), (2, 4, 4));
-    let (pages, _, _) = spoil(Fault::RepeatToken);
-    assert_eq!(pages, 50, "it never ends");
-    let (_, _, distinct) = spoil(Fault::Omit(0.5));
-    assert!(distinct < 10);
-    let mut room = Room::new(9);
-    room.api.faults.add(Rule::new(Fault::Server(503)).from_page(2));
-    let page = room.get("{c}/participants?pageSize=4", 100);
-    let token = page["nextPageToken"].as_str().unwrap();
-    assert_eq!(room.reply(&format!("{{c}}/participants?pageSize=4&pageToken={token}"), 100).status, 503);
-}
-
-#[test]
-fn a_repeating_token_repeats_even_where_the_list_has_one_page() {
-    let mut room = Room::new(1);
-    room.api.faults.add(Rule::new(Fault::RepeatToken));
-    assert_eq!(room.pages("{c}/participants", "participants", 100).len(), 50);
-}
-
-#[test]
-fn spoiled_answers_are_spoiled_as_asked() {
-    let spoil = |fault| {
-        let mut room = Room::new(3);
-        room.api.faults.add(Rule::new(fault).when(When::First(1)));
-        let (spoiled, whole) = (room.reply("{c}/participants", 10), room.reply("{c}/participants", 10));
-        assert_eq!((whole.status, whole.delivery, whole.delay), (200, Delivery::Whole, Duration::ZERO));
-        (spoiled, whole)
-    };
-    let (cut, whole) = spoil(Fault::CutOff);
-    assert_eq!((cut.delivery, cut.body), (Delivery::CutOff(whole.body.len() / 2), whole.body));
-    assert_eq!(spoil(Fault::Reset).0.delivery, Delivery::Reset);
-    assert_eq!(spoil(Fault::Slow(Duration::from_secs(3))).0.delay, Duration::from_secs(3));
-    let (malformed, _) = spoil(Fault::Malformed);
-    assert!(malformed.status == 200 && serde_json::from_slice::<Value>(&malformed.body).is_err());
-    let (html, _) = spoil(Fault::Html(200));
-    assert_eq!((html.status, html.header("content-type")), (200, Some("text/html; charset=UTF-8")));
-    let (oversized, whole) = spoil(Fault::Oversized(1 << 20));
-    assert_eq!(oversized.body.len(), whole.body.len() + (1 << 20));
-    assert_eq!(oversized.value(), whole.value());
-    let (skewed, _) = spoil(Fault::Skew(SignedDuration::from_secs(120)));
-    assert_eq!(skewed.header("date"), Some("Mon, 05 Jan 2026 08:02:10 GMT"));
-    let (throttled, _) = spoil(Fault::Throttled(Hint::RetryAfter(Duration::from_secs(7))));
-    assert_eq!((throttled.status, throttled.header("retry-after")), (429, Some("7")));
-    assert_eq!(spoil(Fault::NotFound).0.status, 404);
-    assert_eq!(spoil(Fault::Unauthenticated).0.status, 401);
-    let (forbidden, _) = spoil(Fault::Forbidden(Forbidden::ServiceDisabled));
-    assert_eq!(forbidden.value()["error"]["details"][0]["reason"], "SERVICE_DISABLED");
-}
-
-#[test]
 fn the_quota_is_kept_per_user() {
     let quota = Quota { per_project: 100, per_user: 2, people_per_user: 100, hint: Hint::None };
     let mut room = Room::with(0, ApiSettings { quota: Some(quota), ..ApiSettings::default() });
@@ -448,15 +349,4 @@ fn people_are_looked_up_by_the_sources_asked_for() {
     assert_eq!((&batch["responses"][1]["status"]["code"], batch["responses"][1].get("person")), (&json!(5), None));
     let many = "&resourceNames=people/1".repeat(201);
     assert_eq!(ask(&format!("/v1/people:batchGet?{fields}{many}")).status, 400);
-}
-
-#[test]
-fn the_same_seed_answers_the_same_bytes() {
-    let run = || {
-        let mut room = Room::new(40);
-        room.api.faults.add_all(crate::sim::faults::preset("lag", 3).unwrap());
-        room.api.faults.add(Rule::new(Fault::Omit(0.4)).when(When::Chance(0.5)));
-        (0..60).map(|second| room.reply("{c}/participants?pageSize=9", second).body).collect::<Vec<_>>()
-    };
-    assert_eq!(run(), run());
 }

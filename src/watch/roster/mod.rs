@@ -23,6 +23,8 @@ mod properties;
 pub mod restore;
 pub mod session;
 pub mod sight;
+#[cfg(test)]
+mod stored;
 pub mod tell;
 #[cfg(test)]
 mod tests;

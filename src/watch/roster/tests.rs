@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::stored::stored;
 use super::{Directory, Moment, Observation, Roster, Rules, Seen, Told};
 use crate::clock::Now;
 use crate::model::{
@@ -103,36 +104,7 @@ impl Scene {
     }
 
     fn restart(&mut self) {
-        let identity = self.by.clone();
-        let context = crate::watch::persist::Context {
-            phase: crate::store::Phase::Live,
-            identity: &identity,
-            targets: &[],
-            routes: &[],
-            backfilled_to: None,
-            final_read_due: None,
-        };
-        let commit = crate::watch::persist::commit(None, &self.roster, self.log.clone(), &context).unwrap();
-        let taken_back: Vec<_> = self.log.iter().filter_map(|told| told.takes_back.clone()).collect();
-        let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
-        let told = told.map(|event| crate::store::ToldRow {
-            event: event.event,
-            participant: event.participant.clone(),
-            session: event.session.clone(),
-            time: event.time,
-            observed_at: event.observed_at,
-            provenance: event.provenance,
-            source: event.source,
-            n: event.n,
-            sequence: event.sequence.unwrap(),
-            stands: !taken_back.contains(&event.id),
-        });
-        let stored = crate::store::StoredConference {
-            conference: commit.conference.clone().unwrap(),
-            participants: commit.participants.clone(),
-            sessions: commit.sessions.clone(),
-            told: told.collect(),
-        };
+        let stored = stored(&self.roster, &self.log, &self.by);
         self.roster = Roster::restore(stored, Duration::from_secs(5000));
     }
 }

@@ -1,4 +1,4 @@
-//! Reading Rust just well enough to know which paths a file uses.
+//! Reading Rust just well enough to know which paths a file uses, and which tests it has.
 
 /// The code of a file without its comments, texts and lifetimes, and without its unit tests.
 pub(crate) fn code_of(text: &str) -> String {
@@ -140,6 +140,23 @@ fn branches(words: &[&str], at: &mut usize, path: &[String], paths: &mut Vec<Vec
     }
 }
 
+/// The names of the tests in a file: of the function that follows each `#[test]` and `#[tokio::test…]`, inside `proptest!`
+/// too.
+pub(crate) fn tests_in(text: &str) -> Vec<String> {
+    let code = without_text(text);
+    let words = tokens(&code);
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for (at, word) in words.iter().enumerate() {
+        match &words[at + 1..] {
+            ["[", "test", "]", ..] | ["[", "tokio", "::", "test", "]" | "(", ..] if *word == "#" => is_test = true,
+            [name, ..] if *word == "fn" && std::mem::take(&mut is_test) => names.push((*name).to_owned()),
+            _ => {}
+        }
+    }
+    names
+}
+
 /// Words, `::`, and every other sign alone.
 fn tokens(code: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
@@ -177,6 +194,27 @@ mod tests {
         assert_eq!(paths("use super::b;", &["m"]), ["b"]);
         assert_eq!(paths("use super::b;", &["m", "n"]), ["m::b"]);
         assert_eq!(paths("use super::super::b::C;", &["m", "n"]), ["b::C"]);
+    }
+
+    #[test]
+    fn only_what_is_run_as_a_test_is_one() {
+        let text = r##"
+            fn helper() {}
+            #[test] fn plain() { fn inner() {} }
+            fn after() {}
+            #[tokio::test(flavor = "multi_thread")]
+            // #[test]
+            #[ignore = "needs fn x()"]
+            async fn with_more() {}
+            proptest! { #[test] fn property(x in 0..9) {} fn of_it(x in 0..9) {} }
+            // #[test] fn commented() {}
+            const T: &str = "#[test] fn text() {}";
+            #[cfg(test)] fn configured() {}
+            #[tested] fn attributed() {}
+            #[cfg(test)]
+            mod tests { #[tokio::test] async fn unit() {} }
+            "##;
+        assert_eq!(tests_in(text), ["plain", "with_more", "property", "unit"]);
     }
 
     #[test]

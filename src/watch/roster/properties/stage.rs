@@ -10,9 +10,8 @@ use crate::model::{
     Conference, ConferenceName, Event, EventId, EventType, IdentityName, Kind, Participant, ParticipantName,
     Provenance, Session, SessionName, Source,
 };
-use crate::store::{Phase, StoredConference, ToldRow};
-use crate::watch::persist::{self, Context};
 use crate::watch::roster::presence::{Stretch, unite};
+use crate::watch::roster::stored::stored;
 use crate::watch::roster::{Directory, Moment, Observation, Person, Roster, Rules, Seen, Told};
 
 pub(super) const CONFERENCE: &str = "conferenceRecords/c";
@@ -135,35 +134,7 @@ impl Stage {
     fn restored(&self) -> Roster {
         let identity = self.roster.listed().and_then(|listed| listed.by.clone());
         let identity = identity.unwrap_or_else(|| IdentityName::parse("one").unwrap());
-        let context = Context {
-            phase: if self.roster.is_ended() { Phase::Ended } else { Phase::Live },
-            identity: &identity,
-            targets: &[],
-            routes: &[],
-            backfilled_to: None,
-            final_read_due: None,
-        };
-        let commit = persist::commit(None, &self.roster, self.log.clone(), &context).unwrap();
-        let taken_back: BTreeSet<_> = self.log.iter().filter_map(|told| told.takes_back.clone()).collect();
-        let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
-        let told = told.map(|event| ToldRow {
-            event: event.event,
-            participant: event.participant.clone(),
-            session: event.session.clone(),
-            time: event.time,
-            observed_at: event.observed_at,
-            provenance: event.provenance,
-            source: event.source,
-            n: event.n,
-            sequence: event.sequence.unwrap(),
-            stands: !taken_back.contains(&event.id),
-        });
-        let stored = StoredConference {
-            conference: commit.conference.clone().unwrap(),
-            participants: commit.participants.clone(),
-            sessions: commit.sessions.clone(),
-            told: told.collect(),
-        };
+        let stored = stored(&self.roster, &self.log, &identity);
         Roster::restore(stored, self.mono())
     }
 

@@ -1,0 +1,41 @@
+//! For tests: a roster and its log as a store gives them back.
+
+use std::collections::BTreeSet;
+
+use super::{Roster, Told};
+use crate::model::{EventType, IdentityName};
+use crate::store::{Phase, StoredConference, ToldRow};
+use crate::watch::persist::{self, Context};
+
+/// What another process finds of a roster whose whole log this is, watched by this identity.
+pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> StoredConference {
+    let context = Context {
+        phase: if roster.is_ended() { Phase::Ended } else { Phase::Live },
+        identity,
+        targets: &[],
+        routes: &[],
+        backfilled_to: None,
+        final_read_due: None,
+    };
+    let commit = persist::commit(None, roster, log.to_vec(), &context).unwrap();
+    let taken_back: BTreeSet<_> = log.iter().filter_map(|told| told.takes_back.as_ref()).collect();
+    let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
+    let told = told.map(|event| ToldRow {
+        event: event.event,
+        participant: event.participant.clone(),
+        session: event.session.clone(),
+        time: event.time,
+        observed_at: event.observed_at,
+        provenance: event.provenance,
+        source: event.source,
+        n: event.n,
+        sequence: event.sequence.unwrap(),
+        stands: !taken_back.contains(&event.id),
+    });
+    StoredConference {
+        told: told.collect(),
+        conference: commit.conference.unwrap(),
+        participants: commit.participants,
+        sessions: commit.sessions,
+    }
+}
