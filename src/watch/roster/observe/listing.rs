@@ -35,7 +35,9 @@ impl Roster {
         for read in participants {
             let known = self.people.get(&read.name);
             if known.is_some_and(|person| {
-                matches!(&person.sight, Sight::Listed { by: other } if other == by) && person.knows(read)
+                // Who was missing when another process wrote this down is seen again only now.
+                let was_there = matches!(&person.sight, Sight::Listed { by: other } if other == by);
+                was_there && person.last_seen.is_none() && person.knows(read)
             }) {
                 as_expected += 1;
             } else {

@@ -210,3 +210,17 @@ fn a_leave_is_told_again_when_the_stay_that_it_ended_began_at_another_time() {
     scene.restart();
     assert_eq!(scene.sessions(80, "ada", &[("s0", 2, Some(6)), ("s1", 5, Some(50))]), Vec::new());
 }
+
+#[test]
+fn who_is_shown_again_after_a_restart_was_last_seen_then() {
+    let mut scene = Scene::with_ada();
+    scene.list(20, &[]);
+    scene.restart();
+    scene.list(4010, &[("ada", 5)]);
+    for now in (4020..=4630).step_by(10) {
+        scene.list(now, &[]);
+    }
+    let told = scene.record(4631, None);
+    assert_eq!(types(&told), ["participant.left", "session.ended"]);
+    assert_eq!(told[0].event.time, at(4010));
+}
