@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meetwatch::clock::Now;
-use meetwatch::model::{Conference, IdentityName};
+use meetwatch::model::{Conference, ConferenceName, IdentityName};
 use meetwatch::store::Db;
 use meetwatch::watch::roster::{Directory, Moment, Observation, Roster, Rules, Seen};
 use rusqlite::Connection;
@@ -104,14 +104,14 @@ pub fn rows(bytes: &[u8]) -> bool {
         let understood = !loaded.is_empty();
         for stored in loaded {
             let name = stored.conference.name.clone();
-            watch_on(Roster::restore(stored, Duration::ZERO), name);
+            watch_on(Roster::restore(stored, Duration::ZERO), &name);
         }
         understood
     })
 }
 
 /// What follows after a start, each with all that is told of it.
-fn watch_on(roster: Roster, name: meetwatch::model::ConferenceName) {
+fn watch_on(roster: Roster, name: &ConferenceName) {
     let by = IdentityName::parse("one").expect("a name");
     let rules = Rules::new(Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600));
     let record =
