@@ -35,15 +35,17 @@ pub struct Args {
     /// The process never dies
     #[arg(long, requires = "verify")]
     pub no_crashes: bool,
+    /// How many lines are shown of a history that disagrees, half from its beginning and half from its end
+    #[arg(long, default_value_t = 400, value_name = "LINES", value_parser = clap::value_parser!(u32).range(2..), requires = "verify")]
+    pub lines: u32,
 }
 
 /// After so many failing seeds no further history is begun.
 const MOST_FAILURES: usize = 20;
 /// Of so many failing seeds the history is shown.
 const MOST_SHOWN: usize = 3;
-/// At most so many disagreements of one history are listed, and so many lines of it.
+/// At most so many disagreements of one history are listed.
 const MOST_DISAGREEMENTS: usize = 10;
-const MOST_LINES: usize = 400;
 
 /// Runs the histories and prints what they came to; the exit code says whether all agreed.
 ///
@@ -147,17 +149,17 @@ fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> 
     let culprit = culprit.or_else(named).map(|name| name.split('/').take(2).collect::<Vec<_>>().join("/"));
     let Some(culprit) = culprit else { return Ok(()) };
     writeln!(out, "what was told of {culprit}:")?;
-    lines(history.log.iter().filter(|(name, _)| *name == culprit).map(|(_, line)| line.clone()), out)?;
+    lines(history.log.iter().filter(|(name, _)| *name == culprit).map(|(_, line)| line.clone()), args.lines, out)?;
     writeln!(out, "what was read of it, and what else happened:")?;
-    lines(history.journal.about(&culprit).map(|(at, line)| format!("{at} {line}")), out)
+    lines(history.journal.about(&culprit).map(|(at, line)| format!("{at} {line}")), args.lines, out)
 }
 
 /// So many lines at most: of more, the beginning and the end.
-fn lines(all: impl Iterator<Item = String>, out: &mut impl Write) -> anyhow::Result<()> {
+fn lines(all: impl Iterator<Item = String>, most: u32, out: &mut impl Write) -> anyhow::Result<()> {
     let all: Vec<_> = all.collect();
-    let half = MOST_LINES / 2;
+    let half = usize::try_from(most / 2).unwrap_or(usize::MAX);
     for (number, line) in all.iter().enumerate() {
-        if number < half || number + half >= all.len() {
+        if number < half || number.saturating_add(half) >= all.len() {
             writeln!(out, "  {}", for_terminal(line))?;
         } else if number == half {
             writeln!(out, "  … {} lines …", all.len() - 2 * half)?;

@@ -70,13 +70,14 @@ impl Errand {
         conference.is_some_and(|key| api.world.conference(key).end.is_some())
     }
 
-    /// Asks for one page (or the one thing) at `google`, by Google's clock.
+    /// Asks for one page (or the one thing) at `google`, by Google's clock. `dated`: whether a wrong `Date` stays out of it.
     pub(super) fn proceed(
         mut self,
         api: &mut Api,
         caller: Caller,
         now: Mono,
         google: Timestamp,
+        dated: bool,
         random: &mut Random,
     ) -> Progress {
         self.pages += 1;
@@ -97,6 +98,7 @@ impl Errand {
         let skew = faults
             .iter()
             .find_map(|fault| if let Fault::Skew(by) = fault { Some(*by) } else { None })
+            .filter(|_| !dated)
             .unwrap_or_default();
         let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
         match answered {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::truth::line;
 use crate::clock::{elapsed, saturating_add};
-use crate::model::{Event, EventId, EventType, ParticipantName, Provenance};
+use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance};
 use crate::sim::world::World;
 
 /// What was told as Google's word and is not, also where it was taken back later. Only where Google never takes an end
@@ -78,20 +78,35 @@ pub(super) fn concluded_too_early(world: &World, events: &[Event], grace: Durati
 /// So long may it take until somebody who is shown again is seen to be there.
 const NOTICED_WITHIN: Duration = Duration::from_secs(6 * 60);
 
-/// Which sessions were concluded to be over and were not, long after they were `shown` again.
-pub(super) fn concluded_too_long(world: &World, events: &[Event], shown: Timestamp) -> Vec<String> {
+/// Which sessions were concluded to be over and were not, long after somebody could see it. `trouble`: when nobody could.
+pub(super) fn concluded_too_long(
+    world: &World,
+    events: &[Event],
+    mut trouble: Vec<(Timestamp, Timestamp)>,
+    denied: &BTreeSet<ConferenceName>,
+) -> Vec<String> {
+    trouble.sort_unstable();
     let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
     let mut taken_back: BTreeMap<&EventId, Timestamp> = BTreeMap::new();
     for event in events {
         taken_back.extend([&event.corrects, &event.retracts].into_iter().flatten().map(|id| (id, event.observed_at)));
     }
     let ends: BTreeMap<_, _> = world.conferences().map(|truth| (truth.conference, truth.end)).collect();
+    // By when it has to be noticed: the first time that was long enough without any trouble is over.
+    let noticed_by = |from: Timestamp| {
+        let untroubled = |at: Timestamp, (begun, over): &(Timestamp, Timestamp)| {
+            if *begun < saturating_add(at, NOTICED_WITHIN) { at.max(*over) } else { at }
+        };
+        saturating_add(trouble.iter().fold(from, untroubled), NOTICED_WITHIN)
+    };
     let stands_too_long = |event: &&Event| {
         let truth = event.session.as_ref().and_then(|session| truths.get(&session.name));
         let Some(truth) = truth.filter(|_| event.provenance == Provenance::Inferred) else { return false };
-        let until = saturating_add(event.observed_at.max(shown), NOTICED_WITHIN);
+        let until = noticed_by(event.observed_at);
         let over = truth.end.or(ends.get(&truth.conference).copied().flatten());
-        over.is_none_or(|over| over > until) && taken_back.get(&event.id).is_none_or(|at| *at > until)
+        !denied.contains(&truth.conference)
+            && over.is_none_or(|over| over > until)
+            && taken_back.get(&event.id).is_none_or(|at| *at > until)
     };
     let wrong = events.iter().filter(|event| event.event == EventType::SessionEnded).filter(stands_too_long);
     wrong.map(|event| format!("there, and told as gone for long: {}", line(event))).collect()

@@ -1,5 +1,7 @@
 //! One history while it happens: a world, what goes wrong, a schedule that reads it, a store that keeps what was told.
 
+mod mishaps;
+mod reckoning;
 mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,20 +10,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cast::Cast;
-use super::expect::Expectations;
 use super::google::{Errand, Progress, latency};
 use super::history::{Broken, History, Options};
 use super::journal::Journal;
 use super::post::Post;
-use super::scenario::{Scenario, Watching};
-use super::{content, honesty, sight, truth};
+use super::scenario::Scenario;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
-use crate::model::{ConferenceName, IdentityName, ParticipantName};
+use crate::model::{ConferenceName, IdentityName};
 use crate::sim::api::{Api, ApiSettings};
-use crate::sim::faults::{Fault, Faults, Rule};
-use crate::sim::world::{Act, ConferenceTruth, World};
+use crate::sim::faults::Faults;
+use crate::sim::world::World;
 use crate::store::{Commit, CommitError, Db, StoredConference};
 use crate::watch::{Command, Input, Key, Scheduler};
 
@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const PATIENCE_WITH_DENIALS: Duration = Duration::from_secs(26 * 3600);
 /// So long after everything calmed down something may still be found that was not known.
 const SETTLING: Duration = Duration::from_secs(900);
+/// In so long a time so many answers came that one wrong `Date` among them is outvoted.
+const CLOCKS_COMPARED_WITHIN: Duration = Duration::from_secs(60);
+/// So often it is looked whether it has.
+const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// When every history begins.
 const BEGINNING: &str = "2026-01-05T09:00:00Z";
 
@@ -61,9 +65,13 @@ pub(super) struct Play {
     denied: BTreeSet<ConferenceName>,
     /// When nobody ran for long, by Google's clock.
     down: Vec<(Timestamp, Timestamp)>,
+    /// Until then no `Date` is wrong: the first ones of a process, and those after its clock was set, have to be believed.
+    dated_until: Mono,
     /// From when on nothing out of the ordinary happens any more.
     calm_from: Mono,
     winding_down: bool,
+    /// When it was looked last whether all has come to rest.
+    looked_at: Mono,
 }
 
 /// What happens at a time.
@@ -92,7 +100,7 @@ impl Play {
             Scenario::draw(&options, begun, &mut random).map_err(|error| Broken::Setup(error.to_string()))?;
         let mut world = World::new(scenario.world.clone());
         world.step(saturating_add(begun, scenario.late));
-        script(&scenario, &options, &mut world, &mut random);
+        mishaps::script(&scenario, &options, &mut world, &mut random);
         let cast = Cast::new(&scenario, &world, &mut random)?;
         let (mut faults, mut calm) = (Faults::seeded(options.seed), Faults::seeded(!options.seed));
         for (rule, always) in &scenario.rules {
@@ -116,7 +124,9 @@ impl Play {
         let routes = post.iter().flat_map(Post::routes).collect();
         let scheduler = cast.schedule(&db, routes, options.seed, now)?;
         let lasting = scenario.rules.iter().filter_map(|(rule, _)| rule.until).map(|until| elapsed(begun, until));
-        let calm_from = lasting.chain(scenario.outage.map(|(_, to)| to)).chain([options.length]).max();
+        let planned = scenario.outage.map(|(_, to)| to).into_iter().chain(scenario.hides.last().map(|(_, to)| *to));
+        let slept = scenario.sleeps.map(|(at, length)| at + length);
+        let calm_from = lasting.chain(planned).chain(slept).chain([options.length]).max();
         let mut play = Self {
             api,
             calm,
@@ -136,8 +146,10 @@ impl Play {
             deny_at: scenario.expires.map(|_| scenario.late + Duration::from_secs(random.u64(60..3000))),
             denied: BTreeSet::new(),
             down: Vec::new(),
+            dated_until: scenario.late + CLOCKS_COMPARED_WITHIN,
             calm_from: calm_from.unwrap_or(options.length),
             winding_down: false,
+            looked_at: Mono::ZERO,
             options,
             scenario,
             cast,
@@ -173,6 +185,7 @@ impl Play {
                 continue;
             }
             self.disturb();
+            self.doze();
             self.reload()?;
             if let Some(post) = &mut self.post
                 && post.next().is_some_and(|at| at <= self.mono)
@@ -196,14 +209,20 @@ impl Play {
         let length = (!self.winding_down).then_some(self.options.length);
         let queued = self.queue.first_key_value().map(|((at, _), _)| *at);
         let post = self.post.as_ref().and_then(Post::next);
-        let all = [queued, self.scheduler.next_wake(), post, length, self.crash_at, self.jump_at, self.deny_at];
+        let sleep = self.scenario.sleeps.map(|(at, _)| at);
+        let all = [queued, self.scheduler.next_wake(), post, length, self.crash_at, self.jump_at, self.deny_at, sleep];
         all.into_iter().flatten().min().unwrap_or(self.mono + Duration::from_secs(60))
     }
 
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
         if !self.winding_down || self.crash_at.is_some_and(|crash| crash <= self.calm_from) {
             return false;
         }
+        // The store is not asked at every step.
+        if self.mono < self.looked_at + LOOKED_EVERY {
+            return false;
+        }
+        self.looked_at = self.mono;
         let patience = if self.denied.is_empty() { PATIENCE } else { PATIENCE_WITH_DENIALS };
         let read =
             self.scheduler.conferences().is_empty() && self.mono > self.calm_from + SETTLING && self.has_looked_back();
@@ -233,33 +252,6 @@ impl Play {
         self.journal.note(google, None, || "every meeting ends".to_owned());
     }
 
-    /// What happens to the clock, and to the records, without anybody's doing.
-    fn disturb(&mut self) {
-        if self.jump_at.is_some_and(|at| at <= self.mono) {
-            let jump = self.random.i64(-7200..7200);
-            self.skew = SignedDuration::from_secs(jump);
-            self.count("clock-jump");
-            self.journal.note(self.google(), None, || format!("the wall clock jumps and is now {jump} s off"));
-            self.plan_jump();
-        }
-        if self.deny_at.is_some_and(|at| at <= self.mono) {
-            self.deny_at = None;
-            let google = self.google();
-            self.api.world.step(google);
-            let every = self.scenario.expires.unwrap_or(1) as usize;
-            let known: Vec<_> = self.api.world.conferences().map(|conference| conference.conference).collect();
-            for name in known.into_iter().rev().step_by(every) {
-                let id = name.as_str().rsplit('/').next().unwrap_or_default();
-                let rule = Rule { from: Some(google), ..Rule::new(Fault::NotFound).of(id) };
-                self.api.faults.add(rule.clone());
-                self.calm.add(rule);
-                self.count("expired");
-                self.journal.note(google, Some(&Key::Conference(name.clone())), || "the record is gone".to_owned());
-                self.denied.insert(name);
-            }
-        }
-    }
-
     fn count(&mut self, fault: &'static str) {
         *self.history.faults.entry(fault).or_default() += 1;
     }
@@ -274,7 +266,8 @@ impl Play {
                 }
                 let caller = self.cast.caller(&identity);
                 let listing = errand.lists_the_active();
-                let mut progress = errand.proceed(&mut self.api, caller, self.mono, google, &mut self.random);
+                let dated = self.mono < self.dated_until;
+                let mut progress = errand.proceed(&mut self.api, caller, self.mono, google, dated, &mut self.random);
                 if over {
                     std::mem::swap(&mut self.api.faults, &mut self.calm);
                 }
@@ -325,16 +318,6 @@ impl Play {
         }
     }
 
-    /// Leaves the same people out of every listing for a while.
-    fn hide(&mut self, reading: &mut Reading) {
-        let hides = self.scenario.hides.is_some_and(|(from, until)| (from..until).contains(&self.mono));
-        if let (true, Answer::Participants(listed)) = (hides, &mut reading.answer) {
-            let before = listed.len();
-            listed.retain(|participant| !hidden(&participant.name));
-            *self.history.faults.entry("hidden").or_default() += (before - listed.len()) as u64;
-        }
-    }
-
     fn commit(&mut self, commit: Commit) -> Kept {
         let now = Now { mono: self.mono, wall: self.google() };
         let mut results = self.db.commit_group(&[commit], now.wall);
@@ -378,159 +361,6 @@ impl Play {
         self.queued += 1;
         self.queue.insert((at, self.queued), happening);
     }
-
-    fn plan_jump(&mut self) {
-        let every = self.scenario.jumps_every.map(|every| every.as_secs().max(2));
-        self.jump_at = every.map(|every| self.mono + Duration::from_secs(self.random.u64(every / 2..every * 2)));
-    }
-
-    fn plan_crash(&mut self) {
-        let next = self.options.crashes.then(|| self.mono + Duration::from_secs(self.random.u64(60..7200)));
-        let next = next.filter(|at| *at <= self.options.length);
-        let outage = self.scenario.outage.map(|(from, _)| from).filter(|from| *from > self.mono);
-        self.crash_at = next.into_iter().chain(outage).min();
-    }
-
-    /// The process dies. Of what was under way some was committed and not acknowledged, the rest is lost. Some time later
-    /// it starts again.
-    fn crash(&mut self) -> Result<(), Broken> {
-        self.history.crashes += 1;
-        let from = self.google();
-        for happening in std::mem::take(&mut self.queue).into_values() {
-            if let Happening::Commit(_, commit) = happening
-                && self.random.bool()
-            {
-                self.commit(*commit);
-            }
-        }
-        let until = match self.scenario.outage {
-            Some((from, to)) if from <= self.mono => {
-                self.scenario.outage = None;
-                to
-            }
-            _ if self.random.bool() => self.mono + Duration::from_secs(self.random.u64(0..20)),
-            _ => self.mono + Duration::from_secs(self.random.u64(20..1800)),
-        };
-        self.mono = self.mono.max(until);
-        self.journal.note(from, None, || "the process dies".to_owned());
-        self.journal.note(self.google(), None, || "the process starts again".to_owned());
-        self.down.push((from, self.google()));
-        if let Some(post) = &mut self.post {
-            post.die();
-        }
-        let (seed, routes) = (self.random.u64(..), self.post.iter().flat_map(Post::routes).collect());
-        self.scheduler = self.cast.schedule(&self.db, routes, seed, self.now())?;
-        self.plan_crash();
-        self.step(Input::Tick);
-        Ok(())
-    }
-
-    /// When nobody could see anything, by Google's clock.
-    fn dark(&self) -> Vec<(Timestamp, Timestamp)> {
-        let alone = matches!(
-            self.scenario.watch,
-            Watching::Organizer | Watching::Codes | Watching::Spaces | Watching::Conferences
-        );
-        self.down.iter().copied().chain(self.scenario.refused.filter(|_| alone)).collect()
-    }
-
-    pub(super) fn compare(mut self) -> Result<History, Broken> {
-        let google = self.google();
-        self.api.world.step(google);
-        self.history.simulated = self.mono.saturating_sub(self.scenario.late);
-        for (fault, count) in self.api.faults.struck().iter().chain(self.calm.struck()) {
-            *self.history.faults.entry(fault).or_default() += count;
-        }
-        let store = |error: truth::LogError| Broken::Store(error.to_string());
-        self.history.bodies = truth::bodies_of(&self.db).map_err(|error| Broken::Store(error.to_string()))?;
-        let events = truth::log_of(&self.db).map_err(store)?;
-        let since = self.db.targets().map_err(|error| Broken::Store(error.to_string()))?;
-        let since: Vec<_> = since.into_iter().map(|row| row.watched_since).collect();
-        let expect = Expectations {
-            scenario: &self.scenario,
-            named: &self.cast.named,
-            denied: &self.denied,
-            down: &self.down,
-            since: &since,
-        };
-        let compared = truth::compare_as(&self.api.world, &events, |conference| expect.of(conference));
-        (self.history.conferences, self.history.sessions) = (compared.conferences, compared.sessions);
-        self.history.conferred = self
-            .api
-            .world
-            .conferences()
-            .map(|conference| elapsed(conference.start, conference.end.unwrap_or(google)))
-            .sum();
-        self.history.disagreements.extend(compared.disagreements);
-        self.history.disagreements.extend(content::of_no_target(&events));
-        if !self.scenario.revises() {
-            self.history.disagreements.extend(honesty::told_as_googles(&self.api.world, &events));
-        }
-        if self.scenario.watch != Watching::Guest {
-            // A guest may not have been able to look before, either, so that there is no time since when nobody did.
-            self.history.disagreements.extend(honesty::seen_while_down(&events, &self.dark()));
-            let whole = |truth: &ConferenceTruth| compared.whole.contains(&truth.conference);
-            let known = self.api.world.conferences().filter(whole).map(|truth| (truth.conference, truth.end)).collect();
-            let wrong = sight::untold(&events, &self.down, &known, !self.options.faults);
-            self.history.disagreements.extend(wrong);
-        }
-        // Nobody invites a guest to every meeting, so that one is shut out without anything going wrong.
-        if !self.options.faults && self.scenario.watch != Watching::Guest {
-            self.history.disagreements.extend(sight::told_of_nothing(&events, &self.down));
-            if self.down.is_empty() {
-                let since = saturating_add(self.begun, self.scenario.late);
-                self.history.disagreements.extend(sight::late_for_no_reason(&events, since));
-            }
-        }
-        if !self.scenario.denies() {
-            let grace = crate::watch::WatchSettings::default().leave_grace;
-            self.history.disagreements.extend(honesty::concluded_too_early(&self.api.world, &events, grace));
-        }
-        if self.down.is_empty() && self.scenario.lasts_whole() {
-            let shown = self.scenario.hides.map_or(self.begun, |(_, until)| saturating_add(self.begun, until));
-            self.history.disagreements.extend(honesty::concluded_too_long(&self.api.world, &events, shown));
-        }
-        if let Some(post) = &self.post {
-            self.history.deliveries = post.deliveries;
-            self.history.disagreements.extend(post.compare(&self.db, &events)?);
-        }
-        for event in &events {
-            *self.history.events.entry(event.provenance.as_str()).or_default() += 1;
-            let conference = event.conference.as_ref().map_or("", |conference| conference.name.as_str());
-            self.history.log.push((conference.to_owned(), truth::line(event)));
-        }
-        for left in self.scheduler.conferences().keys() {
-            self.history.disagreements.push(format!("never read to the end: {left}"));
-        }
-        self.history.journal = self.journal;
-        Ok(self.history)
-    }
-}
-
-/// Writes into the world what its seed does not make up.
-fn script(scenario: &Scenario, options: &Options, world: &mut World, random: &mut Random) {
-    let spaces: Vec<_> = world.spaces().map(|(key, _)| key).collect();
-    let people: Vec<_> =
-        (1..28).filter_map(|number| world.person_by_email(&format!("person{number}@example.com"))).collect();
-    let (from, until) = (scenario.late.as_secs() + 1, options.length.as_secs().max(scenario.late.as_secs() + 2));
-    for space in spaces {
-        let mut at = || saturating_add(scenario.world.start, Duration::from_secs(random.u64(from..until)));
-        if scenario.abandons {
-            for _ in 0..3 {
-                world.schedule(at(), space, Act::Abandon);
-            }
-        }
-        if scenario.renames {
-            for (number, person) in people.iter().enumerate() {
-                world.schedule(at(), space, Act::Rename(*person, format!("Renamed {number}").into()));
-            }
-        }
-    }
-}
-
-/// Who is left out: always the same.
-fn hidden(name: &ParticipantName) -> bool {
-    name.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).is_multiple_of(3)
 }
 
 fn short(answer: &Answer) -> String {

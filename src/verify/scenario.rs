@@ -37,7 +37,11 @@ pub(super) struct Scenario {
     /// From when to when the organizer is refused everything.
     pub refused: Option<(Timestamp, Timestamp)>,
     /// From when to when listings leave out the same people, however often they are read.
-    pub hides: Option<(Mono, Mono)>,
+    pub hides: Vec<(Mono, Mono)>,
+    /// When the process dies, besides its other crashes.
+    pub dies: Option<Mono>,
+    /// When the machine sleeps, and for how long.
+    pub sleeps: Option<(Mono, Duration)>,
     /// From when to when the process does not run, besides its crashes.
     pub outage: Option<(Mono, Mono)>,
     /// Conferences of which Google denies all knowledge from some time on: one in so many.
@@ -98,7 +102,9 @@ impl Scenario {
             renames: random.u8(0..3) == 0,
             emptied: None,
             refused: None,
-            hides: None,
+            hides: Vec::new(),
+            dies: None,
+            sleeps: None,
             outage: None,
             expires: None,
             delivers: random.u8(0..3) == 0,
@@ -142,9 +148,16 @@ impl Scenario {
             let spread = one_in(2, random).then_some(options.seed);
             self.rules.push((Rule::new(Fault::Lag(Lag { true_end, spread, ..Lag::NONE })), true));
         }
-        if one_in(4, random) {
-            let from = self.late + Duration::from_secs(random.u64(60..600));
-            self.hides = Some((from, from + Duration::from_secs(random.u64(600..1200))));
+        if one_in(3, random) {
+            self.draw_hiding(options, random);
+        }
+        if one_in(8, random) {
+            let at = self.late + Duration::from_secs(random.u64(60..3600));
+            self.sleeps = Some((at, Duration::from_secs(random.u64(60..7200))));
+        }
+        if one_in(6, random) {
+            let wrong = SignedDuration::from_secs(random.i64(-3600..3600));
+            self.rules.push((Rule::new(Fault::Skew(wrong)).when(When::Chance(0.03)), true));
         }
         if one_in(4, random) {
             let from = saturating_add(begun, self.late + Duration::from_secs(random.u64(60..3000)));
@@ -157,6 +170,20 @@ impl Scenario {
         }
     }
 
+    /// The same people are hidden for long enough to be taken to have left, shown again, and hidden once more; and what
+    /// was told of it meanwhile has to outlive the process.
+    fn draw_hiding(&mut self, options: &Options, random: &mut Random) {
+        let long = |random: &mut Random| Duration::from_secs(random.u64(660..1000));
+        // Who leaves anyway has no time to come to light again.
+        self.world.speed = [0.05, 0.1, 0.2][random.usize(0..3)];
+        let from = self.late + Duration::from_secs(random.u64(60..300));
+        let until = from + long(random);
+        self.hides.push((from, until));
+        let again = until + Duration::from_secs(random.u64(420..540));
+        self.hides.push((again, again + long(random)));
+        self.dies = options.crashes.then(|| again - Duration::from_secs(random.u64(10..60)));
+    }
+
     /// Whether Google may at times deny what is there, so that a leave may be concluded early.
     pub(super) fn denies(&self) -> bool {
         self.expires.is_some() || self.rules.iter().any(|(rule, _)| rule.fault == Fault::NotFound)
@@ -167,9 +194,10 @@ impl Scenario {
         self.rules.iter().any(|(rule, _)| matches!(&rule.fault, Fault::Lag(lag) if !lag.true_end.is_zero()))
     }
 
-    /// Whether Google can be read all the time, if not always at the first attempt.
-    pub(super) fn lasts_whole(&self) -> bool {
-        self.expires.is_none() && self.rules.iter().all(|(rule, _)| rule.until.is_none())
+    /// From when to when somebody who is there may not be shown, though Google is read.
+    pub(super) fn hidden(&self, begun: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let hides = self.hides.iter().map(move |(from, to)| (saturating_add(begun, *from), saturating_add(begun, *to)));
+        hides.chain(self.emptied).chain(self.refused)
     }
 
     fn draw_faults(&mut self, seed: u64, random: &mut Random) -> Result<(), UnknownPreset> {
@@ -227,7 +255,8 @@ impl fmt::Display for Scenario {
             (self.failing_commits > 0.0, "failing commits"),
             (self.abandons, "abandoned meetings"),
             (self.renames, "names that change"),
-            (self.hides.is_some(), "people who stay hidden"),
+            (!self.hides.is_empty(), "people who stay hidden"),
+            (self.sleeps.is_some(), "a machine that sleeps"),
             (self.revises(), "ends that are set right later"),
             (self.expires.is_some(), "records that expire"),
             (self.delivers, "deliveries"),

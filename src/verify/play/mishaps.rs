@@ -1,0 +1,143 @@
+//! What goes wrong with a history besides what Google answers: clocks that are set, a machine that sleeps, a process that dies.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{CLOCKS_COMPARED_WITHIN, Happening, Play};
+use crate::backoff::Random;
+use crate::clock::saturating_add;
+use crate::meet::{Answer, Reading};
+use crate::model::ParticipantName;
+use crate::sim::faults::{Fault, Rule};
+use crate::sim::world::{Act, World};
+use crate::verify::history::{Broken, Options};
+use crate::verify::post::Post;
+use crate::verify::scenario::Scenario;
+use crate::watch::{Input, Key};
+
+impl Play {
+    /// What happens to the clock, and to the records, without anybody's doing.
+    pub(super) fn disturb(&mut self) {
+        if self.jump_at.is_some_and(|at| at <= self.mono) {
+            let jump = self.random.i64(-7200..7200);
+            self.skew = SignedDuration::from_secs(jump);
+            self.dated_until = self.mono + CLOCKS_COMPARED_WITHIN;
+            self.count("clock-jump");
+            self.journal.note(self.google(), None, || format!("the wall clock jumps and is now {jump} s off"));
+            self.plan_jump();
+        }
+        if self.deny_at.is_some_and(|at| at <= self.mono) {
+            self.deny_at = None;
+            let google = self.google();
+            self.api.world.step(google);
+            let every = self.scenario.expires.unwrap_or(1) as usize;
+            let known: Vec<_> = self.api.world.conferences().map(|conference| conference.conference).collect();
+            for name in known.into_iter().rev().step_by(every) {
+                let id = name.as_str().rsplit('/').next().unwrap_or_default();
+                let rule = Rule { from: Some(google), ..Rule::new(Fault::NotFound).of(id) };
+                self.api.faults.add(rule.clone());
+                self.calm.add(rule);
+                self.count("expired");
+                self.journal.note(google, Some(&Key::Conference(name.clone())), || "the record is gone".to_owned());
+                self.denied.insert(name);
+            }
+        }
+    }
+
+    /// The machine sleeps: the clocks go on, and what was under way is met with on waking.
+    pub(super) fn doze(&mut self) {
+        let Some((_, length)) = self.scenario.sleeps.filter(|(at, _)| *at <= self.mono) else { return };
+        self.scenario.sleeps = None;
+        let from = self.google();
+        self.journal.note(from, None, || format!("the machine sleeps for {} s", length.as_secs()));
+        self.mono += length;
+        self.dated_until = self.dated_until.max(self.mono + CLOCKS_COMPARED_WITHIN);
+        self.down.push((from, self.google()));
+        self.count("sleep");
+    }
+
+    /// Leaves the same people out of every listing for a while.
+    pub(super) fn hide(&mut self, reading: &mut Reading) {
+        let hides = self.scenario.hides.iter().any(|(from, until)| (*from..*until).contains(&self.mono));
+        if let (true, Answer::Participants(listed)) = (hides, &mut reading.answer) {
+            let before = listed.len();
+            listed.retain(|participant| !hidden(&participant.name));
+            *self.history.faults.entry("hidden").or_default() += (before - listed.len()) as u64;
+        }
+    }
+
+    pub(super) fn plan_jump(&mut self) {
+        let every = self.scenario.jumps_every.map(|every| every.as_secs().max(2));
+        self.jump_at = every.map(|every| self.mono + Duration::from_secs(self.random.u64(every / 2..every * 2)));
+    }
+
+    pub(super) fn plan_crash(&mut self) {
+        let next = self.options.crashes.then(|| self.mono + Duration::from_secs(self.random.u64(60..7200)));
+        let next = next.filter(|at| *at <= self.options.length);
+        let death = self.scenario.dies.filter(|at| *at > self.mono);
+        let outage = self.scenario.outage.map(|(from, _)| from).filter(|from| *from > self.mono);
+        self.crash_at = next.into_iter().chain(death).chain(outage).min();
+    }
+
+    /// The process dies. Of what was under way some was committed and not acknowledged, the rest is lost. Some time later
+    /// it starts again.
+    pub(super) fn crash(&mut self) -> Result<(), Broken> {
+        self.history.crashes += 1;
+        let from = self.google();
+        for happening in std::mem::take(&mut self.queue).into_values() {
+            if let Happening::Commit(_, commit) = happening
+                && self.random.bool()
+            {
+                self.commit(*commit);
+            }
+        }
+        let until = match self.scenario.outage {
+            Some((from, to)) if from <= self.mono => {
+                self.scenario.outage = None;
+                to
+            }
+            _ if self.random.bool() => self.mono + Duration::from_secs(self.random.u64(0..20)),
+            _ => self.mono + Duration::from_secs(self.random.u64(20..1800)),
+        };
+        self.mono = self.mono.max(until);
+        self.journal.note(from, None, || "the process dies".to_owned());
+        self.journal.note(self.google(), None, || "the process starts again".to_owned());
+        self.down.push((from, self.google()));
+        self.dated_until = self.mono + CLOCKS_COMPARED_WITHIN;
+        if let Some(post) = &mut self.post {
+            post.die();
+        }
+        let (seed, routes) = (self.random.u64(..), self.post.iter().flat_map(Post::routes).collect());
+        self.scheduler = self.cast.schedule(&self.db, routes, seed, self.now())?;
+        self.plan_crash();
+        self.step(Input::Tick);
+        Ok(())
+    }
+}
+
+/// Writes into the world what its seed does not make up.
+pub(super) fn script(scenario: &Scenario, options: &Options, world: &mut World, random: &mut Random) {
+    let spaces: Vec<_> = world.spaces().map(|(key, _)| key).collect();
+    let people: Vec<_> =
+        (1..28).filter_map(|number| world.person_by_email(&format!("person{number}@example.com"))).collect();
+    let (from, until) = (scenario.late.as_secs() + 1, options.length.as_secs().max(scenario.late.as_secs() + 2));
+    for space in spaces {
+        let mut at = || saturating_add(scenario.world.start, Duration::from_secs(random.u64(from..until)));
+        if scenario.abandons {
+            for _ in 0..3 {
+                world.schedule(at(), space, Act::Abandon);
+            }
+        }
+        if scenario.renames {
+            for (number, person) in people.iter().enumerate() {
+                world.schedule(at(), space, Act::Rename(*person, format!("Renamed {number}").into()));
+            }
+        }
+    }
+}
+
+/// Who is left out: always the same.
+fn hidden(name: &ParticipantName) -> bool {
+    name.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).is_multiple_of(2)
+}
