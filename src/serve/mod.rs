@@ -19,6 +19,7 @@ pub mod keys;
 pub mod listen;
 pub mod metrics;
 mod reload;
+mod room;
 mod routes;
 mod server;
 pub mod settings;

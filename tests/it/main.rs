@@ -47,6 +47,7 @@ mod repair_daemon;
 mod serve_access;
 mod serve_attendance;
 mod serve_command;
+mod serve_crowd;
 mod serve_fuzz;
 mod serve_keys;
 mod serve_limits;
