@@ -9,6 +9,7 @@ mod attendance;
 mod board;
 mod conferences;
 mod deliveries;
+mod describe;
 pub mod desk;
 mod endpoints;
 pub mod forget;

@@ -52,6 +52,8 @@ mod serve_fuzz;
 mod serve_keys;
 mod serve_limits;
 mod serve_metrics;
+mod serve_openapi;
+mod serve_schemathesis;
 mod serve_socket;
 mod serve_tls;
 mod service;
