@@ -1,8 +1,11 @@
 //! What a request asks for, judged: each parameter once, none unknown, all within bounds.
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::routes::refusal;
 use crate::model::EndpointName;
@@ -69,6 +72,29 @@ impl Parameters {
     }
 }
 
+/// That nothing was asked for besides the path.
+pub(super) struct NoParameters;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Parameters::of(&parts.uri).finish().map(|()| Self)
+    }
+}
+
+/// The one part of a path that is no constant.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(text)| Self(text)).map_err(|_| bad("the path is not UTF-8"))
+    }
+}
+
 /// An answer that says no.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -94,6 +120,22 @@ pub(super) fn bad(why: impl Into<String>) -> Refusal {
 
 pub(super) fn missing(why: &'static str) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, why)
+}
+
+/// The object that a body is, if it is one that was expected. An array of the fields in their order would be taken by serde, too.
+pub(super) fn said<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
+/// What somebody says who says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Refuses what somebody says where nothing is to be said.
+pub(super) fn nothing_said(body: &[u8]) -> Result<(), Refusal> {
+    let nothing = body.is_empty() || said::<Nothing>(body).is_some();
+    if nothing { Ok(()) } else { Err(bad("this takes no body")) }
 }
 
 pub(super) fn unreadable(error: &StoreError) -> Refusal {

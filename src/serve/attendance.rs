@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::ask::{Parameters, Refusal, bad, missing, unreadable};
+use super::ask::{NoParameters, Parameters, Refusal, Segment, bad, missing, unreadable};
 use super::conferences::Head;
 use super::routes::Shared;
 use crate::clock::elapsed;
@@ -114,10 +114,9 @@ fn peak<'a>(stays: impl Iterator<Item = &'a Stay>) -> u32 {
 
 pub(super) async fn of_conference(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    uri: Uri,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Json<Attended>, Refusal> {
-    Parameters::of(&uri).finish()?;
     let name = ConferenceName::parse(&format!("conferenceRecords/{id}"));
     let name = name.map_err(|_| bad("the path must be conferenceRecords/{id}/attendance"))?;
     let found = shared.desk.store.conference(name).await.map_err(|error| unreadable(&error))?;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::ask::{Parameters, Refusal, missing, unreadable};
+use super::ask::{NoParameters, Parameters, Refusal, missing, unreadable};
 use super::routes::Shared;
 use crate::model::{ConferenceName, EventId, MeetingCode, ParticipantName, SpaceName, TargetName, UserName};
 use crate::store::{ConferenceRow, LogRow, ParticipantRow, StoredConference};
@@ -90,8 +90,10 @@ impl From<StoredConference> for Conference {
     }
 }
 
-pub(super) async fn conferences(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Json<Conferences>, Refusal> {
-    Parameters::of(&uri).finish()?;
+pub(super) async fn conferences(
+    State(shared): State<Arc<Shared>>,
+    _: NoParameters,
+) -> Result<Json<Conferences>, Refusal> {
     let stored = shared.desk.store.load_unfinished().await.map_err(|error| unreadable(&error))?;
     Ok(Json(Conferences { conferences: stored.into_iter().map(Conference::from).collect() }))
 }

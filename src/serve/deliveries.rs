@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::ask::{Parameters, Refusal, bad, missing, unreadable, unwritable};
+use super::ask::{NoParameters, Parameters, Refusal, Segment, bad, missing, said, unreadable, unwritable};
 use super::routes::Shared;
 use crate::model::{ConferenceName, EndpointName, EventId};
 use crate::store::{
@@ -130,7 +130,11 @@ pub(super) fn before(asked: &mut Parameters) -> Result<Option<DeliveryId>, Refus
     asked.one("before", "the id of a delivery", |text| text.parse().ok().map(DeliveryId))
 }
 
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Detail>, Refusal> {
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Segment(id): Segment,
+    _: NoParameters,
+) -> Result<Json<Detail>, Refusal> {
     let id = id.parse().map(DeliveryId).map_err(|_| bad("a delivery's id is a number"))?;
     let found = shared.desk.store.delivery(id).await.map_err(|error| unreadable(&error))?;
     let DeliveryDetail { row, attempts, body } = found.ok_or_else(|| missing("there is no such delivery"))?;
@@ -140,14 +144,32 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<Strin
 
 /// What to send once more: one delivery, or of an endpoint all that is dead, or all of a time.
 #[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Order {
+    One(One),
+    Dead(Dead),
+    Range(Range),
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
-    delivery: Option<i64>,
-    endpoint: Option<EndpointName>,
-    #[serde(default)]
+struct One {
+    delivery: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dead {
+    endpoint: EndpointName,
     dead: bool,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    endpoint: EndpointName,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 /// How many deliveries are owed again.
@@ -156,7 +178,11 @@ pub(super) struct Replayed {
     replayed: u64,
 }
 
-pub(super) async fn replay(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<Replayed>, Refusal> {
+pub(super) async fn replay(
+    State(shared): State<Arc<Shared>>,
+    _: NoParameters,
+    body: Bytes,
+) -> Result<Json<Replayed>, Refusal> {
     let which = which(&body)?;
     let desk = &shared.desk;
     if let Replay::One(delivery) = &which {
@@ -171,22 +197,12 @@ pub(super) async fn replay(State(shared): State<Arc<Shared>>, body: Bytes) -> Re
 
 fn which(body: &[u8]) -> Result<Replay, Refusal> {
     const SHAPE: &str = "say {\"delivery\": ID}, {\"endpoint\": NAME, \"dead\": true}, or {\"endpoint\": NAME, \"from\": TIME, \"to\": TIME}";
-    let order: Order = serde_json::from_slice(body).map_err(|_| bad(SHAPE))?;
-    match order {
-        Order { delivery: Some(id), endpoint: None, dead: false, from: None, to: None } => {
-            Ok(Replay::One(DeliveryId(id)))
-        }
-        Order { delivery: None, endpoint: Some(endpoint), dead: true, from: None, to: None } => {
-            Ok(Replay::Dead(endpoint))
-        }
-        Order { delivery: None, endpoint: Some(endpoint), dead: false, from: Some(from), to: Some(until) } => {
-            if from < until {
-                Ok(Replay::Range { endpoint, from, until })
-            } else {
-                Err(bad("`from` has to lie before `to`"))
-            }
-        }
-        _ => Err(bad(SHAPE)),
+    match said(body).ok_or_else(|| bad(SHAPE))? {
+        Order::One(One { delivery }) => Ok(Replay::One(DeliveryId(delivery))),
+        Order::Dead(Dead { endpoint, dead: true }) => Ok(Replay::Dead(endpoint)),
+        Order::Dead(Dead { dead: false, .. }) => Err(bad(SHAPE)),
+        Order::Range(Range { from, to, .. }) if from >= to => Err(bad("`from` has to lie before `to`")),
+        Order::Range(Range { endpoint, from, to }) => Ok(Replay::Range { endpoint, from, until: to }),
     }
 }
 
@@ -206,10 +222,15 @@ mod tests {
             "",
             "{}",
             r#"{"delivery": 7, "endpoint": "ops", "dead": true}"#,
+            r#"{"delivery": 7, "endpoint": null}"#,
             r#"{"endpoint": "ops"}"#,
+            r#"{"endpoint": "ops", "dead": false}"#,
             r#"{"endpoint": "ops", "from": "2026-01-05T10:00:00Z"}"#,
             r#"{"endpoint": "ops", "from": "2026-01-05T11:00:00Z", "to": "2026-01-05T11:00:00Z"}"#,
             r#"{"delivery": 7, "more": 1}"#,
+            r#"{"delivery": 7, "delivery": 8}"#,
+            "[7]",
+            r#"["ops", true]"#,
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Parameters, Refusal, bad, missing, unreadable, unwritable};
+use super::ask::{
+    NoParameters, Parameters, Refusal, Segment, bad, missing, nothing_said, said, unreadable, unwritable,
+};
 use super::deliveries::{Page, before};
 use super::desk::{Desk, EndpointCard};
 use super::front::Front;
@@ -61,8 +63,7 @@ struct LastDay {
     success_rate: Option<f64>,
 }
 
-pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Json<Endpoints>, Refusal> {
-    Parameters::of(&uri).finish()?;
+pub(super) async fn list(State(shared): State<Arc<Shared>>, _: NoParameters) -> Result<Json<Endpoints>, Refusal> {
     let desk = &shared.desk;
     let since = desk.clock.now().wall.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
     let front = shared.fronts.now();
@@ -126,7 +127,7 @@ async fn named(shared: &Shared, name: &str) -> Result<EndpointName, Refusal> {
 
 pub(super) async fn skipped(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     uri: Uri,
 ) -> Result<Json<Page>, Refusal> {
     let mut asked = Parameters::of(&uri);
@@ -139,7 +140,7 @@ pub(super) async fn skipped(
 
 /// Where to go on.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct Enable {
     from: From,
 }
@@ -162,12 +163,12 @@ pub(super) struct Switched {
 
 pub(super) async fn enable(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
+    _: NoParameters,
     body: Bytes,
 ) -> Result<Json<Switched>, Refusal> {
     let shape = || bad("say nothing, {\"from\": \"backlog\"} or {\"from\": \"now\"}");
-    let Enable { from } =
-        if body.is_empty() { Enable::default() } else { serde_json::from_slice(&body).map_err(|_| shape())? };
+    let Enable { from } = if body.is_empty() { Enable::default() } else { said(&body).ok_or_else(shape)? };
     let from = match from {
         From::Backlog => ResumeFrom::Backlog,
         From::Now => ResumeFrom::Now,
@@ -183,7 +184,8 @@ pub(super) async fn enable(
 
 pub(super) async fn disable(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
+    _: NoParameters,
     body: Bytes,
 ) -> Result<Json<Switched>, Refusal> {
     nothing_said(&body)?;
@@ -208,7 +210,8 @@ pub(super) struct Tested {
 
 pub(super) async fn test(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
+    _: NoParameters,
     body: Bytes,
 ) -> Result<Json<Tested>, Refusal> {
     nothing_said(&body)?;
@@ -233,7 +236,8 @@ pub(super) struct Removed {
 
 pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
+    _: NoParameters,
     body: Bytes,
 ) -> Result<Json<Removed>, Refusal> {
     nothing_said(&body)?;
@@ -247,8 +251,4 @@ pub(super) async fn remove(
     let deleted = desk.store.remove_orphan(name.clone(), now).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), deleted, "an operator removed the endpoint with all it was ever owed");
     Ok(Json(Removed { deleted }))
-}
-
-fn nothing_said(body: &[u8]) -> Result<(), Refusal> {
-    if body.is_empty() || body == b"{}" { Ok(()) } else { Err(bad("this takes no body")) }
 }

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Refusal, bad, missing, unreadable, unwritable};
+use super::ask::{NoParameters, Refusal, bad, missing, said, unreadable, unwritable};
 use super::routes::Shared;
 use crate::store::Who;
 
@@ -29,9 +29,13 @@ pub(super) struct Answer {
     events: u64,
 }
 
-pub(super) async fn forget(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<Answer>, Refusal> {
+pub(super) async fn forget(
+    State(shared): State<Arc<Shared>>,
+    _: NoParameters,
+    body: Bytes,
+) -> Result<Json<Answer>, Refusal> {
     let shape = || bad("say {\"who\": \"users/…\", \"dry_run\": true}, with nothing else");
-    let Asked { who, dry_run } = serde_json::from_slice(&body).map_err(|_| shape())?;
+    let Asked { who, dry_run } = said(&body).ok_or_else(shape)?;
     let who = Who::parse(&who)
         .ok_or_else(|| bad("`who` must be users/…, conferenceRecords/…/participants/…, or an email address"))?;
     let desk = &shared.desk;

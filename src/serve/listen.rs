@@ -10,7 +10,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
+
+/// How many connections the kernel keeps until they are accepted, if the machine's own bound is not lower. With few, a crowd
+/// fills the queue while the program does something else, and whoever comes then has to try again a second later.
+const QUEUE: u32 = 4096;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +160,7 @@ impl Drop for OwnSocket {
 impl Listener {
     /// Listens there, or takes over what was handed over. Returns where that is, with the port that the kernel chose if 0
     /// was asked for.
-    pub(super) async fn bind(listen: &Listen, inherited: Option<&Inherited>) -> Result<(Self, Listen), BindError> {
+    pub(super) fn bind(listen: &Listen, inherited: Option<&Inherited>) -> Result<(Self, Listen), BindError> {
         let of = |error| BindError::of(listen.clone(), error);
         match (inherited.and_then(Inherited::take), listen) {
             (Some(Socket::Tcp(socket)), _) => {
@@ -171,7 +175,7 @@ impl Listener {
                 Ok((Self::Unix { listener, _own: None }, listen.clone()))
             }
             (None, Listen::Tcp(address)) => {
-                let listener = TcpListener::bind(address).await.map_err(of)?;
+                let listener = bind_tcp(*address).map_err(of)?;
                 let address = listener.local_addr().map_err(of)?;
                 Ok((Self::Tcp(listener), Listen::Tcp(address)))
             }
@@ -205,13 +209,23 @@ fn refuse_unless_free(listen: &Listen, path: &Path) -> Result<(), BindError> {
     }
 }
 
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of a daemon that was here before are in nobody's way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
 /// Binds beside the path and moves the socket there, so that at no moment somebody can connect whom the mode forbids.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, OwnSocket)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable by this user alone, and so is what lies in it.
     let private = tempfile::Builder::new().prefix(".meetwatch").rand_bytes(4).tempdir_in(folder)?;
     let made = private.path().join("s");
-    let listener = UnixListener::bind(&made)?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(&made)?;
+    let listener = socket.listen(QUEUE)?;
     std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
     let inode = std::fs::symlink_metadata(&made)?.ino();
     std::fs::rename(&made, path)?;

@@ -19,7 +19,7 @@ use super::desk::Desk;
 use super::front::{Fronts, Reload};
 use super::health::{self, Readiness};
 use super::keys::Doorkeeper;
-use super::{attendance, conferences, deliveries, endpoints, forget, guard, metrics, reload, status};
+use super::{attendance, conferences, deliveries, describe, endpoints, forget, guard, metrics, reload, status};
 use crate::status::StatusBoard;
 
 /// How many scrapes are answered at once.
@@ -95,6 +95,8 @@ pub(super) fn router(exposed: Exposed) -> Router {
 /// What shows people or changes anything.
 fn api() -> Router<Arc<Shared>> {
     Router::new()
+        .route("/api/v1/openapi.json", get(describe::openapi))
+        .route("/api/v1/event.schema.json", get(describe::event))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/conferences", get(conferences::conferences))
         .route("/api/v1/conferenceRecords/{id}/attendance", get(attendance::of_conference))

@@ -1,17 +1,22 @@
 //! The listener: so many connections, so long each, and a stop that comes to an end.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntCounter;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +25,11 @@ use tokio_util::task::TaskTracker;
 use super::front::Fronts;
 use super::health::Readiness;
 use super::listen::{BindError, Connection, Listen, Listener};
-use super::routes::{Exposed, router};
+use super::room::{Place, Room};
+use super::routes::{Exposed, refusal, router};
 use super::settings::ServerSettings;
 
-/// How many connections there are at once; others wait in the kernel's queue.
+/// How many connections there are at once. One more takes the place of the quietest.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long a request's head may take to arrive, and a connection may lie idle. Longer than the usual scrape interval,
@@ -57,20 +63,21 @@ pub struct Server {
     fronts: Fronts,
     router: Router,
     readiness: Readiness,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     no_room: IntCounter,
 }
 
 impl Server {
-    /// Listens. Connections are accepted by the kernel from now on and answered once [`run`](Self::run) runs.
+    /// Listens. Connections are accepted by the kernel from now on and answered once [`run`](Self::run) runs. Waits for
+    /// nothing, but has to be called where tokio runs.
     ///
     /// # Errors
     /// [`BindError`] if the address is not to be had.
     pub async fn bind(settings: &ServerSettings, exposed: Exposed) -> Result<Self, BindError> {
-        let (listener, listens_on) = Listener::bind(&settings.listen, settings.inherited.as_ref()).await?;
+        let (listener, listens_on) = Listener::bind(&settings.listen, settings.inherited.as_ref())?;
         let no_room = exposed.limit_reached.with_label_values(&["http_connections"]);
         let readiness = exposed.readiness.clone();
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let room = Room::new(MAX_CONNECTIONS);
         let fronts = exposed.fronts.clone();
         Ok(Self { listener, listens_on, fronts, router: router(exposed), readiness, room, no_room })
     }
@@ -86,13 +93,9 @@ impl Server {
         let connections = TaskTracker::new();
         self.readiness.set_listening(true);
         connections.spawn(cancel.clone().run_until_cancelled_owned(look_after_certificates(self.fronts.clone())));
-        while let Some((stream, permit)) = self.accept(&cancel).await {
+        while let Some((stream, place)) = self.accept(&cancel).await {
             let tls = self.fronts.now().tls.as_ref().map(|tls| tls.config());
-            let connection = greet(stream, tls, self.router.clone(), cancel.clone());
-            connections.spawn(async move {
-                connection.await;
-                drop(permit);
-            });
+            connections.spawn(greet(stream, tls, self.router.clone(), place, cancel.clone()));
         }
         self.readiness.set_listening(false);
         drop(self.listener);
@@ -101,12 +104,11 @@ impl Server {
         connections.wait().await;
     }
 
-    /// The next connection, or `None` when it is time to stop.
-    async fn accept(&self, cancel: &CancellationToken) -> Option<(Connection, OwnedSemaphorePermit)> {
-        let permit = cancel.run_until_cancelled(self.room()).await??;
+    /// The next connection and its place, or `None` when it is time to stop.
+    async fn accept(&self, cancel: &CancellationToken) -> Option<(Connection, Place)> {
         loop {
             match cancel.run_until_cancelled(self.listener.accept()).await? {
-                Ok(stream) => return Some((stream, permit)),
+                Ok(stream) => return Some((stream, cancel.run_until_cancelled(self.place()).await?)),
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -116,12 +118,18 @@ impl Server {
         }
     }
 
-    async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = self.room.clone().try_acquire_owned() {
-            return Some(permit);
-        }
-        self.no_room.inc();
-        self.room.clone().acquire_owned().await.ok()
+    async fn place(&self) -> Place {
+        let place = match self.room.try_place() {
+            Some(place) => place,
+            None => {
+                self.no_room.inc();
+                // First those who are there have a turn, so that whoever has sent its request is no longer quiet.
+                yield_now().await;
+                self.room.place().await
+            }
+        };
+        place.falls_quiet();
+        place
     }
 }
 
@@ -142,25 +150,37 @@ async fn look_after_certificates(fronts: Fronts) {
     }
 }
 
-/// Comes to an understanding with the other side, if there is TLS, and answers its requests.
-async fn greet(stream: Connection, tls: Option<Arc<ServerConfig>>, router: Router, cancel: CancellationToken) {
-    let Some(config) = tls else { return serve(stream, router, cancel).await };
-    let greeting = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
-    // Whoever does not come to it, in time or at all, has no use for an answer.
-    if let Some(Ok(Ok(stream))) = cancel.run_until_cancelled(greeting).await {
-        serve(stream, router, cancel).await;
-    }
+/// Serves one connection until it ends, it has to go, or its place is given away.
+async fn greet(
+    stream: Connection,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    place: Place,
+    cancel: CancellationToken,
+) {
+    let (cut, place) = (place.cut().clone(), Arc::new(place));
+    let talk = async {
+        let Some(config) = tls else { return serve(stream, router, &place, cancel).await };
+        let greeting = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream));
+        // Whoever does not come to it, in time or at all, has no use for an answer.
+        if let Some(Ok(Ok(stream))) = cancel.run_until_cancelled(greeting).await {
+            serve(stream, router, &place, cancel).await;
+        }
+    };
+    cut.run_until_cancelled(talk).await;
 }
 
 /// Answers the requests of one connection, one after the other.
-async fn serve<S>(stream: S, router: Router, cancel: CancellationToken)
+async fn serve<S>(stream: S, router: Router, place: &Arc<Place>, cancel: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     http.max_header_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS).max_buf_size(2 * MAX_HEAD_BYTES);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let (routes, place) = (TowerToHyperService::new(router), Arc::clone(place));
+    let answer = service_fn(move |request| answer(routes.clone(), Arc::clone(&place), request));
+    let connection = http.serve_connection(TokioIo::new(stream), answer);
     tokio::pin!(connection);
     // What ends a connection early is the other side's affair: it gave up, or it was cut for being slow.
     tokio::select! {
@@ -170,4 +190,19 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(GRACE, connection).await;
+}
+
+/// Answers one request, whose connection is quiet again as soon as the answer only has to be taken.
+async fn answer(
+    routes: TowerToHyperService<Router>,
+    place: Arc<Place>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    if !place.is_busy() {
+        // It is cut before anybody reads this.
+        return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "too many connections"));
+    }
+    let response = routes.call(request).await;
+    place.falls_quiet();
+    response
 }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::ask::NoParameters;
 use super::health::{Identity, identities};
 use super::routes::Shared;
 use crate::model::Kind;
@@ -31,7 +32,7 @@ struct Target {
     last_discovery: Option<jiff::Timestamp>,
 }
 
-pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
+pub(super) async fn status(State(shared): State<Arc<Shared>>, _: NoParameters) -> Json<Status> {
     let identities = identities(&shared.board);
     let board = shared.board.read();
     let mut participants: BTreeMap<&'static str, u64> = Kind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
