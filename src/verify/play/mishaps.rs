@@ -126,7 +126,8 @@ pub(super) fn script(scenario: &Scenario, options: &Options, world: &mut World, 
         let mut at = || saturating_add(scenario.world.start, Duration::from_secs(random.u64(from..until)));
         if scenario.abandons {
             for _ in 0..3 {
-                world.schedule(at(), space, Act::Abandon);
+                // Off the second, on which others come: a conference that is over before anybody is in it is none.
+                world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Act::Abandon);
             }
         }
         if scenario.renames {
