@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::error::StoreError;
 
 /// How long a start may spend on looking.
-const BOUND: Duration = Duration::from_millis(400);
+const BOUND: Duration = Duration::from_millis(200);
 
 /// Fails with [`StoreError::Corrupt`] where damage is found in time.
 pub(super) fn examine(connection: &Connection) -> Result<(), StoreError> {
