@@ -70,6 +70,8 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) random: Mutex<Random>,
     pub(super) retry: RetryPolicy,
+    /// No request takes longer, unless the machine sleeps.
+    pub(super) timeout: Duration,
     pub(super) max_body_bytes: usize,
     pub(super) max_pages: u32,
 }
@@ -133,6 +135,7 @@ impl Client {
             random: Mutex::new(random),
             retry,
             max_body_bytes: google.max_body_bytes,
+            timeout: google.timeout,
             max_pages: google.max_pages,
             http: web.http,
         }))

@@ -24,6 +24,9 @@ const MOST_ERROR_BYTES: usize = 64 << 10;
 /// How long an identity's reads pause at a 429 without any hint.
 const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
 
+/// A timeout may strike so much late on a machine that has much to do.
+const LEEWAY: Duration = Duration::from_secs(10);
+
 /// Who asks what, and how urgently.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
@@ -118,7 +121,11 @@ impl Inner {
             Ok(response) => self.receive(call, response).await,
             Err(error) => Err(body::broken(&error)),
         };
-        self.metrics.requested(call.method, self.since(began).as_secs_f64());
+        let took = self.since(began);
+        self.metrics.requested(call.method, took.as_secs_f64());
+        if slept(took, self.timeout) {
+            return Err(Failure::new(Reason::Timeout, "the machine slept while the answer was on its way", ""));
+        }
         answer
     }
 
@@ -161,6 +168,27 @@ impl Inner {
     }
 }
 
+/// Whether an answer says how things were and not how they are: the timeout of a request stands still while the machine
+/// sleeps, and the clock that measured `took` does not.
+fn slept(took: Duration, timeout: Duration) -> bool {
+    took > timeout.saturating_add(LEEWAY)
+}
+
 fn is_html(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_slept_with_the_machine_is_none() {
+        const TIMEOUT: Duration = Duration::from_secs(20);
+        assert!(!slept(TIMEOUT, TIMEOUT));
+        assert!(!slept(Duration::from_secs(30), TIMEOUT));
+        assert!(slept(Duration::from_millis(30_001), TIMEOUT));
+        assert!(slept(Duration::from_secs(3600), TIMEOUT));
+        assert!(!slept(Duration::MAX, Duration::MAX));
+    }
 }

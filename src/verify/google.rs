@@ -225,7 +225,7 @@ fn refused(refusal: &Refusal) -> ReadError {
     failure(reason, (reason == Reason::Throttled).then_some(Duration::from_secs(2)))
 }
 
-fn failure(reason: Reason, retry_after: Option<Duration>) -> ReadError {
+pub(super) fn failure(reason: Reason, retry_after: Option<Duration>) -> ReadError {
     ReadError { reason, attempted: "read", detail: "a simulated fault".to_owned(), remedy: "", retry_after }
 }
 

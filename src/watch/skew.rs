@@ -1,12 +1,11 @@
 //! Pure: how far Google's clock is from ours.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::roster::Moment;
-use crate::clock::{Now, elapsed};
+use crate::clock::Now;
 
 /// A `Date` header counts whole seconds, so less than this cannot be told from no difference at all.
 const NOTICEABLE: SignedDuration = SignedDuration::from_secs(2);
@@ -14,9 +13,6 @@ const NOTICEABLE: SignedDuration = SignedDuration::from_secs(2);
 const BELIEVABLE: SignedDuration = SignedDuration::from_hours(24);
 /// The middle of so many headers counts, so that one that is off moves nothing.
 const REMEMBERED: usize = 5;
-
-/// An answer whose `Date` lies so far back waited somewhere: it says who was there, not who is.
-const BELATED: Duration = Duration::from_secs(60);
 
 /// The difference between the clocks, as the last responses showed it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,13 +45,6 @@ impl Skew {
         self.middle = sorted[sorted.len() / 2];
     }
 
-    /// Whether a response with this `Date`, of which [`Skew::note`] was taken, is too old to be about the present: the
-    /// machine may have slept while it was under way.
-    #[must_use]
-    pub fn is_belated(&self, google: Timestamp, now: Now) -> bool {
-        elapsed(google, self.moment(now).google) > BELATED
-    }
-
     /// Google's clock minus ours.
     #[must_use]
     pub fn offset(&self) -> SignedDuration {
@@ -72,6 +61,8 @@ impl Skew {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn now(mono: u32, wall: i64) -> Now {
@@ -100,18 +91,5 @@ mod tests {
         }
         skew.note(google(5), now(5, 5 + 3600));
         assert_eq!(skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
-    }
-
-    #[test]
-    fn an_answer_that_slept_with_the_machine_is_belated_and_moves_nothing() {
-        let mut skew = Skew::default();
-        for second in 0..5_u32 {
-            skew.note(google(100 + i64::from(second)), now(second, second.into()));
-        }
-        skew.note(google(105), now(3605, 3605));
-        assert!(skew.is_belated(google(105), now(3605, 3605)));
-        assert!(!skew.is_belated(google(3705), now(3605, 3605)));
-        assert!(!skew.is_belated(google(7000), now(3605, 3605)));
-        assert_eq!(skew.offset(), SignedDuration::from_millis(100_500));
     }
 }

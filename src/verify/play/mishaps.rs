@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use super::{CLOCKS_COMPARED_WITHIN, Happening, Play};
 use crate::backoff::Random;
 use crate::clock::saturating_add;
-use crate::meet::{Answer, Reading};
+use crate::meet::{Answer, Reading, Reason};
 use crate::model::ParticipantName;
 use crate::sim::faults::{Fault, Rule};
 use crate::sim::world::{Act, World};
+use crate::verify::google::failure;
 use crate::verify::history::{Broken, Options};
 use crate::verify::post::Post;
 use crate::verify::scenario::Scenario;
@@ -51,6 +52,12 @@ impl Play {
         self.scenario.sleeps = None;
         let from = self.google();
         self.journal.note(from, None, || format!("the machine sleeps for {} s", length.as_secs()));
+        // The client refuses what was on its way.
+        for happening in self.queue.values_mut() {
+            if let Happening::Answer(_, answer) = happening {
+                **answer = Err(failure(Reason::Timeout, None));
+            }
+        }
         self.mono += length;
         self.dated_until = self.dated_until.max(self.mono + CLOCKS_COMPARED_WITHIN);
         self.down.push((from, self.google()));

@@ -254,13 +254,10 @@ impl Scheduler {
         }
     }
 
-    fn answered(&mut self, key: Key, mut result: Result<Reading, ReadError>, now: Now, commands: &mut Vec<Command>) {
+    fn answered(&mut self, key: Key, result: Result<Reading, ReadError>, now: Now, commands: &mut Vec<Command>) {
         if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
             self.skew.note(google, now);
             self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
-            if self.skew.is_belated(google, now) {
-                result = Err(belated());
-            }
         }
         if self.stale.remove(&key) {
             return self.ask_anew(key, now.mono);
@@ -324,17 +321,6 @@ impl Scheduler {
         if let Some(at) = self.due_of.remove(key) {
             self.due.remove(&(at, key.clone()));
         }
-    }
-}
-
-/// What an answer is that says how things were, and not how they are.
-fn belated() -> ReadError {
-    ReadError {
-        reason: Reason::Timeout,
-        attempted: "read",
-        detail: "the answer's date is more than a minute old".to_owned(),
-        remedy: "nothing, if the machine slept; otherwise compare its clock with the true time",
-        retry_after: None,
     }
 }
 
