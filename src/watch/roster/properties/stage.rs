@@ -258,10 +258,11 @@ fn kept_of(person: &Person) -> String {
     sessions.sort_by(|a, b| a.name.cmp(&b.name));
     let mut withdrawn: Vec<_> = person.withdrawn.iter().map(|one| format!("{one:?}")).collect();
     withdrawn.sort();
-    format!(
-        "{:?} {:?} {:?} {:?} {sessions:?} {:?} {withdrawn:?}",
-        person.kind, person.display_name, person.earliest_start, person.latest_end, person.presences
-    )
+    let who = (person.kind, &person.user, &person.display_name, &person.email, person.affiliation);
+    // Of somebody who is not there it does not matter who saw them last, or when.
+    let seen = person.seen_by().filter(|_| person.is_present()).map(|by| (by, person.last_seen));
+    let times = (person.earliest_start, person.latest_end, seen);
+    format!("{who:?} {times:?} {sessions:?} {:?} {withdrawn:?}", person.presences)
 }
 
 /// Sequence without a hole, ids unique, the running count, corrections of what was told and stood.
