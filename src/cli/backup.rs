@@ -11,7 +11,7 @@ use crate::webhook::pseudonym_key;
 /// Copy the store to a new file, also while the daemon runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration that the daemon runs with
+    /// The configuration that the daemon runs with; only what it says of the store is read
     #[arg(long, value_name = "FILE", default_value = "/etc/meetwatch/meetwatch.toml")]
     config: PathBuf,
     /// The file to make; one that is there is not overwritten
@@ -22,9 +22,9 @@ pub struct Args {
 /// Makes the copy and says how far it reaches.
 ///
 /// # Errors
-/// Where the configuration is not good, or [`crate::store::BackupError`].
+/// Where the configuration does not say where the store is, or [`crate::store::BackupError`].
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = config::load(&args.config, &Environment::read())?.store.path;
+    let store = config::load_store(&args.config, &Environment::read())?.path;
     let made = back_up(&store, &args.to)?;
     let (to, bytes) = (args.to.display(), made.bytes);
     output::line(format_args!("{to} holds the store up to event {}, {bytes} bytes", made.position))?;

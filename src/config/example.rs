@@ -11,7 +11,7 @@ mod tests {
 
     use super::*;
     use crate::config::report::Report;
-    use crate::config::{Config, Environment, Origin, judge};
+    use crate::config::{BESIDE_THE_STORE, Config, Environment, Origin, judge, load_store};
     use crate::meet::settings::GoogleSettings;
     use crate::serve::ServerSettings;
     use crate::store::StoreSettings;
@@ -62,6 +62,21 @@ mod tests {
         assert_eq!(config.watch, WatchSettings::default());
         assert_eq!(config.store, StoreSettings::default());
         assert_eq!(format!("{:?}", config.server), format!("{:?}", ServerSettings::default()));
+    }
+
+    #[test]
+    fn what_it_says_of_the_store_is_known_beside_every_section_that_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, report) = judged(EXAMPLE, folder.path());
+        let known: Vec<_> = report.known().into_iter().filter(|key| !key.contains('.')).collect();
+        let mut passed_over = BESIDE_THE_STORE.to_vec();
+        passed_over.push("store");
+        passed_over.sort_unstable();
+        assert_eq!(passed_over, known);
+        // Here is none of the files that it names.
+        let path = folder.path().join("m.toml");
+        std::fs::write(&path, EXAMPLE).unwrap();
+        assert_eq!(load_store(&path, &Environment::default()).unwrap(), StoreSettings::default());
     }
 
     #[test]

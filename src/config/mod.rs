@@ -99,16 +99,43 @@ pub struct Origin<'a> {
 /// All [`Problems`] at once: of the file itself, of its text, and of the files it names.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
     let file = path.display().to_string();
-    let text = files::read(path).map_err(|error| {
-        let message = format!("this file {}", files::told(&error));
-        let (file, key) = (file.as_str().into(), String::new());
-        Problems::one(Problem { file, line: None, key, message, absence: false })
-    })?;
+    let text = text_of(path, &file)?;
     let world_readable = std::fs::metadata(path).is_ok_and(|metadata| files::is_world_readable(&metadata));
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut config = parse(&text, &Origin { file: &file, folder, environment, world_readable })?;
     config.source = Some(Source { path: path.to_owned(), environment: environment.clone() });
     Ok(config)
+}
+
+/// Reads of a configuration file only what it says of the store. So that is known also where the daemon's credentials are not
+/// handed over, and where something else in it is wrong.
+///
+/// # Errors
+/// The [`Problems`] of the file itself, of its TOML, of `[store]`, and sections that there are not: one of them may be a
+/// `[store]` with a slip of the pen in it.
+pub fn load_store(path: &Path, environment: &Environment) -> Result<StoreSettings, Problems> {
+    let file = path.display().to_string();
+    let text = text_of(path, &file)?;
+    let report = Report::new(&file, &text);
+    let (table, syntax) = DeTable::parse_recoverable(&text);
+    let files = Files { environment, beside: path.parent().unwrap_or(Path::new("")) };
+    let store = Section::read_root(table.get_ref(), &report, |root| {
+        root.pass_over(&BESIDE_THE_STORE);
+        root.table("store", |section| general::store(section, &files))
+    });
+    report.syntax(&syntax);
+    report.finish()?;
+    Ok(store)
+}
+
+/// The sections that say nothing of the store.
+const BESIDE_THE_STORE: [&str; 8] = ["google", "identity", "log", "metrics", "server", "target", "watch", "webhook"];
+
+fn text_of(path: &Path, file: &str) -> Result<String, Problems> {
+    files::read(path).map_err(|error| {
+        let message = format!("this file {}", files::told(&error));
+        Problems::one(Problem { file: file.into(), line: None, key: String::new(), message, absence: false })
+    })
 }
 
 /// Judges the text of a configuration. Reads the files that it names.

@@ -127,6 +127,11 @@ impl<'a> Section<'a> {
         Found { value, key: self.path_of(key), line, report: self.report }
     }
 
+    /// These keys may be here, and what they hold is not looked at.
+    pub(super) fn pass_over(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
+    }
+
     /// Whether the file has this key, be its value good or bad.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))

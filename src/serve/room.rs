@@ -1,6 +1,7 @@
 //! The room for connections. When it is full, a newcomer gets the place of whoever has been quiet for the longest: has sent no
-//! whole request yet, asked nothing since its last answer, or is slow to take it. So nobody can keep others out by holding
-//! connections, however many; only a request that is being answered is never cut.
+//! whole request yet, be it still greeting in TLS, asked nothing since its last answer, or has not taken all of it. So nobody can
+//! keep others out by holding connections, however many; only a request that is being answered is never cut. A flood of new ones
+//! can: where as many as there are places come within a round trip, whoever has not sent a whole request by then is cut.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

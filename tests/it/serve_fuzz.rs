@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::serve_access::{TOKEN, on, start};
 
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 21] = [
     "/metrics",
     "/livez",
     "/readyz?verbose",
@@ -26,11 +26,23 @@ const PATHS: [&str; 18] = [
     "/api/v1/endpoints/{}/enable",
     "/api/v1/endpoints/{}/disable",
     "/api/v1/endpoints/{}/test",
+    "/api/v1/forget",
+    "/api/v1/openapi.json",
+    "/api/v1/event.schema.json",
     "/-/reload",
 ];
 const METHODS: [&str; 9] = ["GET", "GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH", "BREW"];
 const KEYS: [&str; 12] =
     ["after", "limit", "endpoint", "state", "conference", "target", "from", "to", "older_than", "x", "", "%00"];
+/// The bodies that the API takes.
+const SHAPES: [&str; 6] = [
+    r#"{"who":?,"dry_run":true}"#,
+    r#"{"who":?,"dry_run":false}"#,
+    r#"{"delivery":?}"#,
+    r#"{"endpoint":?,"dead":true}"#,
+    r#"{"endpoint":"ops","from":?,"to":?}"#,
+    r#"{"from":?}"#,
+];
 const ODD: [&str; 22] = [
     "",
     "0",
@@ -69,13 +81,19 @@ fn encoded(text: &str) -> String {
 }
 
 fn body(random: &mut Rng) -> String {
-    match random.u8(..6) {
+    match random.u8(..8) {
         0 => String::new(),
         1 => odd(random),
         2 => "[".repeat(random.usize(1..2000)),
+        3 | 4 => {
+            let value = odd(random);
+            let value = if random.u8(..4) == 0 { value } else { format!("{value:?}") };
+            SHAPES[random.usize(..SHAPES.len())].replace('?', &value)
+        }
         _ => {
             let field = |random: &mut Rng| {
-                let keys = ["endpoint", "id", "all_dead", "from", "to", "state", "x"];
+                let keys =
+                    ["endpoint", "id", "all_dead", "from", "to", "state", "who", "dry_run", "delivery", "dead", "x"];
                 let value = if random.bool() { format!("{:?}", odd(random)) } else { odd(random) };
                 format!("\"{}\":{value}", keys[random.usize(..keys.len())])
             };
@@ -108,6 +126,15 @@ fn request(random: &mut Rng) -> String {
          connection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+#[test]
+fn no_path_of_the_api_is_left_out() {
+    let api: serde_json::Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    for path in api["paths"].as_object().unwrap().keys() {
+        let path = path.replace("{id}", "{}").replace("{name}", "{}");
+        assert!(PATHS.iter().any(|known| known.split('?').next() == Some(&path)), "{path}");
+    }
 }
 
 #[tokio::test]

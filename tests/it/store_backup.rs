@@ -202,7 +202,8 @@ async fn a_daemon_given_a_backup_tells_what_came_after_it_and_nothing_twice() {
 
 async fn backup(config: &Path, to: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
-    command.arg("backup").arg("--config").arg(config).arg(to);
+    // As somebody has it who is not the service: with nothing handed over.
+    command.arg("backup").arg("--config").arg(config).arg(to).env_remove("CREDENTIALS_DIRECTORY");
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
@@ -211,15 +212,17 @@ async fn the_command_copies_with_and_without_a_daemon_and_the_daemon_starts_agai
     let (folder, store, copy) = folder();
     let config = folder.path().join("m.toml");
     write_private(&folder.path().join("access"), "none");
+    write_private(&folder.path().join("token"), "a-token-of-some-length");
     let text = format!(
-        "[[identity]]\nname = \"me\"\naccess_token_file = \"access\"\n[google]\nendpoint = \"http://127.0.0.1:1\"\n\
-         [store]\npath = \"{}\"\n[server]\nlisten = \"127.0.0.1:0\"\n",
+        "[[identity]]\nname = \"me\"\naccess_token_file = \"credential:access\"\n[google]\nendpoint = \"http://127.0.0.1:1\"\n\
+         [store]\npath = \"{}\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
+         token_file = \"credential:token\"\n",
         store.display()
     );
     write_private(&config, &text);
     let start = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
-        command.arg("run").arg("--config").arg(&config);
+        command.arg("run").arg("--config").arg(&config).env("CREDENTIALS_DIRECTORY", folder.path());
         Daemon::spawn(command, folder.path())
     };
     let missing = backup(&config, &copy).await;
@@ -241,4 +244,15 @@ async fn the_command_copies_with_and_without_a_daemon_and_the_daemon_starts_agai
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("not overwritten"), "{again:?}");
     drop(Db::open(&folder.path().join("after-1"), noon()).unwrap());
+
+    // Where the store is has to be said as a daemon would take it; what keeps a daemon from starting otherwise is in nobody's way.
+    write_private(&config, &format!("{text}[watch]\nbackfil = \"never\"\n"));
+    let beside = backup(&config, &folder.path().join("beside")).await;
+    assert!(beside.status.success(), "{beside:?}");
+    for wrong in [text.replace("[store]", "[stroe]"), text.replace("path =", "paht ="), text.replace("path =", "path")]
+    {
+        write_private(&config, &wrong);
+        let wrong = backup(&config, &folder.path().join("wrong")).await;
+        assert_eq!(wrong.status.code(), Some(78), "{wrong:?}");
+    }
 }
