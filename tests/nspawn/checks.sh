@@ -278,6 +278,10 @@ it_stops_in_order_and_in_time() {
     ((SECONDS - began <= 20)) || fail "it took $((SECONDS - began)) s to stop"
     is Result success || fail "it stopped with $(property Result)"
     journal --lines 20 | grep -q '"stopped"\|stopped$' || fail "it did not stop in order"
+    # Its credentials are handed to nobody now.
+    inside meetwatch backup --config /etc/meetwatch/meetwatch.toml /var/backups/stopped.db >/dev/null ||
+        fail "no backup while it is stopped"
+    inside test -s /var/backups/stopped.db || fail "an empty backup"
     inside systemctl start meetwatch.service || fail "it does not start again"
     within 60 "everything in the log arrived" nothing_is_lost
 }
