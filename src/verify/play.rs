@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const PATIENCE_WITH_DENIALS: Duration = Duration::from_secs(26 * 3600);
 /// So long after everything calmed down something may still be found that was not known.
 const SETTLING: Duration = Duration::from_secs(900);
+/// A `Date` counts whole ones.
+const SECOND: Duration = Duration::from_secs(1);
 /// In so long a time so many answers came that one wrong `Date` among them is outvoted.
 const CLOCKS_COMPARED_WITHIN: Duration = Duration::from_secs(60);
 /// So often it is looked whether it has.
@@ -270,6 +272,12 @@ impl Play {
                 let mut progress = errand.proceed(&mut self.api, caller, self.mono, google, dated, &mut self.random);
                 if over {
                     std::mem::swap(&mut self.api.faults, &mut self.calm);
+                }
+                if let Progress::Done(Ok(reading), _) = &progress
+                    && reading.google_time.is_some_and(|date| elapsed(date, google).max(elapsed(google, date)) > SECOND)
+                {
+                    // Of a few answers one may be wrong, and not most of them.
+                    self.dated_until = self.mono + CLOCKS_COMPARED_WITHIN;
                 }
                 if let (true, Progress::Done(Ok(reading), _)) = (listing, &mut progress) {
                     self.hide(reading);
