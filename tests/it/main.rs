@@ -67,6 +67,7 @@ mod sim_sign_in;
 mod store_backup;
 mod store_batches;
 mod store_commit;
+mod store_disk;
 mod store_forget;
 mod store_open;
 mod store_outbox;
