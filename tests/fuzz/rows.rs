@@ -237,8 +237,8 @@ impl Life {
     fn answer(&self, read: &Read) -> Result<Reading, ReadError> {
         let refused =
             |reason| ReadError { reason, attempted: "read", detail: String::new(), remedy: "", retry_after: None };
-        if self.reads % 7 == 0 {
-            return Err(refused(if self.reads % 2 == 0 { Reason::NoAccess } else { Reason::NotFound }));
+        if self.reads.is_multiple_of(7) {
+            return Err(refused(if self.reads.is_multiple_of(2) { Reason::NoAccess } else { Reason::NotFound }));
         }
         let meeting = || parsed("conferenceRecords/c", ConferenceName::parse);
         let answer = match read {

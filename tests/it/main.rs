@@ -45,6 +45,7 @@ mod reload_process;
 mod repair_api;
 mod repair_command;
 mod repair_daemon;
+mod right;
 mod serve_access;
 mod serve_attendance;
 mod serve_command;
