@@ -18,7 +18,7 @@ use meetwatch::webhook::retry_after;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-pub use rows::rows;
+pub use rows::{idle_lines, rows};
 
 /// One fuzzed body.
 pub type Fuzzed = fn(&[u8]) -> bool;

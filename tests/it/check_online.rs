@@ -5,18 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
 use meetwatch::clock::Clock;
 use meetwatch::sim::api::{ApiSettings, Forbidden, Method, Strangers};
 use meetwatch::sim::faults::{Fault, Rule};
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::Person;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
-use meetwatch::webhook::sign::{self, SigningSecret};
+use meetwatch::webhook::sign::SigningSecret;
 use serde_json::Value;
+
+use crate::right::signed_and_right;
 
 const MEET: &str = "https://www.googleapis.com/auth/meetings.space.readonly";
 const EVERY_SCOPE: &str = "https://www.googleapis.com/auth/meetings.space.readonly,\
@@ -317,14 +317,8 @@ async fn a_service_account_without_a_subject_is_told_that_it_sees_nothing() {
 }
 
 fn receiver_settings(secret: &str) -> ReceiverSettings {
-    let (secret, clock) = (SigningSecret::parse(secret).unwrap(), Clock::new());
-    let verify = move |headers: &HeaderMap, body: &[u8]| {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (id, at, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        let secrets = std::slice::from_ref(&secret);
-        sign::verify(secrets, id, at, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
-    };
-    ReceiverSettings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Arc::new(verify))
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    ReceiverSettings::new(listen, signed_and_right(SigningSecret::parse(secret).unwrap()))
 }
 
 #[tokio::test]

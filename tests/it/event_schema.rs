@@ -2,19 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jsonschema::Validator;
 use meetwatch::model::EventType;
 use meetwatch::verify::{self, Options};
 use serde_json::{Value, json};
 
 use crate::architecture::scan::tests_in;
 use crate::architecture::{read, rust_files_under};
-
-fn validator() -> Validator {
-    let schema: Value = serde_json::from_str(include_str!("../../docs/event.schema.json")).unwrap();
-    jsonschema::meta::validate(&schema).unwrap();
-    jsonschema::validator_for(&schema).unwrap()
-}
+use crate::right::{SCHEMA, wrong_with};
 
 fn participant() -> Value {
     json!({
@@ -79,7 +73,7 @@ fn examples() -> Vec<Value> {
 
 #[test]
 fn one_event_of_every_type_is_right() {
-    let validator = validator();
+    let validator = &*SCHEMA;
     let mut types = BTreeSet::new();
     for event in examples() {
         assert!(validator.is_valid(&event), "{event:#}");
@@ -89,8 +83,18 @@ fn one_event_of_every_type_is_right() {
 }
 
 #[test]
+fn a_receiver_of_these_tests_finds_the_wrong_event_alone_and_among_others() {
+    let [right, mut wrong] = [0, 2].map(|number| json!({"type": "x", "data": examples()[number]}));
+    assert!(wrong_with(&json!([right, wrong]), |_| false).is_empty());
+    wrong["data"]["present"] = json!("many");
+    assert_eq!(wrong_with(&wrong, |_| false).len(), 1);
+    assert_eq!(wrong_with(&json!([right, wrong]), |_| false).len(), 1);
+    assert!(wrong_with(&json!({"text": "Ada joined"}), |_| false).is_empty());
+}
+
+#[test]
 fn what_is_missing_too_much_or_of_the_wrong_kind_is_refused() {
-    let validator = validator();
+    let validator = &*SCHEMA;
     for event in examples() {
         for key in event.as_object().unwrap().keys() {
             let mut broken = event.clone();
@@ -112,7 +116,7 @@ fn what_is_missing_too_much_or_of_the_wrong_kind_is_refused() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let validator = validator();
+    let validator = &*SCHEMA;
     let broken = |name: &str, key: &str, value: Value| {
         let mut event = examples().into_iter().find(|event| event["type"] == name).unwrap();
         event[key] = value;
@@ -138,7 +142,7 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn every_event_of_many_histories_is_right() {
-    let validator = validator();
+    let validator = &*SCHEMA;
     let mut types = BTreeSet::new();
     for seed in 0..24 {
         let history = verify::run(Options { seed, ..Options::default() }).unwrap();

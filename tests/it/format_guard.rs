@@ -33,7 +33,7 @@ fn guarded(receiver: &Receiver, url: &str) -> EndpointSettings {
 }
 
 async fn send(sender: &Sender) -> Outcome {
-    let body = Body { content_type: "application/json", bytes: br#"{"data":{}}"#.to_vec() };
+    let body = Body { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
     sender.send(event("c", 1, &[]).id.as_str(), None, body).await.outcome
 }
 

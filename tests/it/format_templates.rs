@@ -75,7 +75,7 @@ fn pagerduty_gets_an_alert_that_the_end_of_the_conference_resolves() {
 async fn a_template_that_fails_on_one_event_costs_that_delivery_and_no_other() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     // The samples have other sequences, so nothing shows when the configuration is loaded.
-    let template = "format = \"template\"\ntemplate = '''{\"data\": {\"sequence\": {{ 2 / 0 if event.sequence == 2 else event.sequence|default(0)|tojson }}}}'''";
+    let template = "format = \"template\"\ntemplate = '''{\"data\": {\"schema\": 1, \"sequence\": {{ 2 / 0 if event.sequence == 2 else event.sequence|default(0)|tojson }}}}'''";
     let daemon = Daemon::start(&webhook("ops", &receiver, template), vec![whole_joins("c", 1..=3, &["ops"])]).await;
     receiver.want(1).await;
     receiver.want(3).await;

@@ -4,6 +4,7 @@
 #[expect(unreachable_pub, reason = "for the fuzz targets this file is a library")]
 mod bodies;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use meetwatch::backoff::Random;
 const CHANGES: usize = 3000;
 
 /// Pieces that mean something to one of the parsers.
-const PIECES: [&str; 32] = [
+const PIECES: [&str; 37] = [
     "\"",
     "{",
     "}",
@@ -46,6 +47,11 @@ const PIECES: [&str; 32] = [
     "\nevents sequence 3000000000 8",
     "\nparticipants latest_end -1",
     "\nsessions start 9223372036854775807 2",
+    "\nconferences phase ended",
+    "\nconferences final_read_due 9223372036854775807",
+    "\nconferences backfilled_to -9223372036854775808",
+    "\ntargets watched_since 9223372036854775807 0",
+    "\ntargets discovered_to -9223372036854775808 0",
 ];
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
@@ -53,6 +59,11 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// Whether a file of the corpus is to be refused.
+fn is_broken(path: &Path) -> bool {
+    path.file_name().unwrap().to_string_lossy().starts_with("broken")
 }
 
 fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
@@ -87,10 +98,25 @@ fn every_file_of_the_corpus_but_the_broken_ones_is_understood() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let broken = path.file_name().unwrap().to_string_lossy().starts_with("broken");
-            assert_eq!(body(&fs::read(&path).unwrap()), !broken, "{}", path.display());
+            assert_eq!(body(&fs::read(&path).unwrap()), !is_broken(&path), "{}", path.display());
         }
     }
+}
+
+#[test]
+fn every_line_of_the_good_rows_changes_a_row() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/rows");
+    let mut tables = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if is_broken(&path) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(bodies::idle_lines(&text), Vec::<&str>::new(), "{}", path.display());
+        tables.extend(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned));
+    }
+    assert_eq!(tables.len(), 7, "the corpus changes each table that a start reads: {tables:?}");
 }
 
 #[test]

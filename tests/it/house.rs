@@ -2,10 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
 use meetwatch::app::{App, Reloads, RunError};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
@@ -17,10 +15,12 @@ use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use meetwatch::store::Store;
 use meetwatch::verify::truth;
-use meetwatch::webhook::sign::{self, SigningSecret};
+use meetwatch::webhook::sign::SigningSecret;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::right::signed_and_right;
 
 /// Longer than anything here takes on a machine that is busy with other things.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -66,14 +66,8 @@ impl House {
         let simulator = Simulator::start(Settings { api, ..Settings::new(world) }).await.unwrap();
         let secret = SigningSecret::parse(SECRET).unwrap();
         let clock = Clock::new();
-        let verify = move |headers: &HeaderMap, body: &[u8]| {
-            let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let (id, at, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-            let secrets = std::slice::from_ref(&secret);
-            sign::verify(secrets, id, at, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
-        };
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let receiver = Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap();
+        let receiver = Receiver::start(ReceiverSettings::new(listen, signed_and_right(secret))).await.unwrap();
         let target = target.replace("{code}", &code).replace("{space}", &name);
         let folder = tempfile::tempdir().unwrap();
         let mut house = Self { simulator, receiver, space, folder, target, identity, daemon: None, clock };

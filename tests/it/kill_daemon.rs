@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use meetwatch::backoff::Random;
-use meetwatch::clock::Clock;
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
 use meetwatch::sim::{Receiver, ReceiverSettings, Running, Settings, Simulator, Time, World};
-use meetwatch::webhook::sign::{self, SigningSecret, TOLERANCE};
+use meetwatch::webhook::sign::SigningSecret;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::right::signed_and_right;
 
 /// A wait that is never to be seen to its end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,16 +142,8 @@ pub(crate) fn write_private(path: &Path, text: &str) {
 }
 
 async fn receiver(secret: SigningSecret) -> Receiver {
-    let clock = Clock::new();
-    let verify = move |headers: &hyper::HeaderMap, body: &[u8]| {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (id, timestamp, signature) =
-            (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        let secrets = std::slice::from_ref(&secret);
-        sign::verify(secrets, id, timestamp, signature, body, clock.now().wall, TOLERANCE).is_ok()
-    };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Receiver::start(ReceiverSettings::new(listen, Arc::new(verify))).await.unwrap()
+    Receiver::start(ReceiverSettings::new(listen, signed_and_right(secret))).await.unwrap()
 }
 
 /// A running daemon, or another program that logs on standard error. Killed when dropped.

@@ -71,6 +71,11 @@ pub(crate) fn session_row(id: &str, person: &str, name: &str) -> SessionRow {
     SessionRow { name: session(id, person, name), start: noon(), end: None }
 }
 
+/// Whether a body is that of [`event`], which only stands for a whole one.
+pub(crate) fn is_stand_in(body: &serde_json::Value) -> bool {
+    *body == serde_json::json!({"schema": 1, "sequence": body["sequence"]})
+}
+
 /// The `sequence`th event of a conference: somebody joined.
 pub(crate) fn event(id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
     let person = participant(id, &format!("p{sequence}"));

@@ -27,7 +27,7 @@ fn commit_one(db: &mut Db, id: &str) -> Result<(), CommitError> {
 }
 
 /// The store's file and those that SQLite keeps beside it.
-fn files(store: &Path) -> [PathBuf; 3] {
+pub(crate) fn files(store: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
         let mut name = store.as_os_str().to_owned();
         name.push(suffix);
@@ -71,8 +71,13 @@ fn a_store_that_another_program_locks_is_busy_and_goes_on_afterwards() {
 
 const PAGE: u64 = 4096;
 
+/// How many pages such a file has.
+pub(crate) fn pages(store: &[u8]) -> u64 {
+    store.len() as u64 / PAGE
+}
+
 /// Fills one page of the file with what is no page.
-fn damage(file: &fs::File, page: u64) {
+pub(crate) fn damage(file: &fs::File, page: u64) {
     file.write_all_at(&[0x5a; PAGE as usize], page * PAGE).unwrap();
 }
 
@@ -86,7 +91,7 @@ fn whichever_page_is_damaged_a_small_store_is_refused_at_its_opening_and_left_as
     }
     drop(db);
     let sound = fs::read(&path).unwrap();
-    let pages = sound.len() as u64 / PAGE;
+    let pages = pages(&sound);
     assert!(pages > 50, "{pages} pages prove little");
     for page in 1..pages {
         fs::write(&path, &sound).unwrap();
@@ -113,7 +118,7 @@ fn damage_that_shows_at_run_time_has_its_name_and_costs_nothing_that_a_backup_ha
     db.checkpoint().unwrap();
     let backup = fs::read(&path).unwrap();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    for page in 1..backup.len() as u64 / PAGE {
+    for page in 1..pages(&backup) {
         damage(&file, page);
     }
 
@@ -131,15 +136,15 @@ fn damage_that_shows_at_run_time_has_its_name_and_costs_nothing_that_a_backup_ha
 }
 
 /// A daemon in a world that moves, and what it says of its store.
-struct Show {
-    scene: Scene,
+pub(crate) struct Show {
+    pub(crate) scene: Scene,
     stop: CancellationToken,
     world: tokio::task::JoinHandle<()>,
-    daemon: Daemon,
+    pub(crate) daemon: Daemon,
 }
 
 impl Show {
-    async fn begin(seed: u64) -> Self {
+    pub(crate) async fn begin(seed: u64) -> Self {
         let scene = Scene::set(seed).await;
         // A file that grows beyond the limit would otherwise end the process.
         let mut daemon = scene.start_after("trap '' XFSZ");
@@ -152,7 +157,7 @@ impl Show {
     }
 
     /// The daemon says what is wrong, once, counts it, and goes on reading.
-    async fn is_in_trouble(&mut self, reason: &str, remedy: &str) {
+    pub(crate) async fn is_in_trouble(&mut self, reason: &str, remedy: &str) {
         let line = self.daemon.says(&format!(r#""reason":"{reason}""#)).await;
         assert!(line.contains(r#""level":"ERROR""#) && line.contains(remedy), "{line}");
         let listings = |api: &meetwatch::sim::api::Api| api.count(Method::ListConferences);
@@ -172,7 +177,7 @@ impl Show {
         reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap()
     }
 
-    async fn recovers(&mut self, times: usize) {
+    pub(crate) async fn recovers(&mut self, times: usize) {
         let said = || self.daemon.said("the store can be written again");
         becomes_true("the store can be written again", || said() == times).await;
         let before = self.scene.receiver.counts().accepted;
@@ -180,7 +185,7 @@ impl Show {
     }
 
     /// In the end the log is the world, and the receiver has the log.
-    async fn ends_well(mut self) {
+    pub(crate) async fn ends_well(mut self) {
         self.stop.cancel();
         self.world.await.unwrap();
         self.scene.simulator.with(|api, now| api.world.end_all(now));

@@ -55,7 +55,7 @@ async fn template() -> EndpointSettings {
 
 async fn send(settings: &EndpointSettings) -> Outcome {
     let sender = Sender::new(settings, Clock::new()).unwrap();
-    let body = Body { content_type: "application/json", bytes: br#"{"data":{"sequence":1}}"#.to_vec() };
+    let body = Body { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
     sender.send(event("c", 1, &[]).id.as_str(), Some(&event("c", 9, &[]).id), body).await.outcome
 }
 

@@ -133,12 +133,18 @@ the_store_lies_in_the_state_directory() {
 
 credentials_reach_it_and_nobody_else() {
     within 30 "the identity is accepted with the key it was handed" at_least 'meetwatch_identity_up{' 1
-    local pid
+    local pid user key
     pid="$(property MainPID)"
-    # It is not root, and root alone may look where the keys came from.
-    inside sh -c "tr '\\0' '\\n' </proc/$pid/environ" | grep -q '^CREDENTIALS_DIRECTORY=' || fail "it was handed no credentials"
-    [[ "$(inside stat -c '%a %U' /etc/meetwatch/secrets/key.json)" == "600 root" ]] || fail "the key is open to others"
+    user="$(inside awk '/^Uid:/ { print $2 }' "/proc/$pid/status")"
+    key="$(inside sh -c "tr '\\0' '\\n' </proc/$pid/environ" | sed -n 's/^CREDENTIALS_DIRECTORY=//p')/secret_key.json"
+    [[ $key == /run/credentials/* ]] || fail "it was handed no credentials"
+    # The same reading twice: what refuses it to others is who they are.
+    reads_as "$user" "$key" || fail "its user may not read the key that it was handed"
+    ! reads_as 65534 "$key" || fail "others may read the key that it was handed"
 }
+
+# reads_as USER FILE: whether a user, by number, may read a file of the machine.
+reads_as() { inside setpriv --reuid "$1" --regid 65534 --clear-groups cat "$2" >/dev/null 2>&1; }
 
 it_is_locked_down() {
     local pid status
