@@ -16,6 +16,8 @@ pub(crate) fn whole_of(wanted: EventType, id: &str, sequence: u64, owed_to: &[&s
     let base = NewEvent { event: wanted, ..event(id, sequence, owed_to) };
     let mut told = sample(wanted);
     told.conference.as_mut().unwrap().name = conference(id);
+    // A gap is told once and for all.
+    told.corrects = told.corrects.filter(|_| wanted != EventType::WatchGap);
     let told = Event { id: base.id.clone(), sequence: Some(sequence), time: noon(), observed_at: noon(), ..told };
     NewEvent { body: serde_json::to_string(&told).unwrap().into(), ..base }
 }
