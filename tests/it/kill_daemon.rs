@@ -219,6 +219,11 @@ impl Daemon {
         line.unwrap_or_else(|| panic!("it never said '{text}', but {:#?}", self.lines.borrow()))
     }
 
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.lines.borrow().join("\n")
+    }
+
     /// How often it has logged this.
     pub(crate) fn said(&self, text: &str) -> usize {
         self.lines.borrow().iter().filter(|line| line.contains(text)).count()

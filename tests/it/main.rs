@@ -20,6 +20,7 @@ mod deploy_dashboards;
 mod deploy_files;
 mod deploy_prometheus;
 mod deploy_promtool;
+mod discreet;
 mod event_schema;
 mod format_guard;
 mod format_judges;
