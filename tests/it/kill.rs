@@ -37,6 +37,10 @@ impl Death {
     fn draw(number: usize, random: &mut Random) -> Self {
         match (number, random.u8(..100)) {
             (20 | 40, _) => Self::InMigration,
+            // Each comes about at least once, whatever is drawn.
+            (5, _) => Self::InCommit,
+            (6, _) => Self::AfterCommit,
+            (7, _) => Self::BeforeRecording,
             // The receiver gives no good answers now, so nothing else is sure to come.
             (number, _) if behaviour(number) != Behaviour::Accept => Self::Anywhere,
             (_, 0..50) => Self::Anywhere,
