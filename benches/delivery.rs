@@ -13,15 +13,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Clock, Mono};
+use meetwatch::delivery::format::Body;
+use meetwatch::delivery::send::Sender;
+use meetwatch::delivery::sign::SigningSecret;
+use meetwatch::delivery::{Dispatcher, EndpointSettings, Options, WebhookMetrics};
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{
     ConferenceName, EndpointName, EventKey, EventType, ParticipantName, Provenance, Source, TargetName,
 };
 use meetwatch::store::{Commit, ConferenceRow, DeliveryFilter, DeliveryState, NewEvent, Phase, Store, StoreMetrics};
-use meetwatch::webhook::format::Body;
-use meetwatch::webhook::send::Sender;
-use meetwatch::webhook::sign::SigningSecret;
-use meetwatch::webhook::{Dispatcher, EndpointSettings, Options, WebhookMetrics};
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

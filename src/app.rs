@@ -18,19 +18,19 @@ use tokio::sync::{Notify, mpsc, watch as value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::abort::{AbortAt, HangAt};
 use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::{Dispatcher, EndpointSettings, Names, Options, WebhookMetrics, pseudonym_key};
+use crate::failpoints::{AbortAt, HangAt};
+use crate::heartbeat::Pulse;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::pulse::Pulse;
 use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
-use crate::service::{self, Notifier};
 use crate::status::StatusBoard;
 use crate::store::{Store, StoreError, StoreMetrics, keeper};
+use crate::systemd::{self, Notifier};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
-use crate::webhook::{Dispatcher, EndpointSettings, Names, Options, WebhookMetrics, pseudonym_key};
 
 pub use error::{RunError, StartError};
 use reload::Reloader;
@@ -215,7 +215,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         let supervising = self.supervising();
         let notifier = self.reloader.notifier.clone();
-        let supervising = Part::spawn("supervising", |stop| service::run(supervising, stop));
+        let supervising = Part::spawn("supervising", |stop| systemd::run(supervising, stop));
         let Self { clock, store, server, readiness, scheduler, watching, changed, dispatcher, retention, .. } = self;
         let (reloader, asked) = (self.reloader, self.asked);
         // The first to stop: what it hands over, the others are still there to take.

@@ -2,21 +2,21 @@
 //!
 //! `docs/ARCHITECTURE.md` is the map: which room holds what, and who may know whom.
 
-pub mod abort;
 pub mod app;
 pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod failpoints;
+pub mod heartbeat;
 pub mod log;
 pub mod meet;
 pub mod model;
-pub mod pulse;
 pub mod serve;
-pub mod service;
 pub mod sim;
 pub mod status;
 pub mod store;
+pub mod systemd;
 pub mod verify;
 pub mod watch;
-pub mod webhook;

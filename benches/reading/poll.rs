@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
-use meetwatch::abort::HangAt;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
+use meetwatch::failpoints::HangAt;
+use meetwatch::heartbeat::Pulse;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
     Client, ParticipantFilter, Parts, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
 };
 use meetwatch::model::{ConferenceName, IdentityName};
-use meetwatch::pulse::Pulse;
 use meetwatch::sim::{Settings, Simulator, Time};
 use meetwatch::status::StatusBoard;
 use meetwatch::store::{Store, StoreMetrics};

@@ -1,10 +1,10 @@
 //! Why the daemon does not start, and why it did not end well.
 
 use crate::backoff::InvalidBackoff;
+use crate::delivery::{KeyError, SenderError};
 use crate::meet;
 use crate::serve::{BadServerTls, BindError, TokenError};
 use crate::store::{CommitError, OpenError, StoreError};
-use crate::webhook::{KeyError, SenderError};
 
 /// Why the daemon does not start, in one sentence for the operator.
 #[derive(Debug, thiserror::Error)]

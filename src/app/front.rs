@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::settings::redacted;
+use crate::delivery::{EndpointSettings, Probe, Probed, Reason, SenderError};
 use crate::model::EndpointName;
 use crate::serve::{EndpointCard, Front, TestReport, Tester};
 use crate::store::StoreError;
-use crate::webhook::settings::redacted;
-use crate::webhook::{EndpointSettings, Probe, Probed, Reason, SenderError};
 
 /// What the API shows of the endpoints.
 fn cards(config: &Config) -> Vec<EndpointCard> {

@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 use super::{front, give_pseudonyms, server_token, setup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Problem, Source};
+use crate::delivery::{self, EndpointSettings, Endpoints, Policy};
 use crate::log::Level;
 use crate::meet::settings::IdentitySettings;
 use crate::meet::{Client, Renewal};
 use crate::model::IdentityName;
 use crate::serve::{Front, Fronts, NotReloaded, Reload};
-use crate::service::Notifier;
 use crate::store::{ShownEndpoints, Store, TargetRow};
+use crate::systemd::Notifier;
 use crate::watch::{Changes, Revision};
-use crate::webhook::{self, EndpointSettings, Endpoints, Policy};
 
 /// How many may wait for a reload; whoever comes then is told to come again.
 const MOST_WAITING: usize = 16;
@@ -118,7 +118,7 @@ pub(super) struct Reloader {
     pub(super) store: Store,
     pub(super) client: Client,
     pub(super) watching: Changes<Client>,
-    pub(super) sending: webhook::Changes,
+    pub(super) sending: delivery::Changes,
     pub(super) retention: watch::Sender<Duration>,
     pub(super) shown: ShownEndpoints,
     pub(super) fronts: Fronts,

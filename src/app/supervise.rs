@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::App;
-use crate::abort::HangAt;
-use crate::service::{self, Notifier, Watchdog, Watched};
+use crate::failpoints::HangAt;
+use crate::systemd::{self, Notifier, Watchdog, Watched};
 
 /// A loop that turns every second and did not for so long hangs.
 const LOOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -29,14 +29,14 @@ impl App {
     }
 
     /// What tells the service manager, and watches over the loops for it.
-    pub(super) fn supervising(&self) -> service::Parts {
+    pub(super) fn supervising(&self) -> systemd::Parts {
         let loops = [
             ("polling", self.watching.pulse.clone(), LOOP_DEADLINE),
             ("writing", self.store.pulse(), WRITER_DEADLINE),
             ("delivering", self.dispatcher.pulse(), LOOP_DEADLINE),
         ];
         let watched = loops.map(|(name, pulse, deadline)| Watched { name, pulse, deadline });
-        service::Parts {
+        systemd::Parts {
             notifier: self.reloader.notifier.clone(),
             watchdog: Watchdog::new(watched.into(), self.clock.mono()),
             patience: self.patience,

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::output;
 use crate::config::{self, Environment};
+use crate::delivery::pseudonym_key;
 use crate::store::back_up;
-use crate::webhook::pseudonym_key;
 
 /// Copy the store to a new file, also while the daemon runs
 #[derive(Debug, clap::Args)]

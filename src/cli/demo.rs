@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
+use crate::delivery::sign::{self, SigningSecret};
 use crate::model::{Event, EventId, EventType};
 use crate::sim::api::ApiSettings;
 use crate::sim::receiver::{Delivered, Receiver, ReceiverSettings};
@@ -30,7 +31,6 @@ use crate::sim::world::ORGANIZER;
 use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
 use crate::store::Store;
 use crate::verify::truth;
-use crate::webhook::sign::{self, SigningSecret};
 
 /// How long the daemon may take to read everything out once the world has ended its meetings.
 const READ_OUT: Duration = Duration::from_secs(30);

@@ -73,7 +73,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::webhook::format::test_event;
+    use crate::delivery::format::test_event;
 
     #[test]
     fn an_event_that_was_taken_back_is_marked() {

@@ -18,9 +18,9 @@ use serde_json::value::RawValue;
 use super::event_line::event_line;
 use super::output;
 use crate::clock::Clock;
+use crate::delivery::sign::{self, SigningSecret, TOLERANCE};
 use crate::model::Event;
 use crate::model::text::for_terminal;
-use crate::webhook::sign::{self, SigningSecret, TOLERANCE};
 
 /// No delivery is larger: the longest holds an attendance of 200 people.
 const MAX_BODY_BYTES: usize = 4 << 20;

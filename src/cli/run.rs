@@ -8,11 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogOptions, output};
-use crate::abort::{AbortAt, HangAt};
 use crate::app::{App, Reloads};
 use crate::backoff::random_seed;
 use crate::config::{self, Environment};
-use crate::service::Notifier;
+use crate::failpoints::{AbortAt, HangAt};
+use crate::systemd::Notifier;
 
 /// Watch, tell, and serve, until SIGTERM or SIGINT; a second one stops at once. SIGHUP reads the configuration again.
 #[derive(Debug, clap::Args)]

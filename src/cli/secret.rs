@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::output;
-use crate::webhook::sign::SigningSecret;
+use crate::delivery::sign::SigningSecret;
 
 /// How many random bytes a new secret has.
 const BYTES: usize = 32;

@@ -88,7 +88,7 @@ mod tests {
             folder.path(),
         );
         let (shown, bare) = (&shown.webhooks[0], &bare.webhooks[0]);
-        let of = |webhook: &crate::webhook::EndpointSettings| {
+        let of = |webhook: &crate::delivery::EndpointSettings| {
             let times = [webhook.timeout, webhook.window, webhook.settle, webhook.max_hold];
             let others =
                 (webhook.concurrency, webhook.ordered, webhook.drain_per_second, webhook.max_age, webhook.names);

@@ -40,13 +40,13 @@ use self::files::Files;
 use self::names::Names;
 use self::report::Report;
 use self::section::Section;
+use crate::delivery::EndpointSettings;
 use crate::log::LogSettings;
 use crate::meet::settings::{GoogleSettings, IdentitySettings};
 use crate::model::{IdentityName, TargetName};
 use crate::serve::ServerSettings;
 use crate::store::StoreSettings;
 use crate::watch::{TargetSettings, WatchSettings};
-use crate::webhook::EndpointSettings;
 
 /// Everything an operator set, valid as a whole.
 #[derive(Debug, Clone)]

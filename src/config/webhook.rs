@@ -14,11 +14,11 @@ use super::secret;
 use super::section::Section;
 use super::words;
 use super::{webhook_access, webhook_format};
+use crate::delivery::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
+use crate::delivery::sign::SigningSecret;
+use crate::delivery::{EndpointSettings, Names as HowNamed};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
-use crate::webhook::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
-use crate::webhook::sign::SigningSecret;
-use crate::webhook::{EndpointSettings, Names as HowNamed};
 
 /// What an endpoint may name.
 #[derive(Debug)]

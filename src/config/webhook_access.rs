@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::files::{Files, warn_if_open};
 use super::secret;
 use super::section::{Found, Section};
-use crate::webhook::settings::{BadTls, ExtraHeaders, TlsSettings};
+use crate::delivery::settings::{BadTls, ExtraHeaders, TlsSettings};
 
 /// Who meetwatch is there, and what else its requests carry.
 pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders {

@@ -9,10 +9,10 @@ use super::files::Files;
 use super::secret;
 use super::section::{Found, Section};
 use super::words;
+use crate::delivery::Format;
+use crate::delivery::settings::{Batching, Chat, Sentence, Template};
 use crate::model::EventType;
 use crate::model::route::EventPattern;
-use crate::webhook::Format;
-use crate::webhook::settings::{Batching, Chat, Sentence, Template};
 
 /// The keys that only `format = "template"` has a use for.
 const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];

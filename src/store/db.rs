@@ -21,8 +21,8 @@ use super::repair::Repair;
 use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::{endpoints, facts, log, mend, outbox, owe};
-use crate::abort::{AbortAt, Point};
 use crate::clock::Now;
+use crate::failpoints::{AbortAt, Point};
 use crate::model::ConferenceName;
 
 /// An open store.

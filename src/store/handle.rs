@@ -19,10 +19,10 @@ use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Signs, Task, WAITING, Writer};
 use super::{endpoints, facts, log};
-use crate::abort::AbortAt;
 use crate::clock::{Clock, Now};
+use crate::failpoints::AbortAt;
+use crate::heartbeat::Pulse;
 use crate::model::{ConferenceName, EndpointName};
-use crate::pulse::Pulse;
 
 /// A handle on the open store. When the last one is dropped, what waits is still written and the file closed; use
 /// [`Store::close`] to know when.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
 use super::open::{OpenError, named};
-use crate::abort::{AbortAt, Point};
+use crate::failpoints::{AbortAt, Point};
 
 /// Step `n` (from 1) makes schema `n` out of schema `n - 1`.
 const STEPS: &[&str] = &[

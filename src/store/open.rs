@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::examine::examine;
 use super::files::Files;
 use super::migrate::{self, Kind};
-use crate::abort::AbortAt;
+use crate::failpoints::AbortAt;
 
 /// How long a statement waits for another connection of this process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@ use super::repair::Repair;
 use super::rows::Commit;
 use super::trouble::{Say, Trouble};
 use crate::clock::{Clock, Mono, Now};
-use crate::pulse::Pulse;
+use crate::heartbeat::Pulse;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
 pub(super) const WAITING: usize = 1024;

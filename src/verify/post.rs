@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::history::Broken;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now};
+use crate::delivery::format::Writer;
+use crate::delivery::settings::{Batching, Chat, Sentence, Template};
+use crate::delivery::step::{Command, Core, Endpoint, Input, Sent};
+use crate::delivery::{EndpointSettings, Format, Outcome, Policy, Reason};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
-use crate::webhook::format::Writer;
-use crate::webhook::settings::{Batching, Chat, Sentence, Template};
-use crate::webhook::step::{Command, Core, Endpoint, Input, Sent};
-use crate::webhook::{EndpointSettings, Format, Outcome, Policy, Reason};
 
 /// A receiver is patient only so often: beyond, Google's events would grow too old for it.
 const MOST_FAILURES: u32 = 4;

@@ -1,6 +1,7 @@
 //! Who is where: discovery, the schedule, polling, and the roster that turns readings into events.
 
 pub mod closing;
+pub mod conference;
 pub mod gap;
 pub mod lookup;
 pub mod metrics;
@@ -13,7 +14,6 @@ pub mod settings;
 pub mod skew;
 pub mod stretch;
 pub mod target;
-pub mod watched;
 
 pub use metrics::Metrics;
 pub use roster::Roster;

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::scheduler::{Command, Input, Key, Revision, Scheduler};
-use crate::abort::HangAt;
 use crate::clock::Clock;
+use crate::failpoints::HangAt;
+use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::meet::{ReadError, Reader, Reason};
-use crate::pulse::{Pulse, TURN_EVERY};
 use crate::store::{CommitError, Store};
 
 /// How long a commit that is under way at the stop is waited for.

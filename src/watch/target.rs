@@ -11,11 +11,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use self::look_back::LookBack;
+use super::conference::{LATE, NOT_RUNNING};
 use super::gap;
 use super::persist::{self, Unwritable};
 use super::roster::Told;
 use super::settings::{REMEMBER_EVERY, TargetSettings, What};
-use super::watched::{LATE, NOT_RUNNING};
 use crate::backoff::{Backoff, Random, jittered};
 use crate::clock::{Mono, elapsed};
 use crate::meet::{Answer, ConferenceFilter, Read, Reason};

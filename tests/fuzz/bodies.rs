@@ -6,6 +6,7 @@ mod rows;
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
+use meetwatch::delivery::retry_after;
 use meetwatch::meet::answer::Body;
 use meetwatch::meet::request::Api;
 use meetwatch::meet::{Page, Reason, failure, hints, wire};
@@ -14,7 +15,6 @@ use meetwatch::model::{
     SpaceName, UserName,
 };
 use meetwatch::sim::filter;
-use meetwatch::webhook::retry_after;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 

@@ -28,7 +28,7 @@ enum Modules {
 use Modules::{Any, FacadeAnd, Just};
 
 const EVERYTHING: &[(&str, Modules)] = &[
-    ("abort", Any),
+    ("failpoints", Any),
     ("app", Any),
     ("backoff", Any),
     ("cli", Any),
@@ -37,50 +37,57 @@ const EVERYTHING: &[(&str, Modules)] = &[
     ("log", Any),
     ("meet", Any),
     ("model", Any),
-    ("pulse", Any),
+    ("heartbeat", Any),
     ("serve", Any),
-    ("service", Any),
+    ("systemd", Any),
     ("sim", Any),
     ("status", Any),
     ("store", Any),
     ("verify", Any),
     ("watch", Any),
-    ("webhook", Any),
+    ("delivery", Any),
 ];
 
 const ROOMS: &[Room] = &[
     Room { name: "model", may_use: &[] },
     // Tests arm it; those who pass its points know it.
-    Room { name: "abort", may_use: &[] },
+    Room { name: "failpoints", may_use: &[] },
     Room { name: "clock", may_use: &[] },
     Room { name: "backoff", may_use: &[] },
     Room { name: "log", may_use: &[] },
-    Room { name: "pulse", may_use: &[("clock", Any)] },
+    Room { name: "heartbeat", may_use: &[("clock", Any)] },
     Room { name: "status", may_use: &[("model", Any)] },
     Room { name: "meet", may_use: &[("model", Any), ("clock", Any), ("backoff", Any), ("status", Any)] },
     Room {
         name: "watch",
         may_use: &[
-            ("abort", Any),
+            ("failpoints", Any),
             ("model", Any),
             ("clock", Any),
             ("backoff", Any),
-            ("pulse", Any),
+            ("heartbeat", Any),
             ("status", Any),
             ("store", Any),
             // What can be asked and what comes back; nothing of HTTP.
             ("meet", FacadeAnd(&["error", "filter", "reader"])),
         ],
     },
-    Room { name: "store", may_use: &[("abort", Any), ("model", Any), ("clock", Any), ("pulse", Any)] },
+    Room { name: "store", may_use: &[("failpoints", Any), ("model", Any), ("clock", Any), ("heartbeat", Any)] },
     Room {
-        name: "webhook",
-        may_use: &[("abort", Any), ("model", Any), ("clock", Any), ("backoff", Any), ("pulse", Any), ("store", Any)],
+        name: "delivery",
+        may_use: &[
+            ("failpoints", Any),
+            ("model", Any),
+            ("clock", Any),
+            ("backoff", Any),
+            ("heartbeat", Any),
+            ("store", Any),
+        ],
     },
     Room { name: "serve", may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any)] },
     Room {
-        name: "service",
-        may_use: &[("clock", Any), ("pulse", Any), ("status", Any), ("store", Any), ("model", Any)],
+        name: "systemd",
+        may_use: &[("clock", Any), ("heartbeat", Any), ("status", Any), ("store", Any), ("model", Any)],
     },
     Room {
         name: "config",
@@ -91,7 +98,7 @@ const ROOMS: &[Room] = &[
             ("watch", FacadeAnd(&["settings"])),
             ("store", FacadeAnd(&["settings"])),
             ("serve", FacadeAnd(&["settings"])),
-            ("webhook", FacadeAnd(&["settings", "sign"])),
+            ("delivery", FacadeAnd(&["settings", "sign"])),
         ],
     },
     Room {
@@ -101,26 +108,26 @@ const ROOMS: &[Room] = &[
             ("clock", Any),
             ("backoff", Any),
             ("meet", Just(&["wire"])),
-            ("webhook", Just(&["sign"])),
+            ("delivery", Just(&["sign"])),
         ],
     },
     Room {
         name: "app",
         may_use: &[
-            ("abort", Any),
+            ("failpoints", Any),
             ("backoff", Any),
             ("clock", Any),
             ("config", Any),
             ("log", Any),
             ("meet", Any),
             ("model", Any),
-            ("pulse", Any),
+            ("heartbeat", Any),
             ("serve", Any),
-            ("service", Any),
+            ("systemd", Any),
             ("status", Any),
             ("store", Any),
             ("watch", Any),
-            ("webhook", Any),
+            ("delivery", Any),
         ],
     },
     // Whole histories: everything but the command line.
@@ -139,7 +146,7 @@ const ROOMS: &[Room] = &[
             ("status", Any),
             ("store", Any),
             ("watch", Any),
-            ("webhook", Any),
+            ("delivery", Any),
         ],
     },
     Room { name: "cli", may_use: EVERYTHING },
@@ -148,8 +155,8 @@ const ROOMS: &[Room] = &[
 /// Files and folders that decide and do nothing: `now` and chance are arguments, and IO is somebody else's.
 const PURE: &[&str] = &[
     "src/model",
-    "src/service/summary.rs",
-    "src/service/watchdog.rs",
+    "src/systemd/summary.rs",
+    "src/systemd/watchdog.rs",
     "src/watch/closing.rs",
     "src/watch/gap.rs",
     "src/watch/lookup.rs",
@@ -166,13 +173,13 @@ const STEPS: &[&str] = &[
     "src/watch/scheduler",
     "src/watch/target",
     "src/watch/target.rs",
-    "src/watch/watched",
-    "src/webhook/breaker.rs",
-    "src/webhook/decide.rs",
-    "src/webhook/pace.rs",
-    "src/webhook/queue.rs",
-    "src/webhook/ready.rs",
-    "src/webhook/step.rs",
+    "src/watch/conference",
+    "src/delivery/breaker.rs",
+    "src/delivery/decide.rs",
+    "src/delivery/pace.rs",
+    "src/delivery/queue.rs",
+    "src/delivery/ready.rs",
+    "src/delivery/step.rs",
 ];
 
 /// The only files that may lift the ban on clocks, the environment and unseeded randomness.
@@ -269,24 +276,24 @@ fn watching_and_delivering_do_not_know_each_other() {
     let allowed = |from: &str, to: &str| {
         ROOMS.iter().find(|room| room.name == from).unwrap().may_use.iter().any(|(name, _)| *name == to)
     };
-    assert!(!allowed("watch", "webhook") && !allowed("webhook", "watch"));
+    assert!(!allowed("watch", "delivery") && !allowed("delivery", "watch"));
 }
 
 #[test]
 fn the_table_of_rooms_can_be_offended() {
     let offends = |file: &str, text: &str| !trespasses(file, text).is_empty();
     assert!(offends("src/model/event.rs", "use crate::store::rows;"));
-    assert!(offends("src/watch/poll.rs", "use crate::{model::Kind, webhook::EndpointSettings};"));
-    assert!(offends("src/webhook/mod.rs", "use super::watch::TargetSettings;"));
-    assert!(offends("src/webhook/send/tls.rs", "fn f() -> super::super::super::watch::What { todo!() }"));
+    assert!(offends("src/watch/poll.rs", "use crate::{model::Kind, delivery::EndpointSettings};"));
+    assert!(offends("src/delivery/mod.rs", "use super::watch::TargetSettings;"));
+    assert!(offends("src/delivery/send/tls.rs", "fn f() -> super::super::super::watch::What { todo!() }"));
     assert!(offends("src/watch/poll.rs", "use crate::meet::client::Client;"));
     assert!(offends("src/sim/server.rs", "use crate::meet::Reader;"));
     assert!(offends("src/config/target.rs", "use crate::store::sql::Sql;"));
     assert!(offends("src/app.rs", "fn f() { crate::sim::start() }"));
     assert!(offends("src/attic/x.rs", ""));
-    assert!(!offends("src/watch/poll.rs", "use crate::meet::{Reader, error::Reason}; // use crate::webhook::Format;"));
+    assert!(!offends("src/watch/poll.rs", "use crate::meet::{Reader, error::Reason}; // use crate::delivery::Format;"));
     assert!(!offends("src/sim/server.rs", "use crate::meet::wire::Listing;"));
-    assert!(!offends("src/webhook/send/tls.rs", "use super::super::settings; use super::Sent;"));
+    assert!(!offends("src/delivery/send/tls.rs", "use super::super::settings; use super::Sent;"));
     assert!(!offends("src/cli/run.rs", "use crate::{app, sim::world};"));
 }
 

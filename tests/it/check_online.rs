@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
+use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::sim::api::{ApiSettings, Forbidden, Method, Strangers};
 use meetwatch::sim::faults::{Fault, Rule};
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
 use meetwatch::sim::world::Person;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
-use meetwatch::webhook::sign::SigningSecret;
 use serde_json::Value;
 
 use crate::right::signed_and_right;

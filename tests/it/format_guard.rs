@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::format::Body;
-use meetwatch::webhook::guard::is_public;
-use meetwatch::webhook::send::Sender;
-use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::Body;
+use meetwatch::delivery::guard::is_public;
+use meetwatch::delivery::send::Sender;
+use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::store_samples::event;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use meetwatch::clock::Clock;
+use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::model::EventType;
-use meetwatch::webhook::sign::SigningSecret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

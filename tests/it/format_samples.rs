@@ -1,8 +1,8 @@
 //! Whole events, as formats other than the standard one need them.
 
+use meetwatch::delivery::format::samples;
 use meetwatch::model::{Event, EventType};
 use meetwatch::store::{Commit, NewEvent};
-use meetwatch::webhook::format::samples;
 
 use crate::store_samples::{commit, conference, event, noon};
 

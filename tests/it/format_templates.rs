@@ -1,9 +1,9 @@
 //! The templates that ship with the program, and what a template that fails costs.
 
 use jiff::tz::TimeZone;
+use meetwatch::delivery::format::{Template, Writer, samples};
+use meetwatch::delivery::{EndpointSettings, Format};
 use meetwatch::model::{EndpointName, EventType};
-use meetwatch::webhook::format::{Template, Writer, samples};
-use meetwatch::webhook::{EndpointSettings, Format};
 use serde_json::{Value, json};
 
 use crate::format_samples::{sample, whole_joins};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::format::Body;
-use meetwatch::webhook::send::Sender;
-use meetwatch::webhook::tls::{BadTls, TlsSettings};
-use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::Body;
+use meetwatch::delivery::send::Sender;
+use meetwatch::delivery::tls::{BadTls, TlsSettings};
+use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

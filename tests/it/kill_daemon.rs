@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use meetwatch::backoff::Random;
+use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
 use meetwatch::sim::{Receiver, ReceiverSettings, Running, Settings, Simulator, Time, World};
-use meetwatch::webhook::sign::SigningSecret;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

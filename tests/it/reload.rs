@@ -1,11 +1,11 @@
 //! The configuration is read again while people come and go: what is new holds, what is under way goes on, and what is wrong
 //! changes nothing.
 
+use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::model::EventType;
 use meetwatch::serve::NotReloaded;
 use meetwatch::sim::Behaviour;
 use meetwatch::sim::world::Person;
-use meetwatch::webhook::sign::SigningSecret;
 use reqwest::Method;
 
 use crate::house::{House, LONG};

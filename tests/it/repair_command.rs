@@ -91,6 +91,6 @@ async fn a_new_secret_is_good_and_another_each_time() {
         String::from_utf8(output.await.unwrap().stdout).unwrap()
     };
     let (one, other) = (secret().await, secret().await);
-    assert!(meetwatch::webhook::sign::SigningSecret::parse(&one).is_ok());
+    assert!(meetwatch::delivery::sign::SigningSecret::parse(&one).is_ok());
     assert!(one.starts_with("whsec_") && one != other);
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use hyper::HeaderMap;
 use jsonschema::Validator;
 use meetwatch::clock::Clock;
+use meetwatch::delivery::sign::{self, SigningSecret};
 use meetwatch::sim::receiver::Verify;
-use meetwatch::webhook::sign::{self, SigningSecret};
 use serde_json::Value;
 
 /// `docs/event.schema.json`.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
-use meetwatch::pulse::TURN_EVERY;
+use meetwatch::delivery::{Dispatcher, Options, WebhookMetrics};
+use meetwatch::heartbeat::TURN_EVERY;
 use meetwatch::store::{Store, StoreMetrics};
-use meetwatch::webhook::{Dispatcher, Options, WebhookMetrics};
 use prometheus::Registry;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::format::Body;
-use meetwatch::webhook::send::{MAX_ANSWER_BYTES, Sender};
-use meetwatch::webhook::sign::SigningSecret;
-use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::Body;
+use meetwatch::delivery::send::{MAX_ANSWER_BYTES, Sender};
+use meetwatch::delivery::sign::SigningSecret;
+use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

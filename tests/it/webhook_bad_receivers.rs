@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use meetwatch::delivery::dispatch::Options;
+use meetwatch::delivery::{EndpointSettings, Policy};
 use meetwatch::store::{DeliveryId, DeliveryState, StoredAttempt};
-use meetwatch::webhook::dispatch::Options;
-use meetwatch::webhook::{EndpointSettings, Policy};
 
 use crate::store_samples::{endpoint, joins};
 use crate::webhook_attempt::{End, raw};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
+use meetwatch::delivery::dispatch::Options;
+use meetwatch::delivery::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
 use meetwatch::store::{Commit, DeliveryFilter, DeliveryRow, DeliveryState, ResumeFrom, Store, StoreMetrics};
-use meetwatch::webhook::dispatch::Options;
-use meetwatch::webhook::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
 use prometheus::Registry;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
+use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
+use meetwatch::delivery::{Outcome, Policy, Reason};
 use meetwatch::model::{EndpointName, EventId, EventType};
 use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
-use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
-use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::{endpoint, noon};
 use crate::webhook_steps::{Parts, Stage};

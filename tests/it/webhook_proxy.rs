@@ -1,9 +1,9 @@
 //! The way out through a proxy that was configured, and through no other.
 
 use meetwatch::clock::Clock;
-use meetwatch::webhook::format::Body;
-use meetwatch::webhook::send::Sender;
-use meetwatch::webhook::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::Body;
+use meetwatch::delivery::send::Sender;
+use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

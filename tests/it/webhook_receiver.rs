@@ -9,9 +9,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use meetwatch::clock::Clock;
+use meetwatch::delivery::EndpointSettings;
+use meetwatch::delivery::sign::{SigningSecret, TOLERANCE, verify};
 use meetwatch::model::EndpointName;
-use meetwatch::webhook::EndpointSettings;
-use meetwatch::webhook::sign::{SigningSecret, TOLERANCE, verify};
 use tokio::sync::mpsc;
 
 use crate::right::wrong_with;

@@ -1,9 +1,9 @@
 //! For tests: a dispatcher and its store without sockets or waiting, and all that follows at once from what happens to it.
 
 use meetwatch::clock::{Mono, Now};
+use meetwatch::delivery::step::{Command, Core, Input};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Claimed, Db};
-use meetwatch::webhook::step::{Command, Core, Input};
 
 /// What every such test has, each in its own place.
 pub(crate) struct Parts<'a> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
+use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
+use meetwatch::delivery::{Outcome, Policy, Reason};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
-use meetwatch::webhook::step::{Core, Endpoint, Input, Sent};
-use meetwatch::webhook::{Outcome, Policy, Reason};
 
 use crate::store_samples::*;
 use crate::webhook_steps::{Parts, Stage};

@@ -16,6 +16,8 @@ use super::report::{Access, Endpoint, Identity, Report, SeenAs, State, Target, T
 use crate::backoff::{Backoff, random_seed};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::settings::PseudonymKey;
+use crate::delivery::{self, EndpointSettings, Probe};
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
 use crate::meet::request::Api;
@@ -28,8 +30,6 @@ use crate::model::{EndpointName, UserName};
 use crate::serve::metrics::limit_reached;
 use crate::status::StatusBoard;
 use crate::watch::{TargetSettings, What};
-use crate::webhook::settings::PseudonymKey;
-use crate::webhook::{self, EndpointSettings, Probe};
 
 /// So many identities or endpoints are asked at once.
 const AT_ONCE: usize = 16;
@@ -306,15 +306,15 @@ async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<
             let outcome = probed.reply.outcome;
             endpoint.state = if outcome.reason().is_none() { State::Ok } else { State::Failed };
             (endpoint.status, endpoint.seconds) = (outcome.status(), Some(probed.took.as_secs_f64()));
-            endpoint.reason = outcome.reason().map(webhook::Reason::as_str);
+            endpoint.reason = outcome.reason().map(delivery::Reason::as_str);
             endpoint.remedy = outcome.reason().map(remedy);
         }
     }
     Ok(all)
 }
 
-const fn remedy(reason: webhook::Reason) -> &'static str {
-    use webhook::Reason as R;
+const fn remedy(reason: delivery::Reason) -> &'static str {
+    use delivery::Reason as R;
     match reason {
         R::Unauthorized => "see whether the receiver has the same secret, and whether it asks for `headers`",
         R::Rejected | R::UnexpectedStatus | R::Redirect => {

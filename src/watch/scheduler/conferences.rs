@@ -6,9 +6,9 @@ use crate::clock::Now;
 use crate::model::ConferenceName;
 use crate::status::ConferenceStatus;
 use crate::store::StoredConference;
+use crate::watch::conference::{Act, Surroundings, Watched};
 use crate::watch::roster::{Moment, Roster};
 use crate::watch::stretch::Stretch;
-use crate::watch::watched::{Act, Surroundings, Watched};
 
 impl Scheduler {
     pub(super) fn advance_conference(&mut self, name: &ConferenceName, now: Now, commands: &mut Vec<Command>) {

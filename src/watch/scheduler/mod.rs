@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use super::conference::Watched;
 use super::lookup::Lookup;
 use super::metrics::Metrics;
 use super::plan::Rhythm;
@@ -24,7 +25,6 @@ use super::settings::{TargetSettings, WatchSettings};
 use super::skew::Skew;
 use super::stretch::Stretch;
 use super::target::Target;
-use super::watched::Watched;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
 use crate::meet::{Priority, Read, ReadError, Reading, Reason};

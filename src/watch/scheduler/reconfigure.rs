@@ -8,10 +8,10 @@ use super::{DEFAULT_INTERVAL, Key, Scheduler, Setup};
 use crate::clock::{Mono, Now};
 use crate::model::{ConferenceName, IdentityName, TargetName};
 use crate::store::TargetRow;
+use crate::watch::conference::Difference;
 use crate::watch::lookup::Lookup;
 use crate::watch::settings::TargetSettings;
 use crate::watch::target::Target;
-use crate::watch::watched::Difference;
 
 /// Another configuration.
 #[derive(Debug, Clone)]

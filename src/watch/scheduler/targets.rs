@@ -8,9 +8,9 @@ use super::{Command, Key, Scheduler};
 use crate::clock::{Mono, Now};
 use crate::meet::{Priority, ReadError, Reading};
 use crate::model::{ConferenceName, TargetName};
+use crate::watch::conference::Watched;
 use crate::watch::settings::What;
 use crate::watch::target::{Account, FoundConference, Target};
-use crate::watch::watched::Watched;
 
 impl Scheduler {
     pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<Command>) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use meetwatch::delivery::step::Input;
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{EventId, EventKey, EventType, Source};
 use meetwatch::store::NewEvent;
-use meetwatch::webhook::step::Input;
 
 use super::{CONFERENCES, ENDPOINTS, History, PEOPLE, Person, Told};
 use crate::store_samples::{commit, conference, endpoint, event, noon, participant};

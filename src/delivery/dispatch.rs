@@ -18,11 +18,11 @@ use super::outcome::{Outcome, Reason};
 use super::send::SenderError;
 use super::settings::EndpointSettings;
 use super::step::{Command, Core, Input, Note, Sent, Step, Turned};
-use crate::abort::{AbortAt, Point};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
+use crate::failpoints::{AbortAt, Point};
+use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::model::EndpointName;
-use crate::pulse::{Pulse, TURN_EVERY};
 use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
 
 /// How the dispatcher goes about it, beyond what each endpoint says.

@@ -105,7 +105,7 @@ impl Template {
     }
 
     /// What it can print as `token`.
-    pub(in crate::webhook) fn token(&self) -> Option<&str> {
+    pub(in crate::delivery) fn token(&self) -> Option<&str> {
         self.token.as_ref().map(SecretString::expose_secret)
     }
 

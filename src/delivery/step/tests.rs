@@ -1,7 +1,7 @@
 use super::*;
+use crate::delivery::{Policy, Reason};
 use crate::model::{EventId, EventType};
 use crate::store::{EndpointReply, LaneId, Pick, Then};
-use crate::webhook::{Policy, Reason};
 
 fn name() -> EndpointName {
     EndpointName::parse("ops").unwrap()

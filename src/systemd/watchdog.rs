@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::pulse::Pulse;
+use crate::heartbeat::Pulse;
 
 /// A loop that is watched over.
 #[derive(Debug, Clone)]
