@@ -13,10 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Clock, Mono};
-use meetwatch::delivery::format::Body;
-use meetwatch::delivery::send::Sender;
+use meetwatch::delivery::format::MessageBody;
+use meetwatch::delivery::http::send::Sender;
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::delivery::{Dispatcher, EndpointSettings, Options, WebhookMetrics};
+use meetwatch::delivery::{Dispatcher, DispatcherOptions, EndpointSettings, WebhookMetrics};
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{
     ConferenceName, EndpointName, EventKey, EventType, ParticipantName, Provenance, Source, TargetName,
@@ -201,7 +201,7 @@ impl House {
         let wake = Arc::new(Notify::new());
         let metrics = WebhookMetrics::register(&Registry::new(), [&settings.name]).unwrap();
         let endpoints = std::slice::from_ref(settings);
-        let (random, options) = (Random::with_seed(1), Options::default());
+        let (random, options) = (Random::with_seed(1), DispatcherOptions::default());
         let dispatcher =
             Dispatcher::new(endpoints, store.clone(), clock, Arc::clone(&wake), metrics, random, &options).unwrap();
         let stop = CancellationToken::new();
@@ -232,7 +232,7 @@ async fn from_memory(clock: Clock, deliveries: u64, conferences: u64) -> f64 {
             let (sender, id, bytes) = (sender.clone(), sample.id.clone(), sample.body.as_bytes().to_vec());
             tokio::spawn(async move {
                 for _ in 0..deliveries / conferences {
-                    let body = Body { content_type: "application/json", bytes: bytes.clone() };
+                    let body = MessageBody { content_type: "application/json", bytes: bytes.clone() };
                     let reply = sender.send(id.as_str(), None, body).await;
                     assert_eq!(reply.outcome.reason(), None);
                 }

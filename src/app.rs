@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::{Dispatcher, EndpointSettings, Names, Options, WebhookMetrics, pseudonym_key};
+use crate::delivery::{Dispatcher, DispatcherOptions, EndpointSettings, Names, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortAt, HangAt};
 use crate::heartbeat::Pulse;
 use crate::log::Level;
@@ -126,7 +126,7 @@ impl App {
         let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
         let deliveries = WebhookMetrics::register(&registry, names)?;
         let random = Random::with_seed(seed.rotate_left(32));
-        let options = Options::default();
+        let options = DispatcherOptions::default();
         let dispatcher =
             Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?
                 .aborting_at(abort);
@@ -157,7 +157,7 @@ impl App {
             store: store.clone(),
             client,
             watching: changes,
-            sending: dispatcher.changes(),
+            sending: dispatcher.reconfigure_handle(),
             retention: keep,
             shown,
             fronts,

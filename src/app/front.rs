@@ -9,7 +9,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, Probe, Probed, Reason, SenderError};
+use crate::delivery::{EndpointSettings, FailureReason, Probe, ProbeResult, SenderError};
 use crate::model::EndpointName;
 use crate::serve::{EndpointCard, Front, TestReport, Tester};
 use crate::store::StoreError;
@@ -19,7 +19,7 @@ fn cards(config: &Config) -> Vec<EndpointCard> {
     let card = |endpoint: &EndpointSettings| EndpointCard {
         name: endpoint.name.clone(),
         address: redacted(&endpoint.url),
-        format: endpoint.format.as_str(),
+        format: endpoint.format.name(),
         names: endpoint.names.as_str(),
     };
     config.webhooks.iter().map(card).collect()
@@ -44,12 +44,12 @@ impl Tester for Trial {
     fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         let probe = Arc::clone(&self.0);
         Box::pin(async move {
-            let Probed { id, took, reply } = probe.test(&endpoint).await?;
+            let ProbeResult { id, took, reply } = probe.test(&endpoint).await?;
             Some(TestReport {
                 id: id.to_string(),
                 took,
-                status: reply.outcome.status(),
-                reason: reply.outcome.reason().map(Reason::as_str),
+                status: reply.status,
+                reason: reply.outcome.reason().map(FailureReason::as_str),
                 answer: reply.answer,
             })
         })

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{front, give_pseudonyms, server_token, setup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Problem, Source};
-use crate::delivery::{self, EndpointSettings, Endpoints, Policy};
+use crate::delivery::{self, EndpointSet, EndpointSettings, Policy};
 use crate::log::Level;
 use crate::meet::settings::IdentitySettings;
 use crate::meet::{Client, Renewal};
@@ -118,7 +118,7 @@ pub(super) struct Reloader {
     pub(super) store: Store,
     pub(super) client: Client,
     pub(super) watching: Changes<Client>,
-    pub(super) sending: delivery::Changes,
+    pub(super) sending: delivery::ReconfigureHandle,
     pub(super) retention: watch::Sender<Duration>,
     pub(super) shown: ShownEndpoints,
     pub(super) fronts: Fronts,
@@ -135,7 +135,7 @@ struct Prepared {
     remembered: Vec<TargetRow>,
     replaced: BTreeSet<IdentityName>,
     renamed: BTreeMap<IdentityName, IdentityName>,
-    endpoints: Endpoints,
+    endpoints: EndpointSet,
     front: Front,
 }
 
@@ -215,7 +215,7 @@ impl Reloader {
         let token = server_token(&config).await.map_err(|error| unavailable(&error.to_string()))?;
         let failed = |error: &dyn std::error::Error| NotReloaded::Refused(format!("{error}; nothing was changed"));
         let renewal = self.client.renewal(&config.google, &config.identities).map_err(|error| failed(&error))?;
-        let endpoints = Endpoints::new(&config.webhooks, self.clock, Policy::of).map_err(|error| failed(&error))?;
+        let endpoints = EndpointSet::new(&config.webhooks, self.clock, Policy::of).map_err(|error| failed(&error))?;
         let tester = front::probe(&config, self.clock).map_err(|error| failed(&error))?;
         let front = front::make(&config, token, tester).await.map_err(|error| failed(&error))?;
         let remembered = self.store.targets().await.map_err(|_| unavailable("the store could not be read"))?;
@@ -237,7 +237,7 @@ impl Reloader {
             Err(_) => return Err(unavailable("the store did not answer in time")),
         }
         // Whoever sends knows of a new endpoint before anything is owed to it.
-        let taken = self.sending.take_over(endpoints).await;
+        let taken = self.sending.replace(endpoints).await;
         self.client = renewal.apply();
         let revision = Revision { setup: setup(&config, &self.client), remembered, replaced, renamed };
         if !self.watching.take_over(Arc::new(self.client.clone()), revision).await || !taken {

@@ -9,23 +9,17 @@ use super::files::Files;
 use super::secret;
 use super::section::{Found, Section};
 use super::words;
-use crate::delivery::Format;
-use crate::delivery::settings::{Batching, Chat, Sentence, Template};
+use crate::delivery::settings::Batching;
+use crate::delivery::{FORMATS, Format, FormatOptions, FormatSpec, Grouping, Signing};
 use crate::model::EventType;
 use crate::model::route::EventPattern;
-
-/// The keys that only `format = "template"` has a use for.
-const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];
-
-/// What a chat is told unless the operator says otherwise: who comes and goes, not each device.
-const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
 
 /// No digest waits for more: a message holds few more sentences.
 const DIGEST_EVENTS: u32 = 100;
 
 /// What was asked for, as far as it is known before the events are.
 pub(super) struct Wanted<'a> {
-    name: &'a str,
+    spec: &'static FormatSpec,
     zone: TimeZone,
     template: Option<Found<'a, String>>,
     token: Option<SecretString>,
@@ -33,12 +27,12 @@ pub(super) struct Wanted<'a> {
 
 /// Reads the keys of formats.
 pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wanted<'a>> {
-    let name = section.text("format").map(|text| {
-        let known = Format::NAMES.contains(&text.value);
-        if !known {
-            text.problem(words::one_of(text.value, &Format::NAMES));
+    let spec = section.text("format").map(|text| {
+        let known = FORMATS.into_iter().find(|spec| spec.name == text.value);
+        if known.is_none() {
+            text.problem(words::one_of(text.value, &FORMATS.map(|spec| spec.name)));
         }
-        known.then_some(text.value)
+        known
     });
     let zone = section.parsed("time_zone", "the name of a time zone such as \"Europe/Berlin\" or \"UTC\"", |text| {
         TimeZone::get(text).ok()
@@ -46,16 +40,19 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     let template = template(section, files);
     let token = secret::one(section, files, ["template_token", "template_token_file"], "the token");
     section.mark_secret("template_token");
-    let name = name.unwrap_or(Some(Format::NAMES[0]))?;
-    if name == "template" {
-        if !section.has("template") && !section.has("template_file") {
-            section.absent("template_file", "is missing; say which template writes the deliveries");
-        }
-    } else if let Some(key) = OF_TEMPLATES.into_iter().find(|key| section.has(key)) {
-        section.problem(key, "has no use without `format = \"template\"`");
+    let spec = spec.unwrap_or(Some(FORMATS[0]))?;
+    if spec.own_keys.contains(&"template") && !section.has("template") && !section.has("template_file") {
+        section.absent("template_file", "is missing; say which template writes the deliveries");
+    }
+    let others = FORMATS.into_iter().filter(|other| other.name != spec.name);
+    let foreign = others.flat_map(|other| other.own_keys.iter().map(|key| (*key, other.name)));
+    if let Some((key, other)) =
+        foreign.filter(|(key, _)| !spec.own_keys.contains(key)).find(|(key, _)| section.has(key))
+    {
+        section.problem(key, format!("has no use without `format = \"{other}\"`"));
     }
     Some(Wanted {
-        name,
+        spec,
         zone: zone.map_or(TimeZone::UTC, |found| found.value),
         template,
         token: token.map(|found| found.value),
@@ -82,23 +79,17 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     let digest = section.duration("digest", Duration::ZERO, second..=most);
     let batch = ["max_events", "max_wait"].into_iter().find(|key| section.has(key));
     let wanted = wanted?;
-    if let Some(key) = batch.filter(|_| !wanted.must_be_signed()) {
-        let instead = if wanted.is_chat() { "; a chat gathers with `digest`" } else { "" };
-        section.problem(
-            key,
-            format!(
-                "has no use with `format = \"{}\"`: only `standard` and `cloudevents` have batches{instead}",
-                wanted.name
-            ),
-        );
+    let FormatSpec { name, grouping, .. } = wanted.spec;
+    if let Some(key) = batch.filter(|_| *grouping != Grouping::Batches) {
+        let instead = if *grouping == Grouping::Digests { "; a chat gathers with `digest`" } else { "" };
+        let which = formats_with(Grouping::Batches);
+        section.problem(key, format!("has no use with `format = \"{name}\"`: only {which} have batches{instead}"));
         return None;
     }
-    if section.has("digest") && !wanted.is_chat() {
-        let instead = if wanted.must_be_signed() { "; `max_events` makes batches" } else { "" };
-        section.problem(
-            "digest",
-            format!("has no use with `format = \"{}\"`: only `slack` and `google-chat` have one{instead}", wanted.name),
-        );
+    if section.has("digest") && *grouping != Grouping::Digests {
+        let instead = if *grouping == Grouping::Batches { "; `max_events` makes batches" } else { "" };
+        let which = formats_with(Grouping::Digests);
+        section.problem("digest", format!("has no use with `format = \"{name}\"`: only {which} have one{instead}"));
         return None;
     }
     match batch {
@@ -107,45 +98,36 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     }
 }
 
+/// Names the formats that group events in this way.
+fn formats_with(grouping: Grouping) -> String {
+    let which = FORMATS.into_iter().filter(|spec| spec.grouping == grouping);
+    which.map(|spec| format!("`{}`", spec.name)).collect::<Vec<_>>().join(" and ")
+}
+
 impl Wanted<'_> {
-    /// Whether this is a chat, whose address is the only secret.
+    /// Returns whether the address is the only secret, as with chats.
     pub(super) fn is_chat(&self) -> bool {
-        matches!(self.name, "slack" | "google-chat")
+        self.spec.signing == Signing::AddressIsSecret
     }
 
-    /// Whether deliveries have to be signed.
+    /// Returns whether deliveries have to be signed.
     pub(super) fn must_be_signed(&self) -> bool {
-        matches!(self.name, "standard" | "cloudevents")
+        self.spec.signing == Signing::Required
     }
 
-    /// What is wanted where the operator does not say.
+    /// Returns the events that the endpoint gets if the operator names none; empty for all.
     pub(super) fn default_events(&self) -> Vec<EventPattern> {
-        if self.is_chat() { CHAT_EVENTS.into_iter().filter_map(EventPattern::parse).collect() } else { Vec::new() }
+        self.spec.default_events.iter().filter_map(|pattern| EventPattern::parse(pattern)).collect()
     }
 
-    /// The format for an endpoint that wants these events. A template is tried with every event it may get.
+    /// Makes the format for an endpoint that wants these events. The format checks its own options.
     pub(super) fn format(self, events: &[EventPattern]) -> Option<Format> {
-        let chat = |zone: TimeZone| Chat::new(Sentence::new(zone));
-        Some(match self.name {
-            "cloudevents" => Format::CloudEvents,
-            "slack" => Format::Slack(chat(self.zone)),
-            "google-chat" => Format::GoogleChat(chat(self.zone)),
-            "template" => return self.template(events),
-            _ => Format::Standard,
-        })
-    }
-
-    fn template(self, events: &[EventPattern]) -> Option<Format> {
-        let found = self.template?;
-        // A retraction goes to whoever got what it takes back, and a test to whoever is tested.
+        // A retraction goes to every endpoint that got the retracted event, and any endpoint can be tested.
         let always = |event| matches!(event, EventType::EventRetracted | EventType::WebhookTest);
-        let wanted = |event| events.is_empty() || always(event) || events.iter().any(|pattern| pattern.matches(event));
-        let parsed = Template::parse(&found.value, self.zone, self.token);
-        let template = parsed.inspect_err(|error| found.problem(error.to_string())).ok()?;
-        if let Err((event, error)) = template.check(wanted) {
-            found.problem(format!("cannot write `{}`: {error}", event.as_str()));
-            return None;
-        }
-        Some(Format::Template(template))
+        let wants = |event| events.is_empty() || always(event) || events.iter().any(|pattern| pattern.matches(event));
+        let template = self.template.as_ref().map(|found| found.value.as_str());
+        let options = FormatOptions { zone: self.zone, template, token: self.token, wants: &wants };
+        let built = (self.spec.build)(options);
+        built.inspect_err(|error| self.template.iter().for_each(|found| found.problem(error.to_string()))).ok()
     }
 }

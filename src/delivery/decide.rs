@@ -1,50 +1,54 @@
-//! What becomes of a delivery after an attempt: a pure function of the attempt, its outcome, the policy, the time and a
-//! jitter. Every verdict has a named reason, and the same name reaches the log, the metric and the stored attempt.
+//! Decides what becomes of a delivery after an attempt: a pure function of the attempt, its outcome, the policy, the time and
+//! a jitter. Every failure has a named reason, and the same name reaches the log, the metric and the stored attempt.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::outcome::{Outcome, Reason};
+use super::outcome::Outcome;
+use super::reason::FailureReason;
 use super::settings::{DEFAULT_SCHEDULE, EndpointSettings};
 use crate::clock::saturating_add;
+use crate::store::Then;
 
-/// An attempt, as far as deciding needs it.
+/// An attempt, as far as the decision depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     /// How many attempts before this one count for the schedule.
     pub failures: u32,
-    /// How many attempts just before this one were rejected, one after another.
+    /// How many attempts just before this one were rejected in a row.
     pub rejections: u32,
     /// When the event was committed.
     pub owed_at: Timestamp,
     /// When the first attempt began.
     pub tried_since: Timestamp,
-    /// Whether others of the conference wait behind it.
+    /// Whether deliveries of the same lane wait behind it.
     pub others_wait: bool,
+    /// Whether a failure counts for the schedule. One made while the breaker was open does not.
+    pub counts: bool,
 }
 
-/// When to try again and when to give up.
+/// When to retry and when to give up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// How long to wait after the first failed attempt, the second, and so on.
+    /// The wait after the first failed attempt, the second, and so on.
     pub schedule: Vec<Duration>,
-    /// How long to wait after each attempt that follows.
+    /// The wait after each further attempt.
     pub then_every: Duration,
-    /// How long to wait after a first and a second rejection; the third is the last.
+    /// The wait after the first and the second rejection in a row; the third one ends the delivery.
     pub after_rejection: [Duration; 2],
-    /// A share of each wait, on top or below.
+    /// The share by which each wait varies, up or down.
     pub jitter: f64,
-    /// The bounds within which `Retry-After` is obeyed.
+    /// The bounds of a wait that the receiver asks for.
     pub retry_after: (Duration, Duration),
     /// How long after its commit a delivery is given up.
     pub window: Duration,
-    /// For how long it may hold others of its conference back.
+    /// How long a failing delivery may hold back those behind it in its lane.
     pub max_hold: Duration,
 }
 
 impl Policy {
-    /// What the settings of an endpoint say.
+    /// Returns the policy of an endpoint's settings.
     #[must_use]
     pub fn of(settings: &EndpointSettings) -> Self {
         let then_every = settings.schedule.last().copied().unwrap_or(settings.window);
@@ -56,7 +60,7 @@ impl Policy {
         }
     }
 
-    /// The schedule of the Standard Webhooks specification, spread over `window`.
+    /// Returns a policy with the schedule of the Standard Webhooks specification and this window.
     #[must_use]
     pub fn new(window: Duration) -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
@@ -64,7 +68,7 @@ impl Policy {
         Self {
             schedule: DEFAULT_SCHEDULE.to_vec(),
             then_every: 12 * HOUR,
-            // Three attempts in ten minutes, the last late enough to outlive a deployment.
+            // Three attempts within ten minutes, the last one late enough to survive a deployment of the receiver.
             after_rejection: [Duration::from_secs(30), 7 * MINUTE],
             jitter: 0.2,
             retry_after: (Duration::from_secs(5), 12 * HOUR),
@@ -73,7 +77,7 @@ impl Policy {
         }
     }
 
-    /// No wait is longer than this. A stored time further ahead comes from a clock that jumped.
+    /// Returns the longest possible wait. A stored due time further ahead comes from a clock that jumped.
     #[must_use]
     pub fn longest_wait(&self) -> Duration {
         let waits = self.schedule.iter().chain(&self.after_rejection);
@@ -82,52 +86,38 @@ impl Policy {
     }
 }
 
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It arrived.
-    Done,
-    /// Try again then.
-    Retry { at: Timestamp, reason: Reason },
-    /// Give up.
-    Dead { reason: Reason },
-    /// The endpoint wants nothing any more: switch it off and keep what it is owed.
-    EndpointOff { reason: Reason },
-}
-
-/// Decides after an attempt that ended at `now`. `jitter` lies between -1 and 1.
+/// Decides after an attempt that ended at `now`. `jitter` is between -1 and 1. Never returns [`Then::Release`].
 #[must_use]
-pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> Verdict {
-    let Some(reason) = outcome.reason() else { return Verdict::Done };
-    let wait = match (reason, asked_wait(outcome, policy)) {
-        (Reason::Gone, _) => return Verdict::EndpointOff { reason },
-        (Reason::Unsendable, _) => return Verdict::Dead { reason },
-        (Reason::Rejected, _) => match policy.after_rejection.get(attempt.rejections as usize) {
+pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> Then {
+    let Some(reason) = outcome.reason() else { return Then::Done };
+    let wait = match (outcome, asked_wait(outcome, policy)) {
+        (Outcome::Gone, _) => return Then::EndpointOff { reason: reason.as_str() },
+        (Outcome::Unsendable, _) => return Then::Dead { reason: reason.as_str() },
+        (Outcome::Refused, _) => match policy.after_rejection.get(attempt.rejections as usize) {
             Some(wait) => spread(*wait, policy.jitter, jitter),
-            None => return Verdict::Dead { reason },
+            None => return Then::Dead { reason: reason.as_str() },
         },
-        // Never earlier than asked for, and a little later, so that those who were sent away do not return as one.
+        // Never earlier than asked for, and a little later, so that not all deliveries return at the same moment.
         (_, Some(asked)) => spread(asked, policy.jitter, jitter.abs()),
         (_, None) => spread(scheduled(policy, attempt.failures), policy.jitter, jitter),
     };
     let (end, over) = give_up(attempt, policy);
     if now >= end {
-        return Verdict::Dead { reason: over };
+        return Then::Dead { reason: over.as_str() };
     }
-    // One attempt at the very end, rather than a wait beyond it.
-    Verdict::Retry { at: saturating_add(now, wait).min(end), reason }
+    Then::Retry {
+        // One attempt at the very end, rather than a wait beyond it.
+        at: saturating_add(now, wait).min(end),
+        hold_until: hold_until(attempt, policy),
+        failures: attempt.failures + u32::from(attempt.counts),
+        rejections: if *outcome == Outcome::Refused { attempt.rejections + 1 } else { 0 },
+    }
 }
 
-/// How long the receiver asked to wait, where it is obeyed, within the policy's bounds.
+/// Returns how long the receiver asked to wait, within the policy's bounds.
 #[must_use]
 pub fn asked_wait(outcome: &Outcome, policy: &Policy) -> Option<Duration> {
-    let obeyed = matches!(outcome.reason(), Some(Reason::Throttled | Reason::Unavailable));
-    match outcome {
-        Outcome::Answered { retry_after: Some(asked), .. } if obeyed => {
-            Some((*asked).clamp(policy.retry_after.0, policy.retry_after.1))
-        }
-        _ => None,
-    }
+    outcome.asked_wait().map(|asked| asked.clamp(policy.retry_after.0, policy.retry_after.1))
 }
 
 fn scheduled(policy: &Policy, failures: u32) -> Duration {
@@ -135,16 +125,19 @@ fn scheduled(policy: &Policy, failures: u32) -> Duration {
     policy.schedule.get(index).copied().unwrap_or(policy.then_every)
 }
 
-/// From when on a failed attempt is the last, and why. Every delivery has one attempt, however late.
-fn give_up(attempt: &Attempt, policy: &Policy) -> (Timestamp, Reason) {
+/// Returns from when on a failed attempt is the last, and the reason. Every delivery gets one attempt, however late.
+fn give_up(attempt: &Attempt, policy: &Policy) -> (Timestamp, FailureReason) {
     let expires = saturating_add(attempt.owed_at, policy.window);
     let held = hold_until(attempt, policy);
-    if attempt.others_wait && held < expires { (held, Reason::MaxHold) } else { (expires, Reason::Window) }
+    if attempt.others_wait && held < expires {
+        (held, FailureReason::MaxHold)
+    } else {
+        (expires, FailureReason::Window)
+    }
 }
 
-/// When a delivery has to give way to those that wait behind it.
-#[must_use]
-pub fn hold_until(attempt: &Attempt, policy: &Policy) -> Timestamp {
+/// Returns when a delivery has to give way to those that wait behind it.
+fn hold_until(attempt: &Attempt, policy: &Policy) -> Timestamp {
     saturating_add(attempt.tried_since, policy.max_hold)
 }
 
@@ -157,6 +150,8 @@ mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
 
+    use super::super::http::answer;
+    use super::super::outcome::TransportFailure;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -170,72 +165,103 @@ mod tests {
     }
 
     fn attempt(number: u32) -> Attempt {
-        Attempt { failures: number - 1, rejections: 0, owed_at: at(0), tried_since: at(0), others_wait: false }
+        Attempt {
+            failures: number - 1,
+            rejections: 0,
+            owed_at: at(0),
+            tried_since: at(0),
+            others_wait: false,
+            counts: true,
+        }
     }
 
     fn answered(status: u16) -> Outcome {
-        Outcome::Answered { status, retry_after: None }
+        answer::outcome(status, None)
     }
 
     fn asking(status: u16, seconds: u64) -> Outcome {
-        Outcome::Answered { status, retry_after: Some(Duration::from_secs(seconds)) }
+        answer::outcome(status, Some(Duration::from_secs(seconds)))
     }
 
-    fn failed(reason: Reason) -> Outcome {
-        Outcome::Failed { reason, status: None }
+    /// A decision as the log and the metrics show it, with the reason that also a retry has there.
+    #[derive(Debug, PartialEq)]
+    enum Decided {
+        Done,
+        Retry { at: Timestamp, reason: FailureReason },
+        Dead { reason: FailureReason },
+        EndpointOff { reason: FailureReason },
+    }
+
+    fn decided(attempt: &Attempt, outcome: &Outcome, now: Timestamp, jitter: f64) -> Decided {
+        let named = |name| FailureReason::ALL.into_iter().find(|reason| reason.as_str() == name).unwrap();
+        match decide(attempt, outcome, &policy(), now, jitter) {
+            Then::Done => Decided::Done,
+            Then::Retry { at, .. } => Decided::Retry { at, reason: outcome.reason().unwrap() },
+            Then::Dead { reason } => Decided::Dead { reason: named(reason) },
+            Then::EndpointOff { reason } => Decided::EndpointOff { reason: named(reason) },
+            Then::Release => unreachable!("an attempt was made"),
+        }
     }
 
     #[test]
-    fn every_status_has_its_verdict() {
-        let retry = |seconds, reason| Verdict::Retry { at: at(seconds), reason };
-        for (status, verdict) in [
-            (200, Verdict::Done),
-            (204, Verdict::Done),
-            (301, retry(5, Reason::Redirect)),
-            (304, retry(5, Reason::Redirect)),
-            (400, retry(30, Reason::Rejected)),
-            (401, retry(5, Reason::Unauthorized)),
-            (403, retry(5, Reason::Unauthorized)),
-            (404, retry(30, Reason::Rejected)),
-            (405, retry(30, Reason::Rejected)),
-            (408, retry(5, Reason::UnexpectedStatus)),
-            (410, Verdict::EndpointOff { reason: Reason::Gone }),
-            (413, retry(30, Reason::Rejected)),
-            (415, retry(30, Reason::Rejected)),
-            (418, retry(5, Reason::UnexpectedStatus)),
-            (422, retry(30, Reason::Rejected)),
-            (429, retry(5, Reason::Throttled)),
-            (500, retry(5, Reason::ServerError)),
-            (503, retry(5, Reason::Unavailable)),
-            (599, retry(5, Reason::ServerError)),
-            (700, retry(5, Reason::UnexpectedStatus)),
+    fn every_status_has_its_decision() {
+        let retry = |seconds, reason| Decided::Retry { at: at(seconds), reason };
+        for (status, decision) in [
+            (200, Decided::Done),
+            (204, Decided::Done),
+            (301, retry(5, FailureReason::Redirect)),
+            (304, retry(5, FailureReason::Redirect)),
+            (400, retry(30, FailureReason::Rejected)),
+            (401, retry(5, FailureReason::Unauthorized)),
+            (403, retry(5, FailureReason::Unauthorized)),
+            (404, retry(30, FailureReason::Rejected)),
+            (405, retry(30, FailureReason::Rejected)),
+            (408, retry(5, FailureReason::UnexpectedStatus)),
+            (410, Decided::EndpointOff { reason: FailureReason::Gone }),
+            (413, retry(30, FailureReason::Rejected)),
+            (415, retry(30, FailureReason::Rejected)),
+            (418, retry(5, FailureReason::UnexpectedStatus)),
+            (422, retry(30, FailureReason::Rejected)),
+            (429, retry(5, FailureReason::Throttled)),
+            (500, retry(5, FailureReason::ServerError)),
+            (503, retry(5, FailureReason::Unavailable)),
+            (599, retry(5, FailureReason::ServerError)),
+            (700, retry(5, FailureReason::UnexpectedStatus)),
         ] {
-            assert_eq!(decide(&attempt(1), &answered(status), &policy(), at(0), 0.0), verdict, "{status}");
+            assert_eq!(decided(&attempt(1), &answered(status), at(0), 0.0), decision, "{status}");
         }
     }
 
     #[test]
-    fn every_failure_without_an_answer_is_tried_again_except_what_cannot_be_sent() {
-        for reason in [Reason::Timeout, Reason::Connect, Reason::Tls, Reason::Dns, Reason::BodyTooLarge] {
-            let verdict = decide(&attempt(1), &failed(reason), &policy(), at(0), 0.0);
-            assert_eq!(verdict, Verdict::Retry { at: at(5), reason });
+    fn every_transport_failure_is_retried_and_an_unwritable_event_is_not() {
+        for (failure, reason) in [
+            (TransportFailure::Timeout, FailureReason::Timeout),
+            (TransportFailure::Connect, FailureReason::Connect),
+            (TransportFailure::Tls, FailureReason::Tls),
+            (TransportFailure::Dns, FailureReason::Dns),
+            (TransportFailure::RefusedAddress, FailureReason::RefusedAddress),
+            (TransportFailure::AnswerTooLarge, FailureReason::BodyTooLarge),
+            (TransportFailure::Interrupted, FailureReason::Interrupted),
+        ] {
+            let decision = decided(&attempt(1), &Outcome::TransportFailed(failure), at(0), 0.0);
+            assert_eq!(decision, Decided::Retry { at: at(5), reason });
         }
-        let verdict = decide(&attempt(1), &failed(Reason::Unsendable), &policy(), at(0), 0.0);
-        assert_eq!(verdict, Verdict::Dead { reason: Reason::Unsendable });
+        let decision = decided(&attempt(1), &Outcome::Unsendable, at(0), 0.0);
+        assert_eq!(decision, Decided::Dead { reason: FailureReason::Unsendable });
     }
 
     #[test]
-    fn the_schedule_is_kept_to_the_end_of_the_window_with_one_last_attempt_there() {
+    fn retries_follow_the_schedule_and_the_last_one_is_at_the_end_of_the_window() {
         let mut now = 0;
         let mut waits = Vec::new();
         for number in 1.. {
-            match decide(&attempt(number), &answered(500), &policy(), at(now), 0.0) {
-                Verdict::Retry { at: next, .. } => {
+            match decided(&attempt(number), &answered(500), at(now), 0.0) {
+                Decided::Retry { at: next, .. } => {
                     waits.push(next.as_second() - now);
                     now = next.as_second();
                 }
-                verdict => {
-                    assert_eq!(verdict, Verdict::Dead { reason: Reason::Window });
+                decision => {
+                    assert_eq!(decision, Decided::Dead { reason: FailureReason::Window });
                     break;
                 }
             }
@@ -245,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_late_already_still_has_one_attempt_and_no_second() {
+    fn a_delivery_past_its_window_gets_one_attempt_and_no_second() {
         let old = Attempt { tried_since: at(100 * 3600), ..attempt(1) };
-        let verdict = decide(&old, &answered(500), &policy(), at(100 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Dead { reason: Reason::Window });
-        assert_eq!(decide(&old, &answered(200), &policy(), at(100 * 3600), 0.0), Verdict::Done);
+        let decision = decided(&old, &answered(500), at(100 * 3600), 0.0);
+        assert_eq!(decision, Decided::Dead { reason: FailureReason::Window });
+        assert_eq!(decided(&old, &answered(200), at(100 * 3600), 0.0), Decided::Done);
     }
 
     #[test]
@@ -258,30 +284,30 @@ mod tests {
             let mut now = at(0);
             for rejections in 0..2 {
                 let tried = Attempt { rejections, ..attempt(rejections + 1) };
-                let Verdict::Retry { at, reason } = decide(&tried, &answered(404), &policy(), now, jitter) else {
-                    unreachable!("two rejections are forgiven")
+                let Decided::Retry { at, reason } = decided(&tried, &answered(404), now, jitter) else {
+                    unreachable!("two rejections do not end a delivery")
                 };
-                assert_eq!(reason, Reason::Rejected);
+                assert_eq!(reason, FailureReason::Rejected);
                 now = at;
             }
             assert!(now <= at(600) && now >= at(300), "{now}");
             let last = Attempt { rejections: 2, ..attempt(3) };
-            let verdict = decide(&last, &answered(404), &policy(), now, jitter);
-            assert_eq!(verdict, Verdict::Dead { reason: Reason::Rejected });
+            let decision = decided(&last, &answered(404), now, jitter);
+            assert_eq!(decision, Decided::Dead { reason: FailureReason::Rejected });
         }
     }
 
     #[test]
     fn earlier_failures_of_another_kind_do_not_count_as_rejections() {
-        let verdict = decide(&attempt(9), &answered(404), &policy(), at(100), 0.0);
-        assert_eq!(verdict, Verdict::Retry { at: at(130), reason: Reason::Rejected });
+        let decision = decided(&attempt(9), &answered(404), at(100), 0.0);
+        assert_eq!(decision, Decided::Retry { at: at(130), reason: FailureReason::Rejected });
     }
 
     #[test]
-    fn retry_after_is_obeyed_within_bounds_and_only_where_it_means_something() {
-        let next = |outcome| match decide(&attempt(1), &outcome, &policy(), at(0), -1.0) {
-            Verdict::Retry { at, .. } => at.as_second(),
-            verdict => unreachable!("{verdict:?}"),
+    fn retry_after_is_obeyed_within_bounds_and_only_for_429_and_503() {
+        let next = |outcome| match decided(&attempt(1), &outcome, at(0), -1.0) {
+            Decided::Retry { at, .. } => at.as_second(),
+            decision => unreachable!("{decision:?}"),
         };
         assert_eq!(next(asking(429, 100)), 120, "jitter only makes it later");
         assert_eq!(next(asking(503, 0)), 6);
@@ -291,27 +317,36 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_others_back_gives_way_and_who_does_not_keeps_the_whole_window() {
+    fn a_delivery_that_holds_others_back_gives_way_after_the_maximum_time() {
         let held = Attempt { others_wait: true, owed_at: at(-3600), ..attempt(6) };
-        let verdict = decide(&held, &answered(500), &policy(), at(5 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Retry { at: at(6 * 3600), reason: Reason::ServerError });
-        let verdict = decide(&held, &answered(500), &policy(), at(6 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Dead { reason: Reason::MaxHold });
+        let decision = decided(&held, &answered(500), at(5 * 3600), 0.0);
+        assert_eq!(decision, Decided::Retry { at: at(6 * 3600), reason: FailureReason::ServerError });
+        let decision = decided(&held, &answered(500), at(6 * 3600), 0.0);
+        assert_eq!(decision, Decided::Dead { reason: FailureReason::MaxHold });
         let alone = Attempt { others_wait: false, ..held };
-        let verdict = decide(&alone, &answered(500), &policy(), at(6 * 3600), 0.0);
-        assert_eq!(verdict, Verdict::Retry { at: at(11 * 3600), reason: Reason::ServerError });
+        let decision = decided(&alone, &answered(500), at(6 * 3600), 0.0);
+        assert_eq!(decision, Decided::Retry { at: at(11 * 3600), reason: FailureReason::ServerError });
+    }
+
+    #[test]
+    fn an_attempt_that_does_not_count_leaves_the_schedule_where_it_is() {
+        let failures = |counts| match decide(&Attempt { counts, ..attempt(3) }, &answered(500), &policy(), at(0), 0.0) {
+            Then::Retry { failures, .. } => failures,
+            decision => unreachable!("{decision:?}"),
+        };
+        assert_eq!((failures(true), failures(false)), (3, 2));
     }
 
     proptest! {
         #[test]
-        fn a_retry_lies_ahead_and_no_further_than_the_longest_wait(
+        fn a_retry_is_in_the_future_and_within_the_longest_wait(
             status in 100_u16..1000, number in 1_u32..100, now in 0_i64..300_000, asked in proptest::option::of(any::<u64>()),
             rejections in 0_u32..5, others_wait: bool, jitter in -1.0..1.0,
         ) {
             let tried = Attempt { rejections, others_wait, ..attempt(number) };
-            let outcome = Outcome::Answered { status, retry_after: asked.map(Duration::from_secs) };
+            let outcome = answer::outcome(status, asked.map(Duration::from_secs));
             let policy = policy();
-            if let Verdict::Retry { at: next, .. } = decide(&tried, &outcome, &policy, at(now), jitter) {
+            if let Then::Retry { at: next, .. } = decide(&tried, &outcome, &policy, at(now), jitter) {
                 prop_assert!(next > at(now));
                 prop_assert!(next <= saturating_add(at(now), policy.longest_wait()));
                 prop_assert!(next <= at(72 * 3600));

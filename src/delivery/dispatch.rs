@@ -1,4 +1,5 @@
-//! The dispatcher: the thin loop around [`super::step`].
+//! The dispatcher: the loop around [`super::step`]. It waits for wake-ups, replies of the store and finished attempts, feeds them
+//! to the core, and carries out the commands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -10,37 +11,39 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::change::{Change, Changes, Endpoints, Target};
-use super::decide::{Policy, Verdict};
+use super::decide::Policy;
 use super::format::{Message, Unwritable};
+use super::http::send::SenderError;
 use super::metrics::WebhookMetrics;
-use super::outcome::{Outcome, Reason};
-use super::send::SenderError;
+use super::outcome::{Outcome, TransportFailure};
+use super::reason::FailureReason;
+use super::reconfigure::{EndpointLink, EndpointSet, ReconfigureHandle, Replacement};
+use super::report::{AttemptReport, EndpointReport, FinishedAttempt};
 use super::settings::EndpointSettings;
-use super::step::{Command, Core, Input, Note, Sent, Step, Turned};
+use super::step::{Core, DispatchCommand, DispatchInput, Step};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortAt, Point};
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::model::EndpointName;
-use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
+use crate::store::{Breaker as StoredBreaker, Claimed, CommitError, OutboxReply, Store, Then};
 
-/// How the dispatcher goes about it, beyond what each endpoint says.
+/// The options of the dispatcher, beside the settings of each endpoint.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// How long what is being sent may take to finish after the stop.
+pub struct DispatcherOptions {
+    /// How long attempts in flight may take to finish after the stop.
     pub grace: Duration,
-    /// The policy of an endpoint.
+    /// Returns the policy of an endpoint.
     pub policy: fn(&EndpointSettings) -> Policy,
 }
 
-impl Default for Options {
+impl Default for DispatcherOptions {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10), policy: Policy::of }
     }
 }
 
-/// Sends what the store owes, until it is stopped.
+/// Sends the pending deliveries of the store until it is stopped.
 #[derive(Debug)]
 pub struct Dispatcher {
     store: Store,
@@ -48,23 +51,22 @@ pub struct Dispatcher {
     wake: Arc<Notify>,
     metrics: WebhookMetrics,
     core: Core,
-    targets: BTreeMap<EndpointName, Target>,
+    links: BTreeMap<EndpointName, EndpointLink>,
     grace: Duration,
     abort: AbortAt,
     pulse: Pulse,
-    /// Kept, so that waiting for the next change never ends for want of somebody who could bring one.
-    changes: Changes,
-    changed: mpsc::Receiver<Change>,
+    /// Kept, so that the channel stays open while no other handle exists.
+    reconfigure: ReconfigureHandle,
+    replacements: mpsc::Receiver<Replacement>,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
 
 impl Dispatcher {
-    /// A dispatcher for these endpoints. Whoever commits calls `wake` afterwards, and so does whoever switches an endpoint
-    /// on.
+    /// Makes a dispatcher for these endpoints. After a commit, and after switching an endpoint on, notify `wake`.
     ///
     /// # Errors
-    /// [`SenderError`] where no HTTP client can be made, or names are to be hidden and there is no key for it.
+    /// [`SenderError`] if an HTTP client cannot be set up, or names are to be replaced and there is no key.
     pub fn new(
         endpoints: &[EndpointSettings],
         store: Store,
@@ -72,97 +74,96 @@ impl Dispatcher {
         wake: Arc<Notify>,
         metrics: WebhookMetrics,
         random: Random,
-        options: &Options,
+        options: &DispatcherOptions,
     ) -> Result<Self, SenderError> {
-        let Endpoints { targets, endpoints } = Endpoints::new(endpoints, clock, options.policy)?;
+        let EndpointSet { links, endpoints } = EndpointSet::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
-        let (changes, changed) = Changes::new();
+        let (reconfigure, replacements) = ReconfigureHandle::new();
         let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
+        Ok(Self { store, clock, wake, metrics, core, links, grace, abort, pulse, reconfigure, replacements })
     }
 
-    /// What hands it other endpoints while it runs.
+    /// Returns a handle that replaces the endpoints while the dispatcher runs.
     #[must_use]
-    pub fn changes(&self) -> Changes {
-        self.changes.clone()
+    pub fn reconfigure_handle(&self) -> ReconfigureHandle {
+        self.reconfigure.clone()
     }
 
-    /// The same, dying where a test wants it to.
+    /// Makes the dispatcher abort the process at the given failpoint.
     #[must_use]
     pub fn aborting_at(self, abort: AbortAt) -> Self {
         Self { abort, ..self }
     }
 
-    /// Beats at each turn of the loop.
+    /// Returns the heartbeat, which beats at each turn of the loop.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         self.pulse.clone()
     }
 
-    /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
-    /// returns.
+    /// Runs until `stop`. Then it claims no more, gives attempts in flight the grace period to finish, records them and returns.
     pub async fn run(mut self, stop: CancellationToken) {
         let wake = Arc::clone(&self.wake);
         let mut woken = pin!(wake.notified());
-        // From here on no call is missed, whenever it comes.
+        // From here on no wake-up is missed.
         woken.as_mut().enable();
-        let mut sends = Sends::default();
+        let mut attempts = Attempts::default();
         let mut exchange: Option<Exchange> = None;
         let mut wake_at = Some(Mono::ZERO);
         let mut give_up_at: Option<Mono> = None;
         loop {
             let now = self.clock.now().mono;
             self.pulse.beat(now);
-            // With nothing to do it turns all the same, so that it can be told from one that hangs.
+            // The loop turns even when it is idle, so that its heartbeat shows that it does not hang.
             let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
             let input = tokio::select! {
                 () = woken.as_mut() => {
                     woken.set(wake.notified());
                     woken.as_mut().enable();
-                    Input::Woken
+                    DispatchInput::Woken
                 }
-                reply = answer(&mut exchange) => {
+                reply = exchanged(&mut exchange) => {
                     exchange = None;
                     reply.map_or_else(|error| {
-                        // The store says once what is wrong with it; this happens again and again.
+                        // Debug, because it repeats: the store logs its failure once.
                         tracing::debug!(reason = error.reason(), "the outbox could not be written: {error}");
-                        Input::ExchangeFailed
-                    }, Input::Exchanged)
+                        DispatchInput::ExchangeFailed
+                    }, DispatchInput::Exchanged)
                 }
-                Some(sent) = sends.next() => {
-                    if sent.reply.outcome.status().is_some() {
+                Some(finished) = attempts.next() => {
+                    if finished.reply.status.is_some() {
                         self.abort.pass(Point::Answered);
                     }
-                    Input::Sent(sent)
+                    DispatchInput::Finished(finished)
                 }
-                Some(change) = self.changed.recv() => self.take_over(change),
-                () = until(Some(turn_at), now) => Input::Tick,
+                Some(replacement) = self.replacements.recv() => self.replace_endpoints(replacement),
+                () = until(Some(turn_at), now) => DispatchInput::Tick,
                 () = until(give_up_at, now), if give_up_at.is_some() => {
                     give_up_at = None;
-                    sends.tasks.abort_all();
-                    Input::Abandon
+                    attempts.tasks.abort_all();
+                    DispatchInput::Abandon
                 }
                 () = stop.cancelled(), if !self.core.is_stopping() => {
                     give_up_at = Some(now + self.grace);
-                    Input::Stop
+                    DispatchInput::Stop
                 }
             };
             let Step { commands, wake_at: next, finished } = self.core.step(self.clock.now(), input);
             wake_at = next;
             for command in commands {
                 match command {
-                    Command::Exchange(request) => {
+                    DispatchCommand::Exchange(request) => {
                         let (store, now) = (self.store.clone(), self.clock.now().wall);
                         exchange = Some(Box::pin(async move { store.exchange(request, now).await }));
                     }
-                    Command::Send { endpoint, claimed } => {
-                        if let Some(target) = self.targets.get(&endpoint) {
-                            sends.begin(target.clone(), endpoint, *claimed, self.clock);
+                    DispatchCommand::Send { endpoint, claimed } => {
+                        if let Some(link) = self.links.get(&endpoint) {
+                            attempts.begin(link.clone(), endpoint, *claimed, self.clock);
                         }
                     }
-                    Command::Note(note) => self.note(&note),
-                    Command::Turned(turned) => self.turned(&turned),
-                    Command::Left(endpoint) => self.metrics.forget(&endpoint),
+                    DispatchCommand::ReportAttempt(report) => self.report_attempt(&report),
+                    DispatchCommand::ReportEndpoint(report) => self.report_endpoint(&report),
+                    DispatchCommand::Forget(endpoint) => self.metrics.remove(&endpoint),
                 }
             }
             if finished {
@@ -171,107 +172,113 @@ impl Dispatcher {
         }
     }
 
-    fn take_over(&mut self, change: Change) -> Input {
-        let Change { endpoints: Endpoints { targets, endpoints }, done } = change;
-        endpoints.iter().for_each(|endpoint| self.metrics.expect(&endpoint.name));
-        self.targets = targets;
-        // Whoever waited for this and no longer does has no use for the answer.
+    fn replace_endpoints(&mut self, replacement: Replacement) -> DispatchInput {
+        let Replacement { endpoints: EndpointSet { links, endpoints }, done } = replacement;
+        endpoints.iter().for_each(|endpoint| self.metrics.add(&endpoint.name));
+        self.links = links;
+        // The caller may have gone; ignore the send error.
         let _gone = done.send(());
-        Input::Reconfigured(endpoints)
+        DispatchInput::Reconfigured(endpoints)
     }
 
-    fn note(&self, note: &Note) {
-        self.metrics.attempted(&note.endpoint, note.took, note.events, note.outcome.reason());
-        let (endpoint, delivery, attempt) = (note.endpoint.as_str(), note.delivery.0, note.attempt);
-        let failure = note.outcome.reason().map_or("", Reason::as_str);
-        match note.verdict {
-            Verdict::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
-            Verdict::Retry { at, reason } => {
-                tracing::info!(endpoint, delivery, attempt, reason = reason.as_str(), retry_at = %at, "a delivery failed and is tried again");
+    fn report_attempt(&self, report: &AttemptReport) {
+        self.metrics.attempted(&report.endpoint, report.took, report.events, report.outcome.reason());
+        let (endpoint, delivery, attempt) = (report.endpoint.as_str(), report.delivery.0, report.attempt);
+        let failure = report.outcome.reason().map_or("", FailureReason::as_str);
+        match &report.result {
+            Then::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
+            Then::Retry { at, .. } => {
+                tracing::info!(endpoint, delivery, attempt, reason = failure, retry_at = %at, "delivery failed; it is retried");
             }
-            Verdict::Dead { reason } => {
-                self.metrics.gave_up(&note.endpoint, reason, note.events);
+            Then::Dead { reason } => {
+                self.metrics.gave_up(&report.endpoint, reason, report.events);
                 tracing::warn!(
                     endpoint,
                     delivery,
                     attempt,
-                    reason = reason.as_str(),
+                    reason,
                     failure,
-                    "a delivery is given up"
+                    "delivery given up; it is kept as dead and can be replayed"
                 );
             }
-            Verdict::EndpointOff { reason } => {
+            Then::EndpointOff { reason } => {
                 tracing::warn!(
                     endpoint,
                     delivery,
                     attempt,
-                    reason = reason.as_str(),
-                    "the endpoint said it wants nothing any more and is switched off; what it is owed stays owed until it is switched on again"
+                    reason,
+                    "the endpoint answered that it is gone and was switched off; its deliveries are kept until it is switched on again"
                 );
             }
+            // Nothing was attempted.
+            Then::Release => {}
         }
     }
-}
 
-impl Dispatcher {
-    fn turned(&self, turned: &Turned) {
-        match turned {
-            Turned::Breaker { endpoint, breaker: Breaker::Open { probe_at, .. } } => tracing::warn!(
+    fn report_endpoint(&self, report: &EndpointReport) {
+        match report {
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Open { probe_at, .. } } => tracing::warn!(
                 endpoint = endpoint.as_str(),
                 probe_at = %probe_at,
-                "the endpoint is in trouble as a whole: one delivery at a time finds out when that is over, all others wait"
+                "the endpoint keeps failing and its breaker is open: one delivery at a time probes it, all others wait"
             ),
-            Turned::Breaker { endpoint, breaker: Breaker::Draining } => {
-                tracing::info!(endpoint = endpoint.as_str(), "the endpoint is well again and gets what has gathered");
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Draining } => {
+                tracing::info!(
+                    endpoint = endpoint.as_str(),
+                    "the endpoint accepts deliveries again; its backlog is being sent"
+                );
             }
-            Turned::Breaker { endpoint, breaker: Breaker::Closed } => {
-                tracing::info!(endpoint = endpoint.as_str(), "the endpoint counts as well again");
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Closed } => {
+                tracing::info!(
+                    endpoint = endpoint.as_str(),
+                    "the breaker of the endpoint was closed; deliveries go out as usual"
+                );
             }
-            Turned::Skipped { endpoint, expired, buried } => {
-                self.metrics.gave_up(endpoint, Reason::Window, *buried);
+            EndpointReport::Skipped { endpoint, expired, given_up } => {
+                self.metrics.gave_up(endpoint, FailureReason::Window.as_str(), *given_up);
                 tracing::warn!(
                     endpoint = endpoint.as_str(),
                     expired,
-                    given_up = buried,
-                    "deliveries were too old for the endpoint, or were given up because their window is over"
+                    given_up,
+                    "deliveries were not sent: older than `max_age` (expired), or past their window while the endpoint failed (given_up)"
                 );
             }
         }
     }
 }
 
-/// The attempts under way, a task each.
+/// The attempts in flight, a task each.
 #[derive(Debug, Default)]
-struct Sends {
-    tasks: JoinSet<Sent>,
-    /// What came of each if its task breaks off.
-    broken: HashMap<tokio::task::Id, Sent>,
+struct Attempts {
+    tasks: JoinSet<FinishedAttempt>,
+    /// The result of each attempt in case its task is aborted or panics.
+    interrupted: HashMap<tokio::task::Id, FinishedAttempt>,
 }
 
-impl Sends {
-    fn begin(&mut self, target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) {
-        let broken = Sent {
+impl Attempts {
+    fn begin(&mut self, link: EndpointLink, endpoint: EndpointName, claimed: Claimed, clock: Clock) {
+        let interrupted = FinishedAttempt {
             endpoint: endpoint.clone(),
             delivery: claimed.delivery,
             began_at: clock.now().wall,
             took: Duration::ZERO,
-            reply: Outcome::Failed { reason: Reason::Interrupted, status: None }.into(),
+            reply: Outcome::TransportFailed(TransportFailure::Interrupted).into(),
         };
-        let task = self.tasks.spawn(attempt(target, endpoint, claimed, clock));
-        self.broken.insert(task.id(), broken);
+        let task = self.tasks.spawn(attempt(link, endpoint, claimed, clock));
+        self.interrupted.insert(task.id(), interrupted);
     }
 
-    /// The next attempt that ends, in whatever way; `None` when there is none.
-    async fn next(&mut self) -> Option<Sent> {
+    /// Waits for the next attempt that ends in any way; `None` if there is none. Cancel-safe.
+    async fn next(&mut self) -> Option<FinishedAttempt> {
         let ended = self.tasks.join_next_with_id().await?;
-        let (id, sent) = ended.map_or_else(|error| (error.id(), None), |(id, sent)| (id, Some(sent)));
-        let broken = self.broken.remove(&id);
-        sent.or(broken)
+        let (id, finished) = ended.map_or_else(|error| (error.id(), None), |(id, finished)| (id, Some(finished)));
+        let interrupted = self.interrupted.remove(&id);
+        finished.or(interrupted)
     }
 }
 
-/// Waits for the exchange that is under way, or for ever.
-async fn answer(exchange: &mut Option<Exchange>) -> Result<OutboxReply, CommitError> {
+/// Waits for the exchange in flight, or for ever if there is none. Cancel-safe.
+async fn exchanged(exchange: &mut Option<Exchange>) -> Result<OutboxReply, CommitError> {
     match exchange {
         Some(exchange) => exchange.await,
         None => std::future::pending().await,
@@ -286,14 +293,14 @@ async fn until(at: Option<Mono>, now: Mono) {
     }
 }
 
-async fn attempt(target: Target, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> Sent {
+async fn attempt(link: EndpointLink, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> FinishedAttempt {
     let began = clock.now();
-    let reply = match target.writer.message(&claimed) {
-        Ok(Message { id, body }) => target.sender.send(&id, claimed.previous.as_ref(), body).await,
-        // Claimed for what the endpoint is about to become: it is tried again when it has.
-        Err(Unwritable::NoBatches) => Outcome::Failed { reason: Reason::Interrupted, status: None }.into(),
-        Err(_) => Outcome::Failed { reason: Reason::Unsendable, status: None }.into(),
+    let reply = match link.writer.message(&claimed) {
+        Ok(Message { id, body }) => link.sender.send(&id, claimed.previous.as_ref(), body).await,
+        // A batch was claimed just before the endpoint's format changed: it is retried under the new settings.
+        Err(Unwritable::NoBatches) => Outcome::TransportFailed(TransportFailure::Interrupted).into(),
+        Err(_) => Outcome::Unsendable.into(),
     };
     let took = clock.now().mono.saturating_sub(began.mono);
-    Sent { endpoint, delivery: claimed.delivery, began_at: began.wall, took, reply }
+    FinishedAttempt { endpoint, delivery: claimed.delivery, began_at: began.wall, took, reply }
 }

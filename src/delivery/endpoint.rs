@@ -1,4 +1,4 @@
-//! An endpoint as the dispatcher sees it.
+//! An endpoint as the dispatcher sees it: how to schedule it, not how to reach it.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use super::decide::Policy;
 use super::settings::EndpointSettings;
 use crate::model::EndpointName;
 
-/// What the dispatcher has to know of an endpoint.
+/// An endpoint as the dispatcher sees it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub name: EndpointName,
     pub policy: Policy,
-    /// How long one attempt may take. A claim holds for three times as long.
+    /// The time limit of one attempt. A lease lasts three times as long.
     pub timeout: Duration,
-    /// How many deliveries, each of another conference if `ordered`, are sent at once.
+    /// How many deliveries are sent at once; if `ordered`, each belongs to another conference.
     pub concurrency: usize,
     /// Whether the events of a conference are sent one after another.
     pub ordered: bool,
-    /// Whether what is sent is batches.
+    /// Whether events are sent in batches.
     pub batched: bool,
-    /// After trouble, so many are sent in a second until nothing is due any more.
+    /// The rate, in deliveries per second, at which the backlog is sent after the breaker was open.
     pub drain_per_second: f64,
 }
 
 impl Endpoint {
-    /// What an operator set, under a policy.
+    /// Makes an endpoint of its settings and a policy.
     #[must_use]
     pub fn of(settings: &EndpointSettings, policy: Policy) -> Self {
         Self {

@@ -1,13 +1,13 @@
-//! What deliveries say of themselves. How much is owed is the store's to say.
+//! Metrics of attempts and deliveries. The backlog is a metric of the store.
 
 use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::outcome::Reason;
+use super::reason::FailureReason;
 use crate::model::EndpointName;
 
-/// The webhooks' metrics.
+/// The metrics of the webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookMetrics {
     deliveries: IntCounterVec,
@@ -17,10 +17,10 @@ pub struct WebhookMetrics {
 }
 
 impl WebhookMetrics {
-    /// Makes the metrics, at zero for these endpoints, and puts them into `registry`.
+    /// Registers the metrics, at zero for these endpoints.
     ///
     /// # Errors
-    /// Where the registry has metrics of these names already.
+    /// If the registry has metrics of these names already.
     pub fn register<'a>(
         registry: &Registry,
         endpoints: impl IntoIterator<Item = &'a EndpointName>,
@@ -29,31 +29,31 @@ impl WebhookMetrics {
             deliveries: IntCounterVec::new(
                 Opts::new(
                     "meetwatch_webhook_deliveries_total",
-                    "Deliveries that arrived; of a batch, each of its events.",
+                    "Deliveries that were accepted; each event of a batch counts.",
                 ),
                 &["endpoint"],
             )?,
             failures: IntCounterVec::new(
-                Opts::new("meetwatch_webhook_attempt_failures_total", "Attempts that failed, by reason."),
+                Opts::new("meetwatch_webhook_attempt_failures_total", "Failed attempts, by reason."),
                 &["endpoint", "reason"],
             )?,
             given_up: IntCounterVec::new(
                 Opts::new(
                     "meetwatch_webhook_given_up_total",
-                    "Deliveries that were given up, by reason; of a batch, each of its events.",
+                    "Deliveries that were given up, by reason; each event of a batch counts.",
                 ),
                 &["endpoint", "reason"],
             )?,
             duration: HistogramVec::new(
                 HistogramOpts::new(
                     "meetwatch_webhook_attempt_duration_seconds",
-                    "How long attempts took, to the last byte of the answer.",
+                    "Duration of attempts, to the last byte of the answer.",
                 )
                 .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
                 &["endpoint"],
             )?,
         };
-        endpoints.into_iter().for_each(|endpoint| metrics.expect(endpoint));
+        endpoints.into_iter().for_each(|endpoint| metrics.add(endpoint));
         registry.register(Box::new(metrics.deliveries.clone()))?;
         registry.register(Box::new(metrics.failures.clone()))?;
         registry.register(Box::new(metrics.given_up.clone()))?;
@@ -61,31 +61,37 @@ impl WebhookMetrics {
         Ok(metrics)
     }
 
-    /// Shows an endpoint from now on, at zero if it is new.
-    pub(super) fn expect(&self, endpoint: &EndpointName) {
+    /// Creates the series of an endpoint, at zero unless they exist.
+    pub(super) fn add(&self, endpoint: &EndpointName) {
         let endpoint = endpoint.as_str();
         self.deliveries.with_label_values(&[endpoint]);
         self.duration.with_label_values(&[endpoint]);
-        for reason in Reason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
+        for reason in FailureReason::ALL.into_iter().filter(|reason| reason.is_of_an_attempt()) {
             self.failures.with_label_values(&[endpoint, reason.as_str()]);
         }
-        for reason in Reason::ALL.into_iter().filter(|reason| reason.gives_up()) {
+        for reason in FailureReason::ALL.into_iter().filter(|reason| reason.gives_up()) {
             self.given_up.with_label_values(&[endpoint, reason.as_str()]);
         }
     }
 
-    /// Shows an endpoint no longer. A series that was not there is no matter.
-    pub(super) fn forget(&self, endpoint: &EndpointName) {
+    /// Removes the series of an endpoint. No error if a series does not exist.
+    pub(super) fn remove(&self, endpoint: &EndpointName) {
         let endpoint = endpoint.as_str();
         let _ = self.deliveries.remove_label_values(&[endpoint]);
         let _ = self.duration.remove_label_values(&[endpoint]);
-        for reason in Reason::ALL {
+        for reason in FailureReason::ALL {
             let _ = self.failures.remove_label_values(&[endpoint, reason.as_str()]);
             let _ = self.given_up.remove_label_values(&[endpoint, reason.as_str()]);
         }
     }
 
-    pub(super) fn attempted(&self, endpoint: &EndpointName, took: Duration, events: u64, failure: Option<Reason>) {
+    pub(super) fn attempted(
+        &self,
+        endpoint: &EndpointName,
+        took: Duration,
+        events: u64,
+        failure: Option<FailureReason>,
+    ) {
         let endpoint = endpoint.as_str();
         self.duration.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         match failure {
@@ -94,7 +100,7 @@ impl WebhookMetrics {
         }
     }
 
-    pub(super) fn gave_up(&self, endpoint: &EndpointName, reason: Reason, deliveries: u64) {
-        self.given_up.with_label_values(&[endpoint.as_str(), reason.as_str()]).inc_by(deliveries);
+    pub(super) fn gave_up(&self, endpoint: &EndpointName, reason: &str, deliveries: u64) {
+        self.given_up.with_label_values(&[endpoint.as_str(), reason]).inc_by(deliveries);
     }
 }

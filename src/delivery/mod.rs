@@ -1,39 +1,43 @@
-//! Deliveries: format, sign, send, decide, record. Reads what it owes from the store and knows nothing of watching.
+//! Delivers committed events to the configured endpoints.
 //!
-//! A commit wakes the [`Dispatcher`]. Its [`step`] asks the store for what is due, the dispatcher sends it, [`decide`] says
-//! what becomes of it, and that goes back to the store in the round that asks for more.
+//! A commit wakes the [`Dispatcher`]. Its [`step`] claims due deliveries from the store, `format` writes each as a message,
+//! [`http`] sends it, [`decide`] turns the [`Outcome`] into a retry or an end, and the next round with the store records that.
+//! Three things are kept apart: policy (the files of this folder), formats ([`format`]) and transport ([`http`]).
 
-pub mod answer;
 pub mod breaker;
-pub mod change;
 pub mod decide;
 pub mod dispatch;
+pub mod endpoint;
 pub mod format;
-pub mod guard;
-pub mod headers;
+pub mod http;
 pub mod metrics;
+pub mod names;
 pub mod outcome;
 pub mod pace;
 pub mod probe;
 pub mod pseudonym_key;
+pub mod reason;
+pub mod reconfigure;
 pub mod redact;
+pub mod report;
 pub mod retry_after;
-pub mod send;
 pub mod settings;
-pub mod sign;
 pub mod step;
-pub mod tls;
 
-mod endpoint;
 mod queue;
 mod ready;
 
-pub use change::{Changes, Endpoints};
 pub use decide::Policy;
-pub use dispatch::{Dispatcher, Options};
+pub use dispatch::{Dispatcher, DispatcherOptions};
+pub use endpoint::Endpoint;
+pub use format::{FORMATS, Format, FormatOptions, FormatSpec, Grouping, Signing};
+pub use http::send::SenderError;
+pub use http::sign;
 pub use metrics::WebhookMetrics;
-pub use outcome::{Blame, Outcome, Reason, Reply};
-pub use probe::{Probe, Probed};
+pub use names::Names;
+pub use outcome::{Fault, Outcome, Reply, TransportFailure};
+pub use probe::{Probe, ProbeResult};
 pub use pseudonym_key::KeyError;
-pub use send::SenderError;
-pub use settings::{EndpointSettings, Format, Names};
+pub use reason::FailureReason;
+pub use reconfigure::{EndpointSet, ReconfigureHandle};
+pub use settings::EndpointSettings;

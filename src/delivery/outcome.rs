@@ -1,197 +1,142 @@
-//! What an attempt brought, and the names of all that can go wrong.
+//! What one attempt brought, in terms that hold for any transport. Policy decides on these; [`super::http::answer`] makes
+//! them from HTTP statuses.
 
 use std::time::Duration;
 
-/// Why an attempt failed, or why a delivery was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// 429.
-    Throttled,
-    /// 503.
-    Unavailable,
-    /// Any other 5xx.
-    ServerError,
-    /// 400, 404, 405, 413, 415, 422: this delivery is not wanted as it is.
-    Rejected,
-    /// 401, 403.
-    Unauthorized,
-    /// 3xx: redirects are not followed.
-    Redirect,
-    /// 410: the endpoint wants nothing any more.
-    Gone,
-    /// Any status that has no reason of its own.
-    UnexpectedStatus,
-    /// No whole answer in time.
-    Timeout,
-    /// No connection.
-    Connect,
-    /// No trust, or no common language.
-    Tls,
-    /// The host's name leads nowhere.
-    Dns,
-    /// The host's name leads to an address that the endpoint may not be at.
-    RefusedAddress,
-    /// The answer is larger than any receiver's has to be.
-    BodyTooLarge,
-    /// The connection broke off, or what came was no HTTP.
-    Interrupted,
-    /// The event cannot be written in the endpoint's format.
-    Unsendable,
-    /// Given up: its window is over.
-    Window,
-    /// Given up: others of its conference have waited behind it for too long.
-    MaxHold,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 18] = [
-        Self::Throttled,
-        Self::Unavailable,
-        Self::ServerError,
-        Self::Rejected,
-        Self::Unauthorized,
-        Self::Redirect,
-        Self::Gone,
-        Self::UnexpectedStatus,
-        Self::Timeout,
-        Self::Connect,
-        Self::Tls,
-        Self::Dns,
-        Self::RefusedAddress,
-        Self::BodyTooLarge,
-        Self::Interrupted,
-        Self::Unsendable,
-        Self::Window,
-        Self::MaxHold,
-    ];
-
-    /// The name in logs, labels and rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Throttled => "throttled",
-            Self::Unavailable => "unavailable",
-            Self::ServerError => "server_error",
-            Self::Rejected => "rejected",
-            Self::Unauthorized => "unauthorized",
-            Self::Redirect => "redirect",
-            Self::Gone => "gone",
-            Self::UnexpectedStatus => "unexpected_status",
-            Self::Timeout => "timeout",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Dns => "dns",
-            Self::RefusedAddress => "refused_address",
-            Self::BodyTooLarge => "body_too_large",
-            Self::Interrupted => "interrupted",
-            Self::Unsendable => "unsendable",
-            Self::Window => "window",
-            Self::MaxHold => "max_hold",
-        }
-    }
-
-    /// Whether an attempt can fail for it; the others only say why a delivery is given up.
-    #[must_use]
-    pub const fn is_of_an_attempt(self) -> bool {
-        !matches!(self, Self::Window | Self::MaxHold)
-    }
-
-    /// Whom an attempt that failed so speaks against.
-    #[must_use]
-    pub const fn blame(self) -> Blame {
-        match self {
-            Self::Unauthorized | Self::Timeout | Self::Connect | Self::Tls | Self::Dns | Self::RefusedAddress => {
-                Blame::Endpoint
-            }
-            Self::Rejected | Self::Gone | Self::Unsendable | Self::Window | Self::MaxHold => Blame::Delivery,
-            Self::Throttled
-            | Self::Unavailable
-            | Self::ServerError
-            | Self::Redirect
-            | Self::UnexpectedStatus
-            | Self::BodyTooLarge
-            | Self::Interrupted => Blame::Either,
-        }
-    }
-
-    /// Whether a delivery can be given up for it.
-    #[must_use]
-    pub const fn gives_up(self) -> bool {
-        matches!(self, Self::Rejected | Self::Unsendable | Self::Window | Self::MaxHold)
-    }
-
-    /// What a status says of an attempt; `None` for success.
-    #[must_use]
-    pub const fn of_status(status: u16) -> Option<Self> {
-        match status {
-            200..=299 => None,
-            300..=399 => Some(Self::Redirect),
-            400 | 404 | 405 | 413 | 415 | 422 => Some(Self::Rejected),
-            401 | 403 => Some(Self::Unauthorized),
-            410 => Some(Self::Gone),
-            429 => Some(Self::Throttled),
-            503 => Some(Self::Unavailable),
-            500..=599 => Some(Self::ServerError),
-            _ => Some(Self::UnexpectedStatus),
-        }
-    }
-}
-
-/// Whom a failed attempt speaks against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// This delivery: another may well arrive.
-    Delivery,
-    /// The endpoint: no other would have fared better.
-    Endpoint,
-    /// It cannot be told.
-    Either,
-}
+use super::reason::FailureReason;
 
 /// What an attempt brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A whole answer.
-    Answered {
-        status: u16,
-        /// How long the answer asks to wait.
-        retry_after: Option<Duration>,
-    },
-    /// No answer, or not a whole one. `status` is there where it got so far.
-    Failed { reason: Reason, status: Option<u16> },
+    /// The receiver took the delivery.
+    Accepted,
+    /// The receiver does not take this delivery as it is. Another one may be accepted.
+    Refused,
+    /// The receiver does not accept the credentials or the signature.
+    Unauthorized,
+    /// The receiver is busy, and may have asked to wait.
+    Busy { wait: Option<Duration> },
+    /// The receiver is down for now, and may have asked to wait.
+    Unavailable { wait: Option<Duration> },
+    /// The receiver failed.
+    ServerError,
+    /// The endpoint no longer exists and wants no more deliveries.
+    Gone,
+    /// The receiver named another address.
+    Redirected,
+    /// An answer without a meaning of its own.
+    Unexpected,
+    /// No complete answer came.
+    TransportFailed(TransportFailure),
+    /// The event cannot be written in the endpoint's format; nothing was sent.
+    Unsendable,
+}
+
+/// Why no complete answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportFailure {
+    /// Not within the endpoint's timeout.
+    Timeout,
+    /// No connection.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The host name could not be resolved.
+    Dns,
+    /// The host resolves to an address that the endpoint may not have.
+    RefusedAddress,
+    /// The answer exceeds the size limit.
+    AnswerTooLarge,
+    /// The connection broke, or what came is not the transport's protocol.
+    Interrupted,
+}
+
+/// Who is at fault for a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This delivery: another one may be accepted.
+    Delivery,
+    /// The endpoint: every other delivery would have failed too.
+    Endpoint,
+    /// Either of them: the endpoint has trouble, but one event may be what causes it.
+    Unclear,
 }
 
 impl Outcome {
-    /// Why the attempt failed; `None` for success.
+    /// Returns the reason of the failure; `None` for success.
     #[must_use]
-    pub const fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Answered { status, .. } => Reason::of_status(*status),
-            Self::Failed { reason, .. } => Some(*reason),
-        }
+    pub const fn reason(&self) -> Option<FailureReason> {
+        Some(match self {
+            Self::Accepted => return None,
+            Self::Refused => FailureReason::Rejected,
+            Self::Unauthorized => FailureReason::Unauthorized,
+            Self::Busy { .. } => FailureReason::Throttled,
+            Self::Unavailable { .. } => FailureReason::Unavailable,
+            Self::ServerError => FailureReason::ServerError,
+            Self::Gone => FailureReason::Gone,
+            Self::Redirected => FailureReason::Redirect,
+            Self::Unexpected => FailureReason::UnexpectedStatus,
+            Self::TransportFailed(failure) => failure.reason(),
+            Self::Unsendable => FailureReason::Unsendable,
+        })
     }
 
-    /// The status, where there was one.
+    /// Returns who is at fault; `None` for success.
     #[must_use]
-    pub const fn status(&self) -> Option<u16> {
+    pub const fn fault(&self) -> Option<Fault> {
+        use TransportFailure::{AnswerTooLarge, Connect, Dns, Interrupted, RefusedAddress, Timeout, Tls};
+        Some(match self {
+            Self::Accepted => return None,
+            Self::Refused | Self::Gone | Self::Unsendable => Fault::Delivery,
+            Self::Unauthorized | Self::TransportFailed(Timeout | Connect | Tls | Dns | RefusedAddress) => {
+                Fault::Endpoint
+            }
+            Self::Busy { .. }
+            | Self::Unavailable { .. }
+            | Self::ServerError
+            | Self::Redirected
+            | Self::Unexpected
+            | Self::TransportFailed(AnswerTooLarge | Interrupted) => Fault::Unclear,
+        })
+    }
+
+    /// Returns how long the receiver asked to wait before the next attempt.
+    #[must_use]
+    pub const fn asked_wait(&self) -> Option<Duration> {
         match self {
-            Self::Answered { status, .. } => Some(*status),
-            Self::Failed { status, .. } => *status,
+            Self::Busy { wait } | Self::Unavailable { wait } => *wait,
+            _ => None,
         }
     }
 }
 
-/// What an attempt brought, with the start of what the receiver said.
+impl TransportFailure {
+    const fn reason(self) -> FailureReason {
+        match self {
+            Self::Timeout => FailureReason::Timeout,
+            Self::Connect => FailureReason::Connect,
+            Self::Tls => FailureReason::Tls,
+            Self::Dns => FailureReason::Dns,
+            Self::RefusedAddress => FailureReason::RefusedAddress,
+            Self::AnswerTooLarge => FailureReason::BodyTooLarge,
+            Self::Interrupted => FailureReason::Interrupted,
+        }
+    }
+}
+
+/// An outcome with what is recorded beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     pub outcome: Outcome,
-    /// See [`super::answer::Redaction::keep`]. A stranger wrote it: show it escaped, and never in a log.
+    /// The HTTP status, if the answer got that far. Kept for the record; nothing is decided on it.
+    pub status: Option<u16>,
+    /// The start of the receiver's answer, see [`super::http::excerpt`]. It is untrusted text: escape it where it is shown,
+    /// and never log it.
     pub answer: Option<Box<str>>,
 }
 
 impl From<Outcome> for Reply {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, answer: None }
+        Self { outcome, status: None, answer: None }
     }
 }

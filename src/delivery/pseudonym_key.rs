@@ -1,4 +1,4 @@
-//! Where the key of an installation's pseudonyms is kept: in a file beside the store, made at the first start.
+//! Keeps the key of an installation's pseudonyms in a file beside the store. The first start makes it.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,35 +8,35 @@ use data_encoding::BASE64URL_NOPAD;
 use super::redact::PseudonymKey;
 use crate::store::beside;
 
-/// How many random bytes a key has.
+/// The length of a key, in random bytes.
 const KEY_BYTES: usize = 32;
 
-/// More than a key's file has.
+/// The limit for reading a key file.
 const MAX_FILE_BYTES: u64 = 1024;
 
-/// Why there is no key, in one sentence for the operator.
+/// Why there is no key, in words for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read the pseudonyms' key in {}", .0.display())]
+    #[error("cannot read the key for pseudonyms from {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     #[error(
-        "{} does not hold a key for pseudonyms; bring it back from a backup, or delete it: then everybody gets another pseudonym",
+        "{} does not hold a valid key for pseudonyms; restore it from a backup, or delete it to get a new key, which gives everybody a new pseudonym",
         .0.display()
     )]
     Unusable(PathBuf),
     #[error("cannot write a key for pseudonyms to {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
-    #[error("this machine gives no random bytes to make a key of")]
+    #[error("the operating system provides no random bytes to make a key")]
     Random(#[source] io::Error),
 }
 
-/// Where the key of a store lies: in the same folder, under the store's name with `.pseudonyms` after it.
+/// Returns the path of a store's key: the store's path with `.pseudonyms` appended.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
     beside::path(store, ".pseudonyms")
 }
 
-/// The key beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
+/// Reads the key beside the store; the first call makes it, readable by this user only. Blocks on file IO.
 ///
 /// # Errors
 /// [`KeyError`] if it can be neither read nor made.
@@ -54,7 +54,7 @@ fn load(path: &Path) -> Result<PseudonymKey, KeyError> {
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
     let bytes = BASE64URL_NOPAD.decode(text.trim_end().as_bytes()).ok();
-    // A file cut short by a full disk would be a key that can be guessed.
+    // A file truncated by a full disk would be a key that can be guessed.
     let bytes = bytes.filter(|bytes| bytes.len() == KEY_BYTES).ok_or_else(|| KeyError::Unusable(path.to_owned()))?;
     Ok(PseudonymKey::new(bytes))
 }
@@ -64,7 +64,7 @@ fn create(path: &Path) -> Result<PseudonymKey, KeyError> {
     getrandom::fill(&mut bytes).map_err(|error| KeyError::Random(error.into()))?;
     match beside::create(path, &BASE64URL_NOPAD.encode(&bytes)) {
         Ok(true) => Ok(PseudonymKey::new(bytes.to_vec())),
-        // Somebody else was faster: there is one key, and it is theirs.
+        // Another process was faster; its key is the one.
         Ok(false) => load(path),
         Err(error) => Err(KeyError::Write(path.to_owned(), error)),
     }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_cut_short_is_not_used() {
+    fn a_truncated_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("meetwatch.db");
         std::fs::write(path_beside(&store), "abcd\n").unwrap();

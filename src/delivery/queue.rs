@@ -1,44 +1,44 @@
-//! One endpoint's side of the dispatcher: what is claimed, what is being sent, and whether anything may be sent at all.
-//! Endpoints share nothing, so none can cost another anything.
+//! The dispatcher's state of one endpoint: what is claimed, what is being sent, and whether anything may be sent now.
+//! Endpoints share no state, so none can delay another.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::breaker::Breaker;
-use super::decide::{self, Attempt, Verdict};
+use super::decide::{self, Attempt};
 use super::endpoint::Endpoint;
-use super::outcome::Reason;
 use super::pace::Pace;
-use super::ready::{Key, Ready, release};
-use super::step::{Note, Sent};
+use super::ready::{ReadyRuns, RunKey, release};
+use super::reason::FailureReason;
+use super::report::{AttemptReport, FinishedAttempt};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
-    AttemptRow, Breaker as Noted, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, Record, Then,
+    AttemptRow, Breaker as StoredBreaker, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, Record, Then,
 };
 
-/// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
+/// How many deliveries are held ready for each that may be sent at once, so that sending need not wait for the disk.
 const READY_FOR_EACH: usize = 128;
 
-/// The same where a delivery is a batch.
+/// The same if a delivery is a batch.
 const BATCHES_FOR_EACH: usize = 2;
 
-/// No endpoint holds more than this ready.
+/// The limit of deliveries that an endpoint holds ready.
 const READY_AT_MOST: usize = 1024;
 
-/// Nor does it claim more while this many bytes of events are ready, which bounds what it costs in memory; the outbox bounds
-/// the bytes of each claim.
+/// An endpoint claims no more while this many bytes of events are ready. That bounds its memory, as the outbox bounds the bytes
+/// of each claim.
 const READY_BYTES: usize = 4 << 20;
 
-/// How many of one conference are claimed at once.
+/// How many deliveries of one lane are claimed at once.
 const RUN: usize = 128;
 
 /// A delivery that is being sent.
 #[derive(Debug)]
 struct Sending {
     claim: i64,
-    key: Key,
+    run: RunKey,
     lane: LaneId,
     /// How many attempts were recorded before.
     attempts: u32,
@@ -55,31 +55,31 @@ struct Sending {
 pub(super) struct Queue {
     endpoint: Endpoint,
     sending: BTreeMap<DeliveryId, Sending>,
-    /// Claimed and not sent yet.
-    ready: Ready,
-    /// Something may be due that was not asked for yet.
-    look: bool,
-    /// The endpoint may have been switched off meanwhile: the outbox is asked even if nothing more can be held ready.
-    glance: bool,
+    /// Claimed, and not sent yet.
+    ready: ReadyRuns,
+    /// Deliveries may be due that were not claimed yet.
+    may_be_due: bool,
+    /// The endpoint may have been switched off: the outbox is asked even if nothing more can be held ready.
+    check_enabled: bool,
     next_due: Option<Mono>,
-    /// The outbox had nothing to probe with.
-    barren: bool,
+    /// The outbox had no delivery to probe with.
+    no_probe: bool,
     breaker: Breaker,
     pace: Option<Pace>,
-    /// No longer configured: what is being sent finishes, and nothing follows.
+    /// No longer configured: what is being sent finishes, and nothing else is sent.
     retired: bool,
-    /// The outbox is being asked at this moment.
-    asked: bool,
-    /// What the outbox hands out this time goes back: it was asked for under other settings, or before the trouble.
-    returns_next: bool,
+    /// A claim of this endpoint is in flight.
+    claiming: bool,
+    /// What the claim in flight brings is released: it was made under other settings, or before the breaker opened.
+    release_next: bool,
 }
 
-/// What came of an attempt.
+/// What follows from an attempt.
 pub(super) struct Decided {
     pub(super) records: Vec<Record>,
-    pub(super) note: Note,
-    /// The breaker opened, or closed.
-    pub(super) turned: Option<Noted>,
+    pub(super) report: AttemptReport,
+    /// The new state of the breaker, if it opened or began to drain.
+    pub(super) breaker: Option<StoredBreaker>,
 }
 
 impl Queue {
@@ -87,42 +87,42 @@ impl Queue {
         Self {
             endpoint,
             sending: BTreeMap::new(),
-            ready: Ready::default(),
-            look: true,
-            glance: false,
+            ready: ReadyRuns::default(),
+            may_be_due: true,
+            check_enabled: false,
             next_due: None,
-            barren: false,
+            no_probe: false,
             breaker: Breaker::default(),
             pace: None,
             retired: false,
-            asked: false,
-            returns_next: false,
+            claiming: false,
+            release_next: false,
         }
     }
 
-    /// Goes on under other settings. Returns what goes back to the outbox. One that is in trouble is probed at once, for that
-    /// may be what the change is about.
+    /// Changes the settings. Returns the records of what is released. If the breaker is open, the endpoint is probed at once,
+    /// because the change may be what repairs it.
     pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<Record> {
-        // What was claimed in one way cannot be sent in another.
+        // What was claimed under one order or grouping cannot be sent under another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
-        self.breaker.hurry(now);
-        self.look();
+        self.breaker.probe_now(now);
+        self.look_for_due();
         if !reordered {
             return Vec::new();
         }
-        self.give_back()
+        self.release_unsent()
     }
 
-    /// Begins nothing any more. Returns what goes back to the outbox.
+    /// Sends nothing more. Returns the records of what is released.
     pub(super) fn retire(&mut self) -> Vec<Record> {
         self.retired = true;
-        self.give_back()
+        self.release_unsent()
     }
 
-    /// Gives back what is not being sent, and whatever the outbox is handing out at this moment.
-    fn give_back(&mut self) -> Vec<Record> {
-        self.returns_next |= self.asked;
+    /// Releases what is not being sent, and what the claim in flight brings.
+    fn release_unsent(&mut self) -> Vec<Record> {
+        self.release_next |= self.claiming;
         self.release_waiting()
     }
 
@@ -130,20 +130,21 @@ impl Queue {
         self.retired
     }
 
-    /// The round with the outbox is over. Returns what goes back.
-    pub(super) fn end_of_round(&mut self) -> Vec<Record> {
-        self.asked = false;
-        if std::mem::take(&mut self.returns_next) { self.release_waiting() } else { Vec::new() }
+    /// Ends a round with the outbox. Returns the records of what is released.
+    pub(super) fn end_round(&mut self) -> Vec<Record> {
+        self.claiming = false;
+        if std::mem::take(&mut self.release_next) { self.release_waiting() } else { Vec::new() }
     }
 
     pub(super) fn name(&self) -> &EndpointName {
         &self.endpoint.name
     }
 
-    pub(super) fn look(&mut self) {
-        self.look = true;
-        self.glance = true;
-        self.barren = false;
+    /// Makes the next round claim, because deliveries may be due.
+    pub(super) fn look_for_due(&mut self) {
+        self.may_be_due = true;
+        self.check_enabled = true;
+        self.no_probe = false;
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -154,30 +155,30 @@ impl Queue {
         &mut self.breaker
     }
 
-    /// Everything that is claimed.
+    /// Returns every claimed delivery.
     pub(super) fn held(&self) -> impl Iterator<Item = DeliveryId> + '_ {
         self.sending.keys().copied().chain(self.ready.deliveries())
     }
 
-    fn most_ready(&self) -> usize {
+    fn ready_limit(&self) -> usize {
         let each = if self.endpoint.batched { BATCHES_FOR_EACH } else { READY_FOR_EACH };
         (self.endpoint.concurrency * each).min(READY_AT_MOST).max(self.endpoint.concurrency)
     }
 
-    fn has_room(&self) -> bool {
-        self.ready.count() <= self.most_ready() / 2 && self.ready.bytes() <= READY_BYTES
+    fn has_capacity(&self) -> bool {
+        self.ready.count() <= self.ready_limit() / 2 && self.ready.bytes() <= READY_BYTES
     }
 
-    /// What is to be asked of the outbox now.
-    pub(super) fn ask(&mut self, now: Mono) -> Option<ClaimRequest> {
+    /// Returns what to claim now.
+    pub(super) fn next_claim(&mut self, now: Mono) -> Option<ClaimRequest> {
         if self.retired {
             return None;
         }
-        let pick = if self.breaker.is_open() { self.ask_for_probe(now)? } else { self.ask_for_due(now)? };
-        self.look = false;
-        self.glance = false;
+        let pick = if self.breaker.is_open() { self.pick_probe(now)? } else { self.pick_due(now)? };
+        self.may_be_due = false;
+        self.check_enabled = false;
         self.next_due = None;
-        self.asked = true;
+        self.claiming = true;
         Some(ClaimRequest {
             endpoint: self.endpoint.name.clone(),
             pick,
@@ -186,13 +187,13 @@ impl Queue {
         })
     }
 
-    fn ask_for_due(&self, now: Mono) -> Option<Pick> {
-        let due = self.look || self.next_due.is_some_and(|due| due <= now);
-        let limit = if due && self.has_room() { self.most_ready() - self.ready.count() } else { 0 };
-        (limit > 0 || self.glance).then_some(Pick::Due { limit, run: RUN })
+    fn pick_due(&self, now: Mono) -> Option<Pick> {
+        let due = self.may_be_due || self.next_due.is_some_and(|due| due <= now);
+        let limit = if due && self.has_capacity() { self.ready_limit() - self.ready.count() } else { 0 };
+        (limit > 0 || self.check_enabled).then_some(Pick::Due { limit, run: RUN })
     }
 
-    fn ask_for_probe(&self, now: Mono) -> Option<Pick> {
+    fn pick_probe(&self, now: Mono) -> Option<Pick> {
         if !self.is_idle() {
             return None;
         }
@@ -200,61 +201,61 @@ impl Queue {
         if self.probe_due().is_some_and(|due| due <= now) {
             return Some(Pick::Probe { not_of: Vec::new(), window });
         }
-        let not_of = self.breaker.others_than(now).filter(|_| self.look)?;
+        let not_of = self.breaker.early_probe_not_of(now).filter(|_| self.may_be_due)?;
         Some(Pick::Probe { not_of, window })
     }
 
-    /// When to probe, unless the outbox has said that it has nothing to probe with.
+    /// Returns when to probe; if the outbox had no delivery to probe with, not before one is due.
     fn probe_due(&self) -> Option<Mono> {
         let due = self.breaker.probe_at()?;
-        if self.barren { self.next_due.map(|next| next.max(due)) } else { Some(due) }
+        if self.no_probe { self.next_due.map(|next| next.max(due)) } else { Some(due) }
     }
 
-    /// Takes what the outbox handed out. `None` leaves open whether the breaker has turned.
-    pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<Noted> {
-        let news = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
-        // What was claimed before an operator switched it off is not sent any more either.
-        self.returns_next |= !reply.enabled;
+    /// Takes what a claim brought. Returns the stored state of the breaker if an operator, or a start, changed it.
+    pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<StoredBreaker> {
+        let adopted = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
+        // What was claimed before an operator switched the endpoint off is not sent either.
+        self.release_next |= !reply.enabled;
         self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
-        if news.is_some() {
+        if adopted.is_some() {
             self.pace = None;
-            self.look = true;
+            self.may_be_due = true;
         }
-        if self.breaker.state() == Noted::Draining && reply.claimed.is_empty() && self.is_idle() {
+        if self.breaker.state() == StoredBreaker::Draining && reply.claimed.is_empty() && self.is_idle() {
             let more = self.next_due.is_some_and(|due| due <= now.mono);
-            if reply.enabled && !more && news.is_none() {
+            if reply.enabled && !more && adopted.is_none() {
                 self.breaker.drained();
                 self.pace = None;
             }
         }
-        self.barren = reply.claimed.is_empty() && self.breaker.probe_at().is_some_and(|due| due <= now.mono);
+        self.no_probe = reply.claimed.is_empty() && self.breaker.probe_at().is_some_and(|due| due <= now.mono);
         for claimed in reply.claimed {
             self.put(claimed);
         }
-        news
+        adopted
     }
 
     fn put(&mut self, claimed: Claimed) {
-        let key = if self.endpoint.ordered { Key::Lane(claimed.lane) } else { Key::Alone(claimed.delivery) };
-        let busy = self.sending.values().any(|sending| sending.key == key);
-        self.ready.put(key, claimed, busy);
+        let run = if self.endpoint.ordered { RunKey::Lane(claimed.lane) } else { RunKey::Single(claimed.delivery) };
+        let busy = self.sending.values().any(|sending| sending.run == run);
+        self.ready.put(run, claimed, busy);
     }
 
-    /// The next to be sent now, if any may be.
+    /// Returns the next delivery to send, if one may be sent now.
     pub(super) fn next(&mut self, now: Mono) -> Option<Claimed> {
         if self.sending.len() >= self.endpoint.concurrency || !self.ready.has_next() || self.retired {
             return None;
         }
-        if self.breaker.state() == Noted::Draining {
+        if self.breaker.state() == StoredBreaker::Draining {
             let rate = self.endpoint.drain_per_second;
             if !self.pace.get_or_insert_with(|| Pace::new(rate, now)).take(now) {
                 return None;
             }
         }
-        let (key, claimed) = self.ready.take()?;
+        let (run, claimed) = self.ready.take()?;
         let sending = Sending {
             claim: claimed.claim,
-            key,
+            run,
             lane: claimed.lane,
             attempts: claimed.attempts,
             failures: claimed.failures,
@@ -265,85 +266,64 @@ impl Queue {
             events: 1 + claimed.batch.as_ref().map_or(0, |others| others.len() as u64),
         };
         let doubled = self.sending.insert(claimed.delivery, sending);
-        debug_assert!(doubled.is_none(), "the outbox handed out what is being sent");
+        debug_assert!(doubled.is_none(), "the outbox returned a delivery that is being sent");
         Some(claimed)
     }
 
-    /// Decides about an attempt that ended. `jitter` lies between -1 and 1.
-    pub(super) fn sent(&mut self, now: Now, sent: Sent, jitter: f64) -> Option<Decided> {
-        let sending = self.sending.remove(&sent.delivery)?;
-        let outcome = sent.reply.outcome;
-        let in_trouble = self.breaker.is_open();
+    /// Decides about a finished attempt. `jitter` is between -1 and 1.
+    pub(super) fn finished(&mut self, now: Now, finished: FinishedAttempt, jitter: f64) -> Option<Decided> {
+        let sending = self.sending.remove(&finished.delivery)?;
+        let FinishedAttempt { endpoint, delivery, began_at, took, reply } = finished;
+        let outcome = reply.outcome;
+        let was_open = self.breaker.is_open();
         let attempt = Attempt {
             failures: sending.failures,
             rejections: sending.rejections,
             owed_at: sending.owed_at,
-            tried_since: sending.tried_since.unwrap_or(sent.began_at),
-            // While the endpoint is in trouble it is not this delivery that holds others back.
-            others_wait: sending.others_wait && self.endpoint.ordered && !in_trouble,
+            tried_since: sending.tried_since.unwrap_or(began_at),
+            // While the breaker is open, it is the endpoint that holds the others back.
+            others_wait: sending.others_wait && self.endpoint.ordered && !was_open,
+            // A probe tests the endpoint and uses up none of the delivery's attempts.
+            counts: !was_open,
         };
         let policy = &self.endpoint.policy;
-        let verdict = decide::decide(&attempt, &outcome, policy, now.wall, jitter);
-        let hold_until = decide::hold_until(&attempt, policy);
-        let asked = decide::asked_wait(&outcome, policy);
-        let turned = match outcome.reason() {
-            None => self.breaker.succeeded(),
-            Some(reason) => self.breaker.failed(sending.lane, reason, asked, now, jitter),
+        let result = decide::decide(&attempt, &outcome, policy, now.wall, jitter);
+        let reason = outcome.reason().map(FailureReason::as_str);
+        let changed = if reason.is_none() {
+            self.breaker.succeeded()
+        } else {
+            self.breaker.failed(sending.lane, &outcome, decide::asked_wait(&outcome, policy), now, jitter)
         };
-        let then = match verdict {
-            Verdict::Done => Then::Done,
-            Verdict::Dead { reason } => Then::Dead { reason: reason.as_str() },
-            Verdict::EndpointOff { reason } => Then::EndpointOff { reason: reason.as_str() },
-            Verdict::Retry { at, reason } => Then::Retry {
-                at,
-                hold_until,
-                // A probe is made for the endpoint's sake and costs the delivery none of its attempts.
-                failures: sending.failures + u32::from(!in_trouble),
-                rejections: if reason == Reason::Rejected { sending.rejections + 1 } else { 0 },
-            },
-        };
-        let row = AttemptRow {
-            began_at: sent.began_at,
-            duration: sent.took,
-            status: outcome.status(),
-            reason: outcome.reason().map(Reason::as_str),
-            answer: sent.reply.answer,
-        };
-        let goes_on = matches!(then, Then::Done | Then::Dead { .. });
-        let mut records = vec![Record { delivery: sent.delivery, claim: sending.claim, attempt: Some(row), then }];
-        records.extend(self.go_on(sending.key, goes_on));
-        if self.breaker.is_open() || matches!(verdict, Verdict::EndpointOff { .. }) {
+        let row = AttemptRow { began_at, duration: took, status: reply.status, reason, answer: reply.answer };
+        let ended = matches!(result, Then::Done | Then::Dead { .. });
+        let then = result.clone();
+        let mut records = vec![Record { delivery, claim: sending.claim, attempt: Some(row), then }];
+        records.extend(self.resume(sending.run, ended));
+        if self.breaker.is_open() || matches!(result, Then::EndpointOff { .. }) {
             self.pace = None;
-            records.extend(self.give_back());
+            records.extend(self.release_unsent());
         }
-        let note = Note {
-            endpoint: sent.endpoint,
-            delivery: sent.delivery,
-            attempt: sending.attempts + 1,
-            took: sent.took,
-            events: sending.events,
-            outcome,
-            verdict,
-        };
-        Some(Decided { records, note, turned: turned.then(|| self.breaker.state()) })
+        let (attempt, events) = (sending.attempts + 1, sending.events);
+        let report = AttemptReport { endpoint, delivery, attempt, took, events, outcome, result };
+        Some(Decided { records, report, breaker: changed.then(|| self.breaker.state()) })
     }
 
-    /// Lets the next of a run have its turn, or gives the run back.
-    fn go_on(&mut self, key: Key, goes_on: bool) -> Vec<Record> {
-        if goes_on && self.ready.go_on(key) {
-            self.look |= self.has_room();
+    /// Lets the next delivery of a run be sent if the one before it has ended, or releases the run.
+    fn resume(&mut self, run: RunKey, ended: bool) -> Vec<Record> {
+        if ended && self.ready.resume(run) {
+            self.may_be_due |= self.has_capacity();
             return Vec::new();
         }
-        self.look = true;
-        self.ready.drop_run(key)
+        self.may_be_due = true;
+        self.ready.drop_run(run)
     }
 
-    /// Gives back what is not being sent.
+    /// Releases what is not being sent.
     pub(super) fn release_waiting(&mut self) -> Vec<Record> {
         self.ready.clear()
     }
 
-    /// Gives back everything.
+    /// Releases everything.
     pub(super) fn release_all(&mut self) -> Vec<Record> {
         let sending = std::mem::take(&mut self.sending);
         let mut records: Vec<_> =
@@ -352,7 +332,7 @@ impl Queue {
         records
     }
 
-    /// When to be asked again, if nothing happens before. `not_before` is when the outbox may be asked.
+    /// Returns when to step again if nothing happens before. `not_before` is when the next round with the outbox may begin.
     pub(super) fn wake_at(&self, not_before: Mono) -> Option<Mono> {
         if self.retired {
             return None;
@@ -361,8 +341,8 @@ impl Queue {
             return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
         }
         let paced = self.pace.filter(|_| self.ready.has_next() && self.sending.len() < self.endpoint.concurrency);
-        let asks = (self.look && self.has_room()).then_some(not_before);
-        let due = self.next_due.filter(|_| self.has_room()).map(|due| due.max(not_before));
-        [paced.map(|pace| pace.next()), asks, due].into_iter().flatten().min()
+        let claims = (self.may_be_due && self.has_capacity()).then_some(not_before);
+        let due = self.next_due.filter(|_| self.has_capacity()).map(|due| due.max(not_before));
+        [paced.map(|pace| pace.next()), claims, due].into_iter().flatten().min()
     }
 }

@@ -1,34 +1,36 @@
-//! What an endpoint has claimed and not sent yet: runs of deliveries that go one after another, in the order in which it
-//! is their turn.
+//! The claimed deliveries of an endpoint that are not sent yet, in runs: the deliveries of a run are sent one after another,
+//! and the runs take turns.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::store::{Claimed, DeliveryId, LaneId, Record, Then};
 
-/// What is sent one after another.
+/// Identifies a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(super) enum RunKey {
+    /// The deliveries of a lane.
     Lane(LaneId),
-    Alone(DeliveryId),
+    /// One delivery, where order does not matter.
+    Single(DeliveryId),
 }
 
-/// The runs.
+/// Claimed deliveries, in runs.
 #[derive(Debug, Default)]
-pub(super) struct Ready {
-    runs: BTreeMap<Key, VecDeque<Claimed>>,
-    /// Those of which nothing is being sent, in the order in which they came to be so.
-    next: VecDeque<Key>,
+pub(super) struct ReadyRuns {
+    runs: BTreeMap<RunKey, VecDeque<Claimed>>,
+    /// The runs of which nothing is being sent, in the order in which they became so.
+    next: VecDeque<RunKey>,
     count: usize,
     bytes: usize,
 }
 
-impl Ready {
-    /// How many deliveries there are.
+impl ReadyRuns {
+    /// Returns the number of deliveries.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// The size of their events.
+    /// Returns the size of their events, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -37,13 +39,13 @@ impl Ready {
         self.runs.values().flatten().map(|claimed| claimed.delivery)
     }
 
-    /// Whether anything may be sent without waiting for what is being sent.
+    /// Returns whether a delivery can be sent without waiting for one of its run.
     pub(super) fn has_next(&self) -> bool {
         !self.next.is_empty()
     }
 
-    /// Takes in what was claimed. `busy`: something of its run is being sent.
-    pub(super) fn put(&mut self, key: Key, claimed: Claimed, busy: bool) {
+    /// Adds a claimed delivery. `busy`: one of its run is being sent.
+    pub(super) fn put(&mut self, key: RunKey, claimed: Claimed, busy: bool) {
         let run = self.runs.entry(key).or_default();
         if run.is_empty() && !busy {
             self.next.push_back(key);
@@ -53,8 +55,8 @@ impl Ready {
         run.push_back(claimed);
     }
 
-    /// Hands out the next; what follows in its run waits for [`Self::go_on`].
-    pub(super) fn take(&mut self) -> Option<(Key, Claimed)> {
+    /// Takes the next delivery. The rest of its run waits for [`Self::resume`].
+    pub(super) fn take(&mut self) -> Option<(RunKey, Claimed)> {
         let key = self.next.pop_front()?;
         let run = self.runs.get_mut(&key)?;
         let claimed = run.pop_front()?;
@@ -66,37 +68,37 @@ impl Ready {
         Some((key, claimed))
     }
 
-    /// Lets the next of a run have its turn; false where the run is over.
-    pub(super) fn go_on(&mut self, key: Key) -> bool {
-        let is_there = self.runs.contains_key(&key);
-        if is_there {
+    /// Lets the next delivery of a run be sent. Returns false if the run is empty.
+    pub(super) fn resume(&mut self, key: RunKey) -> bool {
+        let exists = self.runs.contains_key(&key);
+        if exists {
             self.next.push_back(key);
         }
-        is_there
+        exists
     }
 
-    /// Gives back what is left of a run of which something was being sent.
-    pub(super) fn drop_run(&mut self, key: Key) -> Vec<Record> {
+    /// Releases the rest of a run.
+    pub(super) fn drop_run(&mut self, key: RunKey) -> Vec<Record> {
         let run = self.runs.remove(&key).unwrap_or_default();
         self.count -= run.len();
         self.bytes -= run.iter().map(size).sum::<usize>();
         run.into_iter().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
     }
 
-    /// Gives everything back.
+    /// Releases everything.
     pub(super) fn clear(&mut self) -> Vec<Record> {
         let runs = std::mem::take(self).runs;
         runs.into_values().flatten().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
     }
 }
 
-/// The bytes of a claim's events.
+/// Returns the size of a claim's events, in bytes.
 fn size(claimed: &Claimed) -> usize {
     let others = claimed.batch.iter().flatten().map(|other| other.body.len());
     claimed.body.len() + others.sum::<usize>()
 }
 
-/// Makes a delivery owed as it was before its claim.
+/// Returns the record that puts a delivery back to where it was before its claim.
 pub(super) fn release(delivery: DeliveryId, claim: i64) -> Record {
     Record { delivery, claim, attempt: None, then: Then::Release }
 }

@@ -1,7 +1,7 @@
-//! What an endpoint learns of who was there: everything, initials, a pseudonym, or nothing.
+//! Redacts who was present: in full, initials, a pseudonym, or nothing.
 //!
-//! A pure function of the event, the endpoint's wish and the installation's key. Wherever names are not told in full,
-//! Google's ids of people are replaced too, because a participant's id is the id of its account.
+//! A pure function of the event, the endpoint's settings and the installation's key. Unless names are sent in full, Google's
+//! ids of people are replaced too, because a participant's id is the id of its account.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,29 +12,29 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
-use super::settings::{EndpointSettings, Names};
+use super::names::Names;
 use crate::model::{
     Attendance, Event, EventType, Kind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
 };
 
-/// How many characters stand for an id: 128 bits.
+/// The length of a pseudonymous id, in characters: 128 bits.
 const ID_CHARS: usize = 26;
 
-/// How many characters of it are a person's name: 40 bits, enough to tell the people of an installation apart.
+/// How many characters of it make a person's name: 40 bits, enough to keep the people of an installation apart.
 const NAME_CHARS: usize = 8;
 
-/// The key of an installation's pseudonyms. Without it nobody can tell whose they are. Its `Debug` form shows nothing.
+/// The key of an installation's pseudonyms. Without it they cannot be traced to a person. Its `Debug` form shows nothing.
 #[derive(Clone)]
 pub struct PseudonymKey(Arc<SecretSlice<u8>>);
 
 impl PseudonymKey {
-    /// A key of these random bytes.
+    /// Makes a key of random bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(bytes.into()))
     }
 
-    /// What stands for an id: the same for the same id, letters and digits only.
+    /// Returns the pseudonym of an id: the same for the same id, lower-case letters and digits only.
     fn id(&self, id: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
@@ -51,17 +51,17 @@ impl fmt::Debug for PseudonymKey {
     }
 }
 
-/// An endpoint hides names, and there is no key to do it with.
+/// An endpoint replaces names, and there is no key for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no key to replace names with")]
 pub struct NoKey;
 
-/// Redacts for one endpoint.
+/// Redacts the names in the events of one endpoint.
 #[derive(Debug, Clone)]
-pub struct Redaction {
-    /// `None` where names are told in full.
+pub struct NameRedaction {
+    /// `None` if names are sent in full.
     hide: Option<(Hide, PseudonymKey)>,
-    /// Whose rows an attendance has; empty for all.
+    /// The kinds of participants that an attendance list keeps; empty for all.
     kinds: Vec<Kind>,
 }
 
@@ -72,13 +72,13 @@ enum Hide {
     Whole,
 }
 
-impl Redaction {
-    /// The redaction that the settings ask for.
+impl NameRedaction {
+    /// Makes a redaction to this extent, which keeps the attendance rows of these kinds; none means all.
     ///
     /// # Errors
-    /// [`NoKey`] where names are to be replaced and there is no key.
-    pub fn new(settings: &EndpointSettings) -> Result<Self, NoKey> {
-        let hide = match settings.names {
+    /// [`NoKey`] if names are to be replaced and there is no key.
+    pub fn new(names: Names, key: Option<&PseudonymKey>, kinds: &[Kind]) -> Result<Self, NoKey> {
+        let hide = match names {
             Names::Full => None,
             Names::Initials => Some(Hide::ButInitials),
             Names::Pseudonym => Some(Hide::BehindPseudonym),
@@ -86,21 +86,21 @@ impl Redaction {
         };
         let hide = match hide {
             None => None,
-            Some(hide) => Some((hide, settings.pseudonyms.clone().ok_or(NoKey)?)),
+            Some(hide) => Some((hide, key.cloned().ok_or(NoKey)?)),
         };
-        Ok(Self { hide, kinds: settings.route.kinds.clone() })
+        Ok(Self { hide, kinds: kinds.to_vec() })
     }
 
-    /// The event as the endpoint may see it. One that has nothing to hide stays as it is, byte for byte.
+    /// Returns the event as the endpoint may see it, byte for byte as it was if there is nothing to redact.
     ///
     /// # Errors
-    /// Where the frozen text is no event.
+    /// If the stored text is not an event.
     pub fn apply<'e>(&self, event: EventType, frozen: &'e str) -> serde_json::Result<Cow<'e, str>> {
         let by_kind = event == EventType::ConferenceEnded && !self.kinds.is_empty();
         if self.hide.is_none() && !by_kind {
             return Ok(Cow::Borrowed(frozen));
         }
-        // What this version does not know of an event is not told either: it could name somebody.
+        // Fields that this version does not know are dropped: they could name somebody.
         let mut event: Event = serde_json::from_str(frozen)?;
         if let Some(rows) = rows_of(event.attendance.as_mut()).filter(|_| by_kind) {
             rows.retain(|row| self.kinds.contains(&row.participant.kind));
@@ -127,7 +127,7 @@ fn hidden(person: ParticipantRef, hide: Hide, key: &PseudonymKey) -> serde_json:
         let display_name = initials.filter(|initials| !initials.is_empty()).map(Into::into);
         return Ok(ParticipantRef { name, user: None, display_name, email: None, ..person });
     }
-    // An account is the same person in every conference; somebody without one is somebody else each time.
+    // An account is the same person in every conference; without an account, a participant is a new person each time.
     let own = person.user.as_ref().map_or(person.name.as_str(), UserName::as_str);
     let pseudonym = key.id(last_segment(own));
     let user = person.user.as_ref().map(|_| UserName::parse(&format!("users/{pseudonym}"))).transpose();
@@ -141,11 +141,11 @@ fn with_ids_hidden(session: &SessionRef, key: &PseudonymKey) -> serde_json::Resu
     Ok(SessionRef { name, ..session.clone() })
 }
 
-/// A participant's or session's name with other ids behind its conference.
+/// Replaces the ids behind the conference in the name of a participant or session.
 fn ids_replaced(name: &str, key: &PseudonymKey) -> String {
     let segments = name.split('/').enumerate();
     let replaced = segments.map(|(at, segment)| match at {
-        // The conference and the names of the collections stay.
+        // The conference and the collection names stay.
         0 | 1 => Cow::Borrowed(segment),
         at if at % 2 == 0 => Cow::Borrowed(segment),
         _ => Cow::Owned(key.id(segment)),
@@ -157,7 +157,7 @@ fn last_segment(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// The first letters of the first and the last word.
+/// Returns the first letters of the first and the last word.
 fn initials(name: &str) -> String {
     let mut letters = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let (first, last) = (letters.next(), letters.next_back());
@@ -176,14 +176,8 @@ mod tests {
     use super::super::format::samples;
     use super::*;
 
-    fn redaction(names: Names, kinds: Vec<Kind>) -> Redaction {
-        let hide = match names {
-            Names::Full => None,
-            Names::Initials => Some(Hide::ButInitials),
-            Names::Pseudonym => Some(Hide::BehindPseudonym),
-            Names::None => Some(Hide::Whole),
-        };
-        Redaction { hide: hide.map(|hide| (hide, PseudonymKey::new(vec![5; 32]))), kinds }
+    fn redaction(names: Names, kinds: Vec<Kind>) -> NameRedaction {
+        NameRedaction::new(names, Some(&PseudonymKey::new(vec![5; 32])), &kinds).unwrap()
     }
 
     fn applied(names: Names, event: &Event) -> Value {
@@ -196,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn in_full_an_event_stays_byte_for_byte() {
+    fn with_full_names_an_event_is_unchanged() {
         let frozen = r#"{"schema": 1,  "odd": true}"#;
         let kept = redaction(Names::Full, vec![Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
         assert!(matches!(kept, Cow::Borrowed(text) if text == frozen));
     }
 
     #[test]
-    fn nothing_that_names_a_person_is_left_in_any_event() {
+    fn no_personal_data_is_left_in_any_event() {
         for event in samples() {
             for names in [Names::Initials, Names::Pseudonym, Names::None] {
                 let text = applied(names, &event).to_string();
@@ -217,15 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_instead_of_a_name() {
+    fn each_choice_replaces_name_user_and_address() {
         let event = of_type(EventType::ParticipantJoined);
-        let told = |names| {
-            let person = applied(names, &event)["participant"].take();
-            [person["display_name"].clone(), person["user"].clone(), person["email"].clone()]
+        let person = |names| {
+            let shown = applied(names, &event)["participant"].take();
+            [shown["display_name"].clone(), shown["user"].clone(), shown["email"].clone()]
         };
-        assert_eq!(told(Names::None), [Value::Null, Value::Null, Value::Null]);
-        assert_eq!(told(Names::Initials), [json!("O.X."), Value::Null, Value::Null]);
-        let [name, user, email] = told(Names::Pseudonym);
+        assert_eq!(person(Names::None), [Value::Null, Value::Null, Value::Null]);
+        assert_eq!(person(Names::Initials), [json!("O.X."), Value::Null, Value::Null]);
+        let [name, user, email] = person(Names::Pseudonym);
         let id = user.as_str().unwrap().strip_prefix("users/").unwrap();
         assert_eq!(email, format!("{id}@pseudonym.invalid"));
         assert_eq!(name, format!("Person {}", &id[..NAME_CHARS]));
@@ -233,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_person_has_one_pseudonym_in_every_event_and_every_place() {
+    fn a_person_has_the_same_pseudonym_in_every_event_and_field() {
         let joined = applied(Names::Pseudonym, &of_type(EventType::ParticipantJoined));
         let ended = applied(Names::Pseudonym, &of_type(EventType::ConferenceEnded));
         assert_eq!(ended["attendance"]["participants"][0]["participant"], joined["participant"]);
@@ -251,24 +245,24 @@ mod tests {
     }
 
     #[test]
-    fn an_attendance_has_the_rows_of_the_kinds_that_are_wanted() {
+    fn an_attendance_list_keeps_the_rows_of_the_wanted_kinds() {
         let event = of_type(EventType::ConferenceEnded);
         let frozen = serde_json::to_string(&event).unwrap();
-        let told = redaction(Names::Full, vec![Kind::Anonymous]).apply(event.event, &frozen).unwrap();
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let rows = told["attendance"]["participants"].as_array().unwrap();
+        let kept = redaction(Names::Full, vec![Kind::Anonymous]).apply(event.event, &frozen).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let rows = kept["attendance"]["participants"].as_array().unwrap();
         assert_eq!((rows.len(), &rows[0]["participant"]["display_name"]), (1, &json!("Grace")));
-        assert_eq!(told["attendance"]["total"], 2);
+        assert_eq!(kept["attendance"]["total"], 2);
     }
 
     #[test]
-    fn a_redacted_event_keeps_everything_else() {
+    fn redaction_keeps_everything_else() {
         for event in samples() {
-            let mut told: Event = serde_json::from_value(applied(Names::None, &event)).unwrap();
-            told.participant = event.participant.clone();
-            told.session = event.session.clone();
-            told.attendance = event.attendance.clone();
-            assert_eq!(told, event);
+            let mut kept: Event = serde_json::from_value(applied(Names::None, &event)).unwrap();
+            kept.participant = event.participant.clone();
+            kept.session = event.session.clone();
+            kept.attendance = event.attendance.clone();
+            assert_eq!(kept, event);
         }
     }
 

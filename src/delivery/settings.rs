@@ -1,45 +1,46 @@
-//! What an operator can set about an endpoint, validated: `config` makes these, nothing else needs to check them.
+//! The settings of an endpoint. `config` makes and validates them; no other code needs to check them again.
 
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::sign::SigningSecret;
+use super::format::Format;
+use super::http::sign::SigningSecret;
+use super::names::Names;
 use crate::model::{EndpointName, Route};
 use crate::store::EndpointConfig;
 
-pub use super::format::{BadTemplate, Chat, MAX_TEMPLATE_BYTES, Sentence, Template};
-pub use super::guard::{is_public, refuses_literal};
-pub use super::headers::{BadHeader, ExtraHeaders};
+pub use super::http::guard::{is_public, refuses_literal};
+pub use super::http::headers::ExtraHeaders;
+pub use super::http::tls::{BadTls, TlsSettings};
 pub use super::redact::PseudonymKey;
-pub use super::tls::{BadTls, TlsSettings};
 pub use crate::store::Batching;
 
 /// One `[[webhook]]`. Its `Debug` form shows neither the secrets nor the address.
 #[derive(Clone)]
 pub struct EndpointSettings {
     pub name: EndpointName,
-    /// Where deliveries go. May itself be a secret: show it only through [`redacted`].
+    /// Where deliveries go. It may hold a secret: show it only through [`redacted`].
     pub url: Url,
-    /// The first signs, and so do all others, so that a receiver can change over. Never empty for `standard` and
-    /// `cloudevents`, always for the chats.
+    /// Each of them signs, so that a receiver can rotate its secret. What the format requires is in
+    /// [`FormatSpec::signing`](super::FormatSpec::signing).
     pub secrets: Vec<SigningSecret>,
     pub route: Route,
     pub format: Format,
-    /// How much it learns of who was there.
+    /// How much the endpoint learns about who was present.
     pub names: Names,
-    /// What names are replaced with; needed where `names` hides them. Not the operator's to set.
+    /// The key that replaces names; needed unless `names` is `Full`. Not a configuration key.
     pub pseudonyms: Option<PseudonymKey>,
-    /// The way out, where there is no direct one. None is taken from the environment. Not beside `allow_private = false`: it
-    /// is the proxy that looks the name up then.
+    /// The proxy, if there is one; none is taken from the environment. Excludes `allow_private = false`, because a proxy
+    /// looks the name up itself.
     pub proxy: Option<Url>,
-    /// Authorization and whatever else the receiver asks for.
+    /// `Authorization` and other headers that the receiver asks for.
     pub headers: ExtraHeaders,
     pub tls: TlsSettings,
-    /// Whether it may be at an address that is not one of the public internet.
+    /// Whether it may have an address outside the public internet.
     pub allow_private: bool,
-    /// For one attempt, from connecting to the last byte of the answer.
+    /// The time limit of one attempt, from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// How long after its commit a delivery is given up.
     pub window: Duration,
@@ -47,22 +48,22 @@ pub struct EndpointSettings {
     pub concurrency: usize,
     /// Whether the events of a conference arrive one after another.
     pub ordered: bool,
-    /// How long a leave is held back to see whether it undoes itself; zero for not at all.
+    /// How long a leave is held back, to drop it if the participant returns; zero for not at all.
     pub settle: Duration,
-    /// What happened longer ago is not sent.
+    /// Events older than this are not sent.
     pub max_age: Option<Duration>,
-    /// What of a conference is sent together; `None`: each event alone. Only where `ordered`, and not for templates.
+    /// How the events of a conference are grouped; `None` for one message each. Needs `ordered` and a format that can.
     pub batching: Option<Batching>,
     /// For how long a failing delivery may hold others of its conference back.
     pub max_hold: Duration,
-    /// After trouble, so many deliveries are sent in a second until nothing is due any more.
+    /// The rate, in deliveries per second, at which the backlog is sent after the breaker was open.
     pub drain_per_second: f64,
-    /// How long to wait after the first failed attempt, the second, and so on; the last is for all that follow.
+    /// The wait after the first failed attempt, the second, and so on; the last one repeats.
     pub schedule: Vec<Duration>,
 }
 
 impl EndpointSettings {
-    /// An endpoint with nothing but defaults: it wants every event, and signs with nothing.
+    /// Makes an endpoint with default settings: it gets every event, unsigned.
     #[must_use]
     pub fn new(name: EndpointName, url: Url) -> Self {
         Self {
@@ -76,7 +77,7 @@ impl EndpointSettings {
             name,
             url,
             secrets: Vec::new(),
-            format: Format::Standard,
+            format: Format::default(),
             names: Names::Full,
             pseudonyms: None,
             proxy: None,
@@ -96,7 +97,7 @@ impl EndpointSettings {
         }
     }
 
-    /// What the store has to know of it.
+    /// Returns what the store has to know of the endpoint.
     #[must_use]
     pub fn outbox(&self) -> EndpointConfig {
         EndpointConfig {
@@ -109,7 +110,7 @@ impl EndpointSettings {
     }
 }
 
-/// The schedule of the Standard Webhooks specification, and then every twelve hours.
+/// The retry schedule of the Standard Webhooks specification; the last wait repeats.
 pub const DEFAULT_SCHEDULE: [Duration; 8] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -148,76 +149,7 @@ impl fmt::Debug for EndpointSettings {
     }
 }
 
-/// How the body of a delivery is written.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub enum Format {
-    /// `{"type", "timestamp", "data"}`.
-    #[default]
-    Standard,
-    /// CloudEvents 1.0, structured.
-    CloudEvents,
-    /// A message of Slack's incoming webhooks.
-    Slack(Chat),
-    /// A message of Google Chat's incoming webhooks.
-    GoogleChat(Chat),
-    /// Whatever JSON the operator's template makes.
-    Template(Template),
-}
-
-impl Format {
-    /// The names of all formats, in the order of the variants.
-    pub const NAMES: [&'static str; 5] = ["standard", "cloudevents", "slack", "google-chat", "template"];
-
-    /// The name in the configuration.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::CloudEvents => "cloudevents",
-            Self::Slack(_) => "slack",
-            Self::GoogleChat(_) => "google-chat",
-            Self::Template(_) => "template",
-        }
-    }
-}
-
-/// How much an endpoint learns of who was there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Names {
-    /// Everything.
-    #[default]
-    Full,
-    /// The initials of the name, and ids that mean nothing elsewhere.
-    Initials,
-    /// A name, a user and an address that stand for the person and mean nothing elsewhere.
-    Pseudonym,
-    /// Ids that mean nothing elsewhere.
-    None,
-}
-
-impl Names {
-    /// Every choice.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Initials, Self::Pseudonym, Self::None];
-
-    /// The name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Initials => "initials",
-            Self::Pseudonym => "pseudonym",
-            Self::None => "none",
-        }
-    }
-
-    /// The choice of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|names| names.as_str() == text)
-    }
-}
-
-/// An address as it may be shown: scheme, host and port. Path and query may hold a secret.
+/// Returns an address as it may be shown: scheme, host and port. Path and query may hold a secret.
 #[must_use]
 pub fn redacted(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();

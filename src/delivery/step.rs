@@ -1,127 +1,91 @@
-//! The dispatcher without sockets, clock or store: told what happened, it says what to do and when to be asked again.
-//! Given the same seed and the same history, it does the same.
+//! The dispatcher's core, without sockets, clock or store: it takes inputs and returns commands, and when to step again.
+//! The same seed and the same inputs give the same commands.
 //!
-//! One round with the outbox is under way at a time. It takes along all that was finished meanwhile and claims for every
-//! endpoint that has room, so that the busier it gets, the more one transaction carries.
+//! At most one round with the outbox is in flight. It records everything that finished meanwhile and claims for every
+//! endpoint that has capacity, so one transaction carries more the higher the load is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::decide::Verdict;
-pub use super::endpoint::Endpoint;
-use super::outcome::{Outcome, Reply};
+use super::endpoint::Endpoint;
 use super::queue::{Decided, Queue};
-use crate::backoff::{Random, jittered};
+use super::report::{AttemptReport, EndpointReport, FinishedAttempt};
+use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
 use crate::model::EndpointName;
-use crate::store::{Breaker, ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, Record};
+use crate::store::{ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, Record};
 
-/// Due deliveries are looked for so often even if nobody calls.
-pub const LOOK_EVERY: Duration = Duration::from_secs(60);
-
-/// How long to leave the outbox alone after it failed: this long first, twice as long each time, this long at most.
-const AFTER_FAILURE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// How often due deliveries are looked for without a wake-up.
+const POLL_PERIOD: Duration = Duration::from_secs(60);
 
 /// What happened.
 #[derive(Debug)]
-pub enum Input {
-    /// Something may be due: a commit was made, or an endpoint switched on.
+pub enum DispatchInput {
+    /// Deliveries may be due: a commit was made, or an endpoint was switched on.
     Woken,
-    /// The time asked for has come.
+    /// The time of [`Step::wake_at`] has come.
     Tick,
-    /// The outbox answered.
+    /// The outbox replied.
     Exchanged(OutboxReply),
-    /// The outbox could not do it: nothing was recorded and nothing claimed.
+    /// The outbox failed: nothing was recorded and nothing was claimed.
     ExchangeFailed,
     /// An attempt ended.
-    Sent(Sent),
-    /// These are the endpoints from now on.
+    Finished(FinishedAttempt),
+    /// The endpoints were replaced with these.
     Reconfigured(Vec<Endpoint>),
     /// Claim no more; what is being sent may finish.
     Stop,
-    /// What is still being sent was abandoned.
+    /// What was still being sent was aborted.
     Abandon,
-}
-
-/// An attempt that ended.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    pub endpoint: EndpointName,
-    pub delivery: DeliveryId,
-    pub began_at: Timestamp,
-    pub took: Duration,
-    pub reply: Reply,
 }
 
 /// What to do.
 #[derive(Debug)]
-pub enum Command {
-    /// Have a round with the outbox and bring the answer.
+pub enum DispatchCommand {
+    /// Have a round with the outbox and return its reply.
     Exchange(OutboxRequest),
-    /// Make an attempt and bring the outcome.
+    /// Make an attempt and return its outcome.
     Send { endpoint: EndpointName, claimed: Box<Claimed> },
-    /// Let the operator know of an attempt.
-    Note(Note),
-    /// Let the operator know how an endpoint fares.
-    Turned(Turned),
-    /// Nothing is sent any more to an endpoint that is no longer configured.
-    Left(EndpointName),
+    /// Log and count an attempt.
+    ReportAttempt(AttemptReport),
+    /// Log and count a change of an endpoint.
+    ReportEndpoint(EndpointReport),
+    /// The endpoint is no longer configured, and nothing of it is in flight any more.
+    Forget(EndpointName),
 }
 
-/// What an operator may want to know of an attempt. Nothing in it is a person.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Note {
-    pub endpoint: EndpointName,
-    pub delivery: DeliveryId,
-    /// 1 for the first.
-    pub attempt: u32,
-    pub took: Duration,
-    /// How many events were in it.
-    pub events: u64,
-    pub outcome: Outcome,
-    pub verdict: Verdict,
-}
-
-/// What an operator may want to know of an endpoint.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Turned {
-    /// It is in trouble as a whole, or well again.
-    Breaker { endpoint: EndpointName, breaker: Breaker },
-    /// So many deliveries were not sent: too old for it, and given up because their time passed while it was in trouble.
-    Skipped { endpoint: EndpointName, expired: u64, buried: u64 },
-}
-
-/// What a step brought.
+/// The result of a step.
 #[derive(Debug, Default)]
 pub struct Step {
-    pub commands: Vec<Command>,
-    /// When to be asked again with [`Input::Tick`], if nothing else happens before.
+    pub commands: Vec<DispatchCommand>,
+    /// When to step again with [`DispatchInput::Tick`], if nothing else happens before.
     pub wake_at: Option<Mono>,
-    /// Stopped, and nothing is left to do.
+    /// The dispatcher was stopped, and nothing is left to do.
     pub finished: bool,
 }
 
-/// The dispatcher's state.
+/// The dispatcher's core.
 #[derive(Debug)]
 pub struct Core {
     queues: BTreeMap<EndpointName, Queue>,
-    /// Waiting to be recorded.
+    /// Records for the next round with the outbox.
     records: Vec<Record>,
-    /// Being recorded.
+    /// Records of the round in flight.
     recording: Vec<Record>,
     exchanging: bool,
+    /// How many rounds have failed in a row.
     failures: u32,
+    /// When the next round may begin.
     not_before: Mono,
-    look_at: Mono,
+    poll_at: Mono,
     stopping: bool,
     abandoned: bool,
     random: Random,
+    backoff: Backoff,
 }
 
 impl Core {
-    /// A dispatcher for these endpoints, which begins by looking for what is due.
+    /// Makes a dispatcher for these endpoints. Its first step claims what is due.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, random: Random) -> Self {
         let queues = endpoints.into_iter().map(|endpoint| (endpoint.name.clone(), Queue::new(endpoint)));
@@ -132,43 +96,44 @@ impl Core {
             exchanging: false,
             failures: 0,
             not_before: Mono::ZERO,
-            look_at: Mono::ZERO,
+            poll_at: Mono::ZERO,
             stopping: false,
             abandoned: false,
             random,
+            backoff: outbox_backoff(),
         }
     }
 
-    /// Takes in what happened and says what to do.
-    pub fn step(&mut self, now: Now, input: Input) -> Step {
+    /// Processes an input and returns what to do.
+    pub fn step(&mut self, now: Now, input: DispatchInput) -> Step {
         let mut commands = Vec::new();
         match input {
-            Input::Woken => self.look_everywhere(),
-            Input::Tick => {}
-            Input::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
-            Input::ExchangeFailed => self.exchange_failed(now),
-            Input::Sent(sent) => self.sent(now, sent, &mut commands),
-            Input::Reconfigured(endpoints) => self.reconfigure(now.mono, endpoints),
-            Input::Stop => self.stop(),
-            Input::Abandon => self.abandon(),
+            DispatchInput::Woken => self.look_for_due(),
+            DispatchInput::Tick => {}
+            DispatchInput::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
+            DispatchInput::ExchangeFailed => self.exchange_failed(now),
+            DispatchInput::Finished(attempt) => self.finished(now, attempt, &mut commands),
+            DispatchInput::Reconfigured(endpoints) => self.reconfigure(now.mono, endpoints),
+            DispatchInput::Stop => self.stop(),
+            DispatchInput::Abandon => self.abandon(),
         }
-        if now.mono >= self.look_at {
-            self.look_everywhere();
-            self.look_at = now.mono + LOOK_EVERY;
+        if now.mono >= self.poll_at {
+            self.look_for_due();
+            self.poll_at = now.mono + POLL_PERIOD;
         }
         self.send(now.mono, &mut commands);
-        commands.extend(self.next_exchange(now.mono).map(Command::Exchange));
-        self.let_go(&mut commands);
+        commands.extend(self.next_exchange(now.mono).map(DispatchCommand::Exchange));
+        self.forget_retired(&mut commands);
         Step { commands, wake_at: self.wake_at(), finished: self.is_finished() }
     }
 
-    /// Whether it was told to stop.
+    /// Returns whether it was stopped.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping
     }
 
-    /// Takes over other endpoints. What an endpoint is owed that is gone stays owed; what is being sent to it finishes.
+    /// Replaces the endpoints. The deliveries of a removed endpoint stay pending; what is being sent to it finishes.
     fn reconfigure(&mut self, now: Mono, endpoints: Vec<Endpoint>) {
         let mut gone: BTreeSet<EndpointName> = self.queues.keys().cloned().collect();
         for endpoint in endpoints {
@@ -183,40 +148,44 @@ impl Core {
         }
     }
 
-    /// Forgets endpoints that are gone, once nothing of them is under way.
-    fn let_go(&mut self, commands: &mut Vec<Command>) {
+    /// Forgets removed endpoints once nothing of them is in flight.
+    fn forget_retired(&mut self, commands: &mut Vec<DispatchCommand>) {
         if self.exchanging {
             return;
         }
         for (name, _) in self.queues.extract_if(.., |_, queue| queue.is_retired() && queue.is_idle()) {
-            commands.push(Command::Left(name));
+            commands.push(DispatchCommand::Forget(name));
         }
     }
 
-    fn look_everywhere(&mut self) {
-        self.queues.values_mut().for_each(Queue::look);
+    fn look_for_due(&mut self) {
+        self.queues.values_mut().for_each(Queue::look_for_due);
     }
 
-    fn exchanged(&mut self, now: Now, reply: OutboxReply, commands: &mut Vec<Command>) {
+    fn exchanged(&mut self, now: Now, reply: OutboxReply, commands: &mut Vec<DispatchCommand>) {
         self.exchanging = false;
         self.failures = 0;
         self.recording.clear();
-        self.queues.values_mut().for_each(|queue| queue.breaker().noted(true));
+        self.queues.values_mut().for_each(|queue| queue.breaker().saved(true));
         for delivery in reply.stale {
-            tracing::warn!(delivery = delivery.0, "an attempt's outcome came after its claim had ended");
+            tracing::warn!(
+                delivery = delivery.0,
+                "the outcome of an attempt was not recorded, because its lease had ended; the delivery is sent again"
+            );
         }
         for reply in reply.endpoints {
             let Some(queue) = self.queues.get_mut(&reply.endpoint) else { continue };
             let endpoint = reply.endpoint.clone();
-            let (expired, buried) = (reply.expired, reply.buried);
-            if expired + buried > 0 {
-                commands.push(Command::Turned(Turned::Skipped { endpoint: endpoint.clone(), expired, buried }));
+            let (expired, given_up) = (reply.expired, reply.buried);
+            if expired + given_up > 0 {
+                let skipped = EndpointReport::Skipped { endpoint: endpoint.clone(), expired, given_up };
+                commands.push(DispatchCommand::ReportEndpoint(skipped));
             }
             if let Some(breaker) = queue.claimed(now, reply) {
-                commands.push(Command::Turned(Turned::Breaker { endpoint, breaker }));
+                commands.push(DispatchCommand::ReportEndpoint(EndpointReport::Breaker { endpoint, breaker }));
             }
             if self.stopping {
-                // Claimed just before the stop: it goes back untouched.
+                // Claimed just before the stop.
                 self.records.extend(queue.release_waiting());
             }
         }
@@ -225,46 +194,47 @@ impl Core {
 
     fn end_round(&mut self) {
         for queue in self.queues.values_mut() {
-            self.records.extend(queue.end_of_round());
+            self.records.extend(queue.end_round());
         }
     }
 
-    /// Nothing was written: what was to be recorded still is.
+    /// Keeps the records of the failed round for the next one.
     fn exchange_failed(&mut self, now: Now) {
         self.exchanging = false;
-        let pause = AFTER_FAILURE.0.saturating_mul(1 << self.failures.min(16)).min(AFTER_FAILURE.1);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now.mono + jittered(pause, 0.2, &mut self.random);
+        self.not_before = now.mono + self.backoff.delay(self.failures, &mut self.random);
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
-        self.queues.values_mut().for_each(|queue| queue.breaker().noted(false));
+        self.queues.values_mut().for_each(|queue| queue.breaker().saved(false));
         self.end_round();
-        self.look_everywhere();
+        self.look_for_due();
     }
 
-    fn sent(&mut self, now: Now, sent: Sent, commands: &mut Vec<Command>) {
-        let Some(queue) = self.queues.get_mut(&sent.endpoint) else { return };
-        let endpoint = sent.endpoint.clone();
+    fn finished(&mut self, now: Now, attempt: FinishedAttempt, commands: &mut Vec<DispatchCommand>) {
+        let Some(queue) = self.queues.get_mut(&attempt.endpoint) else { return };
+        let endpoint = attempt.endpoint.clone();
         let jitter = self.random.f64() * 2.0 - 1.0;
-        let Some(Decided { records, note, turned }) = queue.sent(now, sent, jitter) else { return };
+        let Some(Decided { records, report, breaker }) = queue.finished(now, attempt, jitter) else { return };
         self.records.extend(records);
-        commands.push(Command::Note(note));
-        commands.extend(turned.map(|breaker| Command::Turned(Turned::Breaker { endpoint, breaker })));
+        commands.push(DispatchCommand::ReportAttempt(report));
+        commands.extend(
+            breaker.map(|breaker| DispatchCommand::ReportEndpoint(EndpointReport::Breaker { endpoint, breaker })),
+        );
     }
 
-    /// Sends what may be sent.
-    fn send(&mut self, now: Mono, commands: &mut Vec<Command>) {
+    /// Sends what may be sent now.
+    fn send(&mut self, now: Mono, commands: &mut Vec<DispatchCommand>) {
         if self.stopping {
             return;
         }
         for queue in self.queues.values_mut() {
             while let Some(claimed) = queue.next(now) {
-                commands.push(Command::Send { endpoint: queue.name().clone(), claimed: Box::new(claimed) });
+                commands.push(DispatchCommand::Send { endpoint: queue.name().clone(), claimed: Box::new(claimed) });
             }
         }
     }
 
-    /// What is being sent may finish; the rest goes back.
+    /// Releases everything that is not being sent; what is being sent may finish.
     fn stop(&mut self) {
         self.stopping = true;
         for queue in self.queues.values_mut() {
@@ -272,7 +242,7 @@ impl Core {
         }
     }
 
-    /// Gives back what was being sent: whether it arrived is not known, so it will be sent again.
+    /// Releases what was being sent. Whether it was delivered is unknown, so it is sent again.
     fn abandon(&mut self) {
         self.stopping = true;
         self.abandoned = true;
@@ -281,7 +251,7 @@ impl Core {
         }
     }
 
-    /// The next round, if there is a reason for one and none is under way.
+    /// Returns the next round with the outbox, if there is anything to record or claim and no round is in flight.
     fn next_exchange(&mut self, now: Mono) -> Option<OutboxRequest> {
         if self.exchanging || now < self.not_before {
             return None;
@@ -289,7 +259,7 @@ impl Core {
         let claims: Vec<ClaimRequest> = if self.stopping {
             Vec::new()
         } else {
-            self.queues.values_mut().filter_map(|queue| queue.ask(now)).collect()
+            self.queues.values_mut().filter_map(|queue| queue.next_claim(now)).collect()
         };
         if self.records.is_empty() && claims.is_empty() {
             return None;
@@ -310,20 +280,27 @@ impl Core {
         if self.stopping {
             return (!self.exchanging && !self.records.is_empty()).then_some(self.not_before);
         }
-        // While the outbox is at work nobody can ask it, but what is held ready may have to be sent.
+        // No round can begin while one is in flight, but what is held ready may have to be sent.
         let not_before = if self.exchanging { Mono::MAX } else { self.not_before };
         let queues = self.queues.values().filter_map(|queue| queue.wake_at(not_before));
         let records = (!self.records.is_empty()).then_some(not_before);
-        let next = queues.chain(records).chain([self.look_at.max(not_before)]).min();
+        let next = queues.chain(records).chain([self.poll_at.max(not_before)]).min();
         next.filter(|next| *next < Mono::MAX)
     }
 
     fn is_finished(&self) -> bool {
         let idle = self.queues.values().all(Queue::is_idle);
         let recorded = self.records.is_empty() && self.recording.is_empty();
-        // Once all was abandoned, a store that fails is no reason to wait: its leases end with the process.
+        // After an abort, a failing store is no reason to wait: its leases end with the process.
         self.stopping && idle && !self.exchanging && (recorded || (self.abandoned && self.failures > 0))
     }
+}
+
+/// Returns the wait after a failed round.
+fn outbox_backoff() -> Backoff {
+    let (first, cap) = (Duration::from_millis(200), Duration::from_secs(10));
+    #[expect(clippy::expect_used, reason = "the numbers above are valid")]
+    Backoff::new(first, 2.0, cap, 0.2).expect("a valid back-off")
 }
 
 #[cfg(test)]

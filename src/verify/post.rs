@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::history::Broken;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now};
-use crate::delivery::format::Writer;
-use crate::delivery::settings::{Batching, Chat, Sentence, Template};
-use crate::delivery::step::{Command, Core, Endpoint, Input, Sent};
-use crate::delivery::{EndpointSettings, Format, Outcome, Policy, Reason};
+use crate::delivery::format::{self, FormatOptions, MessageWriter};
+use crate::delivery::http::answer;
+use crate::delivery::report::FinishedAttempt;
+use crate::delivery::settings::Batching;
+use crate::delivery::step::{Core, DispatchCommand, DispatchInput};
+use crate::delivery::{Endpoint, EndpointSettings, Outcome, Policy, TransportFailure};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
@@ -24,7 +26,7 @@ const MOST_FAILURES: u32 = 4;
 #[derive(Debug)]
 struct Receiver {
     settings: EndpointSettings,
-    writer: Writer,
+    writer: MessageWriter,
     /// What it took, in the order of arrival, repetitions included.
     taken: BTreeMap<Option<ConferenceName>, Vec<EventId>>,
     /// What came under each id.
@@ -61,9 +63,14 @@ fn settings() -> Result<[EndpointSettings; 5], Broken> {
         Ok::<_, Broken>(EndpointSettings { route, concurrency: 4, ..settings })
     };
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
-    let chat = Chat::new(Sentence::new(zone.clone()));
+    let format = |name: &str, template| {
+        let spec = format::by_name(name).ok_or_else(|| Broken::Setup(format!("no format {name}")))?;
+        let options = FormatOptions { zone: zone.clone(), template, ..FormatOptions::default() };
+        (spec.build)(options).map_err(|error| Broken::Setup(error.to_string()))
+    };
     let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
-    let heaps = EndpointSettings { format: Format::CloudEvents, batching: gathering(7, 30), ..plain("heaps")? };
+    let heaps =
+        EndpointSettings { format: format("cloudevents", None)?, batching: gathering(7, 30), ..plain("heaps")? };
     let events: Vec<_> =
         ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
     let of_people = |settings: EndpointSettings| EndpointSettings {
@@ -71,14 +78,13 @@ fn settings() -> Result<[EndpointSettings; 5], Broken> {
         ..settings
     };
     let slack = EndpointSettings {
-        format: Format::Slack(chat.clone()),
+        format: format("slack", None)?,
         settle: Duration::from_secs(30),
         batching: gathering(100, 20),
         ..of_people(plain("slack")?)
     };
-    let google = EndpointSettings { format: Format::GoogleChat(chat), ..of_people(plain("google")?) };
-    let template = Template::parse(TEMPLATE, zone, None).map_err(|error| Broken::Setup(error.to_string()))?;
-    let own = EndpointSettings { format: Format::Template(template), ordered: false, ..plain("own")? };
+    let google = EndpointSettings { format: format("google-chat", None)?, ..of_people(plain("google")?) };
+    let own = EndpointSettings { format: format("template", Some(TEMPLATE))?, ordered: false, ..plain("own")? };
     Ok([plain("receiver")?, heaps, slack, google, own])
 }
 
@@ -87,7 +93,7 @@ impl Post {
         let mut random = Random::with_seed(seed);
         let mut receivers = BTreeMap::new();
         for settings in settings()? {
-            let writer = Writer::new(&settings).map_err(|error| Broken::Setup(error.to_string()))?;
+            let writer = MessageWriter::new(&settings).map_err(|error| Broken::Setup(error.to_string()))?;
             let name = settings.name.clone();
             receivers.insert(name, Receiver { settings, writer, taken: BTreeMap::new(), bytes: BTreeMap::new() });
         }
@@ -119,18 +125,20 @@ impl Post {
 
     /// Does what is due.
     pub(super) fn proceed(&mut self, db: &mut Db, now: Now) {
-        let Some(((ends, _), _)) = self.sending.first_key_value() else { return self.step(db, now, Input::Tick) };
+        let Some(((ends, _), _)) = self.sending.first_key_value() else {
+            return self.step(db, now, DispatchInput::Tick);
+        };
         if *ends > now.mono {
-            return self.step(db, now, Input::Tick);
+            return self.step(db, now, DispatchInput::Tick);
         }
         let Some(((_, delivery), (endpoint, claimed))) = self.sending.pop_first() else { return };
         self.deliveries += 1;
         let fails = self.failing && claimed.attempts < MOST_FAILURES && self.random.u8(0..5) == 0;
-        let outcome = match self.random.u8(0..3) {
-            _ if !fails => Outcome::Answered { status: 200, retry_after: None },
-            0 => Outcome::Answered { status: 500, retry_after: None },
-            1 => Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(20)) },
-            _ => Outcome::Failed { reason: Reason::Timeout, status: None },
+        let reply = match self.random.u8(0..3) {
+            _ if !fails => answer::reply(200, None),
+            0 => answer::reply(500, None),
+            1 => answer::reply(503, Some(Duration::from_secs(20))),
+            _ => Outcome::TransportFailed(TransportFailure::Timeout).into(),
         };
         // A receiver may have taken what it seems to have refused.
         let takes = !fails || self.random.bool();
@@ -138,12 +146,12 @@ impl Post {
             self.wrong.extend(receiver.arrives(&claimed, takes));
         }
         let (began_at, took) = (now.wall, Duration::from_secs(1));
-        self.step(db, now, Input::Sent(Sent { endpoint, delivery, began_at, took, reply: outcome.into() }));
+        self.step(db, now, DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
     /// Something was committed.
     pub(super) fn wake(&mut self, db: &mut Db, now: Now) {
-        self.step(db, now, Input::Woken);
+        self.step(db, now, DispatchInput::Woken);
     }
 
     /// The process died; another begins with what the outbox says.
@@ -153,25 +161,27 @@ impl Post {
         self.wake_at = Some(Mono::ZERO);
     }
 
-    fn step(&mut self, db: &mut Db, now: Now, input: Input) {
+    fn step(&mut self, db: &mut Db, now: Now, input: DispatchInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let step = self.core.step(now, input);
             self.wake_at = step.wake_at;
             for command in step.commands {
                 match command {
-                    Command::Exchange(_) if self.failing && self.random.u8(0..50) == 0 => {
-                        inputs.push(Input::ExchangeFailed);
+                    DispatchCommand::Exchange(_) if self.failing && self.random.u8(0..50) == 0 => {
+                        inputs.push(DispatchInput::ExchangeFailed);
                     }
-                    Command::Exchange(request) => {
+                    DispatchCommand::Exchange(request) => {
                         let reply = db.exchange(&request, now.wall);
-                        inputs.push(reply.map_or(Input::ExchangeFailed, Input::Exchanged));
+                        inputs.push(reply.map_or(DispatchInput::ExchangeFailed, DispatchInput::Exchanged));
                     }
-                    Command::Send { endpoint, claimed } => {
+                    DispatchCommand::Send { endpoint, claimed } => {
                         let ends = now.mono + Duration::from_millis(self.random.u64(1..5_000));
                         self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
                     }
-                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
+                    DispatchCommand::ReportAttempt(_)
+                    | DispatchCommand::ReportEndpoint(_)
+                    | DispatchCommand::Forget(_) => {}
                 }
             }
         }
@@ -227,13 +237,13 @@ impl Receiver {
             return Some(format!("{name}: {} is not what it was before", message.id));
         }
         let body = serde_json::from_slice(&message.body.bytes).unwrap_or(Value::Null);
-        let says = match &self.settings.format {
-            Format::Standard => body["data"]["id"] == events[0].as_str() && events.len() == 1,
-            Format::CloudEvents => body.as_array().is_some_and(|all| {
+        let says = match self.settings.format.name() {
+            "standard" => body["data"]["id"] == events[0].as_str() && events.len() == 1,
+            "cloudevents" => body.as_array().is_some_and(|all| {
                 let ids = all.iter().map(|one| one["id"].as_str().unwrap_or_default());
                 ids.eq(events.iter().map(|event| event.as_str()))
             }),
-            Format::Template(_) => body["id"] == events[0].as_str() && body["text"].is_string() && events.len() == 1,
+            "template" => body["id"] == events[0].as_str() && body["text"].is_string() && events.len() == 1,
             // A line for each event, unless there are too many for a message.
             _ => body["text"].as_str().is_some_and(|text| {
                 let lines = text.lines().count();

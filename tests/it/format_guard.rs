@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meetwatch::clock::Clock;
-use meetwatch::delivery::format::Body;
-use meetwatch::delivery::guard::is_public;
-use meetwatch::delivery::send::Sender;
-use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::MessageBody;
+use meetwatch::delivery::http::answer;
+use meetwatch::delivery::http::guard::is_public;
+use meetwatch::delivery::http::send::Sender;
+use meetwatch::delivery::{EndpointSettings, Outcome, Reply, TransportFailure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::store_samples::event;
@@ -32,12 +33,13 @@ fn guarded(receiver: &Receiver, url: &str) -> EndpointSettings {
     EndpointSettings { url: url.parse().unwrap(), allow_private: false, ..receiver.endpoint("ops") }
 }
 
-async fn send(sender: &Sender) -> Outcome {
-    let body = Body { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
-    sender.send(event("c", 1, &[]).id.as_str(), None, body).await.outcome
+async fn send(sender: &Sender) -> Reply {
+    let body =
+        MessageBody { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
+    sender.send(event("c", 1, &[]).id.as_str(), None, body).await
 }
 
-const REFUSED: Outcome = Outcome::Failed { reason: Reason::RefusedAddress, status: None };
+const REFUSED: Outcome = Outcome::TransportFailed(TransportFailure::RefusedAddress);
 
 #[tokio::test]
 async fn an_address_that_turns_private_at_the_second_look_up_is_not_dialled() {
@@ -48,11 +50,11 @@ async fn an_address_that_turns_private_at_the_second_look_up_is_not_dialled() {
     // Nothing here may leave this machine, so one loopback address stands for all public ones.
     let permit = |address: IpAddr| address == IpAddr::V4(Ipv4Addr::LOCALHOST);
     let first = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver.clone(), permit).unwrap();
-    assert_eq!(send(&first).await, Outcome::Answered { status: 204, retry_after: None });
+    assert_eq!(send(&first).await, answer::reply(204, None));
     assert_eq!(receiver.rest().len(), 1);
     // A new sender has no connection to use again, as after an hour without deliveries.
     let second = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver, permit).unwrap();
-    assert_eq!(send(&second).await, REFUSED);
+    assert_eq!(send(&second).await, REFUSED.into());
     assert!(receiver.rest().is_empty());
 }
 
@@ -62,10 +64,10 @@ async fn names_and_addresses_of_this_machine_are_refused_unless_they_are_allowed
     let port = receiver.address.port();
     for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
         let mut settings = guarded(&receiver, &format!("http://{host}:{port}/"));
-        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await, REFUSED, "{host}");
+        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await, REFUSED.into(), "{host}");
         settings.allow_private = true;
         settings.url = format!("http://127.0.0.1:{port}/").parse().unwrap();
-        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await.status(), Some(204));
+        assert_eq!(send(&Sender::new(&settings, Clock::new()).unwrap()).await.status, Some(204));
     }
     assert_eq!(receiver.rest().len(), 4);
     assert!(!is_public(Ipv4Addr::LOCALHOST.into()));

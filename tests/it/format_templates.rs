@@ -1,8 +1,7 @@
 //! The templates that ship with the program, and what a template that fails costs.
 
-use jiff::tz::TimeZone;
-use meetwatch::delivery::format::{Template, Writer, samples};
-use meetwatch::delivery::{EndpointSettings, Format};
+use meetwatch::delivery::EndpointSettings;
+use meetwatch::delivery::format::{FormatOptions, FrozenEvent, MessageWriter, by_name, samples};
 use meetwatch::model::{EndpointName, EventType};
 use serde_json::{Value, json};
 
@@ -10,19 +9,20 @@ use crate::format_samples::{sample, whole_joins};
 use crate::repair_daemon::{Daemon, webhook};
 use crate::webhook_receiver::{Answer, Receiver};
 
-fn shipped(name: &str) -> Writer {
+fn shipped(name: &str) -> MessageWriter {
     let path = format!("{}/deploy/templates/{name}.json.jinja", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(path).unwrap();
-    let template = Template::parse(&source, TimeZone::UTC, Some("routing-key".into())).unwrap();
-    template.check(|_| true).unwrap();
+    let (template, token) = (Some(source.as_str()), Some("routing-key".into()));
+    let format = (by_name("template").unwrap().build)(FormatOptions { template, token, ..FormatOptions::default() });
     let url = "https://hooks.example.com/".parse().unwrap();
-    let format = Format::Template(template);
-    Writer::new(&EndpointSettings { format, ..EndpointSettings::new(EndpointName::parse("ops").unwrap(), url) })
-        .unwrap()
+    let settings = EndpointSettings::new(EndpointName::parse("ops").unwrap(), url);
+    MessageWriter::new(&EndpointSettings { format: format.unwrap(), ..settings }).unwrap()
 }
 
-fn written(writer: &Writer, event: &meetwatch::model::Event) -> Value {
-    let body = writer.write(event.event, event.time, &serde_json::to_string(event).unwrap()).unwrap();
+fn written(writer: &MessageWriter, event: &meetwatch::model::Event) -> Value {
+    let json = serde_json::to_string(event).unwrap();
+    let frozen = FrozenEvent { id: &event.id, event: event.event, time: event.time, json: &json };
+    let body = writer.single(&frozen).unwrap().body;
     assert_eq!(body.content_type, "application/json");
     serde_json::from_slice(&body.bytes).unwrap()
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use meetwatch::clock::Clock;
-use meetwatch::delivery::format::Body;
-use meetwatch::delivery::send::Sender;
-use meetwatch::delivery::tls::{BadTls, TlsSettings};
-use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::MessageBody;
+use meetwatch::delivery::http::send::Sender;
+use meetwatch::delivery::http::tls::{BadTls, TlsSettings};
+use meetwatch::delivery::{EndpointSettings, Outcome, TransportFailure};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -55,7 +55,7 @@ async fn receiver(certificate: &str, asks: bool) -> EndpointSettings {
 }
 
 async fn outcome(settings: &EndpointSettings) -> Outcome {
-    let body = Body { content_type: "application/json", bytes: b"{}".to_vec() };
+    let body = MessageBody { content_type: "application/json", bytes: b"{}".to_vec() };
     Sender::new(settings, Clock::new()).unwrap().send(event("c", 1, &[]).id.as_str(), None, body).await.outcome
 }
 
@@ -63,8 +63,8 @@ fn ours() -> TlsSettings {
     TlsSettings::default().with_authorities(&file("ca.pem")).unwrap()
 }
 
-const GOOD: Outcome = Outcome::Answered { status: 204, retry_after: None };
-const DISTRUSTED: Outcome = Outcome::Failed { reason: Reason::Tls, status: None };
+const GOOD: Outcome = Outcome::Accepted;
+const DISTRUSTED: Outcome = Outcome::TransportFailed(TransportFailure::Tls);
 
 #[tokio::test]
 async fn an_authority_of_ones_own_is_trusted_where_it_is_named_and_nowhere_else() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
-use meetwatch::delivery::{Dispatcher, Options, WebhookMetrics};
+use meetwatch::delivery::{Dispatcher, DispatcherOptions, WebhookMetrics};
 use meetwatch::heartbeat::TURN_EVERY;
 use meetwatch::store::{Store, StoreMetrics};
 use prometheus::Registry;
@@ -195,7 +195,7 @@ async fn an_idle_dispatcher_turns_all_the_same() {
     let store = Store::open(&folder.path().join("m.db"), clock, StoreMetrics::register(&registry).unwrap()).unwrap();
     let metrics = WebhookMetrics::register(&registry, &[]).unwrap();
     let (wake, random, stop) = (Arc::new(Notify::new()), Random::with_seed(1), CancellationToken::new());
-    let dispatcher = Dispatcher::new(&[], store, clock, wake, metrics, random, &Options::default()).unwrap();
+    let dispatcher = Dispatcher::new(&[], store, clock, wake, metrics, random, &DispatcherOptions::default()).unwrap();
     let pulse = dispatcher.pulse();
     let running = tokio::spawn(dispatcher.run(stop.clone()));
     let mut seen = pulse.last();

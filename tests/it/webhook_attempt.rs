@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::delivery::format::Body;
-use meetwatch::delivery::send::{MAX_ANSWER_BYTES, Sender};
+use meetwatch::delivery::format::MessageBody;
+use meetwatch::delivery::http::answer;
+use meetwatch::delivery::http::send::{MAX_ANSWER_BYTES, Sender};
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::{EndpointSettings, FailureReason, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,17 +54,16 @@ async fn template() -> EndpointSettings {
     Receiver::start(Answer::Status(204)).await.endpoint("ops")
 }
 
-async fn send(settings: &EndpointSettings) -> Outcome {
+async fn send(settings: &EndpointSettings) -> Reply {
     let sender = Sender::new(settings, Clock::new()).unwrap();
-    let body = Body { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
-    sender.send(event("c", 1, &[]).id.as_str(), Some(&event("c", 9, &[]).id), body).await.outcome
+    let body =
+        MessageBody { content_type: "application/json", bytes: br#"{"data":{"schema":1,"sequence":1}}"#.to_vec() };
+    sender.send(event("c", 1, &[]).id.as_str(), Some(&event("c", 9, &[]).id), body).await
 }
 
-async fn failure(settings: &EndpointSettings) -> (Reason, Option<u16>) {
-    match send(settings).await {
-        Outcome::Failed { reason, status } => (reason, status),
-        answered @ Outcome::Answered { .. } => unreachable!("{answered:?}"),
-    }
+async fn failure(settings: &EndpointSettings) -> (FailureReason, Option<u16>) {
+    let reply = send(settings).await;
+    (reply.outcome.reason().unwrap(), reply.status)
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn an_attempt_carries_id_time_every_signature_and_what_came_before() {
     let mut receiver = Receiver::start(Answer::Status(200)).await;
     let mut settings = receiver.endpoint("ops");
     settings.secrets.insert(0, SigningSecret::from_bytes(vec![9; 24]).unwrap());
-    assert_eq!(send(&settings).await, Outcome::Answered { status: 200, retry_after: None });
+    assert_eq!(send(&settings).await, answer::reply(200, None));
     let got = receiver.next().await;
     assert_eq!(got.id, event("c", 1, &[]).id.as_str());
     assert_eq!(got.previous.as_deref(), Some(event("c", 9, &[]).id.as_str()));
@@ -86,20 +86,20 @@ async fn statuses_come_back_as_they_are_and_redirects_are_not_followed() {
     let settings = receiver.endpoint("ops");
     for status in [302, 404, 410, 500] {
         receiver.answer(Answer::Status(status));
-        assert_eq!(send(&settings).await, Outcome::Answered { status, retry_after: None });
+        assert_eq!(send(&settings).await, answer::reply(status, None));
     }
     assert_eq!(receiver.rest().len(), 4);
     let inner = raw(b"HTTP/1.1 307 See\r\nlocation: /inner\r\ncontent-length: 0\r\n\r\n", End::Close).await;
-    assert_eq!(send(&inner).await, Outcome::Answered { status: 307, retry_after: None });
+    assert_eq!(send(&inner).await, answer::reply(307, None));
 }
 
 #[tokio::test]
 async fn retry_after_is_read_and_nonsense_in_it_ignored() {
     let asked = raw(b"HTTP/1.1 503 No\r\nretry-after: 17\r\ncontent-length: 0\r\n\r\n", End::Close).await;
     let retry_after = Some(Duration::from_secs(17));
-    assert_eq!(send(&asked).await, Outcome::Answered { status: 503, retry_after });
+    assert_eq!(send(&asked).await, answer::reply(503, retry_after));
     let nonsense = raw(b"HTTP/1.1 429 No\r\nretry-after: \xff later\r\ncontent-length: 0\r\n\r\n", End::Close).await;
-    assert_eq!(send(&nonsense).await, Outcome::Answered { status: 429, retry_after: None });
+    assert_eq!(send(&nonsense).await, answer::reply(429, None));
 }
 
 #[tokio::test]
@@ -107,39 +107,39 @@ async fn no_connection_no_name_and_no_tls_are_told_apart() {
     let mut settings = template().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     settings.url = format!("http://{free}/").parse().unwrap();
-    assert_eq!(failure(&settings).await, (Reason::Connect, None));
+    assert_eq!(failure(&settings).await, (FailureReason::Connect, None));
     settings.url = "http://no-such-host.invalid/".parse().unwrap();
-    assert_eq!(failure(&settings).await, (Reason::Dns, None));
+    assert_eq!(failure(&settings).await, (FailureReason::Dns, None));
     let plain = raw(b"HTTP/1.1 400 This is no TLS\r\n\r\n", End::Close).await;
     settings.url = plain.url.as_str().replace("http:", "https:").parse().unwrap();
-    assert_eq!(failure(&settings).await, (Reason::Tls, None));
+    assert_eq!(failure(&settings).await, (FailureReason::Tls, None));
 }
 
 #[tokio::test]
 async fn a_receiver_that_hangs_or_drips_costs_the_timeout_and_no_more() {
     let timeout = Duration::from_millis(200);
     let silent = EndpointSettings { timeout, ..raw(b"", End::Hang).await };
-    assert_eq!(failure(&silent).await, (Reason::Timeout, None));
+    assert_eq!(failure(&silent).await, (FailureReason::Timeout, None));
     let half =
         EndpointSettings { timeout, ..raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Hang).await };
-    assert_eq!(failure(&half).await.0, Reason::Timeout);
+    assert_eq!(failure(&half).await.0, FailureReason::Timeout);
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_cut_at_the_cap() {
     let endless = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n", End::Repeat).await;
-    assert_eq!(failure(&endless).await, (Reason::BodyTooLarge, Some(200)));
+    assert_eq!(failure(&endless).await, (FailureReason::BodyTooLarge, Some(200)));
     const { assert!(MAX_ANSWER_BYTES <= 1 << 20) };
 }
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
     let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
-    assert_eq!(failure(&cut).await, (Reason::Interrupted, Some(200)));
+    assert_eq!(failure(&cut).await, (FailureReason::Interrupted, Some(200)));
     let babble = raw(b"SSH-2.0-OpenSSH_9.9\r\n", End::Close).await;
-    assert_eq!(failure(&babble).await, (Reason::Interrupted, None));
+    assert_eq!(failure(&babble).await, (FailureReason::Interrupted, None));
     let nothing = raw(b"", End::Close).await;
-    assert_eq!(failure(&nothing).await, (Reason::Interrupted, None));
+    assert_eq!(failure(&nothing).await, (FailureReason::Interrupted, None));
 }
 
 #[tokio::test]

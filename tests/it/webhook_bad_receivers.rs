@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meetwatch::delivery::dispatch::Options;
+use meetwatch::delivery::dispatch::DispatcherOptions;
 use meetwatch::delivery::{EndpointSettings, Policy};
 use meetwatch::store::{DeliveryId, DeliveryState, StoredAttempt};
 
@@ -19,7 +19,7 @@ async fn beside_a_good_one(bad: EndpointSettings) -> (StoredAttempt, DeliverySta
     let (_folder, path) = folder();
     let bad = EndpointSettings { name: endpoint("bad"), timeout: Duration::from_millis(300), ..bad };
     let mut good = Receiver::start(Answer::Status(204)).await;
-    let options = Options { grace: Duration::ZERO, policy: Policy::of };
+    let options = DispatcherOptions { grace: Duration::ZERO, policy: Policy::of };
     let house = House::open_with(&path, &[bad, good.endpoint("good")], &options);
     for number in 0..CONFERENCES {
         house.commit(joins(&format!("c{number}"), 1..=2, &["bad", "good"])).await;

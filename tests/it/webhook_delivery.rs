@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
-use meetwatch::delivery::dispatch::Options;
+use meetwatch::delivery::dispatch::DispatcherOptions;
 use meetwatch::delivery::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
 use meetwatch::store::{Commit, DeliveryFilter, DeliveryRow, DeliveryState, ResumeFrom, Store, StoreMetrics};
 use prometheus::Registry;
@@ -33,10 +33,10 @@ fn quick(settings: &EndpointSettings) -> Policy {
 
 impl House {
     fn open(path: &Path, endpoints: &[EndpointSettings]) -> Self {
-        Self::open_with(path, endpoints, &Options { grace: Duration::from_secs(10), policy: quick })
+        Self::open_with(path, endpoints, &DispatcherOptions { grace: Duration::from_secs(10), policy: quick })
     }
 
-    pub(crate) fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &Options) -> Self {
+    pub(crate) fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &DispatcherOptions) -> Self {
         let (clock, registry, wake) = (Clock::new(), Registry::new(), Arc::new(Notify::new()));
         let store = Store::open(path, clock, StoreMetrics::register(&registry).unwrap()).unwrap();
         let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
@@ -149,7 +149,7 @@ async fn an_endpoint_that_hangs_delays_no_other() {
     let (_folder, path) = folder();
     let mut slow = Receiver::start(Answer::Hang).await;
     let mut fast = Receiver::start(Answer::Status(200)).await;
-    let options = Options { grace: Duration::ZERO, policy: quick };
+    let options = DispatcherOptions { grace: Duration::ZERO, policy: quick };
     let house = House::open_with(&path, &[slow.endpoint("slow"), fast.endpoint("fast")], &options);
     // More conferences than the slow endpoint has room for.
     for number in 0..20 {
@@ -235,7 +235,7 @@ async fn a_rejected_delivery_is_given_up_and_the_next_has_its_turn() {
 async fn a_stop_claims_no_more_and_what_it_abandons_is_owed_as_before() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Hang).await;
-    let options = Options { grace: Duration::from_millis(50), policy: quick };
+    let options = DispatcherOptions { grace: Duration::from_millis(50), policy: quick };
     let house = House::open_with(&path, &[receiver.endpoint("ops")], &options);
     house.commit(joins("c", 1..=2, &["ops"])).await;
     receiver.want(1).await;

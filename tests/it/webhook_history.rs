@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
-use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
-use meetwatch::delivery::{Outcome, Policy, Reason};
+use meetwatch::delivery::http::answer;
+use meetwatch::delivery::report::FinishedAttempt;
+use meetwatch::delivery::step::{Core, DispatchInput};
+use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::{EndpointName, EventId, EventType};
 use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
 
@@ -166,26 +168,26 @@ impl History {
         }
     }
 
-    fn outcome(&mut self, endpoint: &EndpointName, claimed: &Claimed) -> Outcome {
-        let answered = |status| Outcome::Answered { status, retry_after: None };
+    fn reply(&mut self, endpoint: &EndpointName, claimed: &Claimed) -> Reply {
+        let answered = |status| answer::reply(status, None);
         if !self.failing {
             return answered(200);
         }
         if self.down.get(endpoint).is_some_and(|until| *until > self.now.mono) {
-            return Outcome::Failed { reason: Reason::Connect, status: None };
+            return Outcome::TransportFailed(TransportFailure::Connect).into();
         }
         // Some events are not taken by some endpoints, whatever happens.
         let poison = claimed.delivery.0 % 41 == 7;
         match self.random.u8(..) {
             _ if poison => answered(422),
-            0..10 => Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(60)) },
+            0..10 => answer::reply(503, Some(Duration::from_secs(60))),
             10..40 => answered(500),
-            40..60 => Outcome::Failed { reason: Reason::Timeout, status: None },
+            40..60 => Outcome::TransportFailed(TransportFailure::Timeout).into(),
             60 => answered(410),
             61..64 => {
                 let outage = Duration::from_secs(self.random.u64(10..30_000));
                 self.down.insert(endpoint.clone(), self.now.mono + outage);
-                Outcome::Failed { reason: Reason::Connect, status: None }
+                Outcome::TransportFailed(TransportFailure::Connect).into()
             }
             _ => answered(200),
         }
@@ -193,16 +195,17 @@ impl History {
 
     fn end_attempt(&mut self) {
         let ((_, delivery), (endpoint, claimed)) = self.sending.pop_first().unwrap();
-        let outcome = self.outcome(&endpoint, &claimed);
+        let reply = self.reply(&endpoint, &claimed);
         // A receiver may have taken what it seems to have refused.
-        if outcome.reason().is_none() || (self.random.u8(..) < 20 && outcome.reason() != Some(Reason::Connect)) {
+        let unreachable = Outcome::TransportFailed(TransportFailure::Connect);
+        if reply.outcome == Outcome::Accepted || (self.random.u8(..) < 20 && reply.outcome != unreachable) {
             let taken = self.taken.entry(endpoint.clone()).or_default();
             taken.push((claimed.event.clone(), Some(claimed.previous.clone())));
             let others = claimed.batch.iter().flatten();
             taken.extend(others.map(|other| (other.event.clone(), None)));
         }
         let (began_at, took) = (self.now.wall, Duration::from_secs(1));
-        self.step(Input::Sent(Sent { endpoint, delivery, began_at, took, reply: outcome.into() }));
+        self.step(DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
     /// The process dies without a word, and another takes its place.
@@ -218,7 +221,7 @@ impl History {
         }
         let seed = self.random.u64(..);
         let mut next = Self { db, core: core(seed), batching, ..self };
-        next.step(Input::Tick);
+        next.step(DispatchInput::Tick);
         next
     }
 
@@ -227,7 +230,7 @@ impl History {
         let ends = self.sending.keys().next().map(|(ends, _)| *ends);
         let next = ends.into_iter().chain(self.wake_at).min().unwrap_or(self.now.mono);
         self.now = self.now.after(next.saturating_sub(self.now.mono));
-        if ends.is_some_and(|ends| ends <= self.now.mono) { self.end_attempt() } else { self.step(Input::Tick) }
+        if ends.is_some_and(|ends| ends <= self.now.mono) { self.end_attempt() } else { self.step(DispatchInput::Tick) }
     }
 
     /// The operator switches on what is off.
@@ -235,7 +238,7 @@ impl History {
         for kind in &ENDPOINTS {
             self.db.repair(&Repair::Enable(endpoint(kind.name)), self.now.wall).unwrap();
         }
-        self.step(Input::Woken);
+        self.step(DispatchInput::Woken);
     }
 
     fn pending(&self) -> u64 {
@@ -276,7 +279,7 @@ fn live_through(seed: u64) -> [usize; 4] {
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let path = folder.path().join("meetwatch.db");
     let mut history = History::begin(&path, seed);
-    history.step(Input::Tick);
+    history.step(DispatchInput::Tick);
     while history.happened < HAPPENINGS {
         match history.random.u8(..) {
             0..50 => history.happen(),

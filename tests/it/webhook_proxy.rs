@@ -1,9 +1,9 @@
 //! The way out through a proxy that was configured, and through no other.
 
 use meetwatch::clock::Clock;
-use meetwatch::delivery::format::Body;
-use meetwatch::delivery::send::Sender;
-use meetwatch::delivery::{EndpointSettings, Outcome, Reason};
+use meetwatch::delivery::format::MessageBody;
+use meetwatch::delivery::http::send::Sender;
+use meetwatch::delivery::{EndpointSettings, Outcome, Reply, TransportFailure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -25,23 +25,22 @@ async fn proxy(answer: &'static str) -> (std::net::SocketAddr, tokio::task::Join
     (address, asked)
 }
 
-async fn send(url: &str, proxy: std::net::SocketAddr) -> (Outcome, Option<Box<str>>) {
+async fn send(url: &str, proxy: std::net::SocketAddr) -> Reply {
     let settings = EndpointSettings {
         proxy: Some(format!("http://me:s3cretword@{proxy}").parse().unwrap()),
         ..EndpointSettings::new(endpoint("ops"), url.parse().unwrap())
     };
     assert!(!format!("{settings:?}").contains("s3cretword"));
-    let body = Body { content_type: "application/json", bytes: b"{}".to_vec() };
-    let reply = Sender::new(&settings, Clock::new()).unwrap().send("evt_a", None, body).await;
-    (reply.outcome, reply.answer)
+    let body = MessageBody { content_type: "application/json", bytes: b"{}".to_vec() };
+    Sender::new(&settings, Clock::new()).unwrap().send("evt_a", None, body).await
 }
 
 #[tokio::test]
 async fn what_is_not_encrypted_is_handed_to_the_proxy_which_alone_looks_the_name_up() {
     let (address, asked) = proxy("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nhi s3cretword").await;
-    let (outcome, answer) = send("http://nowhere.invalid/hook", address).await;
-    assert_eq!(outcome, Outcome::Answered { status: 200, retry_after: None });
-    assert_eq!(answer.as_deref(), Some("hi [redacted]"));
+    let reply = send("http://nowhere.invalid/hook", address).await;
+    assert_eq!((reply.outcome, reply.status), (Outcome::Accepted, Some(200)));
+    assert_eq!(reply.answer.as_deref(), Some("hi [redacted]"));
     let asked = asked.await.unwrap();
     assert!(asked.starts_with("POST http://nowhere.invalid/hook HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("Basic bWU6czNjcmV0d29yZA=="), "{asked}");
@@ -50,8 +49,8 @@ async fn what_is_not_encrypted_is_handed_to_the_proxy_which_alone_looks_the_name
 #[tokio::test]
 async fn what_is_encrypted_goes_through_a_tunnel_and_a_proxy_that_grants_none_is_no_connection() {
     let (address, asked) = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
-    let (outcome, _) = send("https://nowhere.invalid/hook", address).await;
-    assert_eq!(outcome, Outcome::Failed { reason: Reason::Connect, status: None });
+    let reply = send("https://nowhere.invalid/hook", address).await;
+    assert_eq!(reply, Outcome::TransportFailed(TransportFailure::Connect).into());
     let asked = asked.await.unwrap();
     assert!(asked.starts_with("CONNECT nowhere.invalid:443 HTTP/1.1\r\n"), "{asked}");
     assert!(!asked.contains("/hook"), "{asked}");

@@ -1,7 +1,7 @@
 //! For tests: a dispatcher and its store without sockets or waiting, and all that follows at once from what happens to it.
 
 use meetwatch::clock::{Mono, Now};
-use meetwatch::delivery::step::{Command, Core, Input};
+use meetwatch::delivery::step::{Core, DispatchCommand, DispatchInput};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Claimed, Db};
 
@@ -27,7 +27,7 @@ pub(crate) trait Stage {
     }
 
     /// Takes a step, and every step that what came of it calls for.
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: DispatchInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let Parts { core, now, wake_at, .. } = self.parts();
@@ -35,13 +35,15 @@ pub(crate) trait Stage {
             *wake_at = step.wake_at;
             for command in step.commands {
                 match command {
-                    Command::Exchange(_) if self.exchange_fails() => inputs.push(Input::ExchangeFailed),
-                    Command::Exchange(request) => {
+                    DispatchCommand::Exchange(_) if self.exchange_fails() => inputs.push(DispatchInput::ExchangeFailed),
+                    DispatchCommand::Exchange(request) => {
                         let Parts { db, now, .. } = self.parts();
-                        inputs.push(Input::Exchanged(db.exchange(&request, now.wall).unwrap()));
+                        inputs.push(DispatchInput::Exchanged(db.exchange(&request, now.wall).unwrap()));
                     }
-                    Command::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
-                    Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}
+                    DispatchCommand::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
+                    DispatchCommand::ReportAttempt(_)
+                    | DispatchCommand::ReportEndpoint(_)
+                    | DispatchCommand::Forget(_) => {}
                 }
             }
         }

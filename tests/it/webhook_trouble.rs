@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
-use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
-use meetwatch::delivery::{Outcome, Policy, Reason};
+use meetwatch::delivery::http::answer;
+use meetwatch::delivery::report::FinishedAttempt;
+use meetwatch::delivery::step::{Core, DispatchInput};
+use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
 
@@ -23,7 +25,7 @@ struct Play {
     core: Core,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    answer: fn(&Claimed, Mono) -> Outcome,
+    answer: fn(&Claimed, Mono) -> Reply,
     /// When each attempt ended, of which event, and how.
     attempts: Vec<(u64, String, bool)>,
 }
@@ -42,16 +44,16 @@ fn core(ordered: bool) -> Core {
     Core::new([endpoint], Random::with_seed(3))
 }
 
-fn refused() -> Outcome {
-    Outcome::Failed { reason: Reason::Connect, status: None }
+fn refused() -> Reply {
+    Outcome::TransportFailed(TransportFailure::Connect).into()
 }
 
-fn ok() -> Outcome {
-    Outcome::Answered { status: 200, retry_after: None }
+fn ok() -> Reply {
+    answer::reply(200, None)
 }
 
 impl Play {
-    fn begin(answer: fn(&Claimed, Mono) -> Outcome) -> Self {
+    fn begin(answer: fn(&Claimed, Mono) -> Reply) -> Self {
         Self {
             now: Now { mono: Mono::ZERO, wall: noon() },
             db: Db::in_memory(noon()).unwrap(),
@@ -66,7 +68,7 @@ impl Play {
     fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
         let commit = joins(conference, sequences, &["ops"]);
         self.db.commit_group(&[commit], self.now.wall).pop().unwrap().unwrap();
-        self.step(Input::Woken);
+        self.step(DispatchInput::Woken);
     }
 
     /// Lets time pass until then.
@@ -80,17 +82,17 @@ impl Play {
                 return;
             }
             self.now = self.now.after(next - self.now.mono);
-            if ends.is_some_and(|ends| ends <= next) { self.end_attempt() } else { self.step(Input::Tick) }
+            if ends.is_some_and(|ends| ends <= next) { self.end_attempt() } else { self.step(DispatchInput::Tick) }
         }
     }
 
     fn end_attempt(&mut self) {
         let ((_, delivery), (endpoint, claimed)) = self.sending.pop_first().unwrap();
-        let outcome = (self.answer)(&claimed, self.now.mono);
+        let reply = (self.answer)(&claimed, self.now.mono);
         let what = format!("{}{}", &claimed.conference.as_ref().unwrap().as_str()[18..], &claimed.body[22..24]);
-        self.attempts.push((self.now.mono.as_secs(), what, outcome.reason().is_none()));
+        self.attempts.push((self.now.mono.as_secs(), what, reply.outcome == Outcome::Accepted));
         let (began_at, took) = (self.now.wall, Duration::from_millis(10));
-        self.step(Input::Sent(Sent { endpoint, delivery, began_at, took, reply: outcome.into() }));
+        self.step(DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
     /// The process dies, and another takes its place.
@@ -98,7 +100,7 @@ impl Play {
         self.core = core(true);
         let given_back = std::mem::take(&mut self.sending);
         assert!(given_back.is_empty(), "the leases of a database in memory are not made void");
-        self.step(Input::Tick);
+        self.step(DispatchInput::Tick);
     }
 
     fn breaker(&self) -> Breaker {
@@ -123,7 +125,7 @@ impl Stage for Play {
 }
 
 /// Down for six hours.
-fn down_for_long(_: &Claimed, now: Mono) -> Outcome {
+fn down_for_long(_: &Claimed, now: Mono) -> Reply {
     if now < Duration::from_secs(6 * HOUR) { refused() } else { ok() }
 }
 
@@ -172,9 +174,9 @@ fn a_restart_in_the_middle_of_an_outage_begins_no_burst() {
 }
 
 /// Times out for one conference, answers at once for all others.
-fn stuck_on_one(claimed: &Claimed, _: Mono) -> Outcome {
+fn stuck_on_one(claimed: &Claimed, _: Mono) -> Reply {
     let stuck = claimed.conference == Some(conference("stuck"));
-    if stuck { Outcome::Failed { reason: Reason::Timeout, status: None } } else { ok() }
+    if stuck { Outcome::TransportFailed(TransportFailure::Timeout).into() } else { ok() }
 }
 
 #[test]
@@ -194,9 +196,9 @@ fn one_conferences_stuck_delivery_holds_no_other_back_for_long() {
 }
 
 /// Fails by status for one conference, and takes all others.
-fn poisoned_by_one(claimed: &Claimed, _: Mono) -> Outcome {
+fn poisoned_by_one(claimed: &Claimed, _: Mono) -> Reply {
     let status = if claimed.conference == Some(conference("stuck")) { 500 } else { 200 };
-    Outcome::Answered { status, retry_after: None }
+    answer::reply(status, None)
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn a_delivery_that_the_endpoint_cannot_digest_is_given_up_when_it_held_others_fo
 fn without_order_nothing_waits_for_another() {
     let mut play = Play::begin(|claimed, _| {
         let first = claimed.body.ends_with(":1}");
-        Outcome::Answered { status: if first { 500 } else { 200 }, retry_after: None }
+        answer::reply(if first { 500 } else { 200 }, None)
     });
     let config = meetwatch::store::EndpointConfig {
         name: endpoint("ops"),

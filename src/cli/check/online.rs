@@ -303,18 +303,18 @@ async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<
     while let Some(joined) = tests.join_next().await {
         let (place, probed) = joined?;
         if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
-            let outcome = probed.reply.outcome;
-            endpoint.state = if outcome.reason().is_none() { State::Ok } else { State::Failed };
-            (endpoint.status, endpoint.seconds) = (outcome.status(), Some(probed.took.as_secs_f64()));
-            endpoint.reason = outcome.reason().map(delivery::Reason::as_str);
-            endpoint.remedy = outcome.reason().map(remedy);
+            let reason = probed.reply.outcome.reason();
+            endpoint.state = if reason.is_none() { State::Ok } else { State::Failed };
+            (endpoint.status, endpoint.seconds) = (probed.reply.status, Some(probed.took.as_secs_f64()));
+            endpoint.reason = reason.map(delivery::FailureReason::as_str);
+            endpoint.remedy = reason.map(remedy);
         }
     }
     Ok(all)
 }
 
-const fn remedy(reason: delivery::Reason) -> &'static str {
-    use delivery::Reason as R;
+const fn remedy(reason: delivery::FailureReason) -> &'static str {
+    use delivery::FailureReason as R;
     match reason {
         R::Unauthorized => "see whether the receiver has the same secret, and whether it asks for `headers`",
         R::Rejected | R::UnexpectedStatus | R::Redirect => {

@@ -1,15 +1,13 @@
-//! Text that strangers wrote, made harmless for a chat: it mentions nobody, links nowhere and formats nothing.
+//! Makes untrusted text safe for a chat message: no mentions, no links, no markup.
 //!
-//! Neither Slack's nor Google Chat's markup can escape its own signs, so a sign that acts becomes one that looks like it
-//! and does not.
+//! Neither Slack's nor Google Chat's markup can escape its own characters, so each of them is replaced with a look-alike.
 
-/// No name in a sentence is longer, in characters; attackers choose long ones.
+/// The length limit of a name in a sentence, in characters. Names are chosen by strangers.
 const MAX_CHARS: usize = 80;
 
-/// Makes text safe inside a chat message: one line, without markup, mentions, links, emoji codes, invisible characters
-/// or changes of direction, and not endless.
-#[must_use]
-pub fn harmless(text: &str) -> String {
+/// Returns text that is safe inside a chat message: one line of limited length, without markup, mentions, links, emoji codes,
+/// invisible characters or changes of writing direction.
+pub(super) fn harmless(text: &str) -> String {
     let shown: Vec<char> = text.chars().filter_map(visible).collect();
     let mut out = String::with_capacity(text.len());
     let mut space = true;
@@ -25,7 +23,7 @@ pub fn harmless(text: &str) -> String {
         }
         space = c == ' ';
         length += 1;
-        // Chats make links of what looks like a host's name.
+        // Chats turn anything that looks like a host name into a link.
         let joins = |other: Option<&char>| other.is_some_and(|other| *other != ' ');
         let in_a_word = c == '.' && at > 0 && joins(shown.get(at - 1)) && joins(shown.get(at + 1));
         out.push(if in_a_word { '\u{2024}' } else { lookalike(c) });
@@ -34,7 +32,7 @@ pub fn harmless(text: &str) -> String {
     out
 }
 
-/// What is left of a character: white space is a space, and what is not seen is gone.
+/// Returns a space for any white space, and nothing for an invisible character.
 fn visible(c: char) -> Option<char> {
     match c {
         _ if c.is_whitespace() => Some(' '),
@@ -43,8 +41,8 @@ fn visible(c: char) -> Option<char> {
     }
 }
 
-/// Zero-width characters, bidirectional controls, variation selectors, fillers that show as nothing, tags, and private
-/// use characters, which fonts may show as anything.
+/// Matches zero-width characters, bidirectional controls, variation selectors, blank fillers, tags, and private use
+/// characters, whose appearance depends on the font.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -68,7 +66,7 @@ const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// The signs that act in Slack, Google Chat, Discord, Teams or Markdown, and those that stand in for them.
+/// Replaces the markup characters of Slack, Google Chat, Discord, Teams and Markdown.
 const fn lookalike(c: char) -> char {
     match c {
         '<' => '‹',
@@ -101,12 +99,12 @@ mod tests {
 
     use super::*;
 
-    /// What would act in one of the chats.
+    /// Markup characters of the chats.
     const ACTIVE: &[char] =
         &['<', '>', '&', '@', '#', '*', '_', '~', '`', '|', ':', '[', ']', '(', ')', '\\', '/', '!'];
 
     #[test]
-    fn a_name_that_would_act_is_shown_and_does_nothing() {
+    fn markup_in_a_name_is_shown_and_has_no_effect() {
         for (name, shown) in [
             ("<!channel>", "‹ǃchannel›"),
             ("<@U012AB3CD>", "‹＠U012AB3CD›"),
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_name_stays_as_it_is() {
+    fn an_ordinary_name_is_unchanged() {
         for name in ["Ada Lovelace", "Dr. Zoë O'Brien-Smith", "日本 太郎", "محمد", "J. R. R. Tolkien", "👋 Sam"]
         {
             assert_eq!(harmless(name), name);
@@ -132,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_end_is_cut() {
+    fn a_long_name_is_cut() {
         let cut = harmless(&"ab ".repeat(1000));
         assert!(cut.chars().count() <= MAX_CHARS + 1 && cut.ends_with('…'), "{cut}");
     }
 
     proptest! {
         #[test]
-        fn nothing_that_acts_is_left(name in "\\PC{0,60}|[<>@*_~`|:a-z.!# \\n\u{200b}\u{202e}]{0,60}") {
+        fn no_markup_is_left(name in "\\PC{0,60}|[<>@*_~`|:a-z.!# \\n\u{200b}\u{202e}]{0,60}") {
             let text = harmless(&name);
             prop_assert!(!text.contains(ACTIVE), "{text}");
             prop_assert!(!text.chars().any(|c| c.is_control() || is_invisible(c)), "{text}");
@@ -149,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn to_do_it_twice_is_to_do_it_once(name in "\\PC{0,100}") {
+        fn a_second_pass_changes_nothing(name in "\\PC{0,100}") {
             let once = harmless(&name);
             prop_assert_eq!(harmless(&once), once);
         }

@@ -1,4 +1,4 @@
-//! CloudEvents 1.0 in structured mode, one event a message.
+//! CloudEvents 1.0 in structured mode, or in batched mode for several events.
 //!
 //! Sources: the CloudEvents specification 1.0.2, its JSON format and its HTTP binding, and the extension `sequence`.
 
@@ -6,8 +6,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Body;
+use super::body::{FrozenEvent, MessageBody, Unwritable};
+use super::spec::{Encode, Format, FormatSpec, Grouping, Signing};
 use crate::model::{Event, TargetName};
+
+pub(super) static SPEC: FormatSpec = FormatSpec {
+    name: "cloudevents",
+    signing: Signing::Required,
+    grouping: Grouping::Batches,
+    default_events: &[],
+    own_keys: &[],
+    build: |_| Ok(Format::new(&SPEC, CloudEvents)),
+};
+
+#[derive(Debug)]
+struct CloudEvents;
 
 #[derive(Serialize)]
 struct CloudEvent<'a> {
@@ -19,14 +32,25 @@ struct CloudEvent<'a> {
     subject: Option<&'a str>,
     time: Timestamp,
     datacontenttype: &'static str,
-    /// As many digits as any has, so that texts compare as the numbers do.
+    /// Zero-padded to 20 digits, so that it sorts as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<String>,
-    /// The event, byte for byte as it was frozen when it was committed.
+    /// The event, byte for byte as it was committed.
     data: &'a RawValue,
 }
 
-pub(super) fn write(event: &Event, frozen: &str) -> Result<Body, serde_json::Error> {
+impl Encode for CloudEvents {
+    fn encode(&self, event: &FrozenEvent<'_>) -> Result<MessageBody, Unwritable> {
+        write(&event.parse()?, event.json)
+    }
+
+    fn encode_all(&self, events: &[FrozenEvent<'_>]) -> Result<MessageBody, Unwritable> {
+        let bodies = events.iter().map(|event| self.encode(event));
+        MessageBody::json_array("application/cloudevents-batch+json", bodies)
+    }
+}
+
+fn write(event: &Event, frozen: &str) -> Result<MessageBody, Unwritable> {
     let bytes = serde_json::to_vec(&CloudEvent {
         specversion: "1.0",
         id: event.id.as_str(),
@@ -38,16 +62,16 @@ pub(super) fn write(event: &Event, frozen: &str) -> Result<Body, serde_json::Err
         sequence: event.sequence.map(|sequence| format!("{sequence:020}")),
         data: serde_json::from_str(frozen)?,
     })?;
-    Ok(Body { content_type: "application/cloudevents+json", bytes })
+    Ok(MessageBody { content_type: "application/cloudevents+json", bytes })
 }
 
-/// The conference, or Google Meet as a whole for what belongs to none.
+/// Returns the conference as a URI, or Google Meet as a whole for an event without a conference.
 fn source(event: &Event) -> String {
     let conference = event.conference.as_ref().map(|conference| conference.name.as_str());
     format!("//meet.googleapis.com/{}", conference.unwrap_or_default())
 }
 
-/// What within the source the event is about: a session, a participant, or for a gap without a conference its target.
+/// Returns what the event is about within its source: a session, a participant, or the target of a gap that has no conference.
 fn subject(event: &Event) -> Option<&str> {
     if event.event.as_str().starts_with("session.") {
         return event.session.as_ref().map(|session| session.name.as_str());
@@ -61,7 +85,7 @@ fn subject(event: &Event) -> Option<&str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::samples;
+    use super::super::sample::samples;
     use super::*;
     use crate::model::EventType;
 
@@ -76,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_of_a_conference_about_its_participant() {
+    fn source_is_the_conference_and_subject_the_participant() {
         let event = sample(EventType::ParticipantJoined);
         let mut cloud = written(&event);
         assert_eq!(cloud["data"].take(), serde_json::to_value(&event).unwrap());
@@ -98,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_event_is_about_the_session_and_what_has_no_conference_has_no_sequence() {
+    fn the_subject_of_a_session_event_is_the_session_and_a_gap_without_a_conference_has_no_sequence() {
         let event = sample(EventType::SessionEnded);
         assert_eq!(written(&event)["subject"], event.session.unwrap().name.as_str());
         let cloud = written(&Event { conference: None, sequence: None, ..sample(EventType::WatchGap) });

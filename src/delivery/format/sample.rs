@@ -1,5 +1,5 @@
-//! Events that were never told: one that an operator sends to try an endpoint, and some of every kind to try a template
-//! with before it is used.
+//! Events that never happened: the `webhook.test` that an operator sends to an endpoint, and samples of every type, with
+//! which a template is tried before it is used.
 
 use jiff::Timestamp;
 
@@ -10,10 +10,10 @@ use crate::model::{
     ParticipantName, ParticipantRef, Provenance, SessionName, SessionRef, Source, SpaceName, TargetName, UserName,
 };
 
-/// A name that would act wherever it is not made harmless.
+/// A name with markup of every kind: it shows where escaping is missing.
 const AWKWARD_NAME: &str = "O'Brien \"<!channel>\" \\ {{ 7 }} \u{202e}*x*\n";
 
-/// The event that tells an endpoint that it can be reached. `about` is what it is addressed to.
+/// Returns a `webhook.test` event. `about` is the name of the endpoint that it is sent to.
 #[must_use]
 pub fn test_event(about: &str, now: Timestamp) -> Event {
     let event = EventType::WebhookTest;
@@ -40,7 +40,7 @@ pub fn test_event(about: &str, now: Timestamp) -> Event {
     }
 }
 
-/// Events of every type: each once with all it can have and an awkward name, and once with the least.
+/// Returns two events of every type: one with every field and an awkward name, one with the fewest fields.
 #[must_use]
 pub fn samples() -> Vec<Event> {
     EventType::ALL.into_iter().flat_map(|event| [full(event), least(event)]).flatten().collect()
@@ -82,14 +82,14 @@ fn full(event: EventType) -> Option<Event> {
 
 fn least(event: EventType) -> Option<Event> {
     let full = full(event)?;
-    let nobody = |person: ParticipantRef| ParticipantRef {
+    let unnamed = |person: ParticipantRef| ParticipantRef {
         user: None,
         display_name: None,
         email: None,
         affiliation: None,
         ..person
     };
-    let many = |all: Attendance| Attendance { participants: None, ..all };
+    let without_list = |all: Attendance| Attendance { participants: None, ..all };
     let is_gap = event == EventType::WatchGap;
     Some(Event {
         provenance: Provenance::Inferred,
@@ -99,12 +99,12 @@ fn least(event: EventType) -> Option<Event> {
             ..known
         }),
         sequence: full.sequence.filter(|_| !is_gap),
-        participant: full.participant.map(nobody),
+        participant: full.participant.map(unnamed),
         session: full.session.filter(|_| event == EventType::SessionStarted || event == EventType::SessionEnded),
         present: full.present.filter(|_| !is_gap),
         corrects: None,
         attendance_path: full.attendance.as_ref().map(|_| "/api/v1/conferenceRecords/abc-123/attendance".to_owned()),
-        attendance: full.attendance.map(many),
+        attendance: full.attendance.map(without_list),
         ..full
     })
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_full_and_a_bare_event_of_every_type() {
+    fn there_is_a_full_and_a_minimal_event_of_every_type() {
         let samples = samples();
         for event in EventType::ALL {
             assert_eq!(samples.iter().filter(|sample| sample.event == event).count(), 2, "{event:?}");

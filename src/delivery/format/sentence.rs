@@ -1,4 +1,4 @@
-//! An event as one short sentence for people: who, what, which meeting, when, and how many remain.
+//! An event as one short sentence for people: who did what in which meeting, when, and how many are still present.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,22 +6,19 @@ use jiff::tz::TimeZone;
 use super::chat_text::harmless;
 use crate::model::{Attendance, Event, EventType, Gap, Kind, Provenance};
 
-/// Writes sentences, with times in a zone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sentence {
+/// Writes sentences with times in one zone.
+#[derive(Debug)]
+pub(super) struct Sentence {
     zone: TimeZone,
 }
 
 impl Sentence {
-    /// Times are shown in `zone`.
-    #[must_use]
-    pub fn new(zone: TimeZone) -> Self {
+    pub(super) fn new(zone: TimeZone) -> Self {
         Self { zone }
     }
 
-    /// The event as a sentence of one line. Nothing in it acts in a chat: each name went through [`harmless`].
-    #[must_use]
-    pub fn of(&self, event: &Event) -> String {
+    /// Returns the event as a sentence of one line. Chats find no markup in it: each name went through [`harmless`].
+    pub(super) fn of(&self, event: &Event) -> String {
         let (who, meeting) = (who(event), meeting(event));
         let at = self.time(event.time);
         let mut text = match event.event {
@@ -56,7 +53,7 @@ impl Sentence {
     }
 
     fn time(&self, time: Timestamp) -> String {
-        // Without the date: a message stands beside its own.
+        // Without the date: chats show one beside each message.
         let zoned = time.to_zoned(self.zone.clone());
         zoned.strftime("%H:%M:%S %Z").to_string()
     }
@@ -80,7 +77,7 @@ fn who(event: &Event) -> String {
     }
 }
 
-/// What the operator calls it, and its code.
+/// Returns the meeting's target names and its code.
 fn meeting(event: &Event) -> String {
     let targets: Vec<String> = event.targets.iter().take(3).map(|target| harmless(target.as_str())).collect();
     let code = event.conference.as_ref().and_then(|conference| conference.meeting_code.as_ref());
@@ -106,7 +103,7 @@ fn stay(seconds: Option<f64>) -> String {
 }
 
 fn length(seconds: f64) -> String {
-    // Negative or endless times become zero or the largest number: it is only shown.
+    // A negative or infinite length saturates at zero or the maximum; it is only shown.
     match seconds.round() as u64 {
         seconds @ 0..=119 => format!("{seconds} s"),
         seconds @ 120..=7199 => format!("{} min", (seconds + 30) / 60),
@@ -120,7 +117,7 @@ fn crowd(attendance: Option<&Attendance>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples;
+    use super::super::sample::samples;
     use super::*;
 
     fn berlin() -> Sentence {
@@ -128,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_of_event_has_a_sentence() {
+    fn every_event_type_has_a_sentence() {
         let sentences: Vec<String> = samples().iter().map(|event| berlin().of(event)).collect();
         let wanted = [
             "… board (abc-mnop-xyz) could not be watched from 11:00:02 CET to 11:00:02 CET (network) (corrects an earlier message)",
@@ -154,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_name_is_told_by_kind() {
+    fn a_participant_without_a_name_is_described_by_kind() {
         let mut event = samples().into_iter().find(|event| event.event == EventType::ParticipantLeft).unwrap();
         for (kind, name, shown) in [
             (Kind::Anonymous, None, "← a guest left"),
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_told_in_the_unit_that_fits() {
+    fn a_length_is_written_in_a_fitting_unit() {
         assert_eq!([0.4, 119.0, 125.0, 7260.0, -5.0].map(length), ["0 s", "119 s", "2 min", "2 h 1 min", "0 s"]);
     }
 }

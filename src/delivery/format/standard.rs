@@ -1,34 +1,59 @@
-//! The payload of Standard Webhooks 1.0.
+//! The payload of Standard Webhooks 1.0: `{"type", "timestamp", "data"}`. The default format.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Body;
-use crate::model::EventType;
+use super::body::{FrozenEvent, MessageBody, Unwritable};
+use super::spec::{Encode, Format, FormatSpec, Grouping, Signing};
+
+pub(super) static SPEC: FormatSpec = FormatSpec {
+    name: "standard",
+    signing: Signing::Required,
+    grouping: Grouping::Batches,
+    default_events: &[],
+    own_keys: &[],
+    build: |_| Ok(Format::default()),
+};
+
+impl Default for Format {
+    fn default() -> Self {
+        Self::new(&SPEC, Standard)
+    }
+}
+
+#[derive(Debug)]
+struct Standard;
 
 #[derive(Serialize)]
 struct Payload<'a> {
     r#type: &'static str,
     /// When the event happened.
     timestamp: Timestamp,
-    /// The event, byte for byte as it was frozen when it was committed.
+    /// The event, byte for byte as it was committed.
     data: &'a RawValue,
 }
 
-pub(super) fn write(event: EventType, time: Timestamp, frozen: &str) -> Result<Body, serde_json::Error> {
-    let data = serde_json::from_str(frozen)?;
-    let bytes = serde_json::to_vec(&Payload { r#type: event.as_str(), timestamp: time, data })?;
-    Ok(Body { content_type: "application/json", bytes })
+impl Encode for Standard {
+    fn encode(&self, event: &FrozenEvent<'_>) -> Result<MessageBody, Unwritable> {
+        let data = serde_json::from_str(event.json)?;
+        let bytes = serde_json::to_vec(&Payload { r#type: event.event.as_str(), timestamp: event.time, data })?;
+        Ok(MessageBody { content_type: "application/json", bytes })
+    }
+
+    fn encode_all(&self, events: &[FrozenEvent<'_>]) -> Result<MessageBody, Unwritable> {
+        MessageBody::json_array("application/json", events.iter().map(|event| self.encode(event)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{EventId, EventType};
 
-    fn written(frozen: &str) -> Result<String, serde_json::Error> {
-        let time = "2026-01-05T10:00:02.123456Z".parse().unwrap();
-        let body = write(EventType::ParticipantJoined, time, frozen)?;
+    fn written(json: &str) -> Result<String, Unwritable> {
+        let (id, time) = (EventId::parse("evt_a").unwrap(), "2026-01-05T10:00:02.123456Z".parse().unwrap());
+        let body = Standard.encode(&FrozenEvent { id: &id, event: EventType::ParticipantJoined, time, json })?;
         Ok(String::from_utf8(body.bytes).unwrap())
     }
 
@@ -42,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_not_sent() {
+    fn an_event_that_is_not_json_is_not_sent() {
         assert!(written("{").is_err());
         assert!(written(r#"{}, "more": {}"#).is_err());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use meetwatch::delivery::step::Input;
+use meetwatch::delivery::step::DispatchInput;
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{EventId, EventKey, EventType, Source};
 use meetwatch::store::NewEvent;
@@ -60,7 +60,7 @@ impl History {
             }
         }
         self.people[conference][person] = next;
-        self.step(Input::Woken);
+        self.step(DispatchInput::Woken);
     }
 
     fn tell(

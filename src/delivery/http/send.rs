@@ -1,5 +1,5 @@
-//! One attempt over HTTP. No redirect is followed, no proxy is used but a configured one, and an answer is read only as far
-//! as a receiver's may reasonably go.
+//! Makes one attempt over HTTP: a signed POST, and the answer read to its end, up to [`MAX_ANSWER_BYTES`]. Redirects are not
+//! followed, and only a configured proxy is used.
 
 use std::error::Error;
 use std::fmt;
@@ -12,22 +12,23 @@ use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::answer::{READ_BYTES, Redaction};
-use super::format::Body;
-use super::guard::{Guarded, Permit, Refused, SystemResolver, is_public, refuses_literal};
+use super::answer;
+use super::excerpt::{READ_BYTES, SecretMask};
+use super::guard::{AddressRefused, GuardedResolver, Permit, SystemResolver, is_public, refuses_literal};
 use super::headers::ExtraHeaders;
-use super::outcome::{Outcome, Reason, Reply};
-use super::redact::NoKey;
-use super::retry_after;
-use super::settings::{EndpointSettings, Format, redacted};
 use super::sign::SigningSecret;
 use crate::clock::Clock;
+use crate::delivery::format::MessageBody;
+use crate::delivery::outcome::{Outcome, Reply, TransportFailure};
+use crate::delivery::redact::NoKey;
+use crate::delivery::retry_after;
+use crate::delivery::settings::{EndpointSettings, redacted};
 use crate::model::EventId;
 
-/// No receiver's answer is larger than this; one that is fails.
+/// The size limit of an answer. A larger one is a failed attempt.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// A connection that takes longer fails, even where the endpoint's timeout leaves more.
+/// The time limit of a connection, within the endpoint's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -35,27 +36,27 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const PREVIOUS: HeaderName = HeaderName::from_static("meetwatch-previous");
 
-/// What sends to one endpoint, over connections of its own.
+/// Sends to one endpoint, over its own connection pool.
 #[derive(Clone)]
 pub struct Sender {
     client: Client,
     url: Url,
     secrets: Vec<SigningSecret>,
     headers: ExtraHeaders,
-    /// Its address is written in the URL, and not one that may be dialled.
+    /// The URL holds a literal address that may not be dialled.
     refused: bool,
     timeout: Duration,
-    redaction: Redaction,
+    mask: SecretMask,
     clock: Clock,
 }
 
-/// What sending to an endpoint cannot be set up without.
+/// Why sending to an endpoint cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
-    /// Such as for want of the machine's certificates.
-    #[error("the HTTP client for webhooks cannot be made: {0}")]
+    /// For example because the machine has no certificates.
+    #[error("the HTTP client for webhooks cannot be set up: {0}")]
     Client(reqwest::Error),
-    #[error("a webhook hides names: {0}")]
+    #[error("a webhook replaces names: {0}")]
     Names(#[from] NoKey),
 }
 
@@ -66,7 +67,7 @@ impl fmt::Debug for Sender {
 }
 
 impl Sender {
-    /// A sender for an endpoint, which looks names up as the machine does.
+    /// Makes a sender for an endpoint, with the resolver of the operating system.
     ///
     /// # Errors
     /// [`SenderError::Client`] where TLS cannot be set up.
@@ -74,8 +75,8 @@ impl Sender {
         Self::with_resolver(settings, clock, Arc::new(SystemResolver), is_public)
     }
 
-    /// A sender that looks names up in its own way. Where the endpoint may not be at a private address, `permit` says which
-    /// are not.
+    /// Makes a sender with another resolver. If the endpoint may not have a private address, `permit` returns which addresses
+    /// it may have.
     ///
     /// # Errors
     /// [`SenderError::Client`] where TLS cannot be set up.
@@ -85,7 +86,7 @@ impl Sender {
         resolver: Arc<dyn Resolve>,
         permit: Permit,
     ) -> Result<Self, SenderError> {
-        let resolver = if settings.allow_private { resolver } else { Arc::new(Guarded::new(resolver, permit)) };
+        let resolver = if settings.allow_private { resolver } else { Arc::new(GuardedResolver::new(resolver, permit)) };
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -106,37 +107,38 @@ impl Sender {
             headers: settings.headers.clone(),
             refused: !settings.allow_private && refuses_literal(&settings.url, permit),
             timeout: settings.timeout,
-            redaction: redaction(settings),
+            mask: secret_mask(settings),
             clock,
         })
     }
 
-    /// Makes one attempt to send a body under this id, within the endpoint's timeout from connecting to the last byte of the answer.
-    pub async fn send(&self, id: &str, previous: Option<&EventId>, body: Body) -> Reply {
+    /// Makes one attempt to send a body under this id. The endpoint's timeout covers everything from connecting to the last byte
+    /// of the answer.
+    pub async fn send(&self, id: &str, previous: Option<&EventId>, body: MessageBody) -> Reply {
         if self.refused {
-            return Outcome::Failed { reason: Reason::RefusedAddress, status: None }.into();
+            return Outcome::TransportFailed(TransportFailure::RefusedAddress).into();
         }
         let headers = self.headers(id, previous, &body, self.clock.now().wall);
         let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
         let attempt = async {
             match request.send().await {
                 Ok(response) => self.read(response).await,
-                Err(error) => Outcome::Failed { reason: classify(&error), status: None }.into(),
+                Err(error) => Outcome::TransportFailed(classify(&error)).into(),
             }
         };
-        let timed_out = Outcome::Failed { reason: Reason::Timeout, status: None };
+        let timed_out = Outcome::TransportFailed(TransportFailure::Timeout);
         tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
     }
 
-    fn headers(&self, id: &str, previous: Option<&EventId>, body: &Body, now: Timestamp) -> HeaderMap {
+    fn headers(&self, id: &str, previous: Option<&EventId>, body: &MessageBody, now: Timestamp) -> HeaderMap {
         let timestamp = now.as_second();
         let signatures: Vec<_> = self.secrets.iter().map(|secret| secret.sign(id, timestamp, &body.bytes)).collect();
-        // What the operator adds comes first: where both have a name, the program's own holds.
+        // The operator's headers come first, so that meetwatch's own override them.
         let mut headers = self.headers.as_map().clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
         headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
         let mut put = |name, text: &str| {
-            // Ids and signatures are letters and digits; what is not could be no header, and is left out.
+            // Ids and signatures are ASCII; what no header can hold is left out.
             if let Ok(value) = HeaderValue::from_str(text) {
                 headers.insert(name, value);
             }
@@ -151,31 +153,31 @@ impl Sender {
         headers
     }
 
-    /// Reads the answer to its end, so that the connection can be used again, and keeps its start.
+    /// Reads the answer to its end, so that the connection can be reused, and keeps an excerpt of its start.
     async fn read(&self, mut response: Response) -> Reply {
         let status = response.status().as_u16();
-        let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = wish.and_then(|wish| retry_after::parse(wish, self.clock.now().wall));
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|text| retry_after::parse(text, self.clock.now().wall));
         let (mut length, mut start) = (0, Vec::new());
         let outcome = loop {
             match response.chunk().await {
-                Ok(None) => break Outcome::Answered { status, retry_after },
+                Ok(None) => break answer::outcome(status, retry_after),
                 Ok(Some(chunk)) => {
                     length += chunk.len();
                     start.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - start.len())]);
                 }
-                Err(error) => break Outcome::Failed { reason: classify(&error), status: Some(status) },
+                Err(error) => break Outcome::TransportFailed(classify(&error)),
             }
             if length > MAX_ANSWER_BYTES {
-                break Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
+                break Outcome::TransportFailed(TransportFailure::AnswerTooLarge);
             }
         };
-        Reply { outcome, answer: self.redaction.keep(&start) }
+        Reply { outcome, status: Some(status), answer: self.mask.excerpt(&start) }
     }
 }
 
-/// What of the settings no kept answer may repeat.
-fn redaction(settings: &EndpointSettings) -> Redaction {
+/// Returns a mask of every secret in the settings.
+fn secret_mask(settings: &EndpointSettings) -> SecretMask {
     let url = &settings.url;
     let path_and_query = [Some(url.path()), url.query()].into_iter().flatten();
     let parts = path_and_query.flat_map(|part| part.split(['/', '&', '=']).chain([part]));
@@ -183,31 +185,27 @@ fn redaction(settings: &EndpointSettings) -> Redaction {
     let login = login.flat_map(|url| [Some(url.username()), url.password()]).flatten();
     let secrets = settings.secrets.iter().map(SigningSecret::reveal);
     let bare = secrets.clone().filter_map(|secret| secret.strip_prefix("whsec_").map(str::to_owned));
-    let token = match &settings.format {
-        Format::Template(template) => template.token(),
-        _ => None,
-    };
-    let others = settings.headers.secrets().chain(token);
-    // Of a long one, such as a JWT, the rest may lie beyond what is looked at.
+    let others = settings.headers.secrets().chain(settings.format.encoder().secret());
+    // The rest of a long secret, such as a JWT, may lie beyond the part of the answer that is read.
     let beginnings = settings.headers.secrets().filter_map(|secret| secret.get(..READ_BYTES / 4));
     let words = parts.chain(login).chain(others).chain(beginnings).map(str::to_owned);
-    Redaction::new(words.chain(secrets).chain(bare))
+    SecretMask::new(words.chain(secrets).chain(bare))
 }
 
-/// Names an error. Its text is not looked at and goes nowhere: it could repeat the address.
-fn classify(error: &reqwest::Error) -> Reason {
+/// Classifies an error. Its text is dropped, because it could repeat the address.
+fn classify(error: &reqwest::Error) -> TransportFailure {
     if error.is_timeout() {
-        Reason::Timeout
-    } else if has_cause::<Refused>(error) {
-        Reason::RefusedAddress
+        TransportFailure::Timeout
+    } else if has_cause::<AddressRefused>(error) {
+        TransportFailure::RefusedAddress
     } else if error.is_dns() {
-        Reason::Dns
+        TransportFailure::Dns
     } else if has_cause::<rustls::Error>(error) {
-        Reason::Tls
+        TransportFailure::Tls
     } else if error.is_connect() {
-        Reason::Connect
+        TransportFailure::Connect
     } else {
-        Reason::Interrupted
+        TransportFailure::Interrupted
     }
 }
 
@@ -217,7 +215,7 @@ fn has_cause<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
         if error.is::<E>() {
             return true;
         }
-        // An IO error does not name what it wraps as its source.
+        // An IO error does not return the error that it wraps as its source.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match wrapped {
             Some(inner) => Some(inner),

@@ -1,5 +1,5 @@
-//! Which addresses an endpoint with `allow_private = false` may lead to: those of the public internet. What is checked is
-//! what is dialled, because the check stands between the look-up and the connection.
+//! Restricts endpoints with `allow_private = false` to addresses of the public internet. The check runs between the name
+//! look-up and the connection, so the address that is checked is the one that is dialled.
 
 use std::error::Error;
 use std::fmt;
@@ -10,55 +10,55 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Says whether an address may be dialled.
+/// Returns whether an address may be dialled.
 pub type Permit = fn(IpAddr) -> bool;
 
-/// Every address that the name has is refused.
+/// None of the addresses of a name may be dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused;
+pub struct AddressRefused;
 
-impl fmt::Display for Refused {
+impl fmt::Display for AddressRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the address is not one of the public internet")
+        f.write_str("the host has no address of the public internet")
     }
 }
 
-impl Error for Refused {}
+impl Error for AddressRefused {}
 
-/// Looks names up and hands on only the addresses that are permitted.
-pub struct Guarded {
+/// A resolver that returns only permitted addresses.
+pub struct GuardedResolver {
     inner: Arc<dyn Resolve>,
     permit: Permit,
 }
 
-impl fmt::Debug for Guarded {
+impl fmt::Debug for GuardedResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").finish_non_exhaustive()
+        f.debug_struct("GuardedResolver").finish_non_exhaustive()
     }
 }
 
-impl Guarded {
-    /// Guards what `inner` finds.
+impl GuardedResolver {
+    /// Filters the addresses that `inner` finds.
     #[must_use]
     pub fn new(inner: Arc<dyn Resolve>, permit: Permit) -> Self {
         Self { inner, permit }
     }
 }
 
-impl Resolve for Guarded {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (looking, permit) = (self.inner.resolve(name), self.permit);
         Box::pin(async move {
             let permitted: Vec<SocketAddr> = looking.await?.filter(|address| permit(address.ip())).collect();
             if permitted.is_empty() {
-                return Err(Refused.into());
+                return Err(AddressRefused.into());
             }
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
 }
 
-/// The machine's own way to look names up.
+/// The resolver of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -71,16 +71,16 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Whether the address is written in the URL itself, where nobody looks it up, and is not permitted.
+/// Returns whether the URL holds a literal address that is not permitted. A literal address is not looked up, so
+/// [`GuardedResolver`] does not see it.
 #[must_use]
 pub fn refuses_literal(url: &Url, permit: Permit) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.parse::<IpAddr>().is_ok_and(|address| !permit(address))
 }
 
-/// Whether an address is one of the public internet and says itself where it leads: not private, loopback, link-local,
-/// shared (CGNAT), reserved, for documentation or for groups, and none that leads to another through NAT64, 6to4, Teredo
-/// or an IPv4 address inside.
+/// Returns whether an address belongs to the public internet: not private, loopback, link-local, shared (CGNAT), reserved,
+/// for documentation or multicast, and not an IPv6 address that leads to an IPv4 address (NAT64, 6to4, Teredo, mapped).
 ///
 /// Source: the special-purpose address registries of IANA (RFC 6890).
 #[must_use]
@@ -109,14 +109,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only 2000::/3 is given out for general use; within it some prefixes are not.
+/// Only 2000::/3 is allocated for general use, except some prefixes within it.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    let given_out = a & 0xe000 == 0x2000;
+    let allocated = a & 0xe000 == 0x2000;
     let protocols_and_teredo = a == 0x2001 && b < 0x0200;
     let documentation = (a == 0x2001 && b == 0x0db8) || (a == 0x3fff && b < 0x1000);
     let six_to_four = a == 0x2002;
-    given_out && !protocols_and_teredo && !documentation && !six_to_four
+    allocated && !protocols_and_teredo && !documentation && !six_to_four
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_the_public_internet_is_refused() {
+    fn addresses_outside_the_public_internet_are_refused() {
         for refused in [
             "0.0.0.0",
             "10.1.2.3",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_written_in_the_url_is_judged_in_whatever_form() {
+    fn a_literal_address_is_checked_in_every_notation() {
         let refused = |url: &str| refuses_literal(&Url::parse(url).unwrap(), is_public);
         for url in
             ["http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://[::1]:8/", "http://[::ffff:a00:1]/"]
@@ -198,22 +198,22 @@ mod tests {
 
     async fn resolved(found: &[&str]) -> Result<Vec<String>, bool> {
         let inner = Fixed(found.iter().map(|text| text.parse().unwrap()).collect());
-        let guarded = Guarded::new(Arc::new(inner), is_public);
+        let guarded = GuardedResolver::new(Arc::new(inner), is_public);
         match guarded.resolve("example.com".parse().unwrap()).await {
             Ok(addresses) => Ok(addresses.map(|address| address.ip().to_string()).collect()),
-            Err(error) => Err(error.is::<Refused>()),
+            Err(error) => Err(error.is::<AddressRefused>()),
         }
     }
 
     #[tokio::test]
-    async fn only_permitted_addresses_are_handed_on() {
+    async fn only_permitted_addresses_are_returned() {
         assert_eq!(resolved(&["8.8.8.8", "10.0.0.1", "::1"]).await, Ok(vec!["8.8.8.8".to_owned()]));
         assert_eq!(resolved(&["10.0.0.1", "fe80::1"]).await, Err(true));
     }
 
     proptest! {
         #[test]
-        fn no_ipv4_address_gets_through_inside_another(inner: u32) {
+        fn no_ipv4_address_passes_inside_an_ipv6_address(inner: u32) {
             let inner = Ipv4Addr::from(inner);
             prop_assert!(!is_public(inner.to_ipv6_mapped().into()));
             prop_assert!(!is_public(inner.to_ipv6_compatible().into()));

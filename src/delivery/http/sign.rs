@@ -12,25 +12,25 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-/// How far a signature's timestamp may lie from the receiver's clock, as the specification's libraries have it.
+/// How far a timestamp may differ from the receiver's clock, as in the specification's own libraries.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// How many bytes of key a secret may have.
+/// The allowed length of a key, in bytes.
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// What a written secret begins with.
+/// The prefix of a secret in text form.
 const PREFIX: &str = "whsec_";
 
-/// How many signatures of one header are looked at: a rotation needs two or three, a stranger could send thousands.
+/// How many signatures of one header are checked. A rotation needs two or three; a stranger could send thousands.
 const MAX_SIGNATURES: usize = 32;
 
-/// A shared key that signs. Its `Debug` form shows nothing of it, and its memory is wiped when it goes.
+/// A shared signing key. Its `Debug` form shows nothing of it, and its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct SigningSecret {
     key: SecretSlice<u8>,
 }
 
-/// Why a text is no signing secret. Never repeats the text.
+/// Why a text is not a signing secret. Never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
     #[error("a signing secret is `whsec_` followed by base64; this one is empty")]
@@ -44,11 +44,11 @@ pub enum InvalidSecret {
 }
 
 impl SigningSecret {
-    /// Reads `whsec_` and base64 of 24 to 64 bytes. As the specification's own libraries do, it also takes the base64
-    /// without the prefix; missing padding and white space around the secret are forgiven too.
+    /// Parses `whsec_` followed by base64 of 24 to 64 bytes. Like the specification's own libraries, it accepts the base64
+    /// without the prefix, without padding and with white space around it.
     ///
     /// # Errors
-    /// [`InvalidSecret`], which says what is wrong without repeating the secret.
+    /// [`InvalidSecret`]
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let text = text.trim();
         let text = text.strip_prefix(PREFIX).unwrap_or(text).trim_end_matches('=');
@@ -59,7 +59,7 @@ impl SigningSecret {
         Self::from_bytes(key)
     }
 
-    /// A secret of these random bytes, 24 to 64 of them.
+    /// Makes a secret of 24 to 64 random bytes.
     ///
     /// # Errors
     /// [`InvalidSecret::Length`] for fewer or more.
@@ -71,13 +71,13 @@ impl SigningSecret {
         }
     }
 
-    /// The secret as it is handed to a receiver: `whsec_…`. Show it to its owner only.
+    /// Returns the secret as it is handed to a receiver: `whsec_…`. Show it to its owner only.
     #[must_use]
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", BASE64.encode(self.key.expose_secret()))
     }
 
-    /// The signature of one attempt, `v1,…`. `timestamp` is that of the attempt, in seconds.
+    /// Returns the signature of one attempt, `v1,…`. `timestamp` is the time of the attempt, in seconds since 1970.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         format!("v1,{}", BASE64.encode(&self.mac(id, &timestamp.to_string(), body)))
@@ -99,7 +99,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// Why a message is not believed.
+/// Why a message is not authentic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     #[error("the timestamp is not a number of seconds")]
@@ -108,12 +108,13 @@ pub enum VerifyError {
     TooOld,
     #[error("the timestamp is too far in the future")]
     TooNew,
-    #[error("no signature fits")]
+    #[error("no signature matches")]
     NoMatch,
 }
 
-/// Whether one of the signatures in `signature_header` (separated by spaces) was made by one of `secrets` over this
-/// id, timestamp and body, not longer ago than `tolerance` and not further ahead. Versions other than `v1` are skipped.
+/// Verifies that one of the signatures in `signature_header` (separated by spaces) was made with one of `secrets` over this
+/// id, timestamp and body, and that the timestamp differs from `now` by at most `tolerance`. Signature versions other than
+/// `v1` are skipped.
 ///
 /// # Errors
 /// [`VerifyError`], in the order of its variants.
@@ -137,14 +138,14 @@ pub fn verify(
         .take(MAX_SIGNATURES)
         .filter_map(|signature| BASE64.decode(signature.as_bytes()).ok())
         .collect();
-    let mut fits = Choice::from(0);
+    let mut matches = Choice::from(0);
     for secret in secrets {
         let expected = secret.mac(id, timestamp, body);
         for signature in &given {
-            fits |= expected.ct_eq(signature);
+            matches |= expected.ct_eq(signature);
         }
     }
-    if fits.into() { Ok(()) } else { Err(VerifyError::NoMatch) }
+    if matches.into() { Ok(()) } else { Err(VerifyError::NoMatch) }
 }
 
 #[cfg(test)]
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn any_of_several_signatures_and_any_of_several_secrets_will_do() {
+    fn one_matching_pair_of_signature_and_secret_suffices() {
         let other = SigningSecret::from_bytes(vec![7; 32]).unwrap();
         let header = format!("{} v1a,AAAA v1,%%% {SIGNATURE}", other.sign("else", SENT, BODY));
         assert_eq!(check(&[other.clone(), secret()], &header, BODY, SENT), Ok(()));
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_body_a_missing_signature_and_a_cut_one_are_not_believed() {
+    fn a_changed_body_a_missing_signature_and_a_truncated_one_do_not_match() {
         let no_match = Err(VerifyError::NoMatch);
         assert_eq!(check(&[secret()], SIGNATURE, b"{}", SENT), no_match);
         assert_eq!(check(&[secret()], "", BODY, SENT), no_match);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_out_of_tolerance_is_refused_either_way() {
+    fn a_timestamp_beyond_the_tolerance_is_refused_in_either_direction() {
         let limit = i64::try_from(TOLERANCE.as_secs()).unwrap();
         assert_eq!(check(&[secret()], SIGNATURE, BODY, SENT + limit), Ok(()));
         assert_eq!(check(&[secret()], SIGNATURE, BODY, SENT - limit), Ok(()));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_taken_without_prefix_and_padding_and_never_shown() {
+    fn prefix_and_padding_are_optional_and_a_secret_is_never_shown() {
         let secret = SigningSecret::from_bytes((0..32).collect()).unwrap();
         let written = secret.reveal();
         assert!(written.starts_with("whsec_"));

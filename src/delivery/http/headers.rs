@@ -1,4 +1,4 @@
-//! The headers that an operator adds to an endpoint's deliveries: who meetwatch is there, and whatever else it wants.
+//! The headers that an operator adds to an endpoint's deliveries, such as `Authorization`.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Headers that belong to the connection or the body, and that nobody else may set.
+/// Headers of the connection or the body, which an operator cannot set.
 const RESERVED: [&str; 12] = [
     "connection",
     "content-encoding",
@@ -22,37 +22,37 @@ const RESERVED: [&str; 12] = [
     "upgrade",
 ];
 
-/// Beginnings of names that are the program's own.
+/// Prefixes of the headers that meetwatch sets itself.
 const OWN: [&str; 2] = ["webhook-", "meetwatch-"];
 
-/// The most headers an endpoint can have, and the longest one, in bytes.
+/// The limits of how many headers an endpoint can have, and of a value in bytes.
 const MAX_HEADERS: usize = 32;
 const MAX_HEADER_BYTES: usize = 4096;
 
-/// Fixed headers. Their `Debug` form shows the names alone.
+/// The added headers. Their `Debug` form shows the names alone.
 #[derive(Clone, Default)]
 pub struct ExtraHeaders {
     headers: HeaderMap,
-    /// What must not be repeated, such as where an answer quotes it.
+    /// The values that must not be shown, even where a receiver repeats them.
     secrets: Vec<SecretString>,
 }
 
-/// Why a header cannot be added. Never repeats its value.
+/// Why a header cannot be added. Never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadHeader {
     #[error("must be `Name: value`")]
     NoName,
-    #[error("has a name or a value that no HTTP header can have")]
+    #[error("has a name or a value that is not allowed in an HTTP header")]
     NotAHeader,
     #[error("sets `{0}`, which meetwatch sets itself")]
     Reserved(String),
     #[error("sets `{0}`, which is set already")]
     Twice(String),
-    #[error("is one too many; {MAX_HEADERS} can be set")]
+    #[error("exceeds the limit of {MAX_HEADERS} headers")]
     TooMany,
-    #[error("must be letters, digits and signs of ASCII, without spaces")]
+    #[error("must be visible ASCII characters without spaces")]
     BadToken,
-    #[error("must not hold a colon or anything but visible ASCII")]
+    #[error("must be visible ASCII characters or spaces, without a colon")]
     BadUser,
 }
 
@@ -78,7 +78,7 @@ impl ExtraHeaders {
         self.add(name, value)
     }
 
-    /// Authorizes with a bearer token.
+    /// Adds `Authorization` with a bearer token (RFC 6750).
     ///
     /// # Errors
     /// [`BadHeader`]
@@ -90,7 +90,7 @@ impl ExtraHeaders {
         self.add(AUTHORIZATION, &format!("Bearer {token}"))
     }
 
-    /// Authorizes with a name and a password (RFC 7617).
+    /// Adds `Authorization` with a user name and a password (RFC 7617).
     ///
     /// # Errors
     /// [`BadHeader`]
@@ -119,13 +119,13 @@ impl ExtraHeaders {
         Ok(())
     }
 
-    /// All of them.
+    /// Returns all added headers.
     #[must_use]
     pub fn as_map(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// What of them must not be repeated.
+    /// Returns the values that must not be shown.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(SecretString::expose_secret)
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_sets_itself_cannot_be_overridden() {
+    fn the_programs_own_headers_cannot_be_overridden() {
         for line in
             ["Webhook-Id: x", "webhook-signature: v1,x", "Content-Type: text/plain", "HOST: a", "Meetwatch-Previous: x"]
         {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused_without_being_repeated() {
+    fn a_malformed_header_is_refused_without_being_repeated() {
         for line in ["s3cret", "bad name: s3cret", "x: s3cret\r\ny: z", ": s3cret", "x: s3cret\0"] {
             let error = added(line).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn authorization_is_there_once_and_never_shown() {
+    fn authorization_can_be_set_once_and_is_never_shown() {
         let mut headers = ExtraHeaders::default();
         headers.add_basic("Aladdin", "open sesame").unwrap();
         assert_eq!(headers.as_map()[AUTHORIZATION], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_or_user_that_could_end_the_header_is_refused() {
+    fn a_token_or_user_name_with_separators_is_refused() {
         assert_eq!(ExtraHeaders::default().add_bearer("a b"), Err(BadHeader::BadToken));
         assert_eq!(ExtraHeaders::default().add_basic("a:b", "c"), Err(BadHeader::BadUser));
     }

@@ -1,25 +1,25 @@
-//! TLS of one endpoint: a client certificate to show, and an authority of its own to trust.
+//! TLS of one endpoint: its client certificate, and its own certificate authorities.
 
 use std::fmt;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-/// What an endpoint's TLS needs beyond the usual. Its `Debug` form shows no key.
+/// What an endpoint's TLS needs beyond the defaults. Its `Debug` form shows no key.
 #[derive(Clone, Default)]
 pub struct TlsSettings {
     identity: Option<Identity>,
-    /// The only authorities that are trusted; the usual ones where there is none.
+    /// The only authorities that are trusted; if empty, those of the machine.
     authorities: Vec<Certificate>,
 }
 
-/// Why TLS cannot be set up so. Repeats nothing of a file.
+/// Why TLS cannot be set up. Repeats nothing of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTls {
     #[error("must hold at least one certificate in PEM form (`-----BEGIN CERTIFICATE-----`)")]
     NoCertificate,
     #[error("must hold a private key in PEM form that is not encrypted (`-----BEGIN PRIVATE KEY-----`)")]
     NoKey,
-    #[error("the client certificate and its key do not go together, or are of a kind that cannot be used")]
+    #[error("the client certificate and its key do not match, or are of an unsupported kind")]
     Mismatch,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for TlsSettings {
 }
 
 impl TlsSettings {
-    /// Shows this certificate, with its chain, to whoever asks for one. Both are PEM.
+    /// Authenticates with this certificate chain and key, both in PEM form, where the server asks for a certificate.
     ///
     /// # Errors
     /// [`BadTls`]
@@ -46,12 +46,12 @@ impl TlsSettings {
         }
         let identity = Identity::from_pem(format!("{key}\n{chain}").as_bytes()).map_err(|_| BadTls::NoKey)?;
         let settings = Self { identity: Some(identity), ..self };
-        // Whether they go together shows only when they are used.
+        // Whether they match shows only when they are used.
         settings.apply(reqwest::Client::builder()).build().map_err(|_| BadTls::Mismatch)?;
         Ok(settings)
     }
 
-    /// Trusts these authorities and no others. PEM, one or more.
+    /// Trusts these authorities only: one or more certificates in PEM form.
     ///
     /// # Errors
     /// [`BadTls::NoCertificate`]

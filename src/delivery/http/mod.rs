@@ -1,0 +1,10 @@
+//! Transport: sends a written message to an endpoint over HTTP, signed, and translates the answer into an
+//! [`Outcome`](super::Outcome).
+
+pub mod answer;
+pub mod excerpt;
+pub mod guard;
+pub mod headers;
+pub mod send;
+pub mod sign;
+pub mod tls;

@@ -1,0 +1,43 @@
+//! What the dispatcher reports about attempts and endpoints. Nothing in a report is personal data, apart from the answer's
+//! excerpt, which goes to the store alone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::outcome::{Outcome, Reply};
+use crate::model::EndpointName;
+use crate::store::{Breaker as StoredBreaker, DeliveryId, Then};
+
+/// An attempt that ended.
+#[derive(Debug, Clone)]
+pub struct FinishedAttempt {
+    pub endpoint: EndpointName,
+    pub delivery: DeliveryId,
+    pub began_at: Timestamp,
+    pub took: Duration,
+    pub reply: Reply,
+}
+
+/// An attempt and what was decided, for the log and the metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptReport {
+    pub endpoint: EndpointName,
+    pub delivery: DeliveryId,
+    /// 1 for the first.
+    pub attempt: u32,
+    pub took: Duration,
+    /// The number of events that were sent in it.
+    pub events: u64,
+    pub outcome: Outcome,
+    pub result: Then,
+}
+
+/// A change of an endpoint's state, for the log and the metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EndpointReport {
+    /// The breaker changed its state.
+    Breaker { endpoint: EndpointName, breaker: StoredBreaker },
+    /// Deliveries that were not sent: `expired` exceeded `max_age`, `given_up` exceeded the window while the breaker was open.
+    Skipped { endpoint: EndpointName, expired: u64, given_up: u64 },
+}
