@@ -1,8 +1,8 @@
-//! How fast deliveries leave the outbox, against the same client sending from memory; how a backlog drains; and how long an
-//! idle daemon takes from a commit to the first byte.
+//! Measures the throughput of deliveries from the outbox, against the same client sending from memory; the drain of a backlog;
+//! and the time from a commit to the first byte at an idle daemon's receiver.
 //!
 //! `cargo bench --bench delivery -- [--deliveries N] [--backlog N] [--rounds N] [--conferences N]`
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark ends where something fails, and prints")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark panics on failure, and prints")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,12 +28,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// A receiver on a thread of its own that answers at once.
+/// A receiver on its own thread that answers at once.
 struct Receiver {
     address: SocketAddr,
-    /// How many requests it has answered.
+    /// The number of requests that it has answered.
     answered: Arc<AtomicU64>,
-    /// When the first byte of the last request came, in nanoseconds of the clock.
+    /// When the first byte of the last request arrived, in nanoseconds of the clock.
     first_byte: Arc<AtomicU64>,
     called: Arc<Notify>,
 }
@@ -103,7 +103,7 @@ async fn answer(
     }
 }
 
-/// How long the request is, once its head is there.
+/// Returns the length of the request once its head is complete.
 fn whole(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head]).unwrap();
@@ -119,7 +119,7 @@ fn conference(number: u64) -> ConferenceName {
     ConferenceName::parse(&format!("conferenceRecords/bench-{number}")).unwrap()
 }
 
-/// Somebody joined, as it is told in real life.
+/// A join event of realistic size.
 fn event(number: u64, sequence: u64) -> NewEvent {
     let time: Timestamp = "2026-01-05T10:00:02.123456Z".parse().unwrap();
     let person = ParticipantName::parse(&format!("conferenceRecords/bench-{number}/participants/{sequence}")).unwrap();
@@ -189,7 +189,7 @@ async fn fill(store: &Store, clock: Clock, deliveries: u64, conferences: u64) {
     }
 }
 
-/// The daemon's sending half at work on a store.
+/// A dispatcher that runs on a store.
 struct House {
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -220,7 +220,7 @@ fn rate(count: u64, took: Mono) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-/// Unsigned, from memory, without a store.
+/// Measures unsigned deliveries from memory, without a store, per second.
 async fn from_memory(clock: Clock, deliveries: u64, conferences: u64) -> f64 {
     let receiver = Receiver::start(clock);
     let settings = EndpointSettings { secrets: Vec::new(), ..receiver.endpoint(conferences) };
@@ -245,7 +245,7 @@ async fn from_memory(clock: Clock, deliveries: u64, conferences: u64) -> f64 {
     rate(deliveries, clock.now().mono - began)
 }
 
-/// Signed, from the outbox, in order.
+/// Measures signed deliveries from the outbox, in order, per second.
 async fn from_outbox(clock: Clock, folder: &Path, deliveries: u64, conferences: u64) -> f64 {
     let receiver = Receiver::start(clock);
     let path = folder.join("steady.db");
@@ -261,7 +261,7 @@ async fn from_outbox(clock: Clock, folder: &Path, deliveries: u64, conferences: 
     rate(deliveries, took)
 }
 
-/// What is in memory for good, in MB.
+/// Returns the resident memory, in MB.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -288,7 +288,7 @@ async fn backlog(clock: Clock, folder: &Path, deliveries: u64, conferences: u64)
     let house = House::start(&store, &settings, clock);
     receiver.wait_for(1).await;
     println!(
-        "start with it: store open after {:.3} s, first delivery sent after {:.3} s",
+        "start with the backlog: store open after {:.3} s, first delivery sent after {:.3} s",
         opened.as_secs_f64(),
         (clock.now().mono - began).as_secs_f64()
     );
@@ -301,7 +301,7 @@ async fn backlog(clock: Clock, folder: &Path, deliveries: u64, conferences: u64)
         last = now;
     }
     house.stop().await;
-    // What a replay of a time costs at most: to find that nothing in the store is of that time.
+    // The worst case of a replay by time: nothing in the store is from that time.
     let filter = DeliveryFilter {
         endpoint: Some(endpoint()),
         states: vec![DeliveryState::Done],
@@ -311,11 +311,11 @@ async fn backlog(clock: Clock, folder: &Path, deliveries: u64, conferences: u64)
     };
     let began = clock.now().mono;
     assert!(store.list_deliveries(filter).await.unwrap().deliveries.is_empty());
-    println!("to look for a time among all of them: {:.2} s", (clock.now().mono - began).as_secs_f64());
+    println!("replay of a time without events: {:.2} s", (clock.now().mono - began).as_secs_f64());
     store.close(Duration::from_secs(60)).await.unwrap();
 }
 
-/// From the commit's acknowledgement to the first byte at the receiver, on an idle daemon.
+/// Measures the time from the acknowledged commit to the first byte at the receiver, on an idle daemon.
 async fn idle(clock: Clock, folder: &Path, count: u64) {
     let receiver = Receiver::start(clock);
     let store = open(&folder.join("idle.db"), clock);
@@ -338,7 +338,7 @@ async fn idle(clock: Clock, folder: &Path, count: u64) {
     store.close(Duration::from_secs(60)).await.unwrap();
 }
 
-/// The number after an option.
+/// Returns the number after an option.
 fn option(name: &str, default: u64) -> u64 {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1).map_or(default, |value| value.parse().unwrap())
@@ -348,7 +348,7 @@ fn main() {
     let (deliveries, many) = (option("--deliveries", 40_000), option("--backlog", 100_000));
     let (rounds, conferences) = (option("--rounds", 3), option("--conferences", 8));
     let clock = Clock::new();
-    // On the disk where the target folder is, not in memory.
+    // On the disk of the target folder, not in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::Url;
+use super::http::Url;
 
 use super::format::Format;
 use super::http::sign::SigningSecret;

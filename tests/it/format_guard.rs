@@ -1,4 +1,4 @@
-//! The guard on addresses, where it stands: between the look-up and the connection.
+//! The address guard in a real client: it checks between the look-up and the connection.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::store_samples::event;
 use crate::webhook_receiver::{Answer, Receiver};
 
-/// Gives another answer each time, and the last for ever.
-struct Fickle {
+/// A resolver with another answer for each look-up; the last one repeats.
+struct ChangingResolver {
     answers: Vec<IpAddr>,
     asked: AtomicUsize,
 }
 
-impl Resolve for Fickle {
+impl Resolve for ChangingResolver {
     fn resolve(&self, _: Name) -> Resolving {
         let at = self.asked.fetch_add(1, Ordering::Relaxed).min(self.answers.len() - 1);
         let answer = SocketAddr::new(self.answers[at], 0);
@@ -42,24 +42,24 @@ async fn send(sender: &Sender) -> Reply {
 const REFUSED: Outcome = Outcome::TransportFailed(TransportFailure::RefusedAddress);
 
 #[tokio::test]
-async fn an_address_that_turns_private_at_the_second_look_up_is_not_dialled() {
+async fn a_name_that_resolves_to_a_private_address_at_the_second_look_up_is_not_dialled() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let url = format!("http://rebinding.example:{}/", receiver.address.port());
     let answers = vec![Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into()];
-    let resolver = Arc::new(Fickle { answers, asked: AtomicUsize::new(0) });
-    // Nothing here may leave this machine, so one loopback address stands for all public ones.
+    let resolver = Arc::new(ChangingResolver { answers, asked: AtomicUsize::new(0) });
+    // No request may leave this machine, so one loopback address counts as public.
     let permit = |address: IpAddr| address == IpAddr::V4(Ipv4Addr::LOCALHOST);
     let first = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver.clone(), permit).unwrap();
     assert_eq!(send(&first).await, answer::reply(204, None));
     assert_eq!(receiver.rest().len(), 1);
-    // A new sender has no connection to use again, as after an hour without deliveries.
+    // A new sender has no pooled connection, as after an hour without deliveries.
     let second = Sender::with_resolver(&guarded(&receiver, &url), Clock::new(), resolver, permit).unwrap();
     assert_eq!(send(&second).await, REFUSED.into());
     assert!(receiver.rest().is_empty());
 }
 
 #[tokio::test]
-async fn names_and_addresses_of_this_machine_are_refused_unless_they_are_allowed() {
+async fn loopback_names_and_addresses_are_refused_unless_private_ones_are_allowed() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let port = receiver.address.port();
     for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {

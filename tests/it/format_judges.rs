@@ -1,4 +1,4 @@
-//! Other people's code judges live deliveries: libraries that verify and parse them, and the receivers of the manual.
+//! Third-party libraries, and the receivers of the manual, verify and parse real deliveries.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/python"
 const NODE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/node");
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Every type of event that a conference has, delivered for real to both receivers.
+/// Delivers every event type of a conference to both receivers.
 async fn deliveries() -> Value {
     let mut standard = Receiver::start(Answer::Status(204)).await;
     let mut cloud = Receiver::start(Answer::Status(204)).await;
@@ -38,10 +38,10 @@ async fn deliveries() -> Value {
     let daemon = Daemon::start(&webhooks, vec![commit("c", events)]).await;
     let (mut of_standard, mut of_cloud) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        of_standard.push(told(&standard.next().await));
-        of_cloud.push(told(&cloud.next().await));
+        of_standard.push(judged_delivery(&standard.next().await));
+        of_cloud.push(judged_delivery(&cloud.next().await));
     }
-    let of_heaps = vec![told(&heaps.next().await)];
+    let of_heaps = vec![judged_delivery(&heaps.next().await)];
     daemon.stop().await;
     json!({
         "secret": standard.secret.reveal(),
@@ -51,7 +51,7 @@ async fn deliveries() -> Value {
     })
 }
 
-fn told(got: &crate::webhook_receiver::Got) -> Value {
+fn judged_delivery(got: &crate::webhook_receiver::Got) -> Value {
     let header = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
         (name.to_string(), Value::from(value.to_str().unwrap()))
     };
@@ -75,7 +75,7 @@ async fn judged(mut command: Command, judges: &[&str]) {
 
 #[tokio::test]
 #[ignore = "needs Python with standardwebhooks, svix and cloudevents"]
-async fn pythons_libraries_verify_and_parse_what_is_delivered() {
+async fn python_libraries_verify_and_parse_deliveries() {
     let mut command = Command::new(if Path::new(VENV).exists() { VENV } else { "python3" });
     command.arg(format!("{CLIENTS}/webhook_judges.py"));
     judged(command, &["standardwebhooks", "svix", "cloudevents"]).await;
@@ -83,13 +83,13 @@ async fn pythons_libraries_verify_and_parse_what_is_delivered() {
 
 #[tokio::test]
 #[ignore = "needs Node with standardwebhooks and cloudevents"]
-async fn nodes_libraries_verify_and_parse_what_is_delivered() {
+async fn node_libraries_verify_and_parse_deliveries() {
     let mut command = Command::new("node");
     command.arg(format!("{CLIENTS}/webhook_judges.mjs")).env("NODE_FOLDER", NODE_FOLDER);
     judged(command, &["standardwebhooks", "cloudevents"]).await;
 }
 
-/// A receiver of the manual, and the lines it prints.
+/// Starts a receiver of the manual. Returns it with the lines that it prints and its port.
 async fn started(mut command: Command, secrets: &str) -> (Child, Lines<BufReader<ChildStdout>>, u16) {
     command.env("WEBHOOK_SECRETS", secrets);
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -108,7 +108,7 @@ fn script(program: &str, script: &str) -> Command {
     command
 }
 
-async fn takes_what_is_signed_and_nothing_else(command: Command) {
+async fn accepts_signed_deliveries_only(command: Command) {
     let receiver = Receiver::start(Answer::Status(204)).await;
     let other = SigningSecret::from_bytes(vec![1; 32]).unwrap();
     let secrets = format!("{} {}", other.reveal(), receiver.secret.reveal());
@@ -153,42 +153,42 @@ async fn takes_what_is_signed_and_nothing_else(command: Command) {
 
 #[tokio::test]
 #[ignore = "needs Python"]
-async fn the_manuals_receiver_in_python_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else(script("python3", "webhook_receiver.py")).await;
+async fn the_manuals_receiver_in_python_accepts_signed_deliveries_only() {
+    accepts_signed_deliveries_only(script("python3", "webhook_receiver.py")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Node"]
-async fn the_manuals_receiver_in_node_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else(script("node", "webhook_receiver.mjs")).await;
+async fn the_manuals_receiver_in_node_accepts_signed_deliveries_only() {
+    accepts_signed_deliveries_only(script("node", "webhook_receiver.mjs")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs PHP"]
-async fn the_manuals_receiver_in_php_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else(script("php", "webhook_receiver.php")).await;
+async fn the_manuals_receiver_in_php_accepts_signed_deliveries_only() {
+    accepts_signed_deliveries_only(script("php", "webhook_receiver.php")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a JDK"]
-async fn the_manuals_receiver_in_java_takes_what_is_signed_and_nothing_else() {
-    takes_what_is_signed_and_nothing_else(script("java", "WebhookReceiver.java")).await;
+async fn the_manuals_receiver_in_java_accepts_signed_deliveries_only() {
+    accepts_signed_deliveries_only(script("java", "WebhookReceiver.java")).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Go"]
-async fn the_manuals_receiver_in_go_takes_what_is_signed_and_nothing_else() {
-    // `go run` would leave what it runs behind.
+async fn the_manuals_receiver_in_go_accepts_signed_deliveries_only() {
+    // A kill of `go run` does not end the program that it runs.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("receiver");
     let mut build = Command::new("go");
     build.arg("build").arg("-o").arg(&program).arg(format!("{CLIENTS}/webhook_receiver.go"));
     let built = tokio::time::timeout(2 * PATIENCE, build.kill_on_drop(true).status()).await.unwrap().unwrap();
     assert!(built.success());
-    takes_what_is_signed_and_nothing_else(Command::new(program)).await;
+    accepts_signed_deliveries_only(Command::new(program)).await;
 }
 
-/// The part of a script between two lines, as the manual shows it.
+/// Returns the part of a script between two lines, as the manual shows it.
 fn part_of(script: &str, begins: &str, ends: &str) -> String {
     let text = std::fs::read_to_string(format!("{CLIENTS}/{script}")).unwrap();
     let begin = text.find(begins).unwrap();
@@ -210,6 +210,6 @@ fn the_manual_shows_the_functions_that_are_tested() {
         ("webhook_receiver.go", "import (\n\t\"crypto/hmac\"", "\n\nfunc main"),
     ] {
         let part = part_of(script, begins, ends);
-        assert!(manual.contains(&part), "{script} is another in the manual: {part}");
+        assert!(manual.contains(&part), "the manual does not show this part of {script}: {part}");
     }
 }

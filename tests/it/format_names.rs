@@ -1,4 +1,4 @@
-//! What an endpoint that may not know names gets, from configuration to delivery.
+//! Redacted names, from the configuration to the receiver.
 
 use meetwatch::model::EventType;
 use serde_json::Value;
@@ -45,10 +45,10 @@ async fn a_person_has_one_pseudonym_in_every_format_and_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_chat_tells_initials_where_it_may_not_tell_more() {
+async fn a_chat_shows_initials_where_names_are_redacted() {
     let mut chat = Receiver::start(Answer::Status(204)).await;
     let text = webhook("chat", &chat, "format = \"slack\"\nnames = \"initials\"\ntime_zone = \"Europe/Berlin\"");
-    // A chat has no secret.
+    // A chat has no signing secret.
     let text: String =
         text.lines().filter(|line| !line.starts_with("secret")).map(|line| format!("{line}\n")).collect();
     let joined = whole_of(EventType::ParticipantJoined, "c", 1, &["chat"]);

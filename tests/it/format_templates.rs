@@ -1,4 +1,4 @@
-//! The templates that ship with the program, and what a template that fails costs.
+//! The templates that ship with the program, and a template that fails on one event.
 
 use meetwatch::delivery::EndpointSettings;
 use meetwatch::delivery::format::{FormatOptions, FrozenEvent, MessageWriter, by_name, samples};
@@ -28,7 +28,7 @@ fn written(writer: &MessageWriter, event: &meetwatch::model::Event) -> Value {
 }
 
 #[test]
-fn discord_gets_a_sentence_that_mentions_nobody() {
+fn discord_gets_a_sentence_without_mentions() {
     let discord = shipped("discord");
     for event in samples() {
         let message = written(&discord, &event);
@@ -72,9 +72,9 @@ fn pagerduty_gets_an_alert_that_the_end_of_the_conference_resolves() {
 }
 
 #[tokio::test]
-async fn a_template_that_fails_on_one_event_costs_that_delivery_and_no_other() {
+async fn a_template_that_fails_on_one_event_costs_only_that_delivery() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
-    // The samples have other sequences, so nothing shows when the configuration is loaded.
+    // The samples have other sequences, so the configuration is accepted.
     let template = "format = \"template\"\ntemplate = '''{\"data\": {\"schema\": 1, \"sequence\": {{ 2 / 0 if event.sequence == 2 else event.sequence|default(0)|tojson }}}}'''";
     let daemon = Daemon::start(&webhook("ops", &receiver, template), vec![whole_joins("c", 1..=3, &["ops"])]).await;
     receiver.want(1).await;

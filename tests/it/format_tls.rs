@@ -1,4 +1,4 @@
-//! TLS towards a receiver: its certificate is checked, and ours is shown to it.
+//! TLS to a receiver: the check of its certificate, and the client certificate.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/it/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// A receiver with this certificate, which may ask for the sender's; answers 204 to whatever comes.
+/// Starts a receiver with this certificate that may ask for a client certificate. It answers every request with 204.
 async fn receiver(certificate: &str, asks: bool) -> EndpointSettings {
     let chain = vec![CertificateDer::from_pem_slice(file(&format!("{certificate}.pem")).as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(file(&format!("{certificate}.key")).as_bytes()).unwrap();
@@ -67,7 +67,7 @@ const GOOD: Outcome = Outcome::Accepted;
 const DISTRUSTED: Outcome = Outcome::TransportFailed(TransportFailure::Tls);
 
 #[tokio::test]
-async fn an_authority_of_ones_own_is_trusted_where_it_is_named_and_nowhere_else() {
+async fn a_private_authority_is_trusted_only_where_it_is_configured() {
     let settings = receiver("server", false).await;
     assert_eq!(outcome(&settings).await, DISTRUSTED);
     assert_eq!(outcome(&EndpointSettings { tls: ours(), ..settings }).await, GOOD);
@@ -80,7 +80,7 @@ async fn an_expired_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_asks_for_a_certificate_gets_it() {
+async fn a_receiver_that_asks_for_a_client_certificate_gets_it() {
     let settings = EndpointSettings { tls: ours(), ..receiver("server", true).await };
     assert_ne!(outcome(&settings).await, GOOD);
     let tls = ours().with_client_certificate(&file("client.pem"), &file("client.key")).unwrap();
@@ -88,7 +88,7 @@ async fn a_receiver_that_asks_for_a_certificate_gets_it() {
 }
 
 #[test]
-fn certificates_that_cannot_be_used_are_told_apart() {
+fn each_kind_of_unusable_certificate_has_its_own_error() {
     let with = |chain: &str, key: &str| TlsSettings::default().with_client_certificate(chain, key).unwrap_err();
     assert_eq!(with("nothing", &file("client.key")), BadTls::NoCertificate);
     assert_eq!(with(&file("client.pem"), "nothing"), BadTls::NoKey);

@@ -1,4 +1,4 @@
-//! A receiver on a real socket whose answers change in mid-test, and that tells what arrived.
+//! A receiver on a real socket. A test can change its answers and reads what arrived.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,20 +17,20 @@ use tokio::sync::mpsc;
 use crate::right::wrong_with;
 use crate::store_samples::is_stand_in;
 
-/// Long enough for a slow machine; nothing waits so long unless it is broken.
+/// The time limit of a wait, long enough for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How it answers from now on.
+/// How the receiver answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Status(u16),
-    /// Takes the request and never answers.
+    /// Reads the request and never answers.
     Hang,
-    /// Events of this sequence with this status, all others with 204.
+    /// Answers events of this sequence with this status, all others with 204.
     Refuse(u64, u16),
 }
 
-/// One request that arrived, and what it was answered (0: nothing).
+/// A request that arrived, and the status of the answer (0 for none).
 #[derive(Debug, Clone)]
 pub(crate) struct Got {
     pub(crate) id: String,
@@ -70,12 +70,12 @@ impl Receiver {
         *self.answer.lock().unwrap() = answer;
     }
 
-    /// The next request, whoever signed it.
+    /// Waits for the next request, without checking its signature.
     pub(crate) async fn unsigned(&mut self) -> Got {
         tokio::time::timeout(PATIENCE, self.got.recv()).await.expect("a request in time").unwrap()
     }
 
-    /// The next request, whose signature has to be right.
+    /// Waits for the next request and checks its signature.
     pub(crate) async fn next(&mut self) -> Got {
         let got = self.unsigned().await;
         let header = |name| got.headers.get(name).map_or("", |value| value.to_str().unwrap());
@@ -86,19 +86,19 @@ impl Receiver {
         got
     }
 
-    /// The next request, which has to be the `sequence`th event of its conference.
+    /// Waits for the next request, which must be the `sequence`th event of its conference.
     pub(crate) async fn want(&mut self, sequence: u64) -> Got {
         let got = self.next().await;
         assert_eq!(got.sequence, sequence, "{got:?}");
         got
     }
 
-    /// What arrived and was not looked at yet.
+    /// Returns the requests that arrived and were not read yet.
     pub(crate) fn rest(&mut self) -> Vec<Got> {
         std::iter::from_fn(|| self.got.try_recv().ok()).collect()
     }
 
-    /// Settings of an endpoint that leads here.
+    /// Returns the settings of an endpoint at this receiver.
     pub(crate) fn endpoint(&self, name: &str) -> EndpointSettings {
         let url = format!("http://{}/hook?token=s3cret", self.address).parse().unwrap();
         EndpointSettings {

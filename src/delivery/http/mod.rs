@@ -8,3 +8,5 @@ pub mod headers;
 pub mod send;
 pub mod sign;
 pub mod tls;
+
+pub use reqwest::Url;

@@ -110,7 +110,7 @@ fn sends(step: &Step) -> Vec<i64> {
 }
 
 #[test]
-fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
+fn it_holds_deliveries_ready_and_sends_up_to_its_concurrency() {
     let mut core = core(3);
     assert_eq!(limit(&exchange(core.step(now(0), DispatchInput::Tick)).unwrap()), 384);
     let step = core.step(now(0), reply(&[1, 2, 3, 4, 5], None));
@@ -119,36 +119,36 @@ fn it_holds_some_ready_and_sends_as_many_at_once_as_it_may() {
     let step = core.step(now(1), sent(2));
     assert_eq!(sends(&step), [4]);
     let request = exchange(step).unwrap();
-    assert_eq!((request.records.len(), limit(&request)), (1, 383), "one is waiting");
+    assert_eq!((request.records.len(), limit(&request)), (1, 383), "one is held ready");
     assert_eq!(request.in_flight, [1, 3, 4, 5].map(DeliveryId));
 }
 
 #[test]
-fn it_claims_no_more_while_what_it_holds_ready_is_large() {
+fn it_claims_no_more_while_the_ready_deliveries_exceed_their_size_limit() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
-    let DispatchInput::Exchanged(mut large) = reply(&[1, 2, 3, 4], Some(0)) else { unreachable!("made so") };
+    let DispatchInput::Exchanged(mut large) = reply(&[1, 2, 3, 4], Some(0)) else { unreachable!("built above") };
     for claimed in &mut large.endpoints[0].claimed {
         claimed.body = "x".repeat(2 << 20).into();
     }
     let step = core.step(now(0), DispatchInput::Exchanged(large));
-    assert!(exchange(step).is_none(), "6 MiB are waiting, and more is due");
-    assert_eq!(exchange(core.step(now(1), sent(1))).unwrap().claims.len(), 1, "4 MiB are");
+    assert!(exchange(step).is_none(), "6 MiB are held ready, although more is due");
+    assert_eq!(exchange(core.step(now(1), sent(1))).unwrap().claims.len(), 1, "4 MiB are held ready");
 }
 
 #[test]
-fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() {
+fn a_run_is_sent_one_by_one_and_its_rest_is_released_when_one_fails() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
-    let DispatchInput::Exchanged(mut run) = reply(&[1, 2, 3], None) else { unreachable!("made so") };
+    let DispatchInput::Exchanged(mut run) = reply(&[1, 2, 3], None) else { unreachable!("built above") };
     for claimed in &mut run.endpoints[0].claimed {
         claimed.lane = LaneId(7);
     }
     assert_eq!(sends(&core.step(now(0), DispatchInput::Exchanged(run))), [1]);
     let step = core.step(now(1), sent(1));
-    assert_eq!(sends(&step), [2], "no round with the outbox lies between");
+    assert_eq!(sends(&step), [2], "without a round with the outbox in between");
     core.step(now(1), DispatchInput::Exchanged(OutboxReply::default()));
-    let DispatchInput::Finished(mut failed) = sent(2) else { unreachable!("made so") };
+    let DispatchInput::Finished(mut failed) = sent(2) else { unreachable!("built above") };
     failed.reply = answer::reply(500, None);
     let step = core.step(now(2), DispatchInput::Finished(failed));
     assert!(sends(&step).is_empty());
@@ -158,7 +158,7 @@ fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() 
 }
 
 #[test]
-fn one_round_is_under_way_at_a_time_and_the_next_takes_along_what_came_meanwhile() {
+fn one_round_is_in_flight_at_a_time_and_the_next_records_what_finished_meanwhile() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1, 2, 3], None));
@@ -169,7 +169,7 @@ fn one_round_is_under_way_at_a_time_and_the_next_takes_along_what_came_meanwhile
 }
 
 #[test]
-fn what_could_not_be_recorded_is_recorded_later_and_nothing_is_asked_meanwhile() {
+fn after_a_failed_round_the_outbox_is_left_alone_for_a_while_and_nothing_is_lost() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1, 2], None));
@@ -185,7 +185,7 @@ fn what_could_not_be_recorded_is_recorded_later_and_nothing_is_asked_meanwhile()
 }
 
 #[test]
-fn it_wakes_when_the_next_is_due_and_once_a_minute_anyway() {
+fn it_wakes_when_the_next_delivery_is_due_and_at_least_once_a_minute() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     assert_eq!(core.step(now(0), reply(&[], Some(17))).wake_at, Some(now(17).mono));
@@ -196,13 +196,13 @@ fn it_wakes_when_the_next_is_due_and_once_a_minute_anyway() {
 }
 
 fn unreachable(delivery: i64) -> DispatchInput {
-    let DispatchInput::Finished(mut failed) = sent(delivery) else { unreachable!("made so") };
+    let DispatchInput::Finished(mut failed) = sent(delivery) else { unreachable!("built above") };
     failed.reply = Outcome::TransportFailed(TransportFailure::Connect).into();
     DispatchInput::Finished(failed)
 }
 
 #[test]
-fn what_was_asked_for_before_the_trouble_began_goes_back_unsent() {
+fn a_claim_made_before_the_breaker_opened_is_released_unsent() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1, 2, 3], None));
@@ -216,20 +216,20 @@ fn what_was_asked_for_before_the_trouble_began_goes_back_unsent() {
             .any(|command| matches!(command, DispatchCommand::ReportEndpoint(EndpointReport::Breaker { .. })))
     );
     let step = core.step(now(1), reply(&[4, 5], None));
-    assert!(sends(&step).is_empty(), "one probe at a time, and its time has not come");
-    let given_back = exchange(step).unwrap().records.into_iter().filter(|record| record.then == Then::Release);
-    assert_eq!(given_back.map(|record| record.delivery.0).collect::<Vec<_>>(), [4, 5]);
+    assert!(sends(&step).is_empty(), "only probes are sent, and the next one is not due");
+    let released = exchange(step).unwrap().records.into_iter().filter(|record| record.then == Then::Release);
+    assert_eq!(released.map(|record| record.delivery.0).collect::<Vec<_>>(), [4, 5]);
 }
 
 #[test]
-fn an_endpoint_that_is_switched_off_gives_back_what_it_holds_ready_however_much() {
+fn an_endpoint_that_is_switched_off_releases_everything_that_it_holds_ready() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
     let many: Vec<i64> = (1..=128).collect();
     assert_eq!(sends(&core.step(now(0), reply(&many, None))), [1]);
     let request = exchange(core.step(now(1), DispatchInput::Woken)).unwrap();
-    assert_eq!(limit(&request), 0, "there is no room for more");
-    let DispatchInput::Exchanged(mut off) = reply(&[], None) else { unreachable!("made so") };
+    assert_eq!(limit(&request), 0, "there is no capacity for more");
+    let DispatchInput::Exchanged(mut off) = reply(&[], None) else { unreachable!("built above") };
     off.endpoints[0].enabled = false;
     let request = exchange(core.step(now(1), DispatchInput::Exchanged(off))).unwrap();
     assert_eq!((request.records.len(), request.in_flight), (127, vec![DeliveryId(1)]));
@@ -238,7 +238,7 @@ fn an_endpoint_that_is_switched_off_gives_back_what_it_holds_ready_however_much(
 }
 
 #[test]
-fn an_endpoint_that_is_gone_gets_what_is_on_its_way_and_gives_the_rest_back() {
+fn a_removed_endpoint_finishes_its_attempts_in_flight_and_releases_the_rest() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
     assert_eq!(sends(&core.step(now(0), reply(&[1, 2], None))), [1]);
@@ -250,27 +250,24 @@ fn an_endpoint_that_is_gone_gets_what_is_on_its_way_and_gives_the_rest_back() {
     core.step(now(1), DispatchInput::Exchanged(OutboxReply::default()));
     let step = core.step(now(2), sent(1));
     let request = exchange(step).unwrap();
-    assert_eq!((request.records[0].then.clone(), request.claims.len()), (Then::Done, 0), "it arrived all the same");
+    assert_eq!((request.records[0].then.clone(), request.claims.len()), (Then::Done, 0), "the attempt succeeded");
     let step = core.step(now(2), DispatchInput::Exchanged(OutboxReply::default()));
     assert!(forgotten(&step));
-    assert!(exchange(core.step(now(60), DispatchInput::Tick)).is_none(), "nobody asks for it any more");
+    assert!(exchange(core.step(now(60), DispatchInput::Tick)).is_none(), "nothing is claimed for it any more");
 }
 
 #[test]
-fn what_was_claimed_for_an_endpoint_that_is_gone_meanwhile_goes_back() {
+fn a_claim_in_flight_for_a_removed_endpoint_is_released() {
     let mut core = core(3);
     assert!(exchange(core.step(now(0), DispatchInput::Tick)).is_some());
-    assert!(
-        !forgotten(&core.step(now(0), DispatchInput::Reconfigured(Vec::new()))),
-        "the outbox may be handing it something"
-    );
+    assert!(!forgotten(&core.step(now(0), DispatchInput::Reconfigured(Vec::new()))), "a claim is in flight");
     let step = core.step(now(0), reply(&[1], None));
     assert!(sends(&step).is_empty());
     assert_eq!(exchange(step).unwrap().records[0].then, Then::Release);
 }
 
 #[test]
-fn an_endpoint_that_comes_back_goes_on_where_it_was() {
+fn an_endpoint_that_is_added_again_continues_where_it_was() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1], None));
@@ -278,12 +275,12 @@ fn an_endpoint_that_comes_back_goes_on_where_it_was() {
     let step = core.step(now(1), DispatchInput::Reconfigured(vec![endpoint(1)]));
     assert!(exchange(step).is_some_and(|request| request.in_flight == [DeliveryId(1)]));
     let step = core.step(now(1), reply(&[2], None));
-    assert!(sends(&step).is_empty(), "one at a time, and the first is still on its way");
+    assert!(sends(&step).is_empty(), "one at a time, and the first is still in flight");
     assert_eq!(sends(&core.step(now(2), sent(1))), [2]);
 }
 
 #[test]
-fn a_new_endpoint_is_asked_for_at_once_and_other_settings_hold_from_the_next_delivery_on() {
+fn a_new_endpoint_claims_at_once_and_changed_settings_apply_to_the_next_delivery() {
     let mut core = Core::new([], Random::with_seed(1));
     assert!(exchange(core.step(now(0), DispatchInput::Tick)).is_none());
     let request = exchange(core.step(now(0), DispatchInput::Reconfigured(vec![endpoint(1)]))).unwrap();
@@ -294,7 +291,7 @@ fn a_new_endpoint_is_asked_for_at_once_and_other_settings_hold_from_the_next_del
 }
 
 #[test]
-fn where_the_order_changes_what_was_claimed_under_the_old_one_goes_back() {
+fn a_change_of_order_releases_what_was_claimed_before() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1, 2], None));
@@ -305,11 +302,11 @@ fn where_the_order_changes_what_was_claimed_under_the_old_one_goes_back() {
     assert!(exchange(ordered).is_none());
     let step = core.step(now(0), reply(&[3], None));
     assert!(sends(&step).is_empty());
-    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release, "asked for without an order");
+    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release, "claimed without an order");
 }
 
 #[test]
-fn where_batches_begin_or_end_what_was_claimed_in_the_old_way_goes_back() {
+fn a_change_of_grouping_releases_what_was_claimed_before() {
     let mut core = core(1);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1, 2], None));
@@ -320,10 +317,10 @@ fn where_batches_begin_or_end_what_was_claimed_in_the_old_way_goes_back() {
 }
 
 #[test]
-fn an_endpoint_in_trouble_is_tried_at_once_when_it_is_configured_anew() {
+fn an_endpoint_with_an_open_breaker_is_probed_at_once_when_its_settings_change() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
-    let DispatchInput::Exchanged(mut open) = reply(&[], None) else { unreachable!("made so") };
+    let DispatchInput::Exchanged(mut open) = reply(&[], None) else { unreachable!("built above") };
     open.endpoints[0].breaker = Breaker::Open { since: now(0).wall, probes: 9, probe_at: now(600).wall };
     let step = core.step(now(0), DispatchInput::Exchanged(open));
     assert!(exchange(step).is_none());
@@ -332,7 +329,7 @@ fn an_endpoint_in_trouble_is_tried_at_once_when_it_is_configured_anew() {
 }
 
 #[test]
-fn a_stop_lets_what_is_being_sent_finish_and_gives_back_what_was_claimed_too_late() {
+fn after_a_stop_attempts_in_flight_finish_and_late_claims_are_released() {
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     core.step(now(0), reply(&[1], None));

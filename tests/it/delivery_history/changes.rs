@@ -1,4 +1,4 @@
-//! What happens in the conferences, and how it is told: also what is late, and what turns out to have been otherwise.
+//! Random changes in the conferences, and the events emitted for them, late ones and corrections included.
 
 use std::collections::BTreeSet;
 
@@ -7,63 +7,63 @@ use meetwatch::model::event_id::Edge;
 use meetwatch::model::{EventId, EventKey, EventType, Source};
 use meetwatch::store::NewEvent;
 
-use super::{CONFERENCES, ENDPOINTS, History, PEOPLE, Person, Told};
+use super::{CONFERENCES, ENDPOINTS, EmittedEvent, History, PEOPLE, Person};
+use crate::delivery_harness::Stage;
 use crate::store_samples::{commit, conference, endpoint, event, noon, participant};
-use crate::webhook_steps::Stage;
 
 impl History {
-    /// Somebody comes, goes, or turns out to have done otherwise.
-    pub(super) fn happen(&mut self) {
-        self.happened += 1;
+    /// Makes a random person join or leave, or corrects what was emitted before.
+    pub(super) fn change(&mut self) {
+        self.changes += 1;
         let (conference, person) = (self.random.usize(0..CONFERENCES), self.random.usize(0..PEOPLE));
         let known = self.people[conference][person].clone();
-        // Nothing happens twice in one instant.
-        let now = i64::try_from(self.now.mono.as_nanos() + 1_000_000 * self.happened as u128).unwrap();
+        // No two events have the same time.
+        let now = i64::try_from(self.now.mono.as_nanos() + 1_000_000 * self.changes as u128).unwrap();
         let (joined, left) = (EventType::ParticipantJoined, EventType::ParticipantLeft);
         let mut next = known.clone();
         match (known.present, known.last, self.random.u8(0..20)) {
-            // The leave was none.
+            // The leave did not happen.
             (false, Some(leave), 0..4) => {
-                self.tell(conference, person, EventType::EventRetracted, now, Some(leave));
-                // Whatever came before counts as unknown from here on.
+                self.emit(conference, person, EventType::EventRetracted, now, Some(leave));
+                // Nothing before it is corrected any more.
                 next = Person { last: None, present: true, bridge: None };
             }
-            // The leave was at another time.
-            (false, Some(leave), 4..8) => next.last = Some(self.tell(conference, person, left, now, Some(leave))),
+            // The leave changes at another time.
+            (false, Some(leave), 4..8) => next.last = Some(self.emit(conference, person, left, now, Some(leave))),
             (false, leave, _) => {
-                let joined = self.tell(conference, person, joined, now, None);
+                let joined = self.emit(conference, person, joined, now, None);
                 next.bridge = leave.map(|leave| {
-                    let at = self.told.iter().find(|told| told.id == leave).unwrap().time;
+                    let at = self.emitted.iter().find(|emitted| emitted.id == leave).unwrap().time;
                     ((leave, at), (joined.clone(), now))
                 });
                 next = Person { last: Some(joined), present: true, bridge: next.bridge };
             }
-            // There was no leave and no return.
+            // Neither the leave nor the return changes.
             (true, _, 0..2) if next.bridge.is_some() => {
                 let ((leave, _), (back, _)) = next.bridge.take().unwrap();
-                self.tell(conference, person, EventType::EventRetracted, now, Some(leave));
-                self.tell(conference, person, EventType::EventRetracted, now + 1, Some(back));
+                self.emit(conference, person, EventType::EventRetracted, now, Some(leave));
+                self.emit(conference, person, EventType::EventRetracted, now + 1, Some(back));
             }
-            // A short visit between the two is learnt of late.
+            // A short visit between the two is discovered late.
             (true, _, 2..4) if next.bridge.is_some() => {
                 let ((_, from), (_, to)) = next.bridge.take().unwrap();
                 let third = (to - from) / 3;
-                self.tell(conference, person, joined, from + third, None);
-                self.tell(conference, person, left, from + 2 * third, None);
+                self.emit(conference, person, joined, from + third, None);
+                self.emit(conference, person, left, from + 2 * third, None);
             }
             (true, _, 4..8) => {
-                self.tell(conference, person, EventType::SessionStarted, now, None);
+                self.emit(conference, person, EventType::SessionStarted, now, None);
             }
             (true, ..) => {
                 next =
-                    Person { last: Some(self.tell(conference, person, left, now, None)), present: false, bridge: None }
+                    Person { last: Some(self.emit(conference, person, left, now, None)), present: false, bridge: None }
             }
         }
         self.people[conference][person] = next;
         self.step(DispatchInput::Woken);
     }
 
-    fn tell(
+    fn emit(
         &mut self,
         conference_number: usize,
         person: usize,
@@ -71,7 +71,7 @@ impl History {
         time: i64,
         takes_back: Option<EventId>,
     ) -> EventId {
-        let sequence = 1 + self.told.iter().filter(|told| told.conference == conference_number).count() as u64;
+        let sequence = 1 + self.emitted.iter().filter(|emitted| emitted.conference == conference_number).count() as u64;
         let name = format!("c{conference_number}");
         let (about, edge) = (conference(&name), format!("{name}/{sequence}"));
         let key =
@@ -81,7 +81,7 @@ impl History {
             ENDPOINTS.iter().filter(|endpoint| (endpoint.wants)(kind)).map(|endpoint| endpoint.name).collect();
         let owed_to = promised.iter().map(|name| endpoint(name)).collect();
         if let Some(earlier) = &takes_back {
-            promised.extend(&self.told.iter().find(|told| told.id == *earlier).unwrap().promised);
+            promised.extend(&self.emitted.iter().find(|emitted| emitted.id == *earlier).unwrap().promised);
         }
         let new = NewEvent {
             id: id.clone(),
@@ -93,7 +93,7 @@ impl History {
             ..event(&name, sequence, &[])
         };
         self.db.commit_group(&[commit(&name, vec![new])], self.now.wall).pop().unwrap().unwrap();
-        let told = Told {
+        let emitted = EmittedEvent {
             id: id.clone(),
             event: kind,
             conference: conference_number,
@@ -103,7 +103,7 @@ impl History {
             takes_back,
             promised,
         };
-        self.told.push(told);
+        self.emitted.push(emitted);
         id
     }
 }

@@ -1,4 +1,4 @@
-//! The receiver that loses nothing, as docs/WEBHOOKS.md has it: its SQL, fed with what a daemon delivers.
+//! The SQL of the receiver in docs/WEBHOOKS.md, run on what a daemon delivers.
 
 use meetwatch::model::EventType;
 use meetwatch::store::NewEvent;
@@ -10,11 +10,11 @@ use crate::repair_daemon::{Daemon, webhook};
 use crate::store_samples::{commit, event};
 use crate::webhook_receiver::{Answer, Got, Receiver};
 
-/// The statements of the manual: make the table, keep an event, those that hold, those that are missing.
+/// The statements of the manual: create the table, insert an event, select the valid events, select the missing ones.
 fn statements() -> [String; 4] {
     let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/WEBHOOKS.md")).unwrap();
     let blocks = manual.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    // A semicolon within a comment ends nothing.
+    // A semicolon within a comment does not end a statement.
     let code: Vec<String> =
         blocks.flat_map(str::lines).filter(|line| !line.starts_with("--")).map(|line| format!("{line}\n")).collect();
     let all: Vec<String> = code.concat().split(";\n").map(str::to_owned).filter(|one| !one.trim().is_empty()).collect();
@@ -44,7 +44,7 @@ fn asked(database: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn who_keeps_events_as_the_manual_says_loses_none_doubles_none_and_sees_what_is_missing() {
+async fn the_manuals_receiver_loses_none_doubles_none_and_sees_what_is_missing() {
     let [make, insert, holding, missing] = statements();
     let database = Connection::open_in_memory().unwrap();
     database.execute_batch(&make).unwrap();
@@ -64,14 +64,14 @@ async fn who_keeps_events_as_the_manual_says_loses_none_doubles_none_and_sees_wh
     let daemon = Daemon::start(&config, vec![commit("c", events)]).await;
     let first = receiver.next().await;
     receiver.answer(Answer::Status(204));
-    // What a receiver refused it may have kept all the same.
+    // A receiver may have stored an event although it answered with an error.
     keep(&database, &insert, &first);
     for _ in 0..2 {
         keep(&database, &insert, &receiver.next().await);
     }
     daemon.stop().await;
     let held = || asked(&database, &holding);
-    assert_eq!(held(), [0, 2, 3, 4].map(|at: usize| ids[at].clone()), "the second was corrected by the fourth");
+    assert_eq!(held(), [0, 2, 3, 4].map(|at: usize| ids[at].clone()), "the fourth corrects the second");
     assert!(asked(&database, &missing).is_empty());
     database.execute("DELETE FROM events WHERE id = ?1", [&ids[2]]).unwrap();
     assert_eq!(asked(&database, &missing), [ids[2].clone()]);

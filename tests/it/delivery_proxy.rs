@@ -1,4 +1,4 @@
-//! The way out through a proxy that was configured, and through no other.
+//! Deliveries through a configured proxy.
 
 use meetwatch::clock::Clock;
 use meetwatch::delivery::format::MessageBody;
@@ -9,20 +9,20 @@ use tokio::net::TcpListener;
 
 use crate::store_samples::endpoint;
 
-/// A proxy that answers one request itself; says what it was asked.
+/// Starts a proxy that answers one request itself. The task returns the request.
 async fn proxy(answer: &'static str) -> (std::net::SocketAddr, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = tokio::spawn(async move {
+    let request = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut asked = Vec::new();
-        while !asked.windows(4).any(|window| window == b"\r\n\r\n") {
-            assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
+        let mut request = Vec::new();
+        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
         }
         stream.write_all(answer.as_bytes()).await.unwrap();
-        String::from_utf8_lossy(&asked).into_owned()
+        String::from_utf8_lossy(&request).into_owned()
     });
-    (address, asked)
+    (address, request)
 }
 
 async fn send(url: &str, proxy: std::net::SocketAddr) -> Reply {
@@ -36,22 +36,22 @@ async fn send(url: &str, proxy: std::net::SocketAddr) -> Reply {
 }
 
 #[tokio::test]
-async fn what_is_not_encrypted_is_handed_to_the_proxy_which_alone_looks_the_name_up() {
-    let (address, asked) = proxy("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nhi s3cretword").await;
+async fn a_plain_http_delivery_is_sent_to_the_proxy_which_resolves_the_host() {
+    let (address, request) = proxy("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nhi s3cretword").await;
     let reply = send("http://nowhere.invalid/hook", address).await;
     assert_eq!((reply.outcome, reply.status), (Outcome::Accepted, Some(200)));
     assert_eq!(reply.answer.as_deref(), Some("hi [redacted]"));
-    let asked = asked.await.unwrap();
-    assert!(asked.starts_with("POST http://nowhere.invalid/hook HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.contains("Basic bWU6czNjcmV0d29yZA=="), "{asked}");
+    let request = request.await.unwrap();
+    assert!(request.starts_with("POST http://nowhere.invalid/hook HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("Basic bWU6czNjcmV0d29yZA=="), "{request}");
 }
 
 #[tokio::test]
-async fn what_is_encrypted_goes_through_a_tunnel_and_a_proxy_that_grants_none_is_no_connection() {
-    let (address, asked) = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+async fn an_https_delivery_needs_a_tunnel_and_a_refused_tunnel_is_a_connection_failure() {
+    let (address, request) = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
     let reply = send("https://nowhere.invalid/hook", address).await;
     assert_eq!(reply, Outcome::TransportFailed(TransportFailure::Connect).into());
-    let asked = asked.await.unwrap();
-    assert!(asked.starts_with("CONNECT nowhere.invalid:443 HTTP/1.1\r\n"), "{asked}");
-    assert!(!asked.contains("/hook"), "{asked}");
+    let request = request.await.unwrap();
+    assert!(request.starts_with("CONNECT nowhere.invalid:443 HTTP/1.1\r\n"), "{request}");
+    assert!(!request.contains("/hook"), "{request}");
 }

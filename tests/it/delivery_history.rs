@@ -1,9 +1,10 @@
-//! Whole histories of the outbox without sockets or waiting: people come and go, receivers fail at random, alone and as a
-//! whole, the process is killed at random. In the end everybody has at least once what the filters promise, less what is
-//! recorded as settled, expired or dead; each conference in order; and whoever settles has the same picture as the others.
+//! Random histories of outbox and dispatcher, without sockets and in virtual time: people join and leave, deliveries fail,
+//! endpoints are down for a while, and the process is killed. In the end each endpoint has got at least once every event that
+//! its filter promises, except those recorded as settled, expired or dead, each conference in order. An endpoint that settles
+//! knows the same people to be present as any other.
 
-mod happenings;
-mod reckoning;
+mod changes;
+mod compare;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,24 +19,24 @@ use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::{EndpointName, EventId, EventType};
 use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
 
+use crate::delivery_harness::{Parts, Stage};
 use crate::store_samples::{endpoint, noon};
-use crate::webhook_steps::{Parts, Stage};
 
 const CONFERENCES: usize = 4;
 const PEOPLE: usize = 3;
-/// How often something happens.
-const HAPPENINGS: usize = 60;
+/// How many changes a history has.
+const CHANGES: usize = 60;
 const CONCURRENCY: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// An endpoint of the history.
-struct Kind {
+/// The configuration of an endpoint.
+struct EndpointConfiguration {
     name: &'static str,
     wants: fn(EventType) -> bool,
     ordered: bool,
     settle: Duration,
     max_age: Option<Duration>,
-    /// What it takes together; every other process knows nothing of that.
+    /// How its events are grouped. Some restarts configure no grouping.
     batching: Option<Batching>,
 }
 
@@ -47,32 +48,44 @@ fn is_of_people(event: EventType) -> bool {
     matches!(event, EventType::ParticipantJoined | EventType::ParticipantLeft)
 }
 
-const PLAIN: Kind =
-    Kind { name: "raw", wants: |_| true, ordered: true, settle: Duration::ZERO, max_age: None, batching: None };
+const PLAIN: EndpointConfiguration = EndpointConfiguration {
+    name: "raw",
+    wants: |_| true,
+    ordered: true,
+    settle: Duration::ZERO,
+    max_age: None,
+    batching: None,
+};
 
-const ENDPOINTS: [Kind; 8] = [
+const ENDPOINTS: [EndpointConfiguration; 8] = [
     PLAIN,
-    Kind { name: "calm", settle: Duration::from_secs(60), ..PLAIN },
-    Kind { name: "people", wants: is_of_people, settle: Duration::from_secs(20), max_age: Some(HOUR), ..PLAIN },
-    Kind {
+    EndpointConfiguration { name: "calm", settle: Duration::from_secs(60), ..PLAIN },
+    EndpointConfiguration {
+        name: "people",
+        wants: is_of_people,
+        settle: Duration::from_secs(20),
+        max_age: Some(HOUR),
+        ..PLAIN
+    },
+    EndpointConfiguration {
         name: "leaves",
         wants: |event| event == EventType::ParticipantLeft,
         settle: Duration::from_secs(60),
         ..PLAIN
     },
-    Kind { name: "loose", ordered: false, settle: Duration::from_secs(30), ..PLAIN },
-    Kind { name: "heaps", batching: of(4, 20), ..PLAIN },
-    Kind { name: "calm-heaps", settle: Duration::from_secs(60), batching: of(5, 30), ..PLAIN },
-    Kind { name: "young-heaps", max_age: Some(HOUR), batching: of(100, 600), ..PLAIN },
+    EndpointConfiguration { name: "loose", ordered: false, settle: Duration::from_secs(30), ..PLAIN },
+    EndpointConfiguration { name: "heaps", batching: of(4, 20), ..PLAIN },
+    EndpointConfiguration { name: "calm-heaps", settle: Duration::from_secs(60), batching: of(5, 30), ..PLAIN },
+    EndpointConfiguration { name: "young-heaps", max_age: Some(HOUR), batching: of(100, 600), ..PLAIN },
 ];
 
-fn kind(endpoint: &EndpointName) -> &'static Kind {
+fn kind(endpoint: &EndpointName) -> &'static EndpointConfiguration {
     ENDPOINTS.iter().find(|kind| kind.name == endpoint.as_str()).unwrap()
 }
 
-/// One event as it was told.
+/// An event as it was emitted.
 #[derive(Clone)]
-struct Told {
+struct EmittedEvent {
     id: EventId,
     event: EventType,
     conference: usize,
@@ -83,17 +96,17 @@ struct Told {
     promised: BTreeSet<&'static str>,
 }
 
-/// What one person did: a leave and a return each, and whether they are there.
+/// What was emitted about one person.
 #[derive(Clone, Default)]
 struct Person {
-    /// The last standing edge; a leave if `present` is false.
+    /// The last join or leave that was not retracted; a leave if `present` is false.
     last: Option<EventId>,
     present: bool,
-    /// The last leave and return that both stand, and when.
+    /// The last leave and the return after it, with their times, if neither was retracted.
     bridge: Option<((EventId, i64), (EventId, i64))>,
 }
 
-/// One event, and what was named as the one before; for what came behind another in a batch nothing is.
+/// An event, and the previous event that its delivery named. Only the first event of a batch has one.
 type Taken = (EventId, Option<Option<EventId>>);
 
 struct History {
@@ -101,22 +114,22 @@ struct History {
     now: Now,
     db: Db,
     core: Core,
-    /// When each attempt ends, and what it is.
+    /// The attempts in flight, by the time of their end.
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    /// What each endpoint took, in the order of arrival.
+    /// What each endpoint accepted, in the order of arrival.
     taken: BTreeMap<EndpointName, Vec<Taken>>,
-    /// What was sent in each batch.
+    /// The events of each batch that was sent.
     batches: BTreeMap<DeliveryId, Vec<EventId>>,
     /// How many batches had more than one event.
-    heaps: usize,
-    /// The process knows of batches.
+    large_batches: usize,
+    /// Whether the current process is configured for batches.
     batching: bool,
-    told: Vec<Told>,
+    emitted: Vec<EmittedEvent>,
     people: Vec<Vec<Person>>,
-    /// Until when an endpoint does not answer at all.
+    /// Until when an endpoint is down.
     down: BTreeMap<EndpointName, Mono>,
-    happened: usize,
+    changes: usize,
     failing: bool,
 }
 
@@ -158,12 +171,12 @@ impl History {
             wake_at: Some(Mono::ZERO),
             taken: BTreeMap::new(),
             batches: BTreeMap::new(),
-            heaps: 0,
+            large_batches: 0,
             batching: true,
-            told: Vec::new(),
+            emitted: Vec::new(),
             people: vec![vec![Person::default(); PEOPLE]; CONFERENCES],
             down: BTreeMap::new(),
-            happened: 0,
+            changes: 0,
             failing: true,
         }
     }
@@ -176,7 +189,7 @@ impl History {
         if self.down.get(endpoint).is_some_and(|until| *until > self.now.mono) {
             return Outcome::TransportFailed(TransportFailure::Connect).into();
         }
-        // Some events are not taken by some endpoints, whatever happens.
+        // Some deliveries are never accepted.
         let poison = claimed.delivery.0 % 41 == 7;
         match self.random.u8(..) {
             _ if poison => answered(422),
@@ -196,7 +209,7 @@ impl History {
     fn end_attempt(&mut self) {
         let ((_, delivery), (endpoint, claimed)) = self.sending.pop_first().unwrap();
         let reply = self.reply(&endpoint, &claimed);
-        // A receiver may have taken what it seems to have refused.
+        // A failed attempt may have reached the receiver all the same.
         let unreachable = Outcome::TransportFailed(TransportFailure::Connect);
         if reply.outcome == Outcome::Accepted || (self.random.u8(..) < 20 && reply.outcome != unreachable) {
             let taken = self.taken.entry(endpoint.clone()).or_default();
@@ -208,7 +221,7 @@ impl History {
         self.step(DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
-    /// The process dies without a word, and another takes its place.
+    /// Kills the process and starts another.
     fn kill(mut self, path: &Path) -> Self {
         drop(self.db);
         self.sending.clear();
@@ -216,7 +229,7 @@ impl History {
         let batching = self.random.u8(..) < 200;
         configure(&mut db, self.now, batching);
         if !batching {
-            // Where nothing goes together, what did is free.
+            // Without grouping, a batch is not sent as a batch again.
             self.batches.clear();
         }
         let seed = self.random.u64(..);
@@ -225,7 +238,7 @@ impl History {
         next
     }
 
-    /// Moves on to the next thing that happens by itself.
+    /// Advances the time to the next end of an attempt or wake-up.
     fn advance(&mut self) {
         let ends = self.sending.keys().next().map(|(ends, _)| *ends);
         let next = ends.into_iter().chain(self.wake_at).min().unwrap_or(self.now.mono);
@@ -233,7 +246,7 @@ impl History {
         if ends.is_some_and(|ends| ends <= self.now.mono) { self.end_attempt() } else { self.step(DispatchInput::Tick) }
     }
 
-    /// The operator switches on what is off.
+    /// Switches every endpoint on.
     fn enable(&mut self) {
         for kind in &ENDPOINTS {
             self.db.repair(&Repair::Enable(endpoint(kind.name)), self.now.wall).unwrap();
@@ -254,15 +267,15 @@ impl Stage for History {
     fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
         let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
         let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
-        assert!(!doubled, "two of one conference are under way");
-        assert!(of_endpoint().count() < CONCURRENCY, "more are under way than may be");
+        assert!(!doubled, "two deliveries of one lane are in flight");
+        assert!(of_endpoint().count() < CONCURRENCY, "more deliveries are in flight than the concurrency allows");
         if let Some(others) = &claimed.batch {
             let most = kind(&endpoint).batching.unwrap().max_events as usize;
-            assert!(others.len() < most, "more than fit into a batch");
+            assert!(others.len() < most, "the batch exceeds max_events");
             let events: Vec<_> = [&claimed.event].into_iter().chain(others.iter().map(|o| &o.event)).cloned().collect();
-            self.heaps += usize::from(events.len() > 1);
+            self.large_batches += usize::from(events.len() > 1);
             let frozen = self.batches.entry(claimed.delivery).or_insert_with(|| events.clone());
-            assert_eq!(*frozen, events, "what is sent again is not the same");
+            assert_eq!(*frozen, events, "a retried batch has other events");
         }
         assert_eq!(claimed.batch.is_some(), self.batching && kind(&endpoint).batching.is_some());
         let ends = self.now.mono + Duration::from_millis(self.random.u64(1..15_000));
@@ -274,15 +287,15 @@ impl Stage for History {
     }
 }
 
-fn live_through(seed: u64) -> [usize; 4] {
-    // The death is a simulated one, so memory will do for a disk.
+fn run_history(seed: u64) -> [usize; 4] {
+    // The kill is simulated, so a file system in memory suffices.
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let path = folder.path().join("meetwatch.db");
     let mut history = History::begin(&path, seed);
     history.step(DispatchInput::Tick);
-    while history.happened < HAPPENINGS {
+    while history.changes < CHANGES {
         match history.random.u8(..) {
-            0..50 => history.happen(),
+            0..50 => history.change(),
             50..54 => history = history.kill(&path),
             54..57 => history.enable(),
             _ => history.advance(),
@@ -298,19 +311,19 @@ fn live_through(seed: u64) -> [usize; 4] {
         }
         history.advance();
     }
-    assert_eq!(history.pending(), 0, "the outbox is empty in the end");
+    assert_eq!(history.pending(), 0, "the outbox is not empty in the end");
     let [settled, expired, dead] = history.check();
-    [settled, expired, dead, history.heaps]
+    [settled, expired, dead, history.large_batches]
 }
 
 #[test]
-fn everybody_has_what_was_promised_in_order_whatever_fails() {
+fn every_endpoint_gets_what_its_filter_promises_in_order() {
     let mut skipped = [0; 4];
     for seed in 0..125 {
-        let of_seed = std::panic::catch_unwind(|| live_through(seed)).unwrap_or_else(|_| panic!("seed {seed}"));
+        let of_seed = std::panic::catch_unwind(|| run_history(seed)).unwrap_or_else(|_| panic!("seed {seed}"));
         for (sum, count) in skipped.iter_mut().zip(of_seed) {
             *sum += count;
         }
     }
-    assert!(skipped.iter().all(|count| *count > 20), "the histories were too tame: {skipped:?}");
+    assert!(skipped.iter().all(|count| *count > 20), "too few deliveries were settled, expired or dead: {skipped:?}");
 }

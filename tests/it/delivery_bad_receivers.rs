@@ -1,4 +1,4 @@
-//! Receivers that do everything wrong: each attempt ends with its reason, and no other endpoint notices.
+//! Misbehaving receivers: each attempt ends with its reason, and no other endpoint is affected.
 
 use std::time::Duration;
 
@@ -6,84 +6,84 @@ use meetwatch::delivery::dispatch::DispatcherOptions;
 use meetwatch::delivery::{EndpointSettings, Policy};
 use meetwatch::store::{DeliveryId, DeliveryState, StoredAttempt};
 
+use crate::delivery_attempt::{End, raw};
+use crate::delivery_dispatch::{Harness, deliveries, folder};
 use crate::store_samples::{endpoint, joins};
-use crate::webhook_attempt::{End, raw};
-use crate::webhook_delivery::{House, deliveries, folder};
 use crate::webhook_receiver::{Answer, Receiver};
 
-/// More conferences than a bad endpoint has room for.
+/// More conferences than a bad endpoint has concurrency.
 const CONFERENCES: u64 = 20;
 
-/// Runs a bad endpoint beside a good one, which gets everything; the first attempt that was made at the bad one.
-async fn beside_a_good_one(bad: EndpointSettings) -> (StoredAttempt, DeliveryState) {
+/// Runs a bad endpoint beside a good one, checks that the good one gets everything, and returns the first attempt at the bad one.
+async fn attempt_beside_a_good_endpoint(bad: EndpointSettings) -> (StoredAttempt, DeliveryState) {
     let (_folder, path) = folder();
     let bad = EndpointSettings { name: endpoint("bad"), timeout: Duration::from_millis(300), ..bad };
     let mut good = Receiver::start(Answer::Status(204)).await;
     let options = DispatcherOptions { grace: Duration::ZERO, policy: Policy::of };
-    let house = House::open_with(&path, &[bad, good.endpoint("good")], &options);
+    let harness = Harness::open_with(&path, &[bad, good.endpoint("good")], &options);
     for number in 0..CONFERENCES {
-        house.commit(joins(&format!("c{number}"), 1..=2, &["bad", "good"])).await;
+        harness.commit(joins(&format!("c{number}"), 1..=2, &["bad", "good"])).await;
     }
     for _ in 0..2 * CONFERENCES {
         good.next().await;
     }
     let first = loop {
-        let rows = deliveries(&house.store, "bad").await;
+        let rows = deliveries(&harness.store, "bad").await;
         if let Some(row) = rows.into_iter().find(|row| row.attempts > 0) {
             break row;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    let attempt = attempt(&house, first.delivery).await;
-    house.close().await;
+    let attempt = attempt(&harness, first.delivery).await;
+    harness.close().await;
     assert!(good.rest().is_empty(), "nothing went out twice");
     (attempt, first.state)
 }
 
-async fn attempt(house: &House, delivery: DeliveryId) -> StoredAttempt {
-    house.store.delivery(delivery).await.unwrap().unwrap().attempts.remove(0)
+async fn attempt(harness: &Harness, delivery: DeliveryId) -> StoredAttempt {
+    harness.store.delivery(delivery).await.unwrap().unwrap().attempts.remove(0)
 }
 
 async fn fails_with(bad: EndpointSettings, reason: &str, status: Option<u16>) {
-    let (attempt, _) = beside_a_good_one(bad).await;
+    let (attempt, _) = attempt_beside_a_good_endpoint(bad).await;
     assert_eq!((attempt.reason.as_deref(), attempt.status), (Some(reason), status), "{attempt:?}");
 }
 
 #[tokio::test]
-async fn one_that_says_nothing() {
+async fn no_answer_times_out() {
     fails_with(raw(b"", End::Hang).await, "timeout", None).await;
 }
 
 #[tokio::test]
-async fn one_that_hangs_after_the_headers() {
+async fn a_hang_after_the_headers_times_out() {
     fails_with(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", End::Hang).await, "timeout", None).await;
 }
 
 #[tokio::test]
-async fn one_that_drips() {
+async fn a_slow_drip_times_out() {
     fails_with(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n", End::Drip).await, "timeout", None).await;
 }
 
 #[tokio::test]
-async fn one_whose_answer_never_ends() {
+async fn an_endless_answer_is_too_large() {
     let endless = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n", End::Repeat).await;
     fails_with(endless, "body_too_large", Some(200)).await;
 }
 
 #[tokio::test]
-async fn one_that_closes_in_mid_body() {
+async fn a_close_in_mid_body_is_interrupted() {
     let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
     fails_with(cut, "interrupted", Some(200)).await;
 }
 
 #[tokio::test]
-async fn one_with_an_invalid_retry_after() {
+async fn an_invalid_retry_after_is_ignored() {
     let nonsense = b"HTTP/1.1 503 No\r\nretry-after: Tuesday, or so\r\ncontent-length: 0\r\n\r\n";
     fails_with(raw(nonsense, End::Close).await, "unavailable", Some(503)).await;
 }
 
 #[tokio::test]
-async fn one_that_redirects_to_an_inner_address() {
+async fn a_redirect_to_an_internal_address_is_not_followed() {
     let mut inner = Receiver::start(Answer::Status(200)).await;
     let head = format!("HTTP/1.1 307 See\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n", inner.address);
     let bad = raw(head.leak().as_bytes(), End::Close).await;
@@ -95,13 +95,13 @@ async fn one_that_redirects_to_an_inner_address() {
 async fn one_that_answers_200_with_an_error_is_believed() {
     let sure = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nerror: hook?token=no", End::Close).await;
     let url = format!("{}hook?token=s3cret", sure.url).parse().unwrap();
-    let (attempt, state) = beside_a_good_one(EndpointSettings { url, ..sure }).await;
+    let (attempt, state) = attempt_beside_a_good_endpoint(EndpointSettings { url, ..sure }).await;
     assert_eq!((attempt.reason, attempt.status, state), (None, Some(200), DeliveryState::Done));
     assert_eq!(attempt.answer.as_deref(), Some("error: [redacted]?[redacted]=no"));
 }
 
 #[tokio::test]
-async fn one_that_is_not_there() {
+async fn a_closed_port_is_a_connection_failure() {
     let gone = raw(b"", End::Close).await;
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{free}/").parse().unwrap();

@@ -1,4 +1,4 @@
-//! One attempt: what is sent, and how each way to fail is named.
+//! One attempt over a real socket: what is sent, and the reason of each kind of failure.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::store_samples::event;
 use crate::webhook_receiver::{Answer, Receiver};
 
-/// Answers every connection by these bytes after reading something, then does as `end` says.
+/// What happens to a connection after the receiver wrote its answer.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
     Close,
     Hang,
-    /// A byte at a time.
+    /// Writes one byte every 20 ms.
     Drip,
     Repeat,
 }
 
+/// Starts a receiver that answers every connection with these bytes.
 pub(crate) async fn raw(bytes: &'static [u8], end: End) -> EndpointSettings {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -67,7 +68,7 @@ async fn failure(settings: &EndpointSettings) -> (FailureReason, Option<u16>) {
 }
 
 #[tokio::test]
-async fn an_attempt_carries_id_time_every_signature_and_what_came_before() {
+async fn an_attempt_has_headers_for_id_timestamp_signatures_and_the_previous_event() {
     let mut receiver = Receiver::start(Answer::Status(200)).await;
     let mut settings = receiver.endpoint("ops");
     settings.secrets.insert(0, SigningSecret::from_bytes(vec![9; 24]).unwrap());
@@ -81,7 +82,7 @@ async fn an_attempt_carries_id_time_every_signature_and_what_came_before() {
 }
 
 #[tokio::test]
-async fn statuses_come_back_as_they_are_and_redirects_are_not_followed() {
+async fn statuses_are_returned_and_redirects_are_not_followed() {
     let mut receiver = Receiver::start(Answer::Status(302)).await;
     let settings = receiver.endpoint("ops");
     for status in [302, 404, 410, 500] {
@@ -94,7 +95,7 @@ async fn statuses_come_back_as_they_are_and_redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn retry_after_is_read_and_nonsense_in_it_ignored() {
+async fn a_valid_retry_after_is_read_and_an_invalid_one_ignored() {
     let asked = raw(b"HTTP/1.1 503 No\r\nretry-after: 17\r\ncontent-length: 0\r\n\r\n", End::Close).await;
     let retry_after = Some(Duration::from_secs(17));
     assert_eq!(send(&asked).await, answer::reply(503, retry_after));
@@ -103,7 +104,7 @@ async fn retry_after_is_read_and_nonsense_in_it_ignored() {
 }
 
 #[tokio::test]
-async fn no_connection_no_name_and_no_tls_are_told_apart() {
+async fn connection_dns_and_tls_failures_have_different_reasons() {
     let mut settings = template().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     settings.url = format!("http://{free}/").parse().unwrap();
@@ -116,7 +117,7 @@ async fn no_connection_no_name_and_no_tls_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_or_drips_costs_the_timeout_and_no_more() {
+async fn a_receiver_that_does_not_finish_its_answer_costs_the_timeout_and_no_more() {
     let timeout = Duration::from_millis(200);
     let silent = EndpointSettings { timeout, ..raw(b"", End::Hang).await };
     assert_eq!(failure(&silent).await, (FailureReason::Timeout, None));
@@ -126,14 +127,14 @@ async fn a_receiver_that_hangs_or_drips_costs_the_timeout_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_at_the_cap() {
+async fn an_endless_answer_is_cut_at_the_size_limit() {
     let endless = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n", End::Repeat).await;
     assert_eq!(failure(&endless).await, (FailureReason::BodyTooLarge, Some(200)));
     const { assert!(MAX_ANSWER_BYTES <= 1 << 20) };
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
+async fn a_truncated_answer_and_one_that_is_not_http_are_interrupted() {
     let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
     assert_eq!(failure(&cut).await, (FailureReason::Interrupted, Some(200)));
     let babble = raw(b"SSH-2.0-OpenSSH_9.9\r\n", End::Close).await;
@@ -143,7 +144,7 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_interrupted() {
 }
 
 #[tokio::test]
-async fn neither_settings_nor_sender_show_the_address_or_a_secret() {
+async fn the_debug_forms_of_settings_and_sender_show_neither_address_nor_secrets() {
     let settings = template().await;
     let shown = format!("{settings:?} {:?}", Sender::new(&settings, Clock::new()).unwrap());
     assert!(!shown.contains("s3cret") && !shown.contains("hook?"), "{shown}");

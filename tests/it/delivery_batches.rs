@@ -1,4 +1,4 @@
-//! Batches and digests as a receiver gets them from a daemon that was configured for them.
+//! Batches and digests, from the configuration to the receiver.
 
 use meetwatch::model::{BatchId, EventType};
 use meetwatch::store::NewEvent;
@@ -25,7 +25,7 @@ fn sequences(got: &Got) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_batch_is_an_array_that_is_sent_again_byte_for_byte_under_one_id() {
+async fn a_batch_is_an_array_and_its_retry_has_the_same_id_and_bytes() {
     let mut receiver = Receiver::start(Answer::Status(500)).await;
     let config = webhook("ops", &receiver, "max_events = 3\nmax_wait = \"1s\"\nschedule = [\"1s\"]");
     let daemon = Daemon::start(&config, vec![whole_joins("c", 1..=4, &["ops"])]).await;
@@ -44,7 +44,7 @@ async fn a_batch_is_an_array_that_is_sent_again_byte_for_byte_under_one_id() {
 }
 
 #[tokio::test]
-async fn a_batch_of_cloudevents_says_so() {
+async fn a_batch_of_cloudevents_has_the_batch_content_type() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let config = webhook("ops", &receiver, "max_wait = \"1s\"\nformat = \"cloudevents\"");
     let daemon = Daemon::start(&config, vec![whole_joins("c", 1..=2, &["ops"])]).await;

@@ -1,5 +1,5 @@
-//! An endpoint in trouble as a whole: one delivery at a time finds out when that is over, all others keep their attempts,
-//! and afterwards what has gathered goes out at a set rate. Nothing here waits: the time is a made-up one.
+//! The breaker of an endpoint, in virtual time: while it is open, one delivery at a time probes the endpoint and all others
+//! keep their attempts; afterwards the backlog drains at a limited rate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
 
+use crate::delivery_harness::{Parts, Stage};
 use crate::store_samples::*;
-use crate::webhook_steps::{Parts, Stage};
 
 const HOUR: u64 = 3600;
 
-/// A dispatcher with one endpoint, `ops`, and how that answers.
-struct Play {
+/// A dispatcher with one endpoint, `ops`, and how the endpoint answers.
+struct Simulation {
     now: Now,
     db: Db,
     core: Core,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
     answer: fn(&Claimed, Mono) -> Reply,
-    /// When each attempt ended, of which event, and how.
+    /// The end of each attempt, in seconds, its event, and whether it was accepted.
     attempts: Vec<(u64, String, bool)>,
 }
 
@@ -44,7 +44,7 @@ fn core(ordered: bool) -> Core {
     Core::new([endpoint], Random::with_seed(3))
 }
 
-fn refused() -> Reply {
+fn unreachable() -> Reply {
     Outcome::TransportFailed(TransportFailure::Connect).into()
 }
 
@@ -52,7 +52,7 @@ fn ok() -> Reply {
     answer::reply(200, None)
 }
 
-impl Play {
+impl Simulation {
     fn begin(answer: fn(&Claimed, Mono) -> Reply) -> Self {
         Self {
             now: Now { mono: Mono::ZERO, wall: noon() },
@@ -71,7 +71,7 @@ impl Play {
         self.step(DispatchInput::Woken);
     }
 
-    /// Lets time pass until then.
+    /// Advances the time to this second.
     fn run_to(&mut self, seconds: u64) {
         let end = Duration::from_secs(seconds);
         loop {
@@ -95,11 +95,11 @@ impl Play {
         self.step(DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
-    /// The process dies, and another takes its place.
+    /// Kills the process and starts another.
     fn restart(&mut self) {
         self.core = core(true);
-        let given_back = std::mem::take(&mut self.sending);
-        assert!(given_back.is_empty(), "the leases of a database in memory are not made void");
+        let in_flight = std::mem::take(&mut self.sending);
+        assert!(in_flight.is_empty(), "no attempt may be in flight, because a database in memory keeps its leases");
         self.step(DispatchInput::Tick);
     }
 
@@ -113,7 +113,7 @@ impl Play {
     }
 }
 
-impl Stage for Play {
+impl Stage for Simulation {
     fn parts(&mut self) -> Parts<'_> {
         Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
     }
@@ -126,94 +126,97 @@ impl Stage for Play {
 
 /// Down for six hours.
 fn down_for_long(_: &Claimed, now: Mono) -> Reply {
-    if now < Duration::from_secs(6 * HOUR) { refused() } else { ok() }
+    if now < Duration::from_secs(6 * HOUR) { unreachable() } else { ok() }
 }
 
 #[test]
-fn an_outage_costs_one_probe_at_a_time_and_ends_in_a_calm_drain() {
-    let mut play = Play::begin(down_for_long);
+fn in_an_outage_one_probe_is_sent_at_a_time_and_afterwards_the_backlog_drains_at_its_rate() {
+    let mut simulation = Simulation::begin(down_for_long);
     for conference in 0..20 {
-        play.commit(&format!("c{conference}"), 1..=2);
+        simulation.commit(&format!("c{conference}"), 1..=2);
     }
-    play.run_to(6 * HOUR);
-    assert!(matches!(play.breaker(), Breaker::Open { .. }));
-    // A few until it is known, four at a time, then 5, 10, 20 … 600 seconds apart.
-    let probes: Vec<_> = play.attempts.iter().map(|(at, ..)| *at).filter(|at| *at > 0).collect();
-    assert!(play.attempts.len() - probes.len() <= 6 && (5..=7).contains(&probes[0]), "{probes:?}");
+    simulation.run_to(6 * HOUR);
+    assert!(matches!(simulation.breaker(), Breaker::Open { .. }));
+    // A few attempts until the breaker opens, four at a time, then probes 5, 10, 20 … 600 seconds apart.
+    let probes: Vec<_> = simulation.attempts.iter().map(|(at, ..)| *at).filter(|at| *at > 0).collect();
+    assert!(simulation.attempts.len() - probes.len() <= 6 && (5..=7).contains(&probes[0]), "{probes:?}");
     assert!((38..=50).contains(&probes.len()), "{probes:?}");
     assert!(probes.windows(2).all(|pair| (5..=601).contains(&(pair[1] - pair[0]))), "{probes:?}");
 
-    let before = play.attempts.len();
-    play.run_to(6 * HOUR + 700);
-    let after = &play.attempts[before..];
+    let before = simulation.attempts.len();
+    simulation.run_to(6 * HOUR + 700);
+    let after = &simulation.attempts[before..];
     assert!(after.iter().all(|(_, _, arrived)| *arrived) && after.len() == 40, "{after:?}");
     let took = after[39].0 - after[0].0;
     assert!((17..=22).contains(&took), "40 at 2 a second took {took} s");
-    assert_eq!(play.breaker(), Breaker::Closed);
+    assert_eq!(simulation.breaker(), Breaker::Closed);
     assert!(
-        play.states().iter().all(|state| *state == DeliveryState::Done),
-        "nobody was held responsible for holding others"
+        simulation.states().iter().all(|state| *state == DeliveryState::Done),
+        "no delivery was given up for holding others back"
     );
 }
 
 #[test]
-fn a_restart_in_the_middle_of_an_outage_begins_no_burst() {
-    let mut play = Play::begin(down_for_long);
+fn a_restart_during_an_outage_causes_no_burst() {
+    let mut simulation = Simulation::begin(down_for_long);
     for conference in 0..20 {
-        play.commit(&format!("c{conference}"), 1..=1);
+        simulation.commit(&format!("c{conference}"), 1..=1);
     }
-    play.run_to(HOUR);
+    simulation.run_to(HOUR);
     for minutes in 1..=20 {
-        let before = play.attempts.len();
-        play.restart();
-        play.run_to(HOUR + 30 * minutes);
-        assert!(play.attempts.len() <= before + 1, "{:?}", &play.attempts[before..]);
+        let before = simulation.attempts.len();
+        simulation.restart();
+        simulation.run_to(HOUR + 30 * minutes);
+        assert!(simulation.attempts.len() <= before + 1, "{:?}", &simulation.attempts[before..]);
     }
-    play.run_to(7 * HOUR);
-    assert!(play.states().iter().all(|state| *state == DeliveryState::Done));
+    simulation.run_to(7 * HOUR);
+    assert!(simulation.states().iter().all(|state| *state == DeliveryState::Done));
 }
 
-/// Times out for one conference, answers at once for all others.
+/// Times out for one conference and accepts all others.
 fn stuck_on_one(claimed: &Claimed, _: Mono) -> Reply {
     let stuck = claimed.conference == Some(conference("stuck"));
     if stuck { Outcome::TransportFailed(TransportFailure::Timeout).into() } else { ok() }
 }
 
 #[test]
-fn one_conferences_stuck_delivery_holds_no_other_back_for_long() {
-    let mut play = Play::begin(stuck_on_one);
-    play.commit("stuck", 1..=1);
-    play.run_to(3 * HOUR);
-    assert!(matches!(play.breaker(), Breaker::Open { .. }), "for all that is known it may be the endpoint");
+fn a_conference_whose_delivery_times_out_does_not_hold_others_back_for_long() {
+    let mut simulation = Simulation::begin(stuck_on_one);
+    simulation.commit("stuck", 1..=1);
+    simulation.run_to(3 * HOUR);
+    assert!(
+        matches!(simulation.breaker(), Breaker::Open { .. }),
+        "no other conference has shown that the endpoint works"
+    );
     for conference in 0..10 {
         let at = 3 * HOUR + 100 * conference;
-        play.run_to(at);
-        play.commit(&format!("c{conference}"), 1..=1);
-        play.run_to(at + 10);
-        let last = play.attempts.iter().rfind(|(_, _, arrived)| *arrived).unwrap();
+        simulation.run_to(at);
+        simulation.commit(&format!("c{conference}"), 1..=1);
+        simulation.run_to(at + 10);
+        let last = simulation.attempts.iter().rfind(|(_, _, arrived)| *arrived).unwrap();
         assert!(last.0 <= at + 6 && last.1.starts_with(&format!("c{conference}")), "{last:?} for {at}");
     }
 }
 
-/// Fails by status for one conference, and takes all others.
+/// Answers 500 for one conference and accepts all others.
 fn poisoned_by_one(claimed: &Claimed, _: Mono) -> Reply {
     let status = if claimed.conference == Some(conference("stuck")) { 500 } else { 200 };
     answer::reply(status, None)
 }
 
 #[test]
-fn a_delivery_that_the_endpoint_cannot_digest_is_given_up_when_it_held_others_for_too_long() {
-    let mut play = Play::begin(poisoned_by_one);
-    play.commit("stuck", 1..=2);
-    play.commit("c", 1..=1);
-    play.run_to(2 * HOUR);
-    assert_eq!(play.breaker(), Breaker::Closed);
-    assert_eq!(play.states(), [DeliveryState::Done, DeliveryState::Pending, DeliveryState::Dead]);
+fn a_delivery_that_keeps_failing_is_given_up_when_it_has_held_others_back_for_max_hold() {
+    let mut simulation = Simulation::begin(poisoned_by_one);
+    simulation.commit("stuck", 1..=2);
+    simulation.commit("c", 1..=1);
+    simulation.run_to(2 * HOUR);
+    assert_eq!(simulation.breaker(), Breaker::Closed);
+    assert_eq!(simulation.states(), [DeliveryState::Done, DeliveryState::Pending, DeliveryState::Dead]);
 }
 
 #[test]
-fn without_order_nothing_waits_for_another() {
-    let mut play = Play::begin(|claimed, _| {
+fn without_order_no_delivery_waits_for_another() {
+    let mut simulation = Simulation::begin(|claimed, _| {
         let first = claimed.body.ends_with(":1}");
         answer::reply(if first { 500 } else { 200 }, None)
     });
@@ -224,26 +227,26 @@ fn without_order_nothing_waits_for_another() {
         max_age: None,
         batching: None,
     };
-    play.db.repair(&meetwatch::store::Repair::Configure(vec![config]), noon()).unwrap();
-    play.core = core(false);
-    play.commit("c", 1..=9);
-    play.run_to(3);
-    let arrived = play.attempts.iter().filter(|(_, _, arrived)| *arrived).count();
-    assert_eq!((arrived, play.attempts.len()), (8, 9));
+    simulation.db.repair(&meetwatch::store::Repair::Configure(vec![config]), noon()).unwrap();
+    simulation.core = core(false);
+    simulation.commit("c", 1..=9);
+    simulation.run_to(3);
+    let arrived = simulation.attempts.iter().filter(|(_, _, arrived)| *arrived).count();
+    assert_eq!((arrived, simulation.attempts.len()), (8, 9));
 }
 
 #[test]
-fn an_endpoint_in_trouble_that_is_owed_nothing_is_left_alone() {
-    let mut play = Play::begin(down_for_long);
-    play.commit("c", 1..=1);
-    play.run_to(HOUR);
-    // The operator takes the only one away.
+fn an_endpoint_without_pending_deliveries_is_not_probed() {
+    let mut simulation = Simulation::begin(down_for_long);
+    simulation.commit("c", 1..=1);
+    simulation.run_to(HOUR);
+    // The operator skips the only delivery.
     let skip = meetwatch::store::Repair::Skip(vec![DeliveryId(1)]);
-    assert_eq!(play.db.repair(&skip, play.now.wall).unwrap(), 1);
-    let before = play.attempts.len();
-    play.run_to(7 * HOUR);
-    assert_eq!(play.attempts.len(), before);
-    play.commit("d", 1..=1);
-    play.run_to(7 * HOUR + 1);
-    assert_eq!(play.states()[0], DeliveryState::Done);
+    assert_eq!(simulation.db.repair(&skip, simulation.now.wall).unwrap(), 1);
+    let before = simulation.attempts.len();
+    simulation.run_to(7 * HOUR);
+    assert_eq!(simulation.attempts.len(), before);
+    simulation.commit("d", 1..=1);
+    simulation.run_to(7 * HOUR + 1);
+    assert_eq!(simulation.states()[0], DeliveryState::Done);
 }

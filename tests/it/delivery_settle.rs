@@ -1,4 +1,4 @@
-//! A leave that undoes itself within its endpoint's `settle` is never sent there, and everybody else sees everything.
+//! A leave that is followed by a return within an endpoint's `settle` is not sent there. Other endpoints get every event.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn db() -> Db {
     db
 }
 
-/// Ada's event of this type, as the `sequence`th of the conference, wanted by both.
+/// Ada's event of this type, as the `sequence`th of the conference, for both endpoints.
 fn of_ada(kind: EventType, sequence: u64) -> NewEvent {
     NewEvent {
         event: kind,
@@ -37,7 +37,7 @@ fn write(db: &mut Db, event: NewEvent, seconds: i64) {
     db.commit_group(&[commit("c", vec![event])], at(seconds)).pop().unwrap().unwrap();
 }
 
-/// What can be claimed now, as the sequence and the sequence of what came before; all of it arrives.
+/// Claims everything that is due, records it as delivered, and returns the sequences.
 fn arrives(db: &mut Db, name: &str, seconds: i64) -> Vec<u64> {
     let mut all = Vec::new();
     loop {
@@ -84,7 +84,7 @@ use DeliveryState::{Done, Pending, Settled};
 use EventType::{EventRetracted, ParticipantJoined, ParticipantLeft, SessionStarted};
 
 #[test]
-fn a_leave_and_a_return_within_the_time_are_both_settled_and_a_raw_endpoint_sees_both() {
+fn a_leave_and_a_return_within_settle_are_both_settled_and_an_endpoint_without_settle_gets_both() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantJoined, 1), 0);
     write(&mut db, of_ada(ParticipantLeft, 2), 10);
@@ -93,7 +93,7 @@ fn a_leave_and_a_return_within_the_time_are_both_settled_and_a_raw_endpoint_sees
     assert_eq!(states(&db, "calm"), [Done, Settled, Settled]);
     write(&mut db, of_ada(SessionStarted, 4), 70);
     let next = claim(&mut db, "calm", 70).remove(0);
-    assert_eq!((sequence(&next), next.previous), (4, Some(event("c", 1, &[]).id)), "for the receiver 4 follows 1");
+    assert_eq!((sequence(&next), next.previous), (4, Some(event("c", 1, &[]).id)), "for this receiver, 4 follows 1");
     assert_eq!(arrives(&mut db, "raw", 70), [1, 2, 3, 4]);
     let summary = db.outbox_summary().unwrap();
     assert_eq!((summary[0].settled, summary[0].pending), (2, 1));
@@ -101,7 +101,7 @@ fn a_leave_and_a_return_within_the_time_are_both_settled_and_a_raw_endpoint_sees
 }
 
 #[test]
-fn a_leave_that_lasts_is_sent_when_its_time_is_over_and_what_came_after_it_waits_with_it() {
+fn a_lasting_leave_is_sent_when_settle_is_over_and_later_events_wait_for_it() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     write(&mut db, of_ada(SessionStarted, 2), 1);
@@ -112,7 +112,7 @@ fn a_leave_that_lasts_is_sent_when_its_time_is_over_and_what_came_after_it_waits
 }
 
 #[test]
-fn a_return_after_the_time_settles_nothing_even_if_the_leave_was_not_sent_yet() {
+fn a_return_after_settle_settles_nothing_even_if_the_leave_was_not_sent_yet() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     write(&mut db, of_ada(ParticipantJoined, 2), 60);
@@ -120,7 +120,7 @@ fn a_return_after_the_time_settles_nothing_even_if_the_leave_was_not_sent_yet() 
 }
 
 #[test]
-fn a_leave_that_may_have_arrived_is_not_settled_even_if_the_clock_was_set_back() {
+fn a_leave_that_may_have_been_sent_is_not_settled_even_if_the_clock_was_set_back() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     let leave = claim(&mut db, "calm", 60).remove(0);
@@ -132,7 +132,7 @@ fn a_leave_that_may_have_arrived_is_not_settled_even_if_the_clock_was_set_back()
 }
 
 #[test]
-fn somebody_elses_return_settles_nothing() {
+fn the_join_of_another_person_settles_nothing() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     write(&mut db, event("c", 2, &["calm"]), 1);
@@ -140,7 +140,7 @@ fn somebody_elses_return_settles_nothing() {
 }
 
 #[test]
-fn a_leave_that_was_none_is_settled_with_its_retraction() {
+fn a_retracted_leave_is_settled_with_its_retraction() {
     let mut db = db();
     let left = of_ada(ParticipantLeft, 1);
     write(&mut db, left.clone(), 0);
@@ -151,7 +151,7 @@ fn a_leave_that_was_none_is_settled_with_its_retraction() {
 }
 
 #[test]
-fn a_leave_that_is_corrected_while_it_is_held_back_is_held_back_in_its_new_form() {
+fn a_leave_that_is_corrected_while_it_is_held_back_is_replaced_by_its_correction() {
     let mut db = db();
     let left = of_ada(ParticipantLeft, 1);
     write(&mut db, left.clone(), 0);
@@ -163,7 +163,7 @@ fn a_leave_that_is_corrected_while_it_is_held_back_is_held_back_in_its_new_form(
 }
 
 #[test]
-fn what_takes_back_a_settled_event_is_settled_too() {
+fn a_retraction_of_a_settled_event_is_settled_too() {
     let mut db = db();
     let (left, joined) = (of_ada(ParticipantLeft, 1), of_ada(ParticipantJoined, 2));
     write(&mut db, left.clone(), 0);
@@ -175,7 +175,7 @@ fn what_takes_back_a_settled_event_is_settled_too() {
 }
 
 #[test]
-fn a_correction_of_a_leave_that_was_sent_goes_at_once() {
+fn a_correction_of_a_leave_that_was_sent_is_sent_at_once() {
     let mut db = db();
     let left = of_ada(ParticipantLeft, 1);
     write(&mut db, left.clone(), 0);
@@ -185,7 +185,7 @@ fn a_correction_of_a_leave_that_was_sent_goes_at_once() {
 }
 
 #[test]
-fn a_visit_learnt_of_late_within_a_settled_absence_is_settled_too() {
+fn a_visit_discovered_late_within_a_settled_absence_is_settled_too() {
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     let mut back = of_ada(ParticipantJoined, 2);
@@ -198,7 +198,7 @@ fn a_visit_learnt_of_late_within_a_settled_absence_is_settled_too() {
 }
 
 #[test]
-fn what_is_held_back_is_held_back_over_a_restart() {
+fn a_held_back_leave_stays_held_back_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("meetwatch.db");
     let mut db = Db::open(&path, noon()).unwrap();
@@ -212,14 +212,14 @@ fn what_is_held_back_is_held_back_over_a_restart() {
 }
 
 #[test]
-fn a_return_settles_no_leave_that_another_return_has_undone_already() {
+fn a_return_does_not_settle_a_leave_that_another_return_has_ended() {
     let mut db = db();
     let mut tell = |kind, sequence, happened, told| {
         write(&mut db, NewEvent { time: at(happened), ..of_ada(kind, sequence) }, told);
     };
     tell(ParticipantJoined, 1, 0, 0);
     tell(ParticipantLeft, 2, 10, 100);
-    // A visit learnt of late, and then one within the absence that is settled before it.
+    // A visit discovered late, then another one within the absence that was settled before it.
     tell(ParticipantJoined, 3, 50, 200);
     tell(ParticipantJoined, 4, 20, 201);
     tell(ParticipantLeft, 5, 30, 201);
@@ -228,6 +228,6 @@ fn a_return_settles_no_leave_that_another_return_has_undone_already() {
     tell(ParticipantJoined, 8, 84, 216);
     tell(ParticipantLeft, 9, 86, 216);
     let calm = states(&db, "calm");
-    assert_eq!(calm[5..], [Settled; 4], "6 and 7 are one absence, and 8 and 9 lie within it");
-    assert_eq!(calm[4], Pending, "5 was undone by 3, which was sent");
+    assert_eq!(calm[5..], [Settled; 4], "6 and 7 are one absence, and 8 and 9 are within it");
+    assert_eq!(calm[4], Pending, "3, which was sent, ended the leave 5");
 }

@@ -1,32 +1,32 @@
-//! For tests: a dispatcher and its store without sockets or waiting, and all that follows at once from what happens to it.
+//! A harness for tests: the dispatcher's core on a store, without sockets and in virtual time.
 
 use meetwatch::clock::{Mono, Now};
 use meetwatch::delivery::step::{Core, DispatchCommand, DispatchInput};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Claimed, Db};
 
-/// What every such test has, each in its own place.
+/// What the harness needs of a test.
 pub(crate) struct Parts<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) db: &'a mut Db,
     pub(crate) now: Now,
-    /// When the dispatcher wants to be woken.
+    /// When to step the dispatcher again.
     pub(crate) wake_at: &'a mut Option<Mono>,
 }
 
-/// A dispatcher in a world that a test has made up.
+/// A test that runs the dispatcher's core.
 pub(crate) trait Stage {
     fn parts(&mut self) -> Parts<'_>;
 
-    /// An attempt is under way from now on; its end is another input.
+    /// Begins an attempt. The test ends it with another input.
     fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed);
 
-    /// Whether the store fails this time.
+    /// Returns whether the store fails this time.
     fn exchange_fails(&mut self) -> bool {
         false
     }
 
-    /// Takes a step, and every step that what came of it calls for.
+    /// Steps the core, and carries out the commands until none is left.
     fn step(&mut self, input: DispatchInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {

@@ -1,4 +1,4 @@
-//! The dispatcher over real sockets: in order, again until it arrives, and no endpoint at another's cost.
+//! The dispatcher over real sockets: order, retries, and independence of endpoints.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::store_samples::{commit, endpoint, event, joins, retraction};
 use crate::webhook_receiver::{Answer, Receiver};
 
-/// A store with a dispatcher on it.
-pub(crate) struct House {
+/// A store and a dispatcher that runs on it.
+pub(crate) struct Harness {
     pub(crate) store: Store,
     clock: Clock,
     wake: Arc<Notify>,
@@ -31,7 +31,7 @@ fn quick(settings: &EndpointSettings) -> Policy {
     Policy { schedule: vec![step; 1000], after_rejection: [step; 2], ..Policy::new(settings.window) }
 }
 
-impl House {
+impl Harness {
     fn open(path: &Path, endpoints: &[EndpointSettings]) -> Self {
         Self::open_with(path, endpoints, &DispatcherOptions { grace: Duration::from_secs(10), policy: quick })
     }
@@ -55,7 +55,7 @@ impl House {
         self.wake.notify_one();
     }
 
-    /// Stops as the daemon does.
+    /// Stops the dispatcher as the daemon does.
     pub(crate) async fn close(self) {
         self.stop.cancel();
         self.running.await.unwrap();
@@ -71,7 +71,7 @@ impl House {
     }
 }
 
-/// An endpoint's deliveries, the oldest first.
+/// Returns an endpoint's deliveries, the oldest first.
 pub(crate) async fn deliveries(store: &Store, name: &str) -> Vec<DeliveryRow> {
     let filter = DeliveryFilter { endpoint: Some(endpoint(name)), limit: 1000, ..DeliveryFilter::default() };
     let mut rows = store.list_deliveries(filter).await.unwrap().deliveries;
@@ -86,33 +86,33 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn what_is_committed_arrives_once_in_order_and_names_what_came_before() {
+async fn events_arrive_once_in_order_and_name_the_previous_one() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Status(204)).await;
-    let house = House::open(&path, &[receiver.endpoint("ops")]);
-    house.commit(joins("c", 1..=3, &["ops"])).await;
+    let harness = Harness::open(&path, &[receiver.endpoint("ops")]);
+    harness.commit(joins("c", 1..=3, &["ops"])).await;
     assert_eq!(receiver.want(1).await.previous, None);
     assert_eq!(receiver.want(2).await.previous, Some(event("c", 1, &[]).id.to_string()));
     receiver.want(3).await;
-    house.commit(commit("c", vec![retraction("c", 4, &event("c", 2, &[]).id)])).await;
+    harness.commit(commit("c", vec![retraction("c", 4, &event("c", 2, &[]).id)])).await;
     assert_eq!(receiver.want(4).await.id, retraction("c", 4, &event("c", 2, &[]).id).id.to_string());
-    house.close().await;
+    harness.close().await;
     assert!(receiver.rest().is_empty());
 }
 
 #[tokio::test]
-async fn a_failing_receiver_gets_the_same_again_until_it_takes_it_and_the_next_only_then() {
+async fn a_failed_delivery_is_retried_unchanged_and_the_next_waits_for_it() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Refuse(2, 500)).await;
-    let house = House::open(&path, &[receiver.endpoint("ops")]);
-    house.commit(joins("c", 1..=3, &["ops"])).await;
+    let harness = Harness::open(&path, &[receiver.endpoint("ops")]);
+    harness.commit(joins("c", 1..=3, &["ops"])).await;
     receiver.want(1).await;
     let first = receiver.want(2).await;
     for _ in 0..3 {
         assert_eq!(receiver.want(2).await.id, first.id);
     }
-    // Another conference goes on meanwhile; it has no second event, so none is refused.
-    house.commit(joins("d", 1..=1, &["ops"])).await;
+    // Another conference is delivered meanwhile; it has no second event, so none of it is refused.
+    harness.commit(joins("d", 1..=1, &["ops"])).await;
     while receiver.next().await.sequence != 1 {}
     receiver.answer(Answer::Status(200));
     let mut last = receiver.next().await;
@@ -121,27 +121,27 @@ async fn a_failing_receiver_gets_the_same_again_until_it_takes_it_and_the_next_o
         last = receiver.next().await;
     }
     assert_eq!((last.sequence, last.answered), (3, 200));
-    let metrics = house.metrics();
+    let metrics = harness.metrics();
     assert!(!metrics.contains(r#"failures_total{endpoint="ops",reason="server_error"} 0"#), "{metrics}");
-    house.close().await;
+    harness.close().await;
 }
 
 #[tokio::test]
-async fn what_did_not_arrive_before_a_restart_arrives_after_it() {
+async fn pending_deliveries_are_sent_after_a_restart() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Status(503)).await;
-    let house = House::open(&path, &[receiver.endpoint("ops")]);
-    house.commit(joins("c", 1..=2, &["ops"])).await;
+    let harness = Harness::open(&path, &[receiver.endpoint("ops")]);
+    harness.commit(joins("c", 1..=2, &["ops"])).await;
     let first = receiver.want(1).await;
     receiver.want(1).await;
-    house.close().await;
+    harness.close().await;
     receiver.rest();
 
     receiver.answer(Answer::Status(200));
-    let house = House::open(&path, &[receiver.endpoint("ops")]);
+    let harness = Harness::open(&path, &[receiver.endpoint("ops")]);
     assert_eq!(receiver.want(1).await.id, first.id);
     receiver.want(2).await;
-    house.close().await;
+    harness.close().await;
 }
 
 #[tokio::test]
@@ -150,10 +150,10 @@ async fn an_endpoint_that_hangs_delays_no_other() {
     let mut slow = Receiver::start(Answer::Hang).await;
     let mut fast = Receiver::start(Answer::Status(200)).await;
     let options = DispatcherOptions { grace: Duration::ZERO, policy: quick };
-    let house = House::open_with(&path, &[slow.endpoint("slow"), fast.endpoint("fast")], &options);
-    // More conferences than the slow endpoint has room for.
+    let harness = Harness::open_with(&path, &[slow.endpoint("slow"), fast.endpoint("fast")], &options);
+    // More conferences than the slow endpoint has concurrency.
     for number in 0..20 {
-        house.commit(joins(&format!("c{number}"), 1..=2, &["slow", "fast"])).await;
+        harness.commit(joins(&format!("c{number}"), 1..=2, &["slow", "fast"])).await;
     }
     for _ in 0..40 {
         fast.next().await;
@@ -162,86 +162,86 @@ async fn an_endpoint_that_hangs_delays_no_other() {
         slow.next().await;
     }
     for _ in 0..100 {
-        house.wake.notify_one();
-        house.commit(Commit::default()).await;
+        harness.wake.notify_one();
+        harness.commit(Commit::default()).await;
     }
-    assert!(slow.rest().is_empty(), "what is being sent is not sent again, and there is no room for more");
-    house.close().await;
+    assert!(slow.rest().is_empty(), "nothing is sent twice, and the concurrency is used up");
+    harness.close().await;
 
     slow.answer(Answer::Status(200));
-    let house = House::open(&path, &[slow.endpoint("slow"), fast.endpoint("fast")]);
+    let harness = Harness::open(&path, &[slow.endpoint("slow"), fast.endpoint("fast")]);
     for _ in 0..40 {
         slow.next().await;
     }
-    house.close().await;
+    harness.close().await;
     assert!(slow.rest().is_empty() && fast.rest().is_empty());
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_gone_is_left_alone_and_keeps_its_backlog() {
+async fn an_endpoint_that_answers_410_is_switched_off_and_keeps_its_backlog() {
     let (_folder, path) = folder();
     let mut gone = Receiver::start(Answer::Status(410)).await;
     let mut other = Receiver::start(Answer::Status(200)).await;
-    let house = House::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
-    house.commit(joins("c", 1..=2, &["gone", "other"])).await;
+    let harness = Harness::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
+    harness.commit(joins("c", 1..=2, &["gone", "other"])).await;
     gone.want(1).await;
     other.want(1).await;
     other.want(2).await;
-    house.commit(joins("d", 1..=1, &["gone", "other"])).await;
+    harness.commit(joins("d", 1..=1, &["gone", "other"])).await;
     other.want(1).await;
-    house.close().await;
+    harness.close().await;
     assert!(gone.rest().is_empty());
 
     gone.answer(Answer::Status(200));
-    let house = House::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
-    let metrics = house.metrics();
+    let harness = Harness::open(&path, &[gone.endpoint("gone"), other.endpoint("other")]);
+    let metrics = harness.metrics();
     assert!(metrics.contains(r#"meetwatch_webhook_endpoint_enabled{endpoint="gone"} 0"#), "{metrics}");
     assert!(metrics.contains(r#"meetwatch_webhook_pending{endpoint="gone"} 3"#), "{metrics}");
     assert!(metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="gone"}"#), "{metrics}");
     assert!(!metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="other"}"#), "{metrics}");
-    house.store.enable(endpoint("gone"), ResumeFrom::Backlog, house.clock.now().wall).await.unwrap();
-    house.wake.notify_one();
+    harness.store.enable(endpoint("gone"), ResumeFrom::Backlog, harness.clock.now().wall).await.unwrap();
+    harness.wake.notify_one();
     for _ in 0..3 {
         gone.next().await;
     }
-    house.close().await;
+    harness.close().await;
 }
 
 #[tokio::test]
-async fn a_rejected_delivery_is_given_up_and_the_next_has_its_turn() {
+async fn a_rejected_delivery_is_given_up_and_the_next_one_is_sent() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Refuse(1, 404)).await;
-    let house = House::open(&path, &[receiver.endpoint("ops")]);
-    house.commit(joins("c", 1..=2, &["ops"])).await;
+    let harness = Harness::open(&path, &[receiver.endpoint("ops")]);
+    harness.commit(joins("c", 1..=2, &["ops"])).await;
     for _ in 0..3 {
         receiver.want(1).await;
     }
     receiver.want(2).await;
     let states = loop {
-        let states = house.states("ops").await;
+        let states = harness.states("ops").await;
         if states[1] == DeliveryState::Done {
             break states;
         }
         tokio::task::yield_now().await;
     };
     assert_eq!(states, [DeliveryState::Dead, DeliveryState::Done]);
-    let metrics = house.metrics();
+    let metrics = harness.metrics();
     assert!(metrics.contains(r#"meetwatch_webhook_dead{endpoint="ops"} 1"#), "{metrics}");
     assert!(metrics.contains(r#"meetwatch_webhook_deliveries_total{endpoint="ops"} 1"#), "{metrics}");
-    house.close().await;
+    harness.close().await;
 }
 
 #[tokio::test]
-async fn a_stop_claims_no_more_and_what_it_abandons_is_owed_as_before() {
+async fn a_stop_claims_no_more_and_aborted_deliveries_are_pending_again() {
     let (_folder, path) = folder();
     let mut receiver = Receiver::start(Answer::Hang).await;
     let options = DispatcherOptions { grace: Duration::from_millis(50), policy: quick };
-    let house = House::open_with(&path, &[receiver.endpoint("ops")], &options);
-    house.commit(joins("c", 1..=2, &["ops"])).await;
+    let harness = Harness::open_with(&path, &[receiver.endpoint("ops")], &options);
+    harness.commit(joins("c", 1..=2, &["ops"])).await;
     receiver.want(1).await;
-    let store = house.store.clone();
-    house.stop.cancel();
-    house.running.await.unwrap();
+    let store = harness.store.clone();
+    harness.stop.cancel();
+    harness.running.await.unwrap();
     let rows = deliveries(&store, "ops").await;
     assert!(rows.iter().all(|row| row.state == DeliveryState::Pending && row.attempts == 0), "{rows:?}");
     store.close(Duration::from_secs(10)).await.unwrap();
