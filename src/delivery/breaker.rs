@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::outcome::{Fault, Outcome};
+use super::outcome::{AtFault, Outcome};
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::store::{Breaker as StoredBreaker, LaneId};
 
@@ -137,12 +137,12 @@ impl Breaker {
     /// Notes a failed attempt, after which the receiver asked to wait for `asked`. Returns whether that opens the breaker.
     /// `jitter` is between -1 and 1.
     pub fn failed(&mut self, lane: LaneId, outcome: &Outcome, asked: Option<Duration>, now: Now, jitter: f64) -> bool {
-        match outcome.fault() {
+        match outcome.at_fault() {
             None => return false,
-            Some(Fault::Delivery) if !self.is_open() => return false,
-            Some(Fault::Delivery) => {}
-            Some(Fault::Endpoint) => self.own += 1,
-            Some(Fault::Unclear) => self.own = 0,
+            Some(AtFault::Delivery) if !self.is_open() => return false,
+            Some(AtFault::Delivery) => {}
+            Some(AtFault::Endpoint) => self.own += 1,
+            Some(AtFault::Unclear) => self.own = 0,
         }
         self.streak += 1;
         if self.lanes.len() < LANES {

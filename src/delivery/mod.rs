@@ -35,7 +35,7 @@ pub use http::send::SenderError;
 pub use http::sign;
 pub use metrics::WebhookMetrics;
 pub use names::Names;
-pub use outcome::{Fault, Outcome, Reply, TransportFailure};
+pub use outcome::{Outcome, Reply, TransportFailure};
 pub use probe::{Probe, ProbeResult};
 pub use pseudonym_key::KeyError;
 pub use reason::FailureReason;

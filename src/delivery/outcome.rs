@@ -24,7 +24,7 @@ pub enum Outcome {
     Gone,
     /// The receiver named another address.
     Redirected,
-    /// An answer without a meaning of its own.
+    /// An answer that no other variant covers.
     Unexpected,
     /// No complete answer came.
     TransportFailed(TransportFailure),
@@ -53,12 +53,12 @@ pub enum TransportFailure {
 
 /// Who is at fault for a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum AtFault {
     /// This delivery: another one may be accepted.
     Delivery,
     /// The endpoint: every other delivery would have failed too.
     Endpoint,
-    /// Either of them: the endpoint has trouble, but one event may be what causes it.
+    /// Either of them: the endpoint fails, but this event may be the cause.
     Unclear,
 }
 
@@ -83,20 +83,20 @@ impl Outcome {
 
     /// Returns who is at fault; `None` for success.
     #[must_use]
-    pub const fn fault(&self) -> Option<Fault> {
+    pub const fn at_fault(&self) -> Option<AtFault> {
         use TransportFailure::{AnswerTooLarge, Connect, Dns, Interrupted, RefusedAddress, Timeout, Tls};
         Some(match self {
             Self::Accepted => return None,
-            Self::Refused | Self::Gone | Self::Unsendable => Fault::Delivery,
+            Self::Refused | Self::Gone | Self::Unsendable => AtFault::Delivery,
             Self::Unauthorized | Self::TransportFailed(Timeout | Connect | Tls | Dns | RefusedAddress) => {
-                Fault::Endpoint
+                AtFault::Endpoint
             }
             Self::Busy { .. }
             | Self::Unavailable { .. }
             | Self::ServerError
             | Self::Redirected
             | Self::Unexpected
-            | Self::TransportFailed(AnswerTooLarge | Interrupted) => Fault::Unclear,
+            | Self::TransportFailed(AnswerTooLarge | Interrupted) => AtFault::Unclear,
         })
     }
 

@@ -17,7 +17,7 @@ pub enum FailureReason {
     Redirect,
     /// The endpoint no longer exists.
     Gone,
-    /// An answer without a meaning of its own.
+    /// An answer that no other reason covers.
     UnexpectedStatus,
     /// No complete answer within the endpoint's timeout.
     Timeout,

@@ -1,6 +1,6 @@
-"""Holds what ships under deploy/ to the schemas that others made: compose, Kubernetes, Grafana, Dockerfiles.
+"""Checks the files under deploy/ against published schemas: compose, Kubernetes, Grafana, Dockerfiles.
 
-deploy_judges.py DEPLOY_FOLDER MEETWATCH: one line for each thing that is well; the first that is not ends it.
+deploy_judges.py DEPLOY_FOLDER MEETWATCH: prints a line for each file that passes; the first failure ends it.
 """
 
 import json
@@ -16,9 +16,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 BIN = pathlib.Path(sys.executable).parent
-# The oldest and the newest that are looked after when this is written.
+# The oldest and the newest version that were supported when this was written.
 KUBERNETES = ("1.33", "1.37")
-# Nobody publishes the schemas of these where package managers look.
+# No package of a registry holds the schemas of these kinds.
 UNKNOWN_KINDS = {"Kustomization", "PrometheusRule", "ServiceMonitor"}
 
 
@@ -33,7 +33,7 @@ def is_pinned(image):
 
 
 def differences(ours, theirs, path=""):
-    """What another program made of a document, where it is not the same."""
+    """Returns what another program made of a document, where it differs."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
             if key not in theirs:
@@ -61,11 +61,11 @@ def judge_docker(folder, meetwatch):
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             known = (folder / source).exists() if source.startswith(".") else source in compose["volumes"]
-            assert known, f"{name} mounts {source}, which is not there"
+            assert known, f"{name} mounts {source}, which does not exist"
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), f"{name} is open to the network"
         if service["image"].startswith("meetwatch:"):
-            # An argument that it does not know is an error, help or not.
+            # An unknown argument is an error, even with --help.
             run(meetwatch, *service["command"], "--help")
     print("compose.yaml: agrees")
 

@@ -1,4 +1,4 @@
-"""Reads a simulator with both of Google's Python clients and holds what they read against the truth.
+"""Reads a simulator with both of Google's Python clients and compares what they read with the simulator's data.
 
     meet_clients.py http://127.0.0.1:PORT < truth.json
 
@@ -19,7 +19,7 @@ import httplib2
 
 
 def nanoseconds(text):
-    """RFC 3339 as the wire has it, exactly."""
+    """Parses RFC 3339 exactly, to the nanosecond."""
     if text is None:
         return None
     whole, _, fraction = text.rstrip("Z").partition(".")
@@ -30,7 +30,7 @@ def nanoseconds(text):
 
 
 def proto_nanoseconds(holder, field):
-    """A timestamp of a proto-plus message, without going through datetime, which drops nanoseconds."""
+    """Returns a timestamp of a proto-plus message. datetime would drop the nanoseconds."""
     raw = type(holder).pb(holder)
     if not raw.HasField(field):
         return None

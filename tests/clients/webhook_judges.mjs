@@ -1,4 +1,4 @@
-// Judges deliveries that meetwatch made with code that is not its own: standardwebhooks and cloudevents for Node, from the
+// Verifies and parses deliveries of meetwatch with third-party libraries: standardwebhooks and cloudevents for Node, from the
 // folder that NODE_FOLDER names. See webhook_judges.py for the input.
 
 import { createRequire } from "node:module";
@@ -11,7 +11,7 @@ const { HTTP } = require("cloudevents");
 const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);
 const given = JSON.parse(Buffer.concat(chunks).toString());
-assert(given.standard.length > 5 && given.cloudevents.length > 5, "too few to judge by");
+assert(given.standard.length > 5 && given.cloudevents.length > 5, "too few deliveries");
 
 const webhook = new Webhook(given.secret);
 for (const { headers, body } of [...given.standard, ...given.cloudevents, ...given.batches]) {

@@ -1,7 +1,7 @@
-"""Judges deliveries that meetwatch made with code that is not its own: standardwebhooks, svix and cloudevents.
+"""Verifies and parses deliveries of meetwatch with third-party libraries: standardwebhooks, svix and cloudevents.
 
-Standard input is JSON: `secret`, and `standard`, `cloudevents` and `batches`, lists of deliveries with `headers` and `body`. Each judge
-that agrees with all of them, and refuses a changed one, has a line.
+Standard input is JSON: `secret`, and `standard`, `cloudevents` and `batches`, lists of deliveries with `headers` and `body`. It prints
+a line for each library that accepts all of them and refuses a changed one.
 """
 
 import json, sys
@@ -13,7 +13,7 @@ import svix.webhooks
 
 given = json.load(sys.stdin)
 everything = given["standard"] + given["cloudevents"] + given["batches"]
-assert len(given["standard"]) > 5 and len(given["cloudevents"]) > 5, "too few to judge by"
+assert len(given["standard"]) > 5 and len(given["cloudevents"]) > 5, "too few deliveries"
 
 
 def refuses(verify, delivery):
@@ -28,7 +28,7 @@ for name, judge in [("standardwebhooks", Webhook), ("svix", svix.webhooks.Webhoo
     verify = judge(given["secret"]).verify
     for delivery in everything:
         verify(delivery["body"], delivery["headers"])
-        assert refuses(verify, delivery), f"{name} took a changed body"
+        assert refuses(verify, delivery), f"{name} accepted a changed body"
     print(f"{name}: agrees")
 
 

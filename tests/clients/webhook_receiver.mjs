@@ -1,7 +1,7 @@
-// Receives webhooks with nothing but Node's standard library, as docs/WEBHOOKS.md shows it.
+// Receives webhooks using only Node's standard library. docs/WEBHOOKS.md shows its functions.
 //
-// It listens on a free port of this machine, prints the port, and then a line for each delivery: its id if the signature
-// is good, `refused` if not.
+// It listens on a free local port, prints the port, and then a line for each delivery: its id if the signature is valid,
+// `refused` if not.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";

@@ -1,8 +1,8 @@
 <?php
-// Receives webhooks with nothing but PHP's standard library, as docs/WEBHOOKS.md shows it.
+// Receives webhooks using only PHP's standard library. docs/WEBHOOKS.md shows its functions.
 //
-// It listens on a free port of this machine, prints the port, and then a line for each delivery: its id if the signature
-// is good, `refused` if not. Behind a web server, PHP's own `$_SERVER` has the headers.
+// It listens on a free local port, prints the port, and then a line for each delivery: its id if the signature is valid,
+// `refused` if not. Behind a web server, PHP's own `$_SERVER` has the headers.
 
 function verify(array $secrets, string $id, string $timestamp, string $signatures, string $body): bool {
     if (!preg_match('/^\d{1,18}$/D', $timestamp) || abs(time() - (int) $timestamp) > 300) return false;

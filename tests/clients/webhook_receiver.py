@@ -1,4 +1,4 @@
-"""Receives webhooks with nothing but Python's standard library, as docs/WEBHOOKS.md shows it.
+"""Receives webhooks using only Python's standard library. docs/WEBHOOKS.md shows its functions.
 
 It listens on a free port of this machine, prints the port, and then a line for each delivery: its id if the signature is
 good, `refused` if not.

@@ -7,7 +7,6 @@ pub mod body;
 pub mod message;
 pub mod sample;
 pub mod spec;
-pub mod template;
 
 mod chat;
 mod chat_text;
@@ -16,12 +15,12 @@ mod google_chat;
 mod sentence;
 mod slack;
 mod standard;
+mod template;
 
 pub use body::{FrozenEvent, MessageBody, Unwritable};
 pub use message::{Message, MessageWriter};
 pub use sample::{samples, test_event};
 pub use spec::{Format, FormatOptions, FormatSpec, Grouping, InvalidFormat, Signing};
-pub use template::MAX_TEMPLATE_BYTES;
 
 /// Every format. The first one is the default.
 pub static FORMATS: [&FormatSpec; 5] =

@@ -22,7 +22,7 @@ use crate::model::{Event, EventType};
 const MAX_OUTPUT_BYTES: usize = 256 << 10;
 
 /// The size limit of a template.
-pub const MAX_TEMPLATE_BYTES: usize = 64 << 10;
+const MAX_TEMPLATE_BYTES: usize = 64 << 10;
 
 /// The limit of steps for one body. An attendance list of 200 people takes some thousands.
 const FUEL: u64 = 200_000;

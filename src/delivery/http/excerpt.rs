@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The size limit of an excerpt, in bytes of UTF-8.
-pub const KEPT_BYTES: usize = 512;
+const KEPT_BYTES: usize = 512;
 
 /// How much of an answer is searched for secrets: enough to recognise a whole secret that begins within the excerpt.
 pub const READ_BYTES: usize = 4 * KEPT_BYTES;

@@ -16,7 +16,7 @@ use subtle::{Choice, ConstantTimeEq};
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// The allowed length of a key, in bytes.
-pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The prefix of a secret in text form.
 const PREFIX: &str = "whsec_";
@@ -38,7 +38,7 @@ pub enum InvalidSecret {
     #[error("a signing secret is `whsec_` followed by base64; what follows here is not base64")]
     NotBase64,
     #[error(
-        "a signing secret stands for 24 to 64 bytes; this one stands for {0} (`openssl rand -base64 32` gives a good one)"
+        "a signing secret encodes 24 to 64 bytes; this one encodes {0} (`openssl rand -base64 32` makes a valid one)"
     )]
     Length(usize),
 }
