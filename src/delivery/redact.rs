@@ -176,13 +176,13 @@ mod tests {
     use super::super::format::samples;
     use super::*;
 
-    fn redaction(names: Names, kinds: Vec<Kind>) -> NameRedaction {
-        NameRedaction::new(names, Some(&PseudonymKey::new(vec![5; 32])), &kinds).unwrap()
+    fn redaction(names: Names, kinds: &[Kind]) -> NameRedaction {
+        NameRedaction::new(names, Some(&PseudonymKey::new(vec![5; 32])), kinds).unwrap()
     }
 
     fn applied(names: Names, event: &Event) -> Value {
         let frozen = serde_json::to_string(event).unwrap();
-        serde_json::from_str(&redaction(names, Vec::new()).apply(event.event, &frozen).unwrap()).unwrap()
+        serde_json::from_str(&redaction(names, &[]).apply(event.event, &frozen).unwrap()).unwrap()
     }
 
     fn of_type(event: EventType) -> Event {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn with_full_names_an_event_is_unchanged() {
         let frozen = r#"{"schema": 1,  "odd": true}"#;
-        let kept = redaction(Names::Full, vec![Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
+        let kept = redaction(Names::Full, &[Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
         assert!(matches!(kept, Cow::Borrowed(text) if text == frozen));
     }
 
@@ -248,7 +248,7 @@ mod tests {
     fn an_attendance_list_keeps_the_rows_of_the_wanted_kinds() {
         let event = of_type(EventType::ConferenceEnded);
         let frozen = serde_json::to_string(&event).unwrap();
-        let kept = redaction(Names::Full, vec![Kind::Anonymous]).apply(event.event, &frozen).unwrap();
+        let kept = redaction(Names::Full, &[Kind::Anonymous]).apply(event.event, &frozen).unwrap();
         let kept: Value = serde_json::from_str(&kept).unwrap();
         let rows = kept["attendance"]["participants"].as_array().unwrap();
         assert_eq!((rows.len(), &rows[0]["participant"]["display_name"]), (1, &json!("Grace")));
