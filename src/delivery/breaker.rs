@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::outcome::{AtFault, Outcome};
 use crate::clock::{Mono, Now, elapsed, saturating_add};
-use crate::store::{Breaker as StoredBreaker, LaneId};
+use crate::store::{LaneId, StoredBreaker};
 
 /// The wait before the first probe, which doubles with each probe, and its limit.
 const PROBE_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::reason::FailureReason;
 use super::settings::{DEFAULT_SCHEDULE, EndpointSettings};
 use crate::clock::saturating_add;
-use crate::store::Then;
+use crate::store::AttemptResult;
 
 /// An attempt, as far as the decision depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,16 +86,16 @@ impl Policy {
     }
 }
 
-/// Decides after an attempt that ended at `now`. `jitter` is between -1 and 1. Never returns [`Then::Release`].
+/// Decides after an attempt that ended at `now`. `jitter` is between -1 and 1. Never returns [`AttemptResult::Release`].
 #[must_use]
-pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> Then {
-    let Some(reason) = outcome.reason() else { return Then::Done };
+pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> AttemptResult {
+    let Some(reason) = outcome.reason() else { return AttemptResult::Done };
     let wait = match (outcome, asked_wait(outcome, policy)) {
-        (Outcome::Gone, _) => return Then::EndpointOff { reason: reason.as_str() },
-        (Outcome::Unsendable, _) => return Then::Dead { reason: reason.as_str() },
+        (Outcome::Gone, _) => return AttemptResult::EndpointOff { reason: reason.as_str() },
+        (Outcome::Unsendable, _) => return AttemptResult::Dead { reason: reason.as_str() },
         (Outcome::Refused, _) => match policy.after_rejection.get(attempt.rejections as usize) {
             Some(wait) => spread(*wait, policy.jitter, jitter),
-            None => return Then::Dead { reason: reason.as_str() },
+            None => return AttemptResult::Dead { reason: reason.as_str() },
         },
         // Never earlier than asked for, and a little later, so that not all deliveries return at the same moment.
         (_, Some(asked)) => spread(asked, policy.jitter, jitter.abs()),
@@ -103,9 +103,9 @@ pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timest
     };
     let (end, over) = give_up(attempt, policy);
     if now >= end {
-        return Then::Dead { reason: over.as_str() };
+        return AttemptResult::Dead { reason: over.as_str() };
     }
-    Then::Retry {
+    AttemptResult::Retry {
         // One attempt at the very end, rather than a wait beyond it.
         at: saturating_add(now, wait).min(end),
         hold_until: hold_until(attempt, policy),
@@ -195,11 +195,11 @@ mod tests {
     fn decided(attempt: &Attempt, outcome: &Outcome, now: Timestamp, jitter: f64) -> Decided {
         let named = |name| FailureReason::ALL.into_iter().find(|reason| reason.as_str() == name).unwrap();
         match decide(attempt, outcome, &policy(), now, jitter) {
-            Then::Done => Decided::Done,
-            Then::Retry { at, .. } => Decided::Retry { at, reason: outcome.reason().unwrap() },
-            Then::Dead { reason } => Decided::Dead { reason: named(reason) },
-            Then::EndpointOff { reason } => Decided::EndpointOff { reason: named(reason) },
-            Then::Release => unreachable!("an attempt was made"),
+            AttemptResult::Done => Decided::Done,
+            AttemptResult::Retry { at, .. } => Decided::Retry { at, reason: outcome.reason().unwrap() },
+            AttemptResult::Dead { reason } => Decided::Dead { reason: named(reason) },
+            AttemptResult::EndpointOff { reason } => Decided::EndpointOff { reason: named(reason) },
+            AttemptResult::Release => unreachable!("an attempt was made"),
         }
     }
 
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn an_attempt_that_does_not_count_leaves_the_schedule_where_it_is() {
         let failures = |counts| match decide(&Attempt { counts, ..attempt(3) }, &answered(500), &policy(), at(0), 0.0) {
-            Then::Retry { failures, .. } => failures,
+            AttemptResult::Retry { failures, .. } => failures,
             decision => unreachable!("{decision:?}"),
         };
         assert_eq!((failures(true), failures(false)), (3, 2));
@@ -346,7 +346,7 @@ mod tests {
             let tried = Attempt { rejections, others_wait, ..attempt(number) };
             let outcome = answer::outcome(status, asked.map(Duration::from_secs));
             let policy = policy();
-            if let Then::Retry { at: next, .. } = decide(&tried, &outcome, &policy, at(now), jitter) {
+            if let AttemptResult::Retry { at: next, .. } = decide(&tried, &outcome, &policy, at(now), jitter) {
                 prop_assert!(next > at(now));
                 prop_assert!(next <= saturating_add(at(now), policy.longest_wait()));
                 prop_assert!(next <= at(72 * 3600));

@@ -26,7 +26,7 @@ use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortAt, Point};
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::model::EndpointName;
-use crate::store::{Breaker as StoredBreaker, Claimed, CommitError, OutboxReply, Store, Then};
+use crate::store::{AttemptResult, Claimed, CommitError, OutboxReply, Store, StoredBreaker};
 
 /// The options of the dispatcher, beside the settings of each endpoint.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Dispatcher {
         self.pulse.clone()
     }
 
-    /// Runs until `stop`. Then it claims no more, gives attempts in flight the grace period to finish, records them and returns.
+    /// Runs until `stop`. AttemptResult it claims no more, gives attempts in flight the grace period to finish, records them and returns.
     pub async fn run(mut self, stop: CancellationToken) {
         let wake = Arc::clone(&self.wake);
         let mut woken = pin!(wake.notified());
@@ -186,11 +186,11 @@ impl Dispatcher {
         let (endpoint, delivery, attempt) = (report.endpoint.as_str(), report.delivery.0, report.attempt);
         let failure = report.outcome.reason().map_or("", FailureReason::as_str);
         match &report.result {
-            Then::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
-            Then::Retry { at, .. } => {
+            AttemptResult::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
+            AttemptResult::Retry { at, .. } => {
                 tracing::info!(endpoint, delivery, attempt, reason = failure, retry_at = %at, "delivery failed; it is retried");
             }
-            Then::Dead { reason } => {
+            AttemptResult::Dead { reason } => {
                 self.metrics.gave_up(&report.endpoint, reason, report.events);
                 tracing::warn!(
                     endpoint,
@@ -201,7 +201,7 @@ impl Dispatcher {
                     "delivery given up; it is kept as dead and can be replayed"
                 );
             }
-            Then::EndpointOff { reason } => {
+            AttemptResult::EndpointOff { reason } => {
                 tracing::warn!(
                     endpoint,
                     delivery,
@@ -211,7 +211,7 @@ impl Dispatcher {
                 );
             }
             // Nothing was attempted.
-            Then::Release => {}
+            AttemptResult::Release => {}
         }
     }
 

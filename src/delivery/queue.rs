@@ -15,7 +15,8 @@ use super::report::{AttemptReport, FinishedAttempt};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
-    AttemptRow, Breaker as StoredBreaker, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, Record, Then,
+    AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick,
+    StoredBreaker,
 };
 
 /// How many deliveries are held ready for each that may be sent at once, so that sending need not wait for the disk.
@@ -76,7 +77,7 @@ pub(super) struct Queue {
 
 /// What follows from an attempt.
 pub(super) struct Decided {
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<AttemptRecord>,
     pub(super) report: AttemptReport,
     /// The new state of the breaker, if it opened or began to drain.
     pub(super) breaker: Option<StoredBreaker>,
@@ -102,7 +103,7 @@ impl Queue {
 
     /// Changes the settings. Returns the records of what is released. If the breaker is open, the endpoint is probed at once,
     /// because the change may be what repairs it.
-    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<Record> {
+    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<AttemptRecord> {
         // What was claimed under one order or grouping cannot be sent under another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
@@ -115,13 +116,13 @@ impl Queue {
     }
 
     /// Sends nothing more. Returns the records of what is released.
-    pub(super) fn retire(&mut self) -> Vec<Record> {
+    pub(super) fn retire(&mut self) -> Vec<AttemptRecord> {
         self.retired = true;
         self.release_unsent()
     }
 
     /// Releases what is not being sent, and what the claim in flight brings.
-    fn release_unsent(&mut self) -> Vec<Record> {
+    fn release_unsent(&mut self) -> Vec<AttemptRecord> {
         self.release_next |= self.claiming;
         self.release_waiting()
     }
@@ -131,7 +132,7 @@ impl Queue {
     }
 
     /// Ends a round with the outbox. Returns the records of what is released.
-    pub(super) fn end_round(&mut self) -> Vec<Record> {
+    pub(super) fn end_round(&mut self) -> Vec<AttemptRecord> {
         self.claiming = false;
         if std::mem::take(&mut self.release_next) { self.release_waiting() } else { Vec::new() }
     }
@@ -295,11 +296,11 @@ impl Queue {
             self.breaker.failed(sending.lane, &outcome, decide::asked_wait(&outcome, policy), now, jitter)
         };
         let row = AttemptRow { began_at, duration: took, status: reply.status, reason, answer: reply.answer };
-        let ended = matches!(result, Then::Done | Then::Dead { .. });
-        let then = result.clone();
-        let mut records = vec![Record { delivery, claim: sending.claim, attempt: Some(row), then }];
+        let ended = matches!(result, AttemptResult::Done | AttemptResult::Dead { .. });
+        let result = result.clone();
+        let mut records = vec![AttemptRecord { delivery, claim: sending.claim, attempt: Some(row), result }];
         records.extend(self.resume(sending.run, ended));
-        if self.breaker.is_open() || matches!(result, Then::EndpointOff { .. }) {
+        if self.breaker.is_open() || matches!(result, AttemptResult::EndpointOff { .. }) {
             self.pace = None;
             records.extend(self.release_unsent());
         }
@@ -309,7 +310,7 @@ impl Queue {
     }
 
     /// Lets the next delivery of a run be sent if the one before it has ended, or releases the run.
-    fn resume(&mut self, run: RunKey, ended: bool) -> Vec<Record> {
+    fn resume(&mut self, run: RunKey, ended: bool) -> Vec<AttemptRecord> {
         if ended && self.ready.resume(run) {
             self.may_be_due |= self.has_capacity();
             return Vec::new();
@@ -319,12 +320,12 @@ impl Queue {
     }
 
     /// Releases what is not being sent.
-    pub(super) fn release_waiting(&mut self) -> Vec<Record> {
+    pub(super) fn release_waiting(&mut self) -> Vec<AttemptRecord> {
         self.ready.clear()
     }
 
     /// Releases everything.
-    pub(super) fn release_all(&mut self) -> Vec<Record> {
+    pub(super) fn release_all(&mut self) -> Vec<AttemptRecord> {
         let sending = std::mem::take(&mut self.sending);
         let mut records: Vec<_> =
             sending.into_iter().map(|(delivery, sending)| release(delivery, sending.claim)).collect();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::store::{Claimed, DeliveryId, LaneId, Record, Then};
+use crate::store::{AttemptRecord, AttemptResult, Claimed, DeliveryId, LaneId};
 
 /// Identifies a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ impl ReadyRuns {
     }
 
     /// Releases the rest of a run.
-    pub(super) fn drop_run(&mut self, key: RunKey) -> Vec<Record> {
+    pub(super) fn drop_run(&mut self, key: RunKey) -> Vec<AttemptRecord> {
         let run = self.runs.remove(&key).unwrap_or_default();
         self.count -= run.len();
         self.bytes -= run.iter().map(size).sum::<usize>();
@@ -86,7 +86,7 @@ impl ReadyRuns {
     }
 
     /// Releases everything.
-    pub(super) fn clear(&mut self) -> Vec<Record> {
+    pub(super) fn clear(&mut self) -> Vec<AttemptRecord> {
         let runs = std::mem::take(self).runs;
         runs.into_values().flatten().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
     }
@@ -99,6 +99,6 @@ fn size(claimed: &Claimed) -> usize {
 }
 
 /// Returns the record that puts a delivery back to where it was before its claim.
-pub(super) fn release(delivery: DeliveryId, claim: i64) -> Record {
-    Record { delivery, claim, attempt: None, then: Then::Release }
+pub(super) fn release(delivery: DeliveryId, claim: i64) -> AttemptRecord {
+    AttemptRecord { delivery, claim, attempt: None, result: AttemptResult::Release }
 }

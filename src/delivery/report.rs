@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::outcome::{Outcome, Reply};
 use crate::model::EndpointName;
-use crate::store::{Breaker as StoredBreaker, DeliveryId, Then};
+use crate::store::{AttemptResult, DeliveryId, StoredBreaker};
 
 /// An attempt that ended.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct AttemptReport {
     /// The number of events that were sent in it.
     pub events: u64,
     pub outcome: Outcome,
-    pub result: Then,
+    pub result: AttemptResult,
 }
 
 /// A change of an endpoint's state, for the log and the metrics.

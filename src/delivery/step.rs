@@ -13,7 +13,7 @@ use super::report::{AttemptReport, EndpointReport, FinishedAttempt};
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
 use crate::model::EndpointName;
-use crate::store::{ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, Record};
+use crate::store::{AttemptRecord, ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest};
 
 /// How often due deliveries are looked for without a wake-up.
 const POLL_PERIOD: Duration = Duration::from_secs(60);
@@ -69,9 +69,9 @@ pub struct Step {
 pub struct Core {
     queues: BTreeMap<EndpointName, Queue>,
     /// Records for the next round with the outbox.
-    records: Vec<Record>,
+    records: Vec<AttemptRecord>,
     /// Records of the round in flight.
-    recording: Vec<Record>,
+    recording: Vec<AttemptRecord>,
     exchanging: bool,
     /// How many rounds have failed in a row.
     failures: u32,

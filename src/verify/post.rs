@@ -17,7 +17,7 @@ use crate::delivery::step::{Core, DispatchCommand, DispatchInput};
 use crate::delivery::{Endpoint, EndpointSettings, Outcome, Policy, TransportFailure};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
-use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
+use crate::store::{AdminRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 
 /// A receiver is patient only so often: beyond, Google's events would grow too old for it.
 const MOST_FAILURES: u32 = 4;
@@ -109,7 +109,7 @@ impl Post {
             failing: true,
         };
         let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
-        db.repair(&Repair::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
+        db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
         Ok(post)
     }
 
@@ -172,7 +172,7 @@ impl Post {
                         inputs.push(DispatchInput::ExchangeFailed);
                     }
                     DispatchCommand::Exchange(request) => {
-                        let reply = db.exchange(&request, now.wall);
+                        let reply = db.write(request, now.wall);
                         inputs.push(reply.map_or(DispatchInput::ExchangeFailed, DispatchInput::Exchanged));
                     }
                     DispatchCommand::Send { endpoint, claimed } => {

@@ -11,7 +11,7 @@ use meetwatch::delivery::report::FinishedAttempt;
 use meetwatch::delivery::step::{Core, DispatchInput};
 use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::EndpointName;
-use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
+use meetwatch::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState, StoredBreaker};
 
 use crate::delivery_harness::{Parts, Stage};
 use crate::store_samples::*;
@@ -67,7 +67,7 @@ impl Simulation {
 
     fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
         let commit = joins(conference, sequences, &["ops"]);
-        self.db.commit_group(&[commit], self.now.wall).pop().unwrap().unwrap();
+        self.db.write(commit, self.now.wall).unwrap();
         self.step(DispatchInput::Woken);
     }
 
@@ -103,7 +103,7 @@ impl Simulation {
         self.step(DispatchInput::Tick);
     }
 
-    fn breaker(&self) -> Breaker {
+    fn breaker(&self) -> StoredBreaker {
         self.db.outbox_summary().unwrap()[0].breaker
     }
 
@@ -136,7 +136,7 @@ fn in_an_outage_one_probe_is_sent_at_a_time_and_afterwards_the_backlog_drains_at
         simulation.commit(&format!("c{conference}"), 1..=2);
     }
     simulation.run_to(6 * HOUR);
-    assert!(matches!(simulation.breaker(), Breaker::Open { .. }));
+    assert!(matches!(simulation.breaker(), StoredBreaker::Open { .. }));
     // A few attempts until the breaker opens, four at a time, then probes 5, 10, 20 … 600 seconds apart.
     let probes: Vec<_> = simulation.attempts.iter().map(|(at, ..)| *at).filter(|at| *at > 0).collect();
     assert!(simulation.attempts.len() - probes.len() <= 6 && (5..=7).contains(&probes[0]), "{probes:?}");
@@ -149,7 +149,7 @@ fn in_an_outage_one_probe_is_sent_at_a_time_and_afterwards_the_backlog_drains_at
     assert!(after.iter().all(|(_, _, arrived)| *arrived) && after.len() == 40, "{after:?}");
     let took = after[39].0 - after[0].0;
     assert!((17..=22).contains(&took), "40 at 2 a second took {took} s");
-    assert_eq!(simulation.breaker(), Breaker::Closed);
+    assert_eq!(simulation.breaker(), StoredBreaker::Closed);
     assert!(
         simulation.states().iter().all(|state| *state == DeliveryState::Done),
         "no delivery was given up for holding others back"
@@ -185,7 +185,7 @@ fn a_conference_whose_delivery_times_out_does_not_hold_others_back_for_long() {
     simulation.commit("stuck", 1..=1);
     simulation.run_to(3 * HOUR);
     assert!(
-        matches!(simulation.breaker(), Breaker::Open { .. }),
+        matches!(simulation.breaker(), StoredBreaker::Open { .. }),
         "no other conference has shown that the endpoint works"
     );
     for conference in 0..10 {
@@ -210,7 +210,7 @@ fn a_delivery_that_keeps_failing_is_given_up_when_it_has_held_others_back_for_ma
     simulation.commit("stuck", 1..=2);
     simulation.commit("c", 1..=1);
     simulation.run_to(2 * HOUR);
-    assert_eq!(simulation.breaker(), Breaker::Closed);
+    assert_eq!(simulation.breaker(), StoredBreaker::Closed);
     assert_eq!(simulation.states(), [DeliveryState::Done, DeliveryState::Pending, DeliveryState::Dead]);
 }
 
@@ -227,7 +227,7 @@ fn without_order_no_delivery_waits_for_another() {
         max_age: None,
         batching: None,
     };
-    simulation.db.repair(&meetwatch::store::Repair::Configure(vec![config]), noon()).unwrap();
+    simulation.db.write(meetwatch::store::AdminRequest::Configure(vec![config]), noon()).unwrap();
     simulation.core = core(false);
     simulation.commit("c", 1..=9);
     simulation.run_to(3);
@@ -241,8 +241,8 @@ fn an_endpoint_without_pending_deliveries_is_not_probed() {
     simulation.commit("c", 1..=1);
     simulation.run_to(HOUR);
     // The operator skips the only delivery.
-    let skip = meetwatch::store::Repair::Skip(vec![DeliveryId(1)]);
-    assert_eq!(simulation.db.repair(&skip, simulation.now.wall).unwrap(), 1);
+    let skip = meetwatch::store::AdminRequest::Skip(vec![DeliveryId(1)]);
+    assert_eq!(simulation.db.write(skip, simulation.now.wall).unwrap(), 1);
     let before = simulation.attempts.len();
     simulation.run_to(7 * HOUR);
     assert_eq!(simulation.attempts.len(), before);

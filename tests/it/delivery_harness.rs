@@ -38,7 +38,7 @@ pub(crate) trait Stage {
                     DispatchCommand::Exchange(_) if self.exchange_fails() => inputs.push(DispatchInput::ExchangeFailed),
                     DispatchCommand::Exchange(request) => {
                         let Parts { db, now, .. } = self.parts();
-                        inputs.push(DispatchInput::Exchanged(db.exchange(&request, now.wall).unwrap()));
+                        inputs.push(DispatchInput::Exchanged(db.write(request, now.wall).unwrap()));
                     }
                     DispatchCommand::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
                     DispatchCommand::ReportAttempt(_)

@@ -17,7 +17,7 @@ use meetwatch::delivery::report::FinishedAttempt;
 use meetwatch::delivery::step::{Core, DispatchInput};
 use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::{EndpointName, EventId, EventType};
-use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
+use meetwatch::store::{AdminRequest, Batching, Claimed, Db, DeliveryId, EndpointConfig};
 
 use crate::delivery_harness::{Parts, Stage};
 use crate::store_samples::{endpoint, noon};
@@ -154,7 +154,7 @@ fn configure(db: &mut Db, now: Now, batching: bool) {
         max_age: kind.max_age,
         batching: kind.batching.filter(|_| batching),
     });
-    db.repair(&Repair::Configure(configs.collect()), now.wall).unwrap();
+    db.write(AdminRequest::Configure(configs.collect()), now.wall).unwrap();
 }
 
 impl History {
@@ -249,7 +249,7 @@ impl History {
     /// Switches every endpoint on.
     fn enable(&mut self) {
         for kind in &ENDPOINTS {
-            self.db.repair(&Repair::Enable(endpoint(kind.name)), self.now.wall).unwrap();
+            self.db.write(AdminRequest::Enable(endpoint(kind.name)), self.now.wall).unwrap();
         }
         self.step(DispatchInput::Woken);
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::delivery::http::answer;
 use crate::delivery::{Outcome, Policy, TransportFailure};
 use crate::model::{EventId, EventType};
-use crate::store::{Breaker, EndpointReply, LaneId, Pick, Then};
+use crate::store::{AttemptResult, EndpointReply, LaneId, Pick, StoredBreaker};
 
 fn name() -> EndpointName {
     EndpointName::parse("ops").unwrap()
@@ -57,7 +57,7 @@ fn reply(deliveries: &[i64], next_due: Option<u64>) -> DispatchInput {
     let endpoints = vec![EndpointReply {
         endpoint: name(),
         enabled: true,
-        breaker: Breaker::Closed,
+        breaker: StoredBreaker::Closed,
         claimed,
         expired: 0,
         buried: 0,
@@ -153,8 +153,8 @@ fn a_run_is_sent_one_by_one_and_its_rest_is_released_when_one_fails() {
     let step = core.step(now(2), DispatchInput::Finished(failed));
     assert!(sends(&step).is_empty());
     let records = exchange(step).unwrap().records;
-    assert!(matches!(records[0].then, Then::Retry { failures: 1, .. }));
-    assert_eq!((records[1].delivery, records[1].then.clone()), (DeliveryId(3), Then::Release));
+    assert!(matches!(records[0].result, AttemptResult::Retry { failures: 1, .. }));
+    assert_eq!((records[1].delivery, records[1].result.clone()), (DeliveryId(3), AttemptResult::Release));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_claim_made_before_the_breaker_opened_is_released_unsent() {
     );
     let step = core.step(now(1), reply(&[4, 5], None));
     assert!(sends(&step).is_empty(), "only probes are sent, and the next one is not due");
-    let released = exchange(step).unwrap().records.into_iter().filter(|record| record.then == Then::Release);
+    let released = exchange(step).unwrap().records.into_iter().filter(|record| record.result == AttemptResult::Release);
     assert_eq!(released.map(|record| record.delivery.0).collect::<Vec<_>>(), [4, 5]);
 }
 
@@ -246,11 +246,15 @@ fn a_removed_endpoint_finishes_its_attempts_in_flight_and_releases_the_rest() {
     assert!(sends(&step).is_empty() && !forgotten(&step));
     let request = exchange(step).unwrap();
     assert_eq!((request.claims.len(), request.records[0].delivery), (0, DeliveryId(2)));
-    assert_eq!(request.records[0].then, Then::Release);
+    assert_eq!(request.records[0].result, AttemptResult::Release);
     core.step(now(1), DispatchInput::Exchanged(OutboxReply::default()));
     let step = core.step(now(2), sent(1));
     let request = exchange(step).unwrap();
-    assert_eq!((request.records[0].then.clone(), request.claims.len()), (Then::Done, 0), "the attempt succeeded");
+    assert_eq!(
+        (request.records[0].result.clone(), request.claims.len()),
+        (AttemptResult::Done, 0),
+        "the attempt succeeded"
+    );
     let step = core.step(now(2), DispatchInput::Exchanged(OutboxReply::default()));
     assert!(forgotten(&step));
     assert!(exchange(core.step(now(60), DispatchInput::Tick)).is_none(), "nothing is claimed for it any more");
@@ -263,7 +267,7 @@ fn a_claim_in_flight_for_a_removed_endpoint_is_released() {
     assert!(!forgotten(&core.step(now(0), DispatchInput::Reconfigured(Vec::new()))), "a claim is in flight");
     let step = core.step(now(0), reply(&[1], None));
     assert!(sends(&step).is_empty());
-    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release);
+    assert_eq!(exchange(step).unwrap().records[0].result, AttemptResult::Release);
 }
 
 #[test]
@@ -302,7 +306,7 @@ fn a_change_of_order_releases_what_was_claimed_before() {
     assert!(exchange(ordered).is_none());
     let step = core.step(now(0), reply(&[3], None));
     assert!(sends(&step).is_empty());
-    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release, "claimed without an order");
+    assert_eq!(exchange(step).unwrap().records[0].result, AttemptResult::Release, "claimed without an order");
 }
 
 #[test]
@@ -312,7 +316,10 @@ fn a_change_of_grouping_releases_what_was_claimed_before() {
     core.step(now(0), reply(&[1, 2], None));
     let batched = Endpoint { batched: true, ..endpoint(1) };
     let request = exchange(core.step(now(0), DispatchInput::Reconfigured(vec![batched]))).unwrap();
-    assert_eq!((request.records[0].delivery, request.records[0].then.clone()), (DeliveryId(2), Then::Release));
+    assert_eq!(
+        (request.records[0].delivery, request.records[0].result.clone()),
+        (DeliveryId(2), AttemptResult::Release)
+    );
     assert_eq!(limit(&request), 2, "batches are large: few are held ready");
 }
 
@@ -321,7 +328,7 @@ fn an_endpoint_with_an_open_breaker_is_probed_at_once_when_its_settings_change()
     let mut core = core(3);
     core.step(now(0), DispatchInput::Tick);
     let DispatchInput::Exchanged(mut open) = reply(&[], None) else { unreachable!("built above") };
-    open.endpoints[0].breaker = Breaker::Open { since: now(0).wall, probes: 9, probe_at: now(600).wall };
+    open.endpoints[0].breaker = StoredBreaker::Open { since: now(0).wall, probes: 9, probe_at: now(600).wall };
     let step = core.step(now(0), DispatchInput::Exchanged(open));
     assert!(exchange(step).is_none());
     let request = exchange(core.step(now(1), DispatchInput::Reconfigured(vec![endpoint(3)]))).unwrap();
@@ -336,9 +343,9 @@ fn after_a_stop_attempts_in_flight_finish_and_late_claims_are_released() {
     core.step(now(1), DispatchInput::Woken);
     assert!(!core.step(now(1), DispatchInput::Stop).finished);
     let late = exchange(core.step(now(1), reply(&[2], None))).unwrap();
-    assert_eq!((late.claims.len(), late.records[0].then.clone()), (0, Then::Release));
+    assert_eq!((late.claims.len(), late.records[0].result.clone()), (0, AttemptResult::Release));
     assert!(!core.step(now(1), DispatchInput::Exchanged(OutboxReply::default())).finished);
     let last = core.step(now(2), sent(1));
-    assert!(!last.finished && exchange(last).unwrap().records[0].then == Then::Done);
+    assert!(!last.finished && exchange(last).unwrap().records[0].result == AttemptResult::Done);
     assert!(core.step(now(2), DispatchInput::Exchanged(OutboxReply::default())).finished);
 }
