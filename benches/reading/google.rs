@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use meetwatch::meet::{Answer, ConferenceFilter, ParticipantFilter, Read, SessionFilter};
 use meetwatch::model::{
-    Conference, ConferenceName, Kind, Participant, ParticipantName, Session, SessionName, Space, SpaceName, UserName,
+    Conference, ConferenceName, Participant, ParticipantKind, ParticipantName, Session, SessionName, Space, SpaceName,
+    UserName,
 };
 use meetwatch::sim::world::{self, ConferenceTruth, Person, SpaceKey, World};
 
@@ -130,7 +131,7 @@ fn conference<'w>(world: &'w World, name: &ConferenceName) -> Result<&'w world::
 
 fn shown(world: &World, participant: &world::Participant) -> Participant {
     let person = world.person(participant.person);
-    let is_signed_in = person.kind == Kind::SignedIn;
+    let is_signed_in = person.kind == ParticipantKind::SignedIn;
     Participant {
         name: participant.name.clone(),
         kind: person.kind,

@@ -12,7 +12,7 @@ use meetwatch::model::{ConferenceName, IdentityName, ParticipantName};
 use meetwatch::sim::world::{Conference, World, WorldSettings};
 use meetwatch::verify::history::{self, Options};
 use meetwatch::watch::Roster;
-use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
+use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
 use crate::figures::{cpu_of, line, title};
 use crate::google;
@@ -80,7 +80,7 @@ struct Alone {
     rosters: BTreeMap<ConferenceName, Roster>,
     by: IdentityName,
     directory: Directory,
-    rules: Rules,
+    rules: RosterRules,
 }
 
 impl Alone {
@@ -91,7 +91,7 @@ impl Alone {
             rosters: BTreeMap::new(),
             by: IdentityName::parse("organizer")?,
             directory: Directory::default(),
-            rules: Rules::new(seconds(10), seconds(60), seconds(600)),
+            rules: RosterRules::new(seconds(10), seconds(60), seconds(600)),
         })
     }
 
@@ -120,12 +120,8 @@ impl Alone {
         let participants = google::participants(&self.world, conference, ParticipantFilter::Active);
         roster = self.observe(&roster, Seen::Active { participants, reason: "late" }, now);
         let mono = elapsed(BEGINNING, now);
-        let due: Vec<ParticipantName> = roster
-            .attention()
-            .iter()
-            .filter(|(_, attention)| attention.due <= mono)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let due: Vec<ParticipantName> =
+            roster.rechecks().iter().filter(|(_, recheck)| recheck.due <= mono).map(|(name, _)| name.clone()).collect();
         due.iter().fold(roster, |roster, name| self.sessions(conference, roster, name, now))
     }
 

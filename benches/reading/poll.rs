@@ -18,7 +18,7 @@ use meetwatch::model::{ConferenceName, IdentityName};
 use meetwatch::sim::{Settings, Simulator, Time};
 use meetwatch::status::StatusBoard;
 use meetwatch::store::{Store, StoreMetrics};
-use meetwatch::watch::{self, Command, Input, Scheduler, WatchSettings, What};
+use meetwatch::watch::{self, Scheduler, SchedulerCommand, SchedulerInput, TargetSelector, WatchSettings};
 use prometheus::Registry;
 use reqwest::Url;
 use tokio::sync::{Notify, oneshot};
@@ -218,7 +218,7 @@ impl Polling {
     /// Watches until everything is known.
     async fn new(client: Arc<Client>, google: &Google, begun: Timestamp, seconds: Arc<AtomicI64>) -> Result<Self> {
         let now = Now { mono: Mono::ZERO, wall: begun };
-        let what = What::Conference(google.conference.clone());
+        let what = TargetSelector::Conference(google.conference.clone());
         let scheduler = watching::scheduler(what, POLL, only_listings(), now)?;
         let mut polling = Self { client, scheduler, begun, mono: Mono::ZERO, seconds };
         polling.polls(3).await?;
@@ -242,15 +242,15 @@ impl Polling {
     /// Does what is due now. Returns how much was read.
     async fn turn(&mut self) -> Result<usize> {
         let now = Now { mono: self.mono, wall: saturating_add(self.begun, self.mono) };
-        let mut commands = self.scheduler.step(now, Input::Tick);
+        let mut commands = self.scheduler.step(now, SchedulerInput::Tick);
         let mut reads = 0;
         while let Some(command) = commands.pop() {
             let input = match command {
-                Command::Read { key, identity, priority, read } => {
+                SchedulerCommand::Read { key, identity, priority, read } => {
                     reads += 1;
-                    Input::Answered(key, Ok(self.client.read(&identity, priority, &read).await?))
+                    SchedulerInput::Answered(key, Ok(self.client.read(&identity, priority, &read).await?))
                 }
-                Command::Commit { key, .. } => Input::Committed(key, true),
+                SchedulerCommand::Commit { key, .. } => SchedulerInput::Committed(key, true),
             };
             commands.extend(self.scheduler.step(now, input));
         }
@@ -261,13 +261,13 @@ impl Polling {
 /// `watch::run` as the daemon runs it, with a store, and a millisecond between polls. Returns microseconds for each.
 async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &std::path::Path) -> Result<f64> {
     let clock = Clock::new();
-    let what = What::Conference(conference.clone());
+    let what = TargetSelector::Conference(conference.clone());
     let scheduler = watching::scheduler(what, PAUSE, only_listings(), clock.now())?;
     let store = Store::open(path, clock, StoreMetrics::register(&Registry::new())?)?;
     let stop = CancellationToken::new();
     let counting =
         Arc::new(Counting { client: Arc::clone(client), stop: stop.clone(), polls: std::sync::Mutex::default() });
-    let parts = watch::Parts {
+    let parts = watch::WatchParts {
         reader: Arc::clone(&counting),
         store: store.clone(),
         clock,
@@ -276,7 +276,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         pulse: Pulse::default(),
         hang: HangAt::default(),
     };
-    let (_changes, changed) = watch::changes();
+    let (_changes, changed) = watch::reconfigure_channel();
     watch::run(scheduler, parts, changed, stop).await;
     store.close(POLL).await?;
     let polls = counting.polls.lock().map_err(|_| anyhow::anyhow!("a poll panicked"))?;

@@ -11,7 +11,7 @@ use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{IdentityName, Participant, ParticipantName};
 use meetwatch::sim::world::{self, Person, World};
 use meetwatch::watch::Roster;
-use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
+use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
 use crate::figures::{Figures, cpu_of, line, number, title};
 use crate::google;
@@ -32,7 +32,7 @@ pub(crate) fn measure() -> Result<()> {
     let before = active(&world)?;
 
     let unchanged = watcher.active(before.clone(), at(10));
-    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).told.is_empty(), "something was told");
+    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).emitted.is_empty(), "something was told");
 
     let leaving: Vec<_> = live(&world)?.participants().take(LEAVE).map(|participant| participant.person).collect();
     for person in leaving {
@@ -43,8 +43,8 @@ pub(crate) fn measure() -> Result<()> {
     let after = active(&world)?;
     let changed = watcher.active(after.clone(), at(20));
     let reads = watcher.sessions_of_changed(&world, &before, &after)?;
-    let told = watcher.all(&roster, &changed, &reads);
-    ensure!(told == 4 * LEAVE, "{told} were told");
+    let emitted = watcher.all(&roster, &changed, &reads);
+    ensure!(emitted == 4 * LEAVE, "{emitted} events were emitted");
 
     let [mut plain, mut same, mut differs, mut whole] = [const { Figures::new() }; 4];
     let mut plain_changed = Figures::new();
@@ -68,7 +68,7 @@ pub(crate) fn measure() -> Result<()> {
 struct Watcher {
     by: IdentityName,
     directory: Directory,
-    rules: Rules,
+    rules: RosterRules,
 }
 
 impl Watcher {
@@ -77,7 +77,7 @@ impl Watcher {
         Ok(Self {
             by: IdentityName::parse("organizer")?,
             directory: Directory::default(),
-            rules: Rules::new(seconds(10), seconds(60), seconds(600)),
+            rules: RosterRules::new(seconds(10), seconds(60), seconds(600)),
         })
     }
 
@@ -122,18 +122,18 @@ impl Watcher {
 
     /// One observation, and how much there is to tell.
     fn one(&self, roster: &Roster, observation: &Observation) -> usize {
-        roster.observe(observation, &self.directory, &self.rules).told.len()
+        roster.observe(observation, &self.directory, &self.rules).emitted.len()
     }
 
     /// A listing and the readings that follow from it, and how much there is to tell.
     fn all(&self, roster: &Roster, listing: &Observation, reads: &[Observation]) -> usize {
         let mut outcome = roster.observe(listing, &self.directory, &self.rules);
-        let mut told = outcome.told.len();
+        let mut emitted = outcome.emitted.len();
         for read in reads {
             outcome = outcome.roster.observe(read, &self.directory, &self.rules);
-            told += outcome.told.len();
+            emitted += outcome.emitted.len();
         }
-        told
+        emitted
     }
 }
 

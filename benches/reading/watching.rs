@@ -12,7 +12,8 @@ use meetwatch::model::{IdentityName, TargetName};
 use meetwatch::sim::world::World;
 use meetwatch::status::StatusBoard;
 use meetwatch::watch::{
-    Command, Input, Key, Memory, Metrics, Scheduler, Setup, TargetSettings, WatchIdentity, WatchSettings, What,
+    Memory, Scheduler, SchedulerCommand, SchedulerInput, Setup, TargetSelector, TargetSettings, WatchIdentity,
+    WatchMetrics, WatchSettings, WorkKey,
 };
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -46,9 +47,9 @@ impl Requests {
         self.listings + self.sessions + self.backfills + self.records + self.others
     }
 
-    fn add(&mut self, key: &Key, read: &Read, requests: usize) {
+    fn add(&mut self, key: &WorkKey, read: &Read, requests: usize) {
         let count = match (key, read) {
-            (Key::Target(_), _) => &mut self.discovery,
+            (WorkKey::Target(_), _) => &mut self.discovery,
             (_, Read::Participants(_, ParticipantFilter::Active)) => &mut self.listings,
             (_, Read::Participants(_, ParticipantFilter::LeftSince(_))) => &mut self.backfills,
             (_, Read::Sessions(..)) => &mut self.sessions,
@@ -74,15 +75,15 @@ pub(crate) struct Watching {
 
 #[derive(Debug)]
 enum Happening {
-    Answer(Key, Read),
-    Committed(Key),
+    Answer(WorkKey, Read),
+    Committed(WorkKey),
 }
 
 impl Watching {
     /// Watches everything in a world that begins at [`BEGINNING`], with the default settings and quota enough.
     pub(crate) fn new(world: World) -> Result<Self> {
         let now = Now { mono: Mono::ZERO, wall: BEGINNING };
-        let scheduler = scheduler(What::Organizer, Duration::from_secs(10), WatchSettings::default(), now)?;
+        let scheduler = scheduler(TargetSelector::Organizer, Duration::from_secs(10), WatchSettings::default(), now)?;
         let mut watching = Self {
             world,
             scheduler,
@@ -92,7 +93,7 @@ impl Watching {
             queue: BTreeMap::new(),
             queued: 0,
         };
-        watching.step(Input::Tick);
+        watching.step(SchedulerInput::Tick);
         Ok(watching)
     }
 
@@ -117,7 +118,7 @@ impl Watching {
                     let happening = entry.remove();
                     self.happen(happening)?;
                 }
-                _ => self.step(Input::Tick),
+                _ => self.step(SchedulerInput::Tick),
             }
         }
     }
@@ -131,22 +132,22 @@ impl Watching {
                 self.requests.add(&key, &read, requests);
                 let google_time = Timestamp::from_second(google.as_second()).ok();
                 let pages = u32::try_from(requests)?;
-                self.step(Input::Answered(key, Ok(Reading { answer, google_time, pages })));
+                self.step(SchedulerInput::Answered(key, Ok(Reading { answer, google_time, pages })));
             }
-            Happening::Committed(key) => self.step(Input::Committed(key, true)),
+            Happening::Committed(key) => self.step(SchedulerInput::Committed(key, true)),
         }
         Ok(())
     }
 
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: SchedulerInput) {
         let now = Now { mono: self.mono, wall: self.google() };
         for command in self.scheduler.step(now, input) {
             let (at, happening) = match command {
-                Command::Read { key, read, .. } => {
+                SchedulerCommand::Read { key, read, .. } => {
                     self.last_answer = (self.mono + LATENCY).max(self.last_answer + APART);
                     (self.last_answer, Happening::Answer(key, read))
                 }
-                Command::Commit { key, .. } => (self.mono + COMMIT, Happening::Committed(key)),
+                SchedulerCommand::Commit { key, .. } => (self.mono + COMMIT, Happening::Committed(key)),
             };
             self.queued += 1;
             self.queue.insert((at, self.queued), happening);
@@ -155,9 +156,15 @@ impl Watching {
 }
 
 /// A schedule for one target, as the daemon makes it.
-pub(crate) fn scheduler(what: What, poll_interval: Duration, settings: WatchSettings, now: Now) -> Result<Scheduler> {
+pub(crate) fn scheduler(
+    selector: TargetSelector,
+    poll_interval: Duration,
+    settings: WatchSettings,
+    now: Now,
+) -> Result<Scheduler> {
     let identity = IdentityName::parse("organizer")?;
-    let target = TargetSettings { name: TargetName::parse("all")?, identity: identity.clone(), what, poll_interval };
+    let target =
+        TargetSettings { name: TargetName::parse("all")?, identity: identity.clone(), selector, poll_interval };
     let setup = Setup {
         settings,
         targets: vec![target],
@@ -171,8 +178,8 @@ pub(crate) fn scheduler(what: What, poll_interval: Duration, settings: WatchSett
 }
 
 /// Metrics that nobody collects.
-pub(crate) fn metrics() -> Result<Metrics> {
-    Ok(Metrics::new(&Registry::new(), limits()?)?)
+pub(crate) fn metrics() -> Result<WatchMetrics> {
+    Ok(WatchMetrics::new(&Registry::new(), limits()?)?)
 }
 
 /// The counter of limits that all rooms share.

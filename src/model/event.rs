@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event_id::EventId;
 use super::names::{ConferenceName, MeetingCode, ParticipantName, SessionName, SpaceName, TargetName, UserName};
-use super::resources::Kind;
+use super::resources::ParticipantKind;
 
 /// The version of the event's shape.
 pub const SCHEMA: u32 = 1;
@@ -160,7 +160,7 @@ pub struct ConferenceRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantRef {
     pub name: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     pub user: Option<UserName>,
     pub display_name: Option<Box<str>>,
     /// Only where identities are looked up.

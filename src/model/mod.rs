@@ -19,5 +19,5 @@ pub use names::{
     ConferenceName, EndpointName, IdentityName, InvalidName, MeetingCode, ParticipantName, SessionName, SpaceName,
     TargetName, UserName,
 };
-pub use resources::{Conference, Kind, Participant, Person, Session, Space};
+pub use resources::{Conference, Participant, ParticipantKind, Person, Session, Space};
 pub use route::Route;

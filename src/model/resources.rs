@@ -11,7 +11,7 @@ pub const MAX_DISPLAY_NAME_CHARS: usize = 256;
 /// How a participant is known to Google. The label values of every metric and filter that speaks of kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ParticipantKind {
     /// A Google account, a person's or a room device's.
     SignedIn,
     /// A guest who typed a name.
@@ -22,7 +22,7 @@ pub enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl ParticipantKind {
     /// Every kind, in the order in which they are shown.
     pub const ALL: [Self; 4] = [Self::SignedIn, Self::Anonymous, Self::Phone, Self::Unknown];
 
@@ -60,7 +60,7 @@ pub struct Conference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participant {
     pub name: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     /// Only for a signed-in participant.
     pub user: Option<UserName>,
     /// At most [`MAX_DISPLAY_NAME_CHARS`] characters, as the person typed them: escape it for each sink.

@@ -2,7 +2,7 @@
 
 use super::event::{Event, EventType, Provenance};
 use super::names::{EndpointName, TargetName};
-use super::resources::Kind;
+use super::resources::ParticipantKind;
 
 /// One endpoint's filters. An empty list means all, except for `events`, whose default leaves nothing out either.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Route {
     pub endpoint: EndpointName,
     pub events: Vec<EventPattern>,
     /// Asked only of events that have a participant.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<ParticipantKind>,
     pub targets: Vec<TargetName>,
     pub provenance: Vec<Provenance>,
 }

@@ -9,7 +9,7 @@ use crate::model::{Event, EventType, IdentityName, Provenance};
 
 /// The metrics of this room.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct WatchMetrics {
     pub polls: IntCounter,
     poll_failures: IntCounterVec,
     pub poll_duration: Histogram,
@@ -22,7 +22,7 @@ pub struct Metrics {
     pub limit_reached: IntCounterVec,
 }
 
-impl Metrics {
+impl WatchMetrics {
     /// Makes the metrics and enters them in the registry. `limit_reached` is shared by all rooms.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Metrics {
     }
 
     /// An event was committed.
-    pub fn told(&self, event: &Event) {
+    pub fn emitted(&self, event: &Event) {
         self.events.with_label_values(&[event.event.as_str(), event.provenance.as_str()]).inc();
         if let Some(gap) = &event.gap {
             self.gap_seconds.with_label_values(&[&gap.reason]).inc_by(elapsed(gap.from, gap.to).as_secs_f64());

@@ -1,5 +1,6 @@
 //! Who is where: discovery, the schedule, polling, and the roster that turns readings into events.
 
+pub mod clock_skew;
 pub mod closing;
 pub mod conference;
 pub mod gap;
@@ -11,12 +12,11 @@ pub mod roster;
 pub mod run;
 pub mod scheduler;
 pub mod settings;
-pub mod skew;
 pub mod stretch;
 pub mod target;
 
-pub use metrics::Metrics;
+pub use metrics::WatchMetrics;
 pub use roster::Roster;
-pub use run::{Change, Changes, Parts, changes, run};
-pub use scheduler::{Command, Input, Key, Memory, Revision, Scheduler, Setup, WatchIdentity};
-pub use settings::{TargetSettings, WatchSettings, What};
+pub use run::{ReconfigureRequest, ReconfigureSender, WatchParts, reconfigure_channel, run};
+pub use scheduler::{Memory, Revision, Scheduler, SchedulerCommand, SchedulerInput, Setup, WatchIdentity, WorkKey};
+pub use settings::{TargetSelector, TargetSettings, WatchSettings};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::roster::{Known, Person, Roster, Told};
+use super::roster::{EmittedEvent, ParticipantState, Roster, SessionState};
 use crate::model::{IdentityName, ParticipantName, Route, TargetName};
 use crate::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
 
 /// What the rows need besides the roster.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct CommitContext<'a> {
     pub phase: Phase,
     pub identity: &'a IdentityName,
     pub targets: &'a [TargetName],
@@ -22,21 +22,21 @@ pub struct Context<'a> {
 /// An event could not be written as JSON. It holds nothing that could fail to be, so this is a defect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event could not be written as JSON: {0}")]
-pub struct Unwritable(String);
+pub struct UnwritableEvent(String);
 
 /// The difference between two rosters as rows, and what was told as events with their deliveries.
 ///
 /// # Errors
-/// [`Unwritable`] if an event has no JSON form.
+/// [`UnwritableEvent`] if an event has no JSON form.
 pub fn commit(
     before: Option<&Roster>,
     after: &Roster,
-    told: Vec<Told>,
-    context: &Context<'_>,
-) -> Result<Commit, Unwritable> {
+    emitted: Vec<EmittedEvent>,
+    context: &CommitContext<'_>,
+) -> Result<Commit, UnwritableEvent> {
     let mut commit = Commit { conference: Some(conference(after, context)), ..Commit::default() };
-    for (name, person) in after.people() {
-        let known = before.and_then(|before| before.people().get(name));
+    for (name, person) in after.participants() {
+        let known = before.and_then(|before| before.participants().get(name));
         if known.is_some_and(|known| Arc::ptr_eq(known, person)) {
             continue;
         }
@@ -51,13 +51,13 @@ pub fn commit(
         commit.sessions.extend(sessions.map(session_row));
     }
     commit.events =
-        told.into_iter().map(|told| event(told, context.targets, context.routes)).collect::<Result<_, _>>()?;
+        emitted.into_iter().map(|emitted| event(emitted, context.targets, context.routes)).collect::<Result<_, _>>()?;
     Ok(commit)
 }
 
 /// The conference's own row.
 #[must_use]
-pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
+pub fn conference(roster: &Roster, context: &CommitContext<'_>) -> ConferenceRow {
     let record = roster.record();
     ConferenceRow {
         name: record.name.clone(),
@@ -79,11 +79,11 @@ pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
 /// An event with its frozen bytes, owed to whoever wants it.
 ///
 /// # Errors
-/// [`Unwritable`] if the event has no JSON form.
-pub fn event(told: Told, targets: &[TargetName], routes: &[Route]) -> Result<NewEvent, Unwritable> {
-    let Told { mut event, source, n, takes_back } = told;
+/// [`UnwritableEvent`] if the event has no JSON form.
+pub fn event(emitted: EmittedEvent, targets: &[TargetName], routes: &[Route]) -> Result<NewEvent, UnwritableEvent> {
+    let EmittedEvent { mut event, source, n, takes_back } = emitted;
     event.targets = targets.to_vec();
-    let body = serde_json::to_string(&event).map_err(|error| Unwritable(error.to_string()))?;
+    let body = serde_json::to_string(&event).map_err(|error| UnwritableEvent(error.to_string()))?;
     let owed_to = routes.iter().filter(|route| route.wants(&event)).map(|route| route.endpoint.clone()).collect();
     Ok(NewEvent {
         id: event.id,
@@ -103,7 +103,7 @@ pub fn event(told: Told, targets: &[TargetName], routes: &[Route]) -> Result<New
     })
 }
 
-fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
+fn participant(name: &ParticipantName, person: &ParticipantState) -> ParticipantRow {
     ParticipantRow {
         name: name.clone(),
         kind: person.kind,
@@ -118,6 +118,6 @@ fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
     }
 }
 
-fn session_row(session: &Known) -> SessionRow {
+fn session_row(session: &SessionState) -> SessionRow {
     SessionRow { name: session.name.clone(), start: session.start, end: session.end }
 }

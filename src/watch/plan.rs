@@ -13,7 +13,7 @@ use crate::model::ParticipantName;
 
 /// How often each kind of read is due, before the quota stretches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct ReadPeriods {
     pub listing: Duration,
     pub sweep: Duration,
     pub backfill: Duration,
@@ -51,7 +51,7 @@ impl Purpose {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum PlanStep {
     Read(Purpose),
     WaitUntil(Mono),
 }
@@ -69,7 +69,7 @@ const JITTER: f64 = 0.05;
 /// The due times of one conference.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    rhythm: Rhythm,
+    periods: ReadPeriods,
     backoff: Backoff,
     /// Nothing at all is read before.
     not_before: Mono,
@@ -95,15 +95,15 @@ pub struct Plan {
 impl Plan {
     /// A plan that begins with a listing.
     #[must_use]
-    pub fn new(rhythm: Rhythm, backoff: Backoff, now: Mono) -> Self {
+    pub fn new(periods: ReadPeriods, backoff: Backoff, now: Mono) -> Self {
         Self {
-            rhythm,
+            periods,
             backoff,
             not_before: now,
             listing: now,
-            record: now + rhythm.record,
-            backfill: now + rhythm.backfill,
-            sweep: now + rhythm.sweep,
+            record: now + periods.record,
+            backfill: now + periods.backfill,
+            sweep: now + periods.sweep,
             queue: VecDeque::new(),
             cursor: None,
             round: 0,
@@ -121,19 +121,19 @@ impl Plan {
 
     /// Another target, or the operator, may want it read more often: what is due is then due sooner. What is to be read
     /// less often is so from the next time on.
-    pub fn set_rhythm(&mut self, rhythm: Rhythm) {
+    pub fn set_periods(&mut self, periods: ReadPeriods) {
         let sooner = |due: Mono, old: Duration, new: Duration| due.min(due.saturating_sub(old) + new);
-        self.listing = sooner(self.listing, self.rhythm.listing, rhythm.listing);
-        self.record = sooner(self.record, self.rhythm.record, rhythm.record);
-        self.backfill = sooner(self.backfill, self.rhythm.backfill, rhythm.backfill);
-        self.sweep = sooner(self.sweep, self.rhythm.sweep, rhythm.sweep);
-        self.rhythm = rhythm;
+        self.listing = sooner(self.listing, self.periods.listing, periods.listing);
+        self.record = sooner(self.record, self.periods.record, periods.record);
+        self.backfill = sooner(self.backfill, self.periods.backfill, periods.backfill);
+        self.sweep = sooner(self.sweep, self.periods.sweep, periods.sweep);
+        self.periods = periods;
     }
 
     /// How often the conference is listed at present.
     #[must_use]
     pub fn interval(&self, stretch: &Stretch) -> Duration {
-        let plain = self.rhythm.listing.mul_f64(stretch.listing);
+        let plain = self.periods.listing.mul_f64(stretch.listing);
         if self.stays_empty { plain.max(EMPTY_INTERVAL) } else { plain }
     }
 
@@ -143,64 +143,64 @@ impl Plan {
     pub fn next(
         &self,
         roster: &Roster,
-        blind: bool,
+        unobserved: bool,
         now: Mono,
         held: impl Fn(&ParticipantName) -> Option<Mono>,
-    ) -> Next {
+    ) -> PlanStep {
         if now < self.not_before {
-            return Next::WaitUntil(self.not_before);
+            return PlanStep::WaitUntil(self.not_before);
         }
         if self.confirming {
-            return Next::Read(Purpose::Record);
+            return PlanStep::Read(Purpose::Record);
         }
         if self.listing <= now {
-            return Next::Read(Purpose::Listing);
+            return PlanStep::Read(Purpose::Listing);
         }
         let mut wake = self.listing.min(self.record);
         // However many people have to be read, the rest has its turn.
         let overdue = |due: Mono, period: Duration| due + period <= now;
-        if overdue(self.record, self.rhythm.record) {
-            return Next::Read(Purpose::Record);
+        if overdue(self.record, self.periods.record) {
+            return PlanStep::Read(Purpose::Record);
         }
-        if !blind && overdue(self.backfill, self.rhythm.backfill) {
-            return Next::Read(Purpose::Backfill);
+        if !unobserved && overdue(self.backfill, self.periods.backfill) {
+            return PlanStep::Read(Purpose::Backfill);
         }
-        if !blind {
+        if !unobserved {
             let mut earliest: Option<(Mono, &ParticipantName)> = None;
-            for (name, attention) in roster.attention() {
-                let due = attention.due.max(held(name).unwrap_or_default());
+            for (name, rechecks) in roster.rechecks() {
+                let due = rechecks.due.max(held(name).unwrap_or_default());
                 if earliest.is_none_or(|(other, _)| due < other) {
                     earliest = Some((due, name));
                 }
             }
             match earliest {
-                Some((due, name)) if due <= now => return Next::Read(Purpose::Person(name.clone())),
+                Some((due, name)) if due <= now => return PlanStep::Read(Purpose::Person(name.clone())),
                 Some((due, _)) => wake = wake.min(due),
                 None => {}
             }
         }
         if self.record <= now {
-            return Next::Read(Purpose::Record);
+            return PlanStep::Read(Purpose::Record);
         }
-        if !blind {
+        if !unobserved {
             if self.backfill <= now {
-                return Next::Read(Purpose::Backfill);
+                return PlanStep::Read(Purpose::Backfill);
             }
             wake = wake.min(self.backfill);
             if let Some((participant, all)) = self.queue.front() {
-                return Next::Read(Purpose::Sweep { participant: participant.clone(), all: *all });
+                return PlanStep::Read(Purpose::Sweep { participant: participant.clone(), all: *all });
             }
             wake = wake.min(self.sweep);
         }
-        Next::WaitUntil(wake)
+        PlanStep::WaitUntil(wake)
     }
 
     /// Lines up whose turn it is when a sweep is due.
-    pub fn line_up(&mut self, roster: &Roster, stretch: &Stretch, now: Mono, random: &mut Random) {
+    pub fn queue_sweep(&mut self, roster: &Roster, stretch: &Stretch, now: Mono, random: &mut Random) {
         if now < self.sweep || !self.queue.is_empty() {
             return;
         }
-        self.sweep = now + jittered(self.rhythm.sweep.mul_f64(stretch.sweep), JITTER, random);
+        self.sweep = now + jittered(self.periods.sweep.mul_f64(stretch.sweep), JITTER, random);
         let batch = self.batch();
         let mut names: Vec<_> = roster.present_after(self.cursor.as_ref()).take(batch).cloned().collect();
         let all = self.round % FULL_SWEEP_EVERY == FULL_SWEEP_EVERY - 1;
@@ -224,7 +224,7 @@ impl Plan {
 
     /// How many have their turn in one sweep: however often it comes round, no more than [`SWEEP_BATCH`] a minute.
     fn batch(&self) -> usize {
-        let share = (self.rhythm.sweep.as_secs_f64() / 60.0).min(1.0);
+        let share = (self.periods.sweep.as_secs_f64() / 60.0).min(1.0);
         // Between 0 and 12, rounded up to at least one.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 12")]
         let batch = (SWEEP_BATCH as f64 * share).ceil() as usize;
@@ -240,10 +240,10 @@ impl Plan {
             }
             Purpose::Record => {
                 self.confirming = false;
-                self.record = now + jittered(self.rhythm.record, JITTER, random);
+                self.record = now + jittered(self.periods.record, JITTER, random);
             }
             Purpose::Backfill => {
-                self.backfill = now + jittered(self.rhythm.backfill.mul_f64(stretch.backfill), JITTER, random);
+                self.backfill = now + jittered(self.periods.backfill.mul_f64(stretch.backfill), JITTER, random);
             }
             Purpose::Sweep { .. } => self.end_turn(),
             Purpose::Person(_) => {}

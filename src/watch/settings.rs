@@ -33,14 +33,14 @@ pub const REMEMBER_EVERY: Duration = Duration::from_secs(20);
 pub struct TargetSettings {
     pub name: TargetName,
     pub identity: IdentityName,
-    pub what: What,
+    pub selector: TargetSelector,
     /// How often active participants are listed.
     pub poll_interval: Duration,
 }
 
 /// The four ways to say what to watch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum TargetSelector {
     MeetingCode(MeetingCode),
     Space(SpaceName),
     Conference(ConferenceName),

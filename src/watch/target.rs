@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use self::look_back::LookBack;
 use super::conference::{LATE, NOT_RUNNING};
 use super::gap;
-use super::persist::{self, Unwritable};
-use super::roster::Told;
-use super::settings::{REMEMBER_EVERY, TargetSettings, What};
+use super::persist::{self, UnwritableEvent};
+use super::roster::EmittedEvent;
+use super::settings::{REMEMBER_EVERY, TargetSelector, TargetSettings};
 use crate::backoff::{Backoff, Random, jittered};
 use crate::clock::{Mono, elapsed};
 use crate::meet::{Answer, ConferenceFilter, Read, Reason};
@@ -35,15 +35,15 @@ pub struct Target {
     /// The row as it is in the store, if it is.
     pub stored: Option<TargetRow>,
     /// What is being written down: the row, and the gap that is told with it.
-    writing: Option<(TargetRow, Option<Told>)>,
+    writing: Option<(TargetRow, Option<EmittedEvent>)>,
     /// The gap that is to be told with the next writing.
     gap: Option<Gap>,
     /// The last time in which nobody looked.
-    blind: Option<(Timestamp, Timestamp)>,
+    unobserved: Option<(Timestamp, Timestamp)>,
     /// When it was last looked up with success, by the monotonic clock, if this process did.
     looked: Option<Mono>,
     /// Why it could not be looked up last.
-    trouble: &'static str,
+    gap_reason: &'static str,
     created: Mono,
     shown: BTreeSet<ConferenceName>,
     due: Mono,
@@ -54,16 +54,16 @@ pub struct Target {
     ended_answered: Option<Timestamp>,
     look_back: LookBack,
     backoff: Backoff,
-    question: Question,
+    question: DiscoveryQuestion,
 }
 
 /// Whether somebody else tells of the time in which a target could not be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Account {
+pub enum GapCoverage {
     /// One of its conferences told a gap that covers it.
-    Given,
+    Reported,
     /// One of its conferences is about to.
-    Awaited,
+    Pending,
     /// Nobody.
     Missing,
 }
@@ -83,14 +83,14 @@ fn both(earlier: Option<Gap>, later: Gap) -> Gap {
 
 /// What is asked, or was asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
+enum DiscoveryQuestion {
     Live,
     Ended,
 }
 
 /// What an answer says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct DiscoveryResult {
     /// Those that are to be watched for this target's sake.
     pub conferences: Vec<FoundConference>,
     /// Those that it showed before and no longer does: their records are worth a look.
@@ -98,7 +98,7 @@ pub struct Found {
     /// A meeting code that belongs to a space.
     pub code: Option<(SpaceName, MeetingCode)>,
     /// The last time in which nobody looked.
-    pub blind: Option<(Timestamp, Timestamp)>,
+    pub unobserved: Option<(Timestamp, Timestamp)>,
     /// Whether the answer says what is live.
     pub looked: bool,
 }
@@ -129,9 +129,9 @@ impl Target {
             stored,
             writing: None,
             gap: None,
-            blind: None,
+            unobserved: None,
             looked: None,
-            trouble: NOT_RUNNING,
+            gap_reason: NOT_RUNNING,
             created: now,
             shown: BTreeSet::new(),
             due: now,
@@ -141,17 +141,19 @@ impl Target {
             ended_answered: None,
             look_back: LookBack::default(),
             backoff,
-            question: Question::Live,
+            question: DiscoveryQuestion::Live,
         }
     }
 
     /// When to ask next.
     #[must_use]
     pub fn due(&self) -> Mono {
-        match self.settings.what {
+        match self.settings.selector {
             // One record, which says itself whether it has ended.
-            What::Conference(_) => self.due,
-            What::MeetingCode(_) | What::Space(_) | What::Organizer => self.due.min(self.ended_due),
+            TargetSelector::Conference(_) => self.due,
+            TargetSelector::MeetingCode(_) | TargetSelector::Space(_) | TargetSelector::Organizer => {
+                self.due.min(self.ended_due)
+            }
         }
     }
 
@@ -159,11 +161,11 @@ impl Target {
     /// listing can say.
     #[must_use]
     pub fn names(&self, conference: &ConferenceName, space: Option<&SpaceName>, code: Option<&MeetingCode>) -> bool {
-        match &self.settings.what {
-            What::MeetingCode(own) => code == Some(own),
-            What::Space(own) => space == Some(own),
-            What::Conference(own) => conference == own,
-            What::Organizer => false,
+        match &self.settings.selector {
+            TargetSelector::MeetingCode(own) => code == Some(own),
+            TargetSelector::Space(own) => space == Some(own),
+            TargetSelector::Conference(own) => conference == own,
+            TargetSelector::Organizer => false,
         }
     }
 
@@ -174,15 +176,17 @@ impl Target {
 
     /// What to ask now. `google`: the same instant by Google's clock.
     pub fn ask(&mut self, google: Timestamp, now: Mono) -> Read {
-        self.question = if self.due <= now { Question::Live } else { Question::Ended };
-        if self.question == Question::Ended {
+        self.question = if self.due <= now { DiscoveryQuestion::Live } else { DiscoveryQuestion::Ended };
+        if self.question == DiscoveryQuestion::Ended {
             return Read::Conferences(self.ended(google));
         }
-        match &self.settings.what {
-            What::MeetingCode(code) => Read::SpaceByCode(code.clone()),
-            What::Space(space) => Read::Space(space.clone()),
-            What::Conference(name) => Read::Conference(name.clone()),
-            What::Organizer => Read::Conferences(ConferenceFilter { live: true, ..ConferenceFilter::default() }),
+        match &self.settings.selector {
+            TargetSelector::MeetingCode(code) => Read::SpaceByCode(code.clone()),
+            TargetSelector::Space(space) => Read::Space(space.clone()),
+            TargetSelector::Conference(name) => Read::Conference(name.clone()),
+            TargetSelector::Organizer => {
+                Read::Conferences(ConferenceFilter { live: true, ..ConferenceFilter::default() })
+            }
         }
     }
 
@@ -191,10 +195,10 @@ impl Target {
         // A cursor from a time when our clock was ahead must not hide anything.
         let since = self.row.discovered_to.unwrap_or(self.row.watched_since).min(google);
         let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
-        let (space, meeting_code) = match &self.settings.what {
-            What::MeetingCode(code) => (None, Some(code.clone())),
-            What::Space(space) => (Some(space.clone()), None),
-            What::Conference(_) | What::Organizer => (None, None),
+        let (space, meeting_code) = match &self.settings.selector {
+            TargetSelector::MeetingCode(code) => (None, Some(code.clone())),
+            TargetSelector::Space(space) => (Some(space.clone()), None),
+            TargetSelector::Conference(_) | TargetSelector::Organizer => (None, None),
         };
         let ended_before = self.look_back.until(since, google);
         ConferenceFilter { ended_since: Some(since), ended_before, space, meeting_code, ..ConferenceFilter::default() }
@@ -208,17 +212,17 @@ impl Target {
         period: Duration,
         now: Mono,
         random: &mut Random,
-    ) -> Found {
+    ) -> DiscoveryResult {
         match self.question {
-            Question::Live => self.failures = 0,
-            Question::Ended => self.ended_failures = 0,
+            DiscoveryQuestion::Live => self.failures = 0,
+            DiscoveryQuestion::Ended => self.ended_failures = 0,
         }
         if self.row.last_looked.is_none() {
             // Ends are Google's, so the beginning has to be, too: our clock may be minutes off.
             let ago = now.saturating_sub(self.created);
             self.row.watched_since = google.saturating_sub(ago).unwrap_or(google);
         }
-        let mut found = Found::default();
+        let mut found = DiscoveryResult::default();
         match answer {
             Answer::Space(space) => {
                 found.code = space.meeting_code.map(|code| (space.name, code));
@@ -237,7 +241,7 @@ impl Target {
             // The reader answers what it was asked.
             _ => {}
         }
-        if self.question == Question::Ended {
+        if self.question == DiscoveryQuestion::Ended {
             if let Some(until) = self.look_back.came() {
                 // Only a part of the past, which stands still: on with the next.
                 self.row.discovered_to = Some(until);
@@ -250,12 +254,12 @@ impl Target {
                 self.ended_due = now + jittered(ENDED_EVERY, 0.05, random);
             }
             let never = || self.row.last_looked.is_none().then_some((Timestamp::MIN, google));
-            found.blind = self.blindness(google, period, now).or(self.blind).or_else(never);
+            found.unobserved = self.unobserved_span(google, period, now).or(self.unobserved).or_else(never);
             return found;
         }
         self.look(google, period, now);
         found.looked = true;
-        found.blind = self.blind;
+        found.unobserved = self.unobserved;
         self.due = now + jittered(period, 0.05, random);
         let shown: BTreeSet<_> = found.conferences.iter().map(|conference| conference.name.clone()).collect();
         found.vanished = self.shown.difference(&shown).cloned().collect();
@@ -265,20 +269,20 @@ impl Target {
 
     /// Notes that it was looked up, and whether nobody looked for a while before.
     fn look(&mut self, google: Timestamp, period: Duration, now: Mono) {
-        if let Some((from, to)) = self.blindness(google, period, now) {
-            self.blind = Some((from, to));
-            let gap = Gap { from, to, reason: self.trouble.to_owned() };
+        if let Some((from, to)) = self.unobserved_span(google, period, now) {
+            self.unobserved = Some((from, to));
+            let gap = Gap { from, to, reason: self.gap_reason.to_owned() };
             self.gap = Some(both(self.gap.take(), gap));
         } else if self.row.last_looked.is_none() {
             // What came before was not looked for.
-            self.blind = Some((Timestamp::MIN, google));
+            self.unobserved = Some((Timestamp::MIN, google));
         }
         (self.row.last_looked, self.looked) = (Some(google), Some(now));
-        self.trouble = LATE;
+        self.gap_reason = LATE;
     }
 
     /// Since when nobody has looked, if that is too long.
-    fn blindness(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
+    fn unobserved_span(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
         let from = self.row.last_looked?;
         let since = self.looked.map_or_else(|| elapsed(from, google), |looked| now.saturating_sub(looked));
         (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
@@ -287,14 +291,14 @@ impl Target {
     /// The question could not be answered.
     pub fn failed(&mut self, reason: Reason, asked: Option<Duration>, now: Mono, random: &mut Random) {
         let (failures, due) = match self.question {
-            Question::Live => {
+            DiscoveryQuestion::Live => {
                 // What came first is why nobody looks; what follows may be of another kind.
-                if self.trouble == LATE {
-                    self.trouble = reason.as_str();
+                if self.gap_reason == LATE {
+                    self.gap_reason = reason.as_str();
                 }
                 (&mut self.failures, &mut self.due)
             }
-            Question::Ended => {
+            DiscoveryQuestion::Ended => {
                 self.look_back.failed();
                 (&mut self.ended_failures, &mut self.ended_due)
             }
@@ -314,20 +318,20 @@ impl Target {
     /// kept yet, so the cursor that found it must not be either.
     ///
     /// # Errors
-    /// [`Unwritable`] if the gap has no JSON form.
+    /// [`UnwritableEvent`] if the gap has no JSON form.
     pub fn remember(
         &mut self,
-        account: Account,
+        account: GapCoverage,
         opening: bool,
         routes: &[Route],
         observed_at: Timestamp,
-    ) -> Result<Option<Commit>, Unwritable> {
+    ) -> Result<Option<Commit>, UnwritableEvent> {
         let fresh = |gap: &Gap| elapsed(gap.to, observed_at) < ACCOUNT_WITHIN;
-        let waits = account == Account::Awaited && self.gap.as_ref().is_some_and(fresh);
+        let waits = account == GapCoverage::Pending && self.gap.as_ref().is_some_and(fresh);
         if self.writing.is_some() || waits {
             return Ok(None);
         }
-        let gap = self.gap.take().filter(|_| account != Account::Given);
+        let gap = self.gap.take().filter(|_| account != GapCoverage::Reported);
         let gap = gap.map(|gap| gap::of_target(&self.settings.name, gap, observed_at));
         let aged = |stored: &TargetRow| {
             let (Some(old), Some(new)) = (stored.last_looked, self.row.last_looked) else { return *stored != self.row };
@@ -337,7 +341,7 @@ impl Target {
             return Ok(None);
         }
         let targets = [self.settings.name.clone()];
-        let events = gap.clone().map(|told| persist::event(told, &targets, routes)).transpose()?;
+        let events = gap.clone().map(|emitted| persist::event(emitted, &targets, routes)).transpose()?;
         let mut row = self.row.clone();
         if opening {
             row.discovered_to = self.stored.as_ref().and_then(|stored| stored.discovered_to);
@@ -352,13 +356,13 @@ impl Target {
     }
 
     /// It was written down, or not. Returns what was told with it.
-    pub fn written(&mut self, well: bool) -> Option<Told> {
-        let (row, told) = self.writing.take()?;
+    pub fn written(&mut self, well: bool) -> Option<EmittedEvent> {
+        let (row, emitted) = self.writing.take()?;
         if well {
             self.stored = Some(row);
-            return told;
+            return emitted;
         }
-        if let Some(untold) = told.and_then(|told| told.event.gap) {
+        if let Some(untold) = emitted.and_then(|emitted| emitted.event.gap) {
             let later = self.gap.take();
             self.gap = Some(later.map_or(untold.clone(), |later| both(Some(untold), later)));
         }

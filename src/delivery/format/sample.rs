@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use crate::model::event::{Affiliation, SCHEMA};
 use crate::model::event_id::Edge;
 use crate::model::{
-    Attendance, AttendanceRow, ConferenceName, ConferenceRef, Event, EventKey, EventType, Gap, Kind, MeetingCode,
-    ParticipantName, ParticipantRef, Provenance, SessionName, SessionRef, Source, SpaceName, TargetName, UserName,
+    Attendance, AttendanceRow, ConferenceName, ConferenceRef, Event, EventKey, EventType, Gap, MeetingCode,
+    ParticipantKind, ParticipantName, ParticipantRef, Provenance, SessionName, SessionRef, Source, SpaceName,
+    TargetName, UserName,
 };
 
 /// A name that would act wherever it is not made harmless.
@@ -112,7 +113,7 @@ fn least(event: EventType) -> Option<Event> {
 fn person(name: &str) -> Option<ParticipantRef> {
     Some(ParticipantRef {
         name: ParticipantName::parse("conferenceRecords/abc-123/participants/112233").ok()?,
-        kind: Kind::SignedIn,
+        kind: ParticipantKind::SignedIn,
         user: UserName::parse("users/112233").ok(),
         display_name: Some(name.into()),
         email: Some("obrien@example.com".into()),
@@ -135,7 +136,7 @@ fn attendance() -> Option<Attendance> {
     };
     let guest = ParticipantRef {
         name: ParticipantName::parse("conferenceRecords/abc-123/participants/guest").ok()?,
-        kind: Kind::Anonymous,
+        kind: ParticipantKind::Anonymous,
         user: None,
         email: None,
         affiliation: None,

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use change::Difference;
+pub use change::ConfigDifference;
 
 use super::closing::Closing;
 use super::lookup::Lookup;
-use super::plan::{Plan, Purpose, Rhythm};
-use super::roster::{Listed, Roster, Rules, Told};
+use super::plan::{Plan, Purpose, ReadPeriods};
+use super::roster::{EmittedEvent, LastListing, Roster, RosterRules};
 use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
@@ -40,7 +40,7 @@ pub const LATE: &str = "late";
 
 /// What every conference's steps need besides the conference.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct ConferenceContext<'a> {
     pub settings: &'a WatchSettings,
     pub routes: &'a [Route],
     pub stretch: Stretch,
@@ -53,36 +53,36 @@ pub struct Surroundings<'a> {
 
 /// One conference.
 #[derive(Debug)]
-pub struct Watched {
+pub struct WatchedConference {
     name: ConferenceName,
     roster: Option<Roster>,
     stage: Stage,
     plan: Plan,
     backoff: Backoff,
-    rhythm: Rhythm,
+    periods: ReadPeriods,
     targets: BTreeSet<TargetName>,
     /// What ended before this time is not reported.
     since: Option<Timestamp>,
     /// Who may be able to see it; the first reads it.
-    viewers: Vec<IdentityName>,
+    identities: Vec<IdentityName>,
     backfilled_to: Option<Timestamp>,
     /// The row as it is in the store.
     stored: Option<ConferenceRow>,
     /// The time in which nobody looked for it, before it was found.
-    blind: Option<(Timestamp, Timestamp)>,
+    unobserved: Option<(Timestamp, Timestamp)>,
     /// The last gap that was told of it by this process.
-    gap_told: Option<(Timestamp, Timestamp)>,
+    reported_gap: Option<(Timestamp, Timestamp)>,
     /// Why the last listing failed.
-    trouble: &'static str,
+    gap_reason: &'static str,
     /// A listing showed nobody where somebody was: it counts once the record was read after it.
-    doubtful: bool,
+    empty_unconfirmed: bool,
     /// When the conference was last readable at all, or this process began.
     readable: Mono,
     /// How long it had not been read before that.
     unreadable_before: Duration,
     /// Since when Google has refused it, if it has since it was last readable.
     refused: Option<Mono>,
-    doing: Doing,
+    in_flight: InFlight,
     /// Somebody else reads it from now on: what is being read is read once more.
     stale: bool,
 }
@@ -100,26 +100,32 @@ enum Stage {
     },
     /// Polled by its plan. Becomes `Closing` when the record has an end.
     Live,
-    /// Read in full. Becomes `Resting`, or nothing the second time.
+    /// Read in full. Becomes `AwaitingFinalRead`, or nothing the second time.
     Closing { closing: Closing, not_before: Mono, last: bool },
     /// Told as ended; read in full once more when due.
     /// `sure`: whether the due time is this process's own; a stored one is held against Google's clock once that is known.
-    Resting { due: Mono, sure: bool },
+    AwaitingFinalRead { due: Mono, sure: bool },
     /// Nothing follows.
     Closed,
 }
 
 /// What is going on.
 #[derive(Debug)]
-enum Doing {
+enum InFlight {
     Nothing,
-    Reading(Task),
-    Committing { task: Task, roster: Box<Roster>, row: Box<ConferenceRow>, nobody: bool, told: Vec<Told> },
+    Reading(ConferenceTask),
+    Committing {
+        task: ConferenceTask,
+        roster: Box<Roster>,
+        row: Box<ConferenceRow>,
+        nobody: bool,
+        emitted: Vec<EmittedEvent>,
+    },
 }
 
 /// What a reading is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Task {
+enum ConferenceTask {
     Record,
     Space,
     Live(Purpose),
@@ -131,7 +137,7 @@ enum Task {
 
 /// What a conference wants done.
 #[derive(Debug)]
-pub enum Act {
+pub enum NextStep {
     Read {
         identity: IdentityName,
         priority: Priority,
@@ -149,13 +155,13 @@ pub enum Act {
 /// So long after a start answers have shown how far our clock is from Google's, if there are any.
 const CLOCKS_KNOWN_AFTER: Duration = Duration::from_secs(60);
 
-impl Watched {
+impl WatchedConference {
     /// A conference that was found just now, with its record where that came with it.
     #[must_use]
     pub fn found(
         name: ConferenceName,
         record: Option<Conference>,
-        rhythm: Rhythm,
+        periods: ReadPeriods,
         backoff: Backoff,
         now: Mono,
     ) -> Self {
@@ -163,37 +169,37 @@ impl Watched {
             name,
             roster: None,
             stage: Stage::Opening { record, space_asked: false, code: None, not_before: now, failures: 0 },
-            plan: Plan::new(rhythm, backoff, now),
+            plan: Plan::new(periods, backoff, now),
             backoff,
-            rhythm,
+            periods,
             targets: BTreeSet::new(),
             since: None,
-            viewers: Vec::new(),
+            identities: Vec::new(),
             backfilled_to: None,
             stored: None,
-            blind: None,
-            gap_told: None,
-            trouble: LATE,
-            doubtful: false,
+            unobserved: None,
+            reported_gap: None,
+            gap_reason: LATE,
+            empty_unconfirmed: false,
             readable: now,
             unreadable_before: Duration::ZERO,
             refused: None,
-            doing: Doing::Nothing,
+            in_flight: InFlight::Nothing,
             stale: false,
         }
     }
 
     /// It was found after a time in which nobody looked for it.
     #[must_use]
-    pub fn after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
-        Self { blind, ..self }
+    pub fn after(self, unobserved: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { unobserved, ..self }
     }
 
     /// A conference as it was committed last.
     #[must_use]
     pub fn restored(
         stored: StoredConference,
-        rhythm: Rhythm,
+        periods: ReadPeriods,
         backoff: Backoff,
         settings: &WatchSettings,
         now: Now,
@@ -208,13 +214,13 @@ impl Watched {
                     .map_or(settings.final_read, |due| elapsed(now.wall, due))
                     .min(settings.final_read);
                 let known = CLOCKS_KNOWN_AFTER.min(settings.final_read);
-                Stage::Resting { due: now.mono + left.max(known), sure: false }
+                Stage::AwaitingFinalRead { due: now.mono + left.max(known), sure: false }
             }
             Phase::Closed => Stage::Closed,
         };
-        let mut watched = Self::found(row.name.clone(), None, rhythm, backoff, now.mono);
+        let mut watched = Self::found(row.name.clone(), None, periods, backoff, now.mono);
         watched.stage = stage;
-        watched.trouble = NOT_RUNNING;
+        watched.gap_reason = NOT_RUNNING;
         // A conference that was out of sight before the restart goes on being so.
         watched.unreadable_before = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
         let roster = Roster::restore(stored, now.mono);
@@ -225,7 +231,7 @@ impl Watched {
         }
         watched.roster = Some(roster);
         watched.backfilled_to = row.backfilled_to;
-        watched.viewers.extend(row.identity.clone());
+        watched.identities.extend(row.identity.clone());
         watched.stored = Some(row);
         watched
     }
@@ -235,11 +241,11 @@ impl Watched {
         let (settings, since) = (&target.settings, target.row.watched_since);
         self.targets.insert(settings.name.clone());
         self.since = Some(self.since.map_or(since, |known| known.min(since)));
-        if !self.viewers.contains(&settings.identity) {
-            self.viewers.push(settings.identity.clone());
+        if !self.identities.contains(&settings.identity) {
+            self.identities.push(settings.identity.clone());
         }
-        self.rhythm.listing = self.rhythm.listing.min(settings.poll_interval);
-        self.plan.set_rhythm(self.rhythm);
+        self.periods.listing = self.periods.listing.min(settings.poll_interval);
+        self.plan.set_periods(self.periods);
     }
 
     /// Other targets may reach it, too, and are being asked: nothing is told before `until`.
@@ -266,44 +272,45 @@ impl Watched {
 
     #[must_use]
     pub fn identity(&self) -> Option<&IdentityName> {
-        self.viewers.first()
+        self.identities.first()
     }
 
     /// Drops the identities that are not configured any more, unless no other is left: then the conference waits for it,
     /// and is given up in the end.
-    pub fn keep_viewers(&mut self, keep: impl Fn(&IdentityName) -> bool) {
-        if self.viewers.iter().any(&keep) {
-            self.viewers.retain(keep);
+    pub fn keep_identities(&mut self, keep: impl Fn(&IdentityName) -> bool) {
+        if self.identities.iter().any(&keep) {
+            self.identities.retain(keep);
         }
     }
 
     #[must_use]
-    pub fn rhythm(&self) -> Rhythm {
-        self.rhythm
+    pub fn periods(&self) -> ReadPeriods {
+        self.periods
     }
 
     /// What was read and refused lately is as it was, though all else is taken from the store again.
-    pub fn remember_trouble_of(&mut self, before: &Self) {
+    pub fn keep_failures_of(&mut self, before: &Self) {
         (self.readable, self.unreadable_before, self.refused) =
             (before.readable, before.unreadable_before, before.refused);
-        self.trouble = before.trouble;
+        self.gap_reason = before.gap_reason;
     }
 
     /// Whether it told a gap that covers this one, about.
     #[must_use]
-    pub fn told_of(&self, gap: &Gap) -> bool {
+    pub fn reported_gap_covers(&self, gap: &Gap) -> bool {
         let about = Duration::from_secs(60);
         let covers = |(from, to): (Timestamp, Timestamp)| {
             from <= saturating_add(gap.from, about) && saturating_add(to, about) >= gap.to
         };
-        self.gap_told.is_some_and(covers)
+        self.reported_gap.is_some_and(covers)
     }
 
     /// Whether nobody has listed it for so long that the next listing tells a gap, or nobody in this process has.
     #[must_use]
     pub fn is_out_of_sight(&self, now: Mono) -> bool {
         let listed = self.roster.as_ref().and_then(Roster::listed);
-        let unseen = |listed: &Listed| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.blind_after);
+        let unseen =
+            |listed: &LastListing| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.unobserved_after);
         self.is_live() && listed.is_some_and(unseen)
     }
 
@@ -315,7 +322,7 @@ impl Watched {
 
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !matches!(self.doing, Doing::Nothing)
+        !matches!(self.in_flight, InFlight::Nothing)
     }
 
     /// Reads the record soon: discovery no longer shows it.
@@ -323,7 +330,7 @@ impl Watched {
         self.plan.hurry_record(now);
     }
 
-    fn rules(&self, around: &Surroundings<'_>) -> Rules {
-        Rules::new(self.plan.interval(&around.stretch), self.rhythm.sweep, around.settings.leave_grace)
+    fn rules(&self, context: &ConferenceContext<'_>) -> RosterRules {
+        RosterRules::new(self.plan.interval(&context.stretch), self.periods.sweep, context.settings.leave_grace)
     }
 }

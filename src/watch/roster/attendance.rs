@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Roster;
-use super::facts::ToldPresence;
-use super::tell::seconds;
+use super::emit::seconds;
+use super::facts::EmittedPresence;
 use crate::clock::elapsed;
 use crate::model::event::MAX_ATTENDANCE_ROWS;
 use crate::model::{Attendance, AttendanceRow};
@@ -24,7 +24,7 @@ pub fn of(roster: &Roster) -> Attendance {
 #[must_use]
 pub fn rows(roster: &Roster) -> Vec<AttendanceRow> {
     let mut rows: Vec<_> = roster
-        .people()
+        .participants()
         .iter()
         .filter_map(|(name, person)| {
             let first = person.presences.first()?;
@@ -32,8 +32,8 @@ pub fn rows(roster: &Roster) -> Vec<AttendanceRow> {
             let present: Duration = person.presences.iter().map(length).sum();
             Some(AttendanceRow {
                 participant: person.reference(name),
-                first_join: first.joined.telling.time,
-                last_leave: last.telling.time,
+                first_join: first.joined.emission.time,
+                last_leave: last.emission.time,
                 seconds_present: seconds(present),
                 sessions: u32::try_from(person.sessions().len()).unwrap_or(u32::MAX),
             })
@@ -45,11 +45,11 @@ pub fn rows(roster: &Roster) -> Vec<AttendanceRow> {
 
 /// The most people at one time. Who leaves at the instant at which another joins was not there with them.
 fn peak(roster: &Roster) -> u32 {
-    let presences = roster.people().values().flat_map(|person| &person.presences);
+    let presences = roster.participants().values().flat_map(|person| &person.presences);
     let mut edges: Vec<_> = presences
         .flat_map(|presence| {
-            let left = presence.left.as_ref().map(|left| (left.telling.time, -1));
-            [Some((presence.joined.telling.time, 1)), left].into_iter().flatten()
+            let left = presence.left.as_ref().map(|left| (left.emission.time, -1));
+            [Some((presence.joined.emission.time, 1)), left].into_iter().flatten()
         })
         .collect();
     edges.sort_unstable();
@@ -57,6 +57,6 @@ fn peak(roster: &Roster) -> u32 {
     u32::try_from(peak).unwrap_or_default()
 }
 
-fn length(presence: &ToldPresence) -> Duration {
-    presence.left.as_ref().map_or(Duration::ZERO, |left| elapsed(presence.joined.telling.time, left.telling.time))
+fn length(presence: &EmittedPresence) -> Duration {
+    presence.left.as_ref().map_or(Duration::ZERO, |left| elapsed(presence.joined.emission.time, left.emission.time))
 }

@@ -8,13 +8,13 @@ use crate::model::{Person, UserName};
 /// What was looked up, by user.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    known: BTreeMap<UserName, Option<Entry>>,
+    known: BTreeMap<UserName, Option<DirectoryEntry>>,
     internal_domains: Vec<String>,
 }
 
 /// What is told of a person besides what Meet tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     pub email: Box<str>,
     pub affiliation: Affiliation,
 }
@@ -28,7 +28,7 @@ impl Directory {
 
     /// What is known of a user; `None` also where the look-up found nothing.
     #[must_use]
-    pub fn get(&self, user: &UserName) -> Option<&Entry> {
+    pub fn get(&self, user: &UserName) -> Option<&DirectoryEntry> {
         self.known.get(user)?.as_ref()
     }
 
@@ -42,7 +42,7 @@ impl Directory {
     pub fn insert(&mut self, user: UserName, person: Option<&Person>) {
         let entry = person.and_then(|person| person.email.clone()).map(|email| {
             let affiliation = self.affiliation(&email);
-            Entry { email, affiliation }
+            DirectoryEntry { email, affiliation }
         });
         self.known.insert(user, entry);
     }

@@ -13,19 +13,19 @@
 
 pub mod attendance;
 pub mod directory;
+pub mod emit;
 pub mod facts;
+pub mod listing_status;
 pub mod observation;
 pub mod observe;
-pub mod person;
+pub mod participant_state;
 pub mod presence;
 #[cfg(test)]
 mod properties;
 pub mod restore;
-pub mod session;
-pub mod sight;
+pub mod session_state;
 #[cfg(test)]
 mod stored;
-pub mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -36,33 +36,33 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use directory::Directory;
-pub use observation::{Moment, Observation, Rules, Seen};
-pub use observe::Outcome;
-pub use person::Person;
-pub use session::{Known, Telling};
-pub use sight::Attention;
-pub use tell::Told;
+pub use emit::EmittedEvent;
+pub use listing_status::Recheck;
+pub use observation::{Moment, Observation, RosterRules, Seen};
+pub use observe::RosterUpdate;
+pub use participant_state::ParticipantState;
+pub use session_state::{Emission, SessionState};
 
 use crate::clock::Mono;
-use crate::model::{ConferenceName, IdentityName, Kind, MeetingCode, ParticipantName, Source, SpaceName};
-use person::Withdrawn;
+use crate::model::{ConferenceName, IdentityName, MeetingCode, ParticipantKind, ParticipantName, Source, SpaceName};
+use participant_state::WithdrawnEvent;
 
 /// All that is known of one conference. Cloning is cheap: what does not change is shared.
 #[derive(Debug, Clone)]
 pub struct Roster {
-    record: Arc<Record>,
-    people: Arc<BTreeMap<ParticipantName, Arc<Person>>>,
+    record: Arc<ConferenceState>,
+    participants: Arc<BTreeMap<ParticipantName, Arc<ParticipantState>>>,
     /// Whose sessions have to be read in full, and when. Few at a time.
-    attention: Arc<BTreeMap<ParticipantName, Attention>>,
+    rechecks: Arc<BTreeMap<ParticipantName, Recheck>>,
     /// How many events were told.
     sequence: u64,
     /// How many are present after the last of them.
     present: u32,
     /// How many a complete listing would show if nothing changed.
     expected: usize,
-    listed: Option<Listed>,
+    listed: Option<LastListing>,
     /// The last times in which nobody looked, in order.
-    blind: Vec<(Timestamp, Timestamp)>,
+    unobserved: Vec<(Timestamp, Timestamp)>,
     /// Whether anything was told after the conference's end was.
     late: bool,
     /// How often Google said something that does not fit what it said before.
@@ -71,27 +71,27 @@ pub struct Roster {
 
 /// The conference itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct ConferenceState {
     pub name: ConferenceName,
     pub space: Option<SpaceName>,
     pub meeting_code: Option<MeetingCode>,
     pub start: Timestamp,
     pub end: Option<(Timestamp, Source)>,
-    started: Option<Telling>,
-    ended: Option<Telling>,
+    started: Option<Emission>,
+    ended: Option<Emission>,
     /// What was told of the conference and taken back since.
-    withdrawn: Vec<Withdrawn>,
+    withdrawn: Vec<WithdrawnEvent>,
 }
 
 /// The last complete listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct LastListing {
     /// By our clock.
     pub at: Timestamp,
     /// `None` when it was another process that listed.
     pub mono: Option<Mono>,
     /// Without another one for so long, nobody looked, by the rules of that time.
-    pub blind_after: Duration,
+    pub unobserved_after: Duration,
     pub by: Option<IdentityName>,
 }
 
@@ -104,17 +104,25 @@ impl Roster {
         meeting_code: Option<MeetingCode>,
         start: Timestamp,
     ) -> Self {
-        let record =
-            Record { name, space, meeting_code, start, end: None, started: None, ended: None, withdrawn: Vec::new() };
+        let record = ConferenceState {
+            name,
+            space,
+            meeting_code,
+            start,
+            end: None,
+            started: None,
+            ended: None,
+            withdrawn: Vec::new(),
+        };
         Self {
             record: Arc::new(record),
-            people: Arc::default(),
-            attention: Arc::default(),
+            participants: Arc::default(),
+            rechecks: Arc::default(),
             sequence: 0,
             present: 0,
             expected: 0,
             listed: None,
-            blind: Vec::new(),
+            unobserved: Vec::new(),
             late: false,
             disagreements: 0,
         }
@@ -122,25 +130,25 @@ impl Roster {
 
     /// As it was found after a time in which nobody looked whether there is such a conference.
     #[must_use]
-    pub fn found_after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
-        Self { blind: blind.into_iter().collect(), ..self }
+    pub fn found_after(self, unobserved: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { unobserved: unobserved.into_iter().collect(), ..self }
     }
 
     #[must_use]
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &ConferenceState {
         &self.record
     }
 
     /// Everybody who was ever seen here, by name.
     #[must_use]
-    pub fn people(&self) -> &BTreeMap<ParticipantName, Arc<Person>> {
-        &self.people
+    pub fn participants(&self) -> &BTreeMap<ParticipantName, Arc<ParticipantState>> {
+        &self.participants
     }
 
     /// Whose sessions have to be read in full, and when.
     #[must_use]
-    pub fn attention(&self) -> &BTreeMap<ParticipantName, Attention> {
-        &self.attention
+    pub fn rechecks(&self) -> &BTreeMap<ParticipantName, Recheck> {
+        &self.rechecks
     }
 
     /// How many events were told.
@@ -163,17 +171,18 @@ impl Roster {
 
     /// The last complete listing.
     #[must_use]
-    pub fn listed(&self) -> Option<&Listed> {
+    pub fn listed(&self) -> Option<&LastListing> {
         self.listed.as_ref()
     }
 
     /// Since when nobody is present, by what was told. `None`: somebody is.
     #[must_use]
     pub fn empty_since(&self) -> Option<Timestamp> {
-        let left =
-            |person: &Arc<Person>| person.presences.last().map(|last| last.left.as_ref().map(|left| left.telling.time));
+        let left = |person: &Arc<ParticipantState>| {
+            person.presences.last().map(|last| last.left.as_ref().map(|left| left.emission.time))
+        };
         let mut since = self.record.start;
-        for left in self.people.values().filter_map(left) {
+        for left in self.participants.values().filter_map(left) {
             since = since.max(left?);
         }
         Some(since)
@@ -200,21 +209,21 @@ impl Roster {
     /// Whether another roster of the same conference knows and has told exactly the same. May say no where that is so.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.people, &other.people)
+        Arc::ptr_eq(&self.participants, &other.participants)
             && Arc::ptr_eq(&self.record, &other.record)
             && self.sequence == other.sequence
     }
 
-    /// How many are present of each kind, in the order of [`Kind::ALL`], and how many sessions are open.
+    /// How many are present of each kind, in the order of [`ParticipantKind::ALL`], and how many sessions are open.
     #[must_use]
-    pub fn counts(&self) -> ([u32; Kind::ALL.len()], u32) {
-        let mut kinds = [0; Kind::ALL.len()];
+    pub fn counts(&self) -> ([u32; ParticipantKind::ALL.len()], u32) {
+        let mut kinds = [0; ParticipantKind::ALL.len()];
         let mut sessions = 0;
-        for person in self.people.values() {
+        for person in self.participants.values() {
             let open = person.open_sessions().count();
             sessions += u32::try_from(open).unwrap_or(u32::MAX);
             if person.is_present()
-                && let Some(at) = Kind::ALL.iter().position(|kind| *kind == person.kind)
+                && let Some(at) = ParticipantKind::ALL.iter().position(|kind| *kind == person.kind)
             {
                 kinds[at] += 1;
             }
@@ -226,14 +235,14 @@ impl Roster {
     pub fn present_after(&self, cursor: Option<&ParticipantName>) -> impl Iterator<Item = &ParticipantName> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = cursor.map_or(Unbounded, Excluded);
-        self.people
+        self.participants
             .range::<ParticipantName, _>((from, Unbounded))
             .filter(|(_, person)| person.is_present())
             .map(|(name, _)| name)
     }
 }
 
-impl Listed {
+impl LastListing {
     /// Whether this is the listing of that very moment: nobody lists twice at once.
     fn is_of(&self, moment: Moment, by: &IdentityName) -> bool {
         self.mono == Some(moment.now.mono) && self.by.as_ref() == Some(by)

@@ -47,7 +47,7 @@ pub enum Seen {
 
 /// The times that decide, from the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct RosterRules {
     /// How long somebody without a readable session is waited for before the participant resource has to do.
     pub sessions_wait: Duration,
     /// How long somebody has to be missing before it is concluded that they left.
@@ -57,14 +57,14 @@ pub struct Rules {
     /// How often a missing participant has to be refused by Google before that counts as having left, too.
     pub leave_refusals: u32,
     /// Without a complete listing for so long, nobody looked.
-    pub blind_after: Duration,
+    pub unobserved_after: Duration,
     /// What is told later than this after it happened is told as `backfilled`.
     pub observed_within: Duration,
     /// How soon a person whose sessions do not fit is read again, at first and at the most.
     pub reread: (Duration, Duration),
 }
 
-impl Rules {
+impl RosterRules {
     /// The rules for a conference that is listed every `interval` and swept every `sweep`.
     #[must_use]
     pub fn new(interval: Duration, sweep: Duration, leave_grace: Duration) -> Self {
@@ -73,7 +73,7 @@ impl Rules {
             leave_grace,
             leave_listings: 3,
             leave_refusals: 3,
-            blind_after: (interval * 3).max(Duration::from_secs(60)),
+            unobserved_after: (interval * 3).max(Duration::from_secs(60)),
             observed_within: Duration::from_secs(120) + sweep,
             reread: (Duration::from_secs(10), Duration::from_secs(120)),
         }

@@ -18,7 +18,7 @@ pub struct Presence {
 
 /// One stretch of time to be united with others.
 #[derive(Debug, Clone, Copy)]
-pub struct Stretch<'a> {
+pub struct SessionInterval<'a> {
     pub session: Option<&'a SessionName>,
     pub start: Timestamp,
     pub end: Option<(Timestamp, Source)>,
@@ -26,7 +26,7 @@ pub struct Stretch<'a> {
 
 /// Unites stretches. They may come in any order.
 #[must_use]
-pub fn unite<'a>(stretches: impl IntoIterator<Item = Stretch<'a>>) -> Vec<Presence> {
+pub fn unite<'a>(stretches: impl IntoIterator<Item = SessionInterval<'a>>) -> Vec<Presence> {
     let mut stretches: Vec<_> = stretches.into_iter().collect();
     stretches.sort_by_key(|stretch| (stretch.start, stretch.session));
     let mut presences: Vec<Presence> = Vec::new();

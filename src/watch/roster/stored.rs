@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Roster, Told};
+use super::{EmittedEvent, Roster};
 use crate::model::{EventType, IdentityName};
 use crate::store::{Phase, StoredConference, ToldRow};
-use crate::watch::persist::{self, Context};
+use crate::watch::persist::{self, CommitContext};
 
 /// What another process finds of a roster whose whole log this is, watched by this identity.
-pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> StoredConference {
-    let context = Context {
+pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityName) -> StoredConference {
+    let context = CommitContext {
         phase: if roster.is_ended() { Phase::Ended } else { Phase::Live },
         identity,
         targets: &[],

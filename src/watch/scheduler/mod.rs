@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::conference::Watched;
+use super::clock_skew::ClockSkew;
+use super::conference::WatchedConference;
 use super::lookup::Lookup;
-use super::metrics::Metrics;
-use super::plan::Rhythm;
+use super::metrics::WatchMetrics;
+use super::plan::ReadPeriods;
 use super::settings::{TargetSettings, WatchSettings};
-use super::skew::Skew;
 use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::{Backoff, Random};
@@ -67,13 +67,13 @@ pub struct Memory {
 
 /// What something under way is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum WorkKey {
     Target(TargetName),
     Conference(ConferenceName),
     Lookup(IdentityName),
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for WorkKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Target(name) => write!(f, "target {name}"),
@@ -85,29 +85,29 @@ impl fmt::Display for Key {
 
 /// What happened.
 #[derive(Debug)]
-pub enum Input {
+pub enum SchedulerInput {
     /// Time has passed.
     Tick,
-    Answered(Key, Result<Reading, ReadError>),
+    Answered(WorkKey, Result<Reading, ReadError>),
     /// A commit went well, or not.
-    Committed(Key, bool),
+    Committed(WorkKey, bool),
     /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
-    Contradicted(Key, Option<Box<StoredConference>>),
+    Contradicted(WorkKey, Option<Box<StoredConference>>),
     /// The configuration is another from now on.
     Reconfigured(Box<Revision>),
 }
 
-/// What is to be done. Its outcome comes back as an [`Input`] with the same key.
+/// What is to be done. Its outcome comes back as an [`SchedulerInput`] with the same key.
 #[derive(Debug)]
-pub enum Command {
-    Read { key: Key, identity: IdentityName, priority: Priority, read: Read },
-    Commit { key: Key, commit: Box<Commit> },
+pub enum SchedulerCommand {
+    Read { key: WorkKey, identity: IdentityName, priority: Priority, read: Read },
+    Commit { key: WorkKey, commit: Box<Commit> },
 }
 
 /// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
 /// A trouble that lasts is told again so often.
-const TELL_AGAIN_AFTER: Duration = Duration::from_secs(600);
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// How many meeting codes are kept at the most.
 const MAX_CODES: usize = 10_000;
 /// How often the plan is held against the quota.
@@ -120,23 +120,23 @@ pub struct Scheduler {
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
     /// What is being asked and no longer to be heard: of targets and look-ups that are others by now.
-    stale: BTreeSet<Key>,
-    conferences: BTreeMap<ConferenceName, Watched>,
+    stale: BTreeSet<WorkKey>,
+    conferences: BTreeMap<ConferenceName, WatchedConference>,
     /// Those of which nothing is told any more, and since when.
     finished: BTreeMap<ConferenceName, Mono>,
     /// The trouble of each that was told last, and when.
-    troubles: BTreeMap<Key, (Reason, Mono)>,
+    logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
     lookups: BTreeMap<IdentityName, Lookup>,
     nobody: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
     stretches: BTreeMap<IdentityName, Stretch>,
     replan_due: Mono,
-    due: BTreeSet<(Mono, Key)>,
-    due_of: BTreeMap<Key, Mono>,
-    skew: Skew,
+    due: BTreeSet<(Mono, WorkKey)>,
+    due_of: BTreeMap<WorkKey, Mono>,
+    clock_skew: ClockSkew,
     backoff: Backoff,
     random: Random,
-    metrics: Metrics,
+    metrics: WatchMetrics,
     board: StatusBoard,
 }
 
@@ -148,7 +148,7 @@ impl Scheduler {
         memory: Memory,
         backoff: Backoff,
         random: Random,
-        metrics: Metrics,
+        metrics: WatchMetrics,
         board: StatusBoard,
         now: Now,
     ) -> Self {
@@ -164,7 +164,7 @@ impl Scheduler {
             stale: BTreeSet::new(),
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
-            troubles: BTreeMap::new(),
+            logged_failures: BTreeMap::new(),
             lookups,
             nobody: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
@@ -172,7 +172,7 @@ impl Scheduler {
             replan_due: now.mono,
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
-            skew: Skew::default(),
+            clock_skew: ClockSkew::default(),
             backoff,
             random,
             metrics,
@@ -183,7 +183,7 @@ impl Scheduler {
         for settings in scheduler.setup.targets.clone() {
             let target = Target::new(settings.clone(), rows.remove(&settings.name), backoff, now.mono, now.wall);
             scheduler.targets.insert(settings.name.clone(), target);
-            scheduler.wake_at(Key::Target(settings.name), now.mono);
+            scheduler.wake_at(WorkKey::Target(settings.name), now.mono);
         }
         for stored in memory.conferences {
             scheduler.restore(stored, now);
@@ -202,25 +202,25 @@ impl Scheduler {
             .filter_map(|target| self.targets.get(target))
             .map(|target| target.settings.poll_interval)
             .min();
-        let rhythm = self.rhythm(interval.unwrap_or(DEFAULT_INTERVAL));
-        let mut watched = Watched::restored(stored, rhythm, self.backoff, &self.setup.settings, now);
+        let periods = self.periods(interval.unwrap_or(DEFAULT_INTERVAL));
+        let mut watched = WatchedConference::restored(stored, periods, self.backoff, &self.setup.settings, now);
         for target in reached.iter().filter_map(|target| self.targets.get(target)) {
             watched.reached_by(target);
         }
-        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
+        watched.keep_identities(|reader| self.setup.identities.iter().any(|identity| identity.name == *reader));
         self.conferences.insert(name.clone(), watched);
-        self.wake_at(Key::Conference(name), now.mono);
+        self.wake_at(WorkKey::Conference(name), now.mono);
     }
 
     /// Takes in what happened and says what is to be done.
-    pub fn step(&mut self, now: Now, input: Input) -> Vec<Command> {
+    pub fn step(&mut self, now: Now, input: SchedulerInput) -> Vec<SchedulerCommand> {
         let mut commands = Vec::new();
         match input {
-            Input::Tick => {}
-            Input::Answered(key, result) => self.answered(key, result, now, &mut commands),
-            Input::Committed(key, well) => self.committed(key, well, now, &mut commands),
-            Input::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
-            Input::Reconfigured(revision) => self.reconfigure(*revision, now),
+            SchedulerInput::Tick => {}
+            SchedulerInput::Answered(key, result) => self.answered(key, result, now, &mut commands),
+            SchedulerInput::Committed(key, well) => self.committed(key, well, now, &mut commands),
+            SchedulerInput::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
+            SchedulerInput::Reconfigured(revision) => self.reconfigure(*revision, now),
         }
         if self.replan_due <= now.mono {
             self.replan_due = now.mono + REPLAN_EVERY;
@@ -242,53 +242,59 @@ impl Scheduler {
 
     /// The conferences that are watched.
     #[must_use]
-    pub fn conferences(&self) -> &BTreeMap<ConferenceName, Watched> {
+    pub fn conferences(&self) -> &BTreeMap<ConferenceName, WatchedConference> {
         &self.conferences
     }
 
-    fn advance(&mut self, key: Key, now: Now, commands: &mut Vec<Command>) {
+    fn advance(&mut self, key: WorkKey, now: Now, commands: &mut Vec<SchedulerCommand>) {
         match key {
-            Key::Target(name) => self.ask_target(&name, now, commands),
-            Key::Conference(name) => self.advance_conference(&name, now, commands),
-            Key::Lookup(identity) => self.ask_lookup(&identity, now, commands),
+            WorkKey::Target(name) => self.ask_target(&name, now, commands),
+            WorkKey::Conference(name) => self.advance_conference(&name, now, commands),
+            WorkKey::Lookup(identity) => self.ask_lookup(&identity, now, commands),
         }
     }
 
-    fn answered(&mut self, key: Key, result: Result<Reading, ReadError>, now: Now, commands: &mut Vec<Command>) {
+    fn answered(
+        &mut self,
+        key: WorkKey,
+        result: Result<Reading, ReadError>,
+        now: Now,
+        commands: &mut Vec<SchedulerCommand>,
+    ) {
         if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
-            self.skew.note(google, now);
-            self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
+            self.clock_skew.note(google, now);
+            self.metrics.clock_offset.set(self.clock_skew.offset().as_secs_f64());
         }
         if self.stale.remove(&key) {
-            return self.ask_anew(key, now.mono);
+            return self.ask_again(key, now.mono);
         }
         if let Err(error) = &result {
-            self.tell_trouble(&key, error, now.mono);
+            self.log_failure(&key, error, now.mono);
         }
         match key {
-            Key::Target(name) => self.target_answered(&name, result, now, commands),
-            Key::Conference(name) => {
+            WorkKey::Target(name) => self.target_answered(&name, result, now, commands),
+            WorkKey::Conference(name) => {
                 if let Err(error) = &result {
                     self.metrics.poll_failed(error.reason);
                 }
-                self.with_conference(&name, now, commands, |watched, around, moment, random| {
-                    watched.answered(result, around, moment, random)
+                self.with_conference(&name, now, commands, |watched, context, moment, random| {
+                    watched.answered(result, context, moment, random)
                 });
             }
-            Key::Lookup(identity) => self.lookup_answered(identity, result, now),
+            WorkKey::Lookup(identity) => self.lookup_answered(identity, result, now),
         }
     }
 
     /// Logs a trouble when it is new or of another kind, and then now and again, not each time it is met. What ails an
     /// identity as a whole is told once by the client.
-    fn tell_trouble(&mut self, key: &Key, error: &ReadError, now: Mono) {
+    fn log_failure(&mut self, key: &WorkKey, error: &ReadError, now: Mono) {
         use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
         if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
             return;
         }
-        let told = self.troubles.get(key);
-        if told.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= TELL_AGAIN_AFTER) {
-            self.troubles.insert(key.clone(), (error.reason, now));
+        let emitted = self.logged_failures.get(key);
+        if emitted.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= LOG_AGAIN_AFTER) {
+            self.logged_failures.insert(key.clone(), (error.reason, now));
             tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
         }
     }
@@ -301,12 +307,12 @@ impl Scheduler {
         }
     }
 
-    fn rhythm(&self, listing: Duration) -> Rhythm {
+    fn periods(&self, listing: Duration) -> ReadPeriods {
         let WatchSettings { session_sweep, backfill, discovery, .. } = self.setup.settings;
-        Rhythm { listing, sweep: session_sweep, backfill, record: discovery }
+        ReadPeriods { listing, sweep: session_sweep, backfill, record: discovery }
     }
 
-    fn wake_at(&mut self, key: Key, at: Mono) {
+    fn wake_at(&mut self, key: WorkKey, at: Mono) {
         if let Some(before) = self.due_of.get(&key).copied() {
             if before <= at {
                 return;
@@ -317,7 +323,7 @@ impl Scheduler {
         self.due.insert((at, key));
     }
 
-    fn sleep(&mut self, key: &Key) {
+    fn sleep(&mut self, key: &WorkKey) {
         if let Some(at) = self.due_of.remove(key) {
             self.due.remove(&(at, key.clone()));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Scheduler;
 use crate::model::IdentityName;
-use crate::watch::settings::{SWEEP_BATCH, What};
+use crate::watch::settings::{SWEEP_BATCH, TargetSelector};
 use crate::watch::stretch::{Demand, Stretch};
 
 impl Scheduler {
@@ -13,14 +13,14 @@ impl Scheduler {
     pub(super) fn replan(&mut self) {
         let mut demands: BTreeMap<&IdentityName, Demand> = BTreeMap::new();
         for target in self.targets.values() {
-            let asked = if matches!(target.settings.what, What::Conference(_)) { 0.0 } else { 1.0 };
+            let asked = if matches!(target.settings.selector, TargetSelector::Conference(_)) { 0.0 } else { 1.0 };
             demands.entry(&target.settings.identity).or_default().fixed +=
                 per_minute(self.setup.settings.discovery) + asked;
         }
         for watched in self.conferences.values().filter(|watched| watched.is_live()) {
             let (Some(identity), Some(roster)) = (watched.identity(), watched.roster()) else { continue };
             let demand = demands.entry(identity).or_default();
-            demand.listing += per_minute(watched.rhythm().listing) * f64::from(roster.present() / PAGE + 1);
+            demand.listing += per_minute(watched.periods().listing) * f64::from(roster.present() / PAGE + 1);
             demand.backfill += per_minute(self.setup.settings.backfill);
             demand.sweep +=
                 per_minute(self.setup.settings.session_sweep) * f64::from(roster.present().min(SWEEP_PEOPLE));

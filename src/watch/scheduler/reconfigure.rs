@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DEFAULT_INTERVAL, Key, Scheduler, Setup};
+use super::{DEFAULT_INTERVAL, Scheduler, Setup, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::model::{ConferenceName, IdentityName, TargetName};
 use crate::store::TargetRow;
-use crate::watch::conference::Difference;
+use crate::watch::conference::ConfigDifference;
 use crate::watch::lookup::Lookup;
 use crate::watch::settings::TargetSettings;
 use crate::watch::target::Target;
@@ -34,7 +34,7 @@ impl Scheduler {
             }
         }
         for watched in self.conferences.values_mut() {
-            watched.rename_viewers(&renamed);
+            watched.rename_identities(&renamed);
         }
         let before = std::mem::replace(&mut self.setup, setup);
         self.board.write().configured_targets = self.setup.targets.len();
@@ -71,7 +71,7 @@ impl Scheduler {
                         && target.settings.identity == settings.identity
                         && !replaced.contains(&settings.identity);
                     if !heard {
-                        self.hear_no_more(&old);
+                        self.discard_answer(&old);
                     }
                     target.go_on_as(settings, now.mono);
                     continued.insert(old, name.clone());
@@ -80,14 +80,14 @@ impl Scheduler {
                 None => Target::added(settings, rows.remove(&name), self.backoff, now),
             };
             self.targets.insert(name.clone(), target);
-            self.wake_at(Key::Target(name), now.mono);
+            self.wake_at(WorkKey::Target(name), now.mono);
         }
         for gone in before.keys() {
-            self.hear_no_more(gone);
-            self.troubles.remove(&Key::Target(gone.clone()));
+            self.discard_answer(gone);
+            self.logged_failures.remove(&WorkKey::Target(gone.clone()));
             // Another may have its name.
             if !self.targets.contains_key(gone) {
-                self.sleep(&Key::Target(gone.clone()));
+                self.sleep(&WorkKey::Target(gone.clone()));
             }
         }
         self.board.write().targets.retain(|name, _| self.targets.contains_key(name));
@@ -95,15 +95,15 @@ impl Scheduler {
     }
 
     /// What is being asked for a target is no longer to be heard.
-    fn hear_no_more(&mut self, target: &TargetName) {
+    fn discard_answer(&mut self, target: &TargetName) {
         if self.target_reads.contains(target) {
-            self.stale.insert(Key::Target(target.clone()));
+            self.stale.insert(WorkKey::Target(target.clone()));
         }
     }
 
     /// An answer came that is no longer to be heard: now the question can be put anew.
-    pub(super) fn ask_anew(&mut self, key: Key, now: Mono) {
-        if let Key::Target(name) = &key {
+    pub(super) fn ask_again(&mut self, key: WorkKey, now: Mono) {
+        if let WorkKey::Target(name) = &key {
             self.target_reads.remove(name);
         }
         self.wake_at(key, now);
@@ -121,10 +121,10 @@ impl Scheduler {
             self.lookups.insert(identity.name.clone(), lookup);
         }
         for (identity, _) in old.iter().filter(|(_, lookup)| lookup.is_asking()) {
-            self.stale.insert(Key::Lookup(identity.clone()));
+            self.stale.insert(WorkKey::Lookup(identity.clone()));
         }
         for gone in old.into_keys() {
-            self.wake_at(Key::Lookup(gone), now);
+            self.wake_at(WorkKey::Lookup(gone), now);
         }
     }
 
@@ -136,12 +136,12 @@ impl Scheduler {
     ) {
         let identities: BTreeSet<IdentityName> =
             self.setup.identities.iter().map(|identity| identity.name.clone()).collect();
-        let difference = Difference {
+        let difference = ConfigDifference {
             targets: &self.targets,
             continued,
             identities: &identities,
             replaced,
-            rhythm: self.rhythm(DEFAULT_INTERVAL),
+            periods: self.periods(DEFAULT_INTERVAL),
             final_read: self.setup.settings.final_read,
         };
         let mut over = Vec::new();
@@ -156,7 +156,7 @@ impl Scheduler {
         let names: Vec<ConferenceName> = self.conferences.keys().cloned().collect();
         for name in names {
             self.publish(&name, now);
-            self.wake_at(Key::Conference(name), now.mono);
+            self.wake_at(WorkKey::Conference(name), now.mono);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What becomes of a target when the configuration changes while it is watched.
 
-use super::{Question, Target};
+use super::{DiscoveryQuestion, Target};
 use crate::backoff::Backoff;
 use crate::clock::{Mono, Now};
 use crate::store::TargetRow;
-use crate::watch::settings::{TargetSettings, What};
+use crate::watch::settings::{TargetSelector, TargetSettings};
 
 /// The reason of a gap in which a target was not in the configuration.
 const NOT_CONFIGURED: &str = "not_configured";
@@ -15,7 +15,7 @@ impl Target {
     #[must_use]
     pub fn added(settings: TargetSettings, stored: Option<TargetRow>, backoff: Backoff, now: Now) -> Self {
         let mut target = Self::new(settings, stored, backoff, now.mono, now.wall);
-        target.trouble = NOT_CONFIGURED;
+        target.gap_reason = NOT_CONFIGURED;
         target
     }
 
@@ -23,8 +23,8 @@ impl Target {
     /// is named shows the same to whoever may see it.
     #[must_use]
     pub fn is_continued_by(&self, settings: &TargetSettings) -> bool {
-        let same = self.settings.what == settings.what;
-        same && (self.settings.what != What::Organizer || self.settings.identity == settings.identity)
+        let same = self.settings.selector == settings.selector;
+        same && (self.settings.selector != TargetSelector::Organizer || self.settings.identity == settings.identity)
     }
 
     /// Goes on under other settings of the same meaning. It is asked at once, for the period may be shorter, or whoever
@@ -39,6 +39,6 @@ impl Target {
             (self.failures, self.ended_failures, self.ended_answered) = (0, 0, None);
         }
         (self.due, self.ended_due) = (self.due.min(now), self.ended_due.min(now));
-        (self.settings, self.question) = (settings, Question::Live);
+        (self.settings, self.question) = (settings, DiscoveryQuestion::Live);
     }
 }

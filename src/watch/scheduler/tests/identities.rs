@@ -17,10 +17,10 @@ fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identit
     // Nobody is there, says somebody who is nobody any more.
     assert!(matches!(read, Read::Participants(..)), "{read:?}");
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
-    scene.step(Input::Answered(key, Ok(empty)));
+    scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("two", &read)], "the same is read once more, by the other");
     scene.pass(600);
-    assert_eq!(scene.told().len(), 3, "{:?}", scene.told());
+    assert_eq!(scene.emitted().len(), 3, "{:?}", scene.emitted());
 }
 
 #[test]
@@ -35,10 +35,10 @@ fn an_identity_that_may_be_somebody_else_reads_anew() {
         replaced,
         renamed: BTreeMap::new(),
     };
-    scene.step(Input::Reconfigured(Box::new(changed)));
+    scene.step(SchedulerInput::Reconfigured(Box::new(changed)));
     scene.reads.clear();
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
-    scene.step(Input::Answered(key, Ok(empty)));
+    scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("one", &read)]);
 }
 
@@ -64,10 +64,10 @@ fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
     let renamed = BTreeMap::from([(one, three)]);
     let changed = Setup { identities: vec![identity("three")], ..setup(&[organizer("all", "three")]) };
     let revision = Revision { setup: changed, remembered: Vec::new(), replaced: BTreeSet::new(), renamed };
-    scene.step(Input::Reconfigured(Box::new(revision)));
+    scene.step(SchedulerInput::Reconfigured(Box::new(revision)));
     let asked = scene.asking(&of_conference()).len();
     scene.pass(60);
-    assert_eq!((asked, scene.told().len()), (1, 3));
+    assert_eq!((asked, scene.emitted().len()), (1, 3));
     let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
     assert_eq!(row.watched_since, first.watched_since);
     scene.until_asked(&of_conference());

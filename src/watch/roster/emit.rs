@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Change, ChangeKind};
-use super::observation::{Moment, Rules};
-use super::observe::Blindness;
-use super::session::Telling;
+use super::facts::{FactChange, FactChangeKind};
+use super::observation::{Moment, RosterRules};
+use super::observe::UnobservedSpan;
+use super::session_state::Emission;
 use super::{Roster, attendance};
 use crate::clock::elapsed;
 use crate::model::event::{ConferenceRef, Gap, MAX_ATTENDANCE_ROWS, ParticipantRef, SCHEMA, SessionRef};
@@ -16,11 +16,11 @@ use crate::model::{Event, EventId, EventKey, EventType, Provenance, Source};
 use crate::watch::gap;
 
 /// What is told long after it happened is `backfilled` whether a gap covers it or not, so a few of the last will do.
-pub(super) const GAPS_REMEMBERED: usize = 8;
+pub(super) const GAPS_KEPT: usize = 8;
 
 /// An event, and what has to be kept beside it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct EmittedEvent {
     /// Without its targets: they are not the roster's to know.
     pub event: Event,
     pub source: Source,
@@ -31,16 +31,16 @@ pub struct Told {
 
 /// A change, and whom it concerns.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct PendingEvent {
     pub participant: Option<ParticipantRef>,
     pub session: Option<SessionRef>,
-    pub change: Change,
+    pub change: FactChange,
 }
 
-impl Line {
+impl PendingEvent {
     /// The type of the event that is told, which for a retraction is not that of the change.
     fn event(&self) -> EventType {
-        if self.change.kind == ChangeKind::Retracts { EventType::EventRetracted } else { self.change.event }
+        if self.change.kind == FactChangeKind::Retracts { EventType::EventRetracted } else { self.change.event }
     }
 
     fn name(&self) -> &str {
@@ -51,8 +51,10 @@ impl Line {
     /// What this does to the number of those present.
     fn presence(&self) -> i64 {
         match (self.change.event, self.change.kind) {
-            (EventType::ParticipantJoined, ChangeKind::New) | (EventType::ParticipantLeft, ChangeKind::Retracts) => 1,
-            (EventType::ParticipantLeft, ChangeKind::New) | (EventType::ParticipantJoined, ChangeKind::Retracts) => -1,
+            (EventType::ParticipantJoined, FactChangeKind::New)
+            | (EventType::ParticipantLeft, FactChangeKind::Retracts) => 1,
+            (EventType::ParticipantLeft, FactChangeKind::New)
+            | (EventType::ParticipantJoined, FactChangeKind::Retracts) => -1,
             _ => 0,
         }
     }
@@ -61,56 +63,60 @@ impl Line {
 impl Roster {
     /// Orders and numbers what there is to tell: a gap first, then by time, type and name; last the conference's end, which
     /// accounts for all of it.
-    pub(super) fn tell(
+    pub(super) fn emit(
         &mut self,
-        mut lines: Vec<Line>,
-        gap: Option<Blindness>,
+        mut pending: Vec<PendingEvent>,
+        gap: Option<UnobservedSpan>,
         moment: Moment,
-        rules: &Rules,
-    ) -> Vec<Told> {
-        if lines.is_empty() && gap.is_none() {
+        rules: &RosterRules,
+    ) -> Vec<EmittedEvent> {
+        if pending.is_empty() && gap.is_none() {
             return Vec::new();
         }
-        let ends = |line: &Line| line.event() == EventType::ConferenceEnded;
-        lines.sort_by(|a, b| {
-            (ends(a), a.change.telling.time, a.event(), a.name()).cmp(&(
+        let ends = |line: &PendingEvent| line.event() == EventType::ConferenceEnded;
+        pending.sort_by(|a, b| {
+            (ends(a), a.change.emission.time, a.event(), a.name()).cmp(&(
                 ends(b),
-                b.change.telling.time,
+                b.change.emission.time,
                 b.event(),
                 b.name(),
             ))
         });
-        let mut told = Vec::with_capacity(lines.len() + 1);
+        let mut emitted = Vec::with_capacity(pending.len() + 1);
         if let Some(gap) = gap {
-            if self.blind.len() == GAPS_REMEMBERED {
-                self.blind.remove(0);
+            if self.unobserved.len() == GAPS_KEPT {
+                self.unobserved.remove(0);
             }
-            self.blind.push((gap.from, gap.to));
+            self.unobserved.push((gap.from, gap.to));
             self.sequence += 1;
             let gap = Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() };
-            told.push(gap::of_conference(self.reference(), self.sequence, self.present, gap, moment.google));
+            emitted.push(gap::of_conference(self.reference(), self.sequence, self.present, gap, moment.google));
         }
         // Told after the fact, a rejoin may count below what was already counted out; after the last line it is whole.
         let mut running = i64::from(self.present);
-        for line in lines {
+        for line in pending {
             running += line.presence();
             self.present = u32::try_from(running.max(0)).unwrap_or(u32::MAX);
-            told.push(self.tell_line(line, moment, rules));
+            emitted.push(self.emit_event(line, moment, rules));
         }
-        told
+        emitted
     }
 
-    fn tell_line(&mut self, line: Line, moment: Moment, rules: &Rules) -> Told {
+    fn emit_event(&mut self, line: PendingEvent, moment: Moment, rules: &RosterRules) -> EmittedEvent {
         let event = line.event();
-        let Line { participant, session, change: Change { event: about, session: edge, telling, kind, since } } = line;
+        let PendingEvent {
+            participant,
+            session,
+            change: FactChange { event: about, session: edge, emission, kind, since },
+        } = line;
         let person = participant.as_ref().map(|person| person.name.as_str());
         let session_name = edge.as_ref().map(crate::model::names::SessionName::as_str);
-        let id_of = |telling: Telling| self.id(about, person, session_name, telling);
+        let id_of = |emission: Emission| self.id(about, person, session_name, emission);
         let (id, source, n, takes_back) = match kind {
-            ChangeKind::New => (id_of(telling), telling.source, telling.n, None),
-            ChangeKind::Corrects(stale) => (id_of(telling), telling.source, telling.n, Some(id_of(stale))),
-            ChangeKind::Retracts => {
-                let taken_back = id_of(telling);
+            FactChangeKind::New => (id_of(emission), emission.source, emission.n, None),
+            FactChangeKind::Corrects(stale) => (id_of(emission), emission.source, emission.n, Some(id_of(stale))),
+            FactChangeKind::Retracts => {
+                let taken_back = id_of(emission);
                 let resource = self.resource(about, person, session_name);
                 let edge = Edge::Name(taken_back.as_str());
                 (
@@ -121,14 +127,14 @@ impl Roster {
                 )
             }
         };
-        let observed_at = moment.google.max(telling.time);
-        let provenance = self.provenance(telling.time, source, observed_at, rules);
+        let observed_at = moment.google.max(emission.time);
+        let provenance = self.provenance(emission.time, source, observed_at, rules);
         if event == EventType::ConferenceStarted
-            && kind == ChangeKind::New
-            && let Some(unseen) = before_it_was_found(telling.time, observed_at, provenance)
+            && kind == FactChangeKind::New
+            && let Some(unseen) = unobserved_before_found(emission.time, observed_at, provenance)
         {
             // That covers the time in which nobody looked for it.
-            self.blind = vec![unseen];
+            self.unobserved = vec![unseen];
         }
         let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
         let many = ending
@@ -139,7 +145,7 @@ impl Roster {
             schema: SCHEMA,
             id,
             event,
-            time: telling.time,
+            time: emission.time,
             observed_at,
             provenance,
             sequence: Some(self.sequence),
@@ -148,21 +154,21 @@ impl Roster {
             participant,
             session,
             present: Some(self.present),
-            corrects: takes_back.clone().filter(|_| kind != ChangeKind::Retracts),
-            retracts: takes_back.clone().filter(|_| kind == ChangeKind::Retracts),
+            corrects: takes_back.clone().filter(|_| kind != FactChangeKind::Retracts),
+            retracts: takes_back.clone().filter(|_| kind == FactChangeKind::Retracts),
             seconds_present: since
                 .filter(|_| event == EventType::ParticipantLeft)
-                .map(|since| seconds(elapsed(since, telling.time))),
+                .map(|since| seconds(elapsed(since, emission.time))),
             attendance: ending,
             attendance_path: many.then(|| format!("/api/v1/{}/attendance", self.record.name)),
             gap: None,
         };
-        Told { event, source, n, takes_back }
+        EmittedEvent { event, source, n, takes_back }
     }
 
     /// How an event is known: Google's time, told soon and while somebody looked, is `observed`.
-    fn provenance(&self, time: Timestamp, source: Source, observed_at: Timestamp, rules: &Rules) -> Provenance {
-        let unseen = self.blind.iter().any(|(from, to)| (*from..=*to).contains(&time));
+    fn provenance(&self, time: Timestamp, source: Source, observed_at: Timestamp, rules: &RosterRules) -> Provenance {
+        let unseen = self.unobserved.iter().any(|(from, to)| (*from..=*to).contains(&time));
         match source {
             Source::Inferred => Provenance::Inferred,
             Source::Google if unseen || elapsed(time, observed_at) > rules.observed_within => Provenance::Backfilled,
@@ -170,14 +176,14 @@ impl Roster {
         }
     }
 
-    fn id(&self, event: EventType, person: Option<&str>, session: Option<&str>, telling: Telling) -> EventId {
+    fn id(&self, event: EventType, person: Option<&str>, session: Option<&str>, emission: Emission) -> EventId {
         let resource = self.resource(event, person, session);
         let edge = match event {
             EventType::SessionStarted | EventType::SessionEnded => Edge::Name(resource),
             EventType::ConferenceStarted | EventType::ConferenceEnded => Edge::Once,
-            _ => Edge::Time(telling.time),
+            _ => Edge::Time(emission.time),
         };
-        EventKey { event, resource, edge, source: telling.source, n: telling.n }.id()
+        EventKey { event, resource, edge, source: emission.source, n: emission.n }.id()
     }
 
     /// The name of what an event of this type is about.
@@ -203,7 +209,7 @@ impl Roster {
 }
 
 /// What came before a conference was found that had begun unseen: nobody looked at it then.
-pub(super) fn before_it_was_found(
+pub(super) fn unobserved_before_found(
     start: Timestamp,
     observed_at: Timestamp,
     provenance: Provenance,

@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 
 use super::Directory;
-use super::facts::ToldPresence;
-use super::presence::{self, Presence, Stretch};
-use super::session::{Known, Merged};
-use super::sight::Sight;
+use super::facts::EmittedPresence;
+use super::listing_status::ListingStatus;
+use super::presence::{self, Presence, SessionInterval};
+use super::session_state::{MergeOutcome, SessionState};
 use crate::clock::Mono;
 use crate::model::event::{Affiliation, ParticipantRef, SessionRef};
-use crate::model::{self, EventType, Kind, ParticipantName, SessionName, Source, UserName};
+use crate::model::{self, EventType, ParticipantKind, ParticipantName, SessionName, Source, UserName};
 
 /// One participant of one conference.
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub kind: Kind,
+pub struct ParticipantState {
+    pub kind: ParticipantKind,
     pub user: Option<UserName>,
     pub display_name: Option<Box<str>>,
     pub email: Option<Box<str>>,
@@ -22,11 +22,11 @@ pub struct Person {
     pub earliest_start: Option<Timestamp>,
     /// The latest that Google ever told.
     pub latest_end: Option<Timestamp>,
-    pub(super) sessions: Vec<Known>,
-    pub(super) presences: Vec<ToldPresence>,
+    pub(super) sessions: Vec<SessionState>,
+    pub(super) presences: Vec<EmittedPresence>,
     /// What was told and taken back since; the session only for `session.*`.
-    pub(super) withdrawn: Vec<Withdrawn>,
-    pub(super) sight: Sight,
+    pub(super) withdrawn: Vec<WithdrawnEvent>,
+    pub(super) listing_status: ListingStatus,
     /// While missing: the last listing that showed the person, by Google's clock. Kept over a restart.
     pub last_seen: Option<Timestamp>,
     /// When this process saw the person first.
@@ -37,14 +37,14 @@ pub struct Person {
 
 /// A telling that no longer stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withdrawn {
+pub struct WithdrawnEvent {
     pub event: EventType,
     pub session: Option<SessionName>,
     pub time: Timestamp,
     pub source: Source,
 }
 
-impl Person {
+impl ParticipantState {
     /// Somebody who is seen for the first time.
     #[must_use]
     pub fn new(read: &model::Participant, now: Mono) -> Self {
@@ -59,7 +59,7 @@ impl Person {
             sessions: Vec::new(),
             presences: Vec::new(),
             withdrawn: Vec::new(),
-            sight: Sight::Away,
+            listing_status: ListingStatus::Away,
             last_seen: None,
             first_seen: now,
             inferred_end: None,
@@ -68,12 +68,12 @@ impl Person {
 
     /// Every session that is known, by start.
     #[must_use]
-    pub fn sessions(&self) -> &[Known] {
+    pub fn sessions(&self) -> &[SessionState] {
         &self.sessions
     }
 
     /// Those that nobody ended.
-    pub fn open_sessions(&self) -> impl Iterator<Item = &Known> {
+    pub fn open_sessions(&self) -> impl Iterator<Item = &SessionState> {
         self.sessions.iter().filter(|session| session.is_open())
     }
 
@@ -94,10 +94,10 @@ impl Person {
             .max()
     }
 
-    /// Whether a participant resource would change nothing, by the rules of [`Person::merge`].
+    /// Whether a participant resource would change nothing, by the rules of [`ParticipantState::merge`].
     #[must_use]
     pub(super) fn knows(&self, read: &model::Participant) -> bool {
-        (read.kind == Kind::Unknown || self.kind == read.kind)
+        (read.kind == ParticipantKind::Unknown || self.kind == read.kind)
             && (read.display_name.is_none() || self.display_name == read.display_name)
             && (read.user.is_none() || self.user == read.user)
             && read.earliest_start.is_none_or(|start| self.earliest_start.is_some_and(|known| known <= start))
@@ -106,7 +106,7 @@ impl Person {
 
     /// Takes in a participant resource. A name that changed replaces the old one and is no event.
     pub(super) fn merge(&mut self, read: &model::Participant) {
-        if read.kind != Kind::Unknown {
+        if read.kind != ParticipantKind::Unknown {
             self.kind = read.kind;
         }
         if read.user.is_some() && read.user != self.user {
@@ -121,7 +121,7 @@ impl Person {
     }
 
     /// Takes in one session.
-    pub(super) fn merge_session(&mut self, read: &model::Session, lift: bool) -> Merged {
+    pub(super) fn merge_session(&mut self, read: &model::Session, lift: bool) -> MergeOutcome {
         if let Some(known) = self.sessions.iter_mut().find(|known| known.name == read.name) {
             let merged = known.merge(read, lift);
             if merged.changed {
@@ -129,7 +129,7 @@ impl Person {
             }
             return merged;
         }
-        let (known, merged) = Known::new(read);
+        let (known, merged) = SessionState::new(read);
         let at = self.sessions.partition_point(|other| (other.start, &other.name) <= (known.start, &known.name));
         if self.sessions.is_empty() {
             // Nearly everybody has one; room for more is most of what a person would take.
@@ -150,7 +150,7 @@ impl Person {
                 Some(start) if resource_counts => {
                     let google = self
                         .latest_end
-                        .filter(|_| self.sight == Sight::Away)
+                        .filter(|_| self.listing_status == ListingStatus::Away)
                         .map(|end| (end.max(start), Source::Google));
                     let end = google.or_else(|| self.inferred_end.map(|end| (end.max(start), Source::Inferred)));
                     vec![Presence { start, first: None, end, last: None }]
@@ -158,7 +158,7 @@ impl Person {
                 _ => Vec::new(),
             };
         }
-        presence::unite(self.sessions.iter().map(|session| Stretch {
+        presence::unite(self.sessions.iter().map(|session| SessionInterval {
             session: Some(&session.name),
             start: session.start,
             end: session.end,
@@ -192,7 +192,7 @@ impl Person {
     }
 
     /// Concludes that everything that is still open ended at `time`.
-    pub(super) fn conclude_end(&mut self, time: Timestamp) {
+    pub(super) fn infer_end(&mut self, time: Timestamp) {
         for session in &mut self.sessions {
             session.infer_end(time);
         }

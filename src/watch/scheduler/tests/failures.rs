@@ -10,7 +10,7 @@ impl Scene {
     fn pass_failing(&mut self, seconds: u32, fails: impl Fn(&IdentityName, &Read) -> Option<Reason>) {
         for _ in 0..seconds {
             self.now = self.now.after(SECOND);
-            self.step(Input::Tick);
+            self.step(SchedulerInput::Tick);
             while !self.reads.is_empty() {
                 let (key, identity, read) = self.reads.remove(0);
                 let result = match fails(&identity, &read) {
@@ -23,7 +23,7 @@ impl Scene {
                     }),
                     None => Ok(Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 }),
                 };
-                self.step(Input::Answered(key, result));
+                self.step(SchedulerInput::Answered(key, result));
             }
         }
     }
@@ -59,7 +59,7 @@ fn a_conference_is_not_given_up_for_what_ails_an_identity() {
         let mut scene = Scene::watching(&[organizer("all", "one")]);
         scene.all_fails(30 * HOUR, reason);
         scene.pass(200);
-        assert!(!scene.told().contains(&"conference.ended"), "{reason}");
+        assert!(!scene.emitted().contains(&"conference.ended"), "{reason}");
         assert!(scene.scheduler.conferences()[&conference()].is_live(), "{reason}");
     }
 }
@@ -68,7 +68,7 @@ fn a_conference_is_not_given_up_for_what_ails_an_identity() {
 fn a_conference_that_google_refuses_for_a_day_is_given_up_as_inferred() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.all_fails(23 * HOUR, Reason::NotFound);
-    assert!(!scene.told().contains(&"conference.ended"));
+    assert!(!scene.emitted().contains(&"conference.ended"));
     scene.all_fails(2 * HOUR, Reason::NotFound);
     let events: Vec<_> = scene.commits.iter().flat_map(|commit| &commit.events).collect();
     let last = events.last().unwrap();
@@ -81,7 +81,7 @@ fn one_refusal_after_a_long_outage_gives_nothing_up() {
     scene.all_fails(30 * HOUR, Reason::Network);
     scene.all_fails(60, Reason::NoAccess);
     scene.pass(200);
-    assert!(!scene.told().contains(&"conference.ended"));
+    assert!(!scene.emitted().contains(&"conference.ended"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn another_identity_that_can_see_the_conference_takes_over() {
         0,
         "it was in sight all the time"
     );
-    assert!(!scene.told().contains(&"participant.left"));
+    assert!(!scene.emitted().contains(&"participant.left"));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_gap_of_a_target_survives_a_commit_that_fails() {
 #[test]
 fn what_is_over_by_the_store_is_read_no_more() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
-    scene.step(Input::Contradicted(of_conference(), None));
+    scene.step(SchedulerInput::Contradicted(of_conference(), None));
     assert!(scene.scheduler.conferences().is_empty());
     scene.pass(100);
     assert!(scene.scheduler.conferences().is_empty(), "though Google still shows it");

@@ -9,18 +9,18 @@ use crate::model::{self, SessionName, Source};
 
 /// What is known of one session, and what was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct SessionState {
     pub name: SessionName,
     pub start: Timestamp,
     /// `None` while it is open.
     pub end: Option<(Timestamp, Source)>,
-    pub(super) started: Option<Telling>,
-    pub(super) ended: Option<Telling>,
+    pub(super) started: Option<Emission>,
+    pub(super) ended: Option<Emission>,
 }
 
 /// An event that was told and stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Telling {
+pub struct Emission {
     pub time: Timestamp,
     pub source: Source,
     /// How often the same was told and taken back before.
@@ -29,19 +29,19 @@ pub struct Telling {
 
 /// What a reading did to what was known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Merged {
+pub struct MergeOutcome {
     pub changed: bool,
     /// How many things did not fit what was known.
     pub disagreements: u64,
 }
 
-impl Known {
+impl SessionState {
     /// A session that is read for the first time.
     #[must_use]
-    pub fn new(read: &model::Session) -> (Self, Merged) {
+    pub fn new(read: &model::Session) -> (Self, MergeOutcome) {
         let mut known = Self { name: read.name.clone(), start: read.start, end: None, started: None, ended: None };
         let merged = known.merge(read, true);
-        (known, Merged { changed: true, ..merged })
+        (known, MergeOutcome { changed: true, ..merged })
     }
 
     #[must_use]
@@ -51,7 +51,7 @@ impl Known {
 
     /// Takes in a reading of the same session. `lift`: whether "open" takes an inferred end back, which it does for as
     /// long as the conference goes on; afterwards nothing is open.
-    pub fn merge(&mut self, read: &model::Session, lift: bool) -> Merged {
+    pub fn merge(&mut self, read: &model::Session, lift: bool) -> MergeOutcome {
         let before = (self.start, self.end);
         let mut disagreements = 0;
         if read.start != self.start {
@@ -59,12 +59,12 @@ impl Known {
             self.start = self.start.min(read.start);
         }
         // An end before the start it was told with becomes that start: so it does not matter which start is known by then.
-        let told = read.end.map(|end| end.max(read.start));
-        disagreements += u64::from(told != read.end);
-        self.end = match (self.end, told) {
-            (Some((known, Source::Google)), Some(told)) => {
-                disagreements += u64::from(known != told);
-                Some((known.max(told), Source::Google))
+        let emitted = read.end.map(|end| end.max(read.start));
+        disagreements += u64::from(emitted != read.end);
+        self.end = match (self.end, emitted) {
+            (Some((known, Source::Google)), Some(emitted)) => {
+                disagreements += u64::from(known != emitted);
+                Some((known.max(emitted), Source::Google))
             }
             (Some((known, Source::Google)), None) => {
                 disagreements += 1;
@@ -72,9 +72,9 @@ impl Known {
             }
             (Some((_, Source::Inferred)), None) if lift => None,
             (inferred_or_open, None) => inferred_or_open,
-            (_, Some(told)) => Some((told, Source::Google)),
+            (_, Some(emitted)) => Some((emitted, Source::Google)),
         };
-        Merged { changed: before != (self.start, self.end), disagreements }
+        MergeOutcome { changed: before != (self.start, self.end), disagreements }
     }
 
     /// Concludes that an open session ended at `time`, for want of a word from Google.

@@ -16,14 +16,14 @@ const REMEMBERED: usize = 5;
 
 /// The difference between the clocks, as the last responses showed it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Skew {
+pub struct ClockSkew {
     last: VecDeque<SignedDuration>,
     middle: SignedDuration,
     /// Our wall clock over our monotonic one, when the last header came.
     clocks: Option<SignedDuration>,
 }
 
-impl Skew {
+impl ClockSkew {
     /// Takes note of a response's `Date`. The header names the second that had begun, so its middle is meant.
     pub fn note(&mut self, google: Timestamp, now: Now) {
         let offset = google.duration_since(now.wall) + SignedDuration::from_millis(500);
@@ -75,21 +75,21 @@ mod tests {
 
     #[test]
     fn one_header_that_is_off_moves_nothing() {
-        let mut skew = Skew::default();
+        let mut clock_skew = ClockSkew::default();
         for second in 0_u32..4 {
-            skew.note(google(100 + i64::from(second)), now(second, second.into()));
+            clock_skew.note(google(100 + i64::from(second)), now(second, second.into()));
         }
-        skew.note(google(4 + 5000), now(4, 4));
-        assert_eq!(skew.offset(), SignedDuration::from_millis(100_500));
+        clock_skew.note(google(4 + 5000), now(4, 4));
+        assert_eq!(clock_skew.offset(), SignedDuration::from_millis(100_500));
     }
 
     #[test]
     fn after_our_clock_was_set_the_next_header_says_how_far_it_is_off() {
-        let mut skew = Skew::default();
+        let mut clock_skew = ClockSkew::default();
         for second in 0_u32..5 {
-            skew.note(google(i64::from(second)), now(second, second.into()));
+            clock_skew.note(google(i64::from(second)), now(second, second.into()));
         }
-        skew.note(google(5), now(5, 5 + 3600));
-        assert_eq!(skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
+        clock_skew.note(google(5), now(5, 5 + 3600));
+        assert_eq!(clock_skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
     }
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Roster;
-use super::observation::Rules;
-use super::person::Person;
+use super::observation::RosterRules;
+use super::participant_state::ParticipantState;
 use crate::clock::Mono;
 use crate::model::IdentityName;
 
 /// How a person stands to the complete listings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
+pub enum ListingStatus {
     /// In none, or rightly missing. A listing that shows the person makes it `Listed`.
     Away,
     /// In the last one. Becomes `Missing` when the next one under the same identity does not show the person.
@@ -38,7 +38,7 @@ pub enum Sight {
 
 /// Whose sessions have to be read in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attention {
+pub struct Recheck {
     pub due: Mono,
     pub tries: u32,
 }
@@ -46,7 +46,7 @@ pub struct Attention {
 /// After so many readings that changed nothing, somebody who is away and does not fit is left to the conference's end.
 const MAX_TRIES_WHEN_AWAY: u32 = 10;
 
-impl Attention {
+impl Recheck {
     /// Read at once.
     #[must_use]
     pub fn at_once(now: Mono) -> Self {
@@ -55,8 +55,8 @@ impl Attention {
 
     /// Read again later, backing off; `None` when it is time to give up.
     #[must_use]
-    pub fn again(self, person: &Person, now: Mono, rules: &Rules) -> Option<Self> {
-        if person.sight == Sight::Away && self.tries >= MAX_TRIES_WHEN_AWAY {
+    pub fn again(self, person: &ParticipantState, now: Mono, rules: &RosterRules) -> Option<Self> {
+        if person.listing_status == ListingStatus::Away && self.tries >= MAX_TRIES_WHEN_AWAY {
             return None;
         }
         let (first, most) = rules.reread;
@@ -68,34 +68,34 @@ impl Attention {
 impl Roster {
     /// The same, with the count of everybody's absence begun anew.
     #[must_use]
-    pub fn without_suspicion(mut self, now: Mono) -> Self {
-        let missing = |person: &Arc<Person>| matches!(person.sight, Sight::Missing { .. });
-        if self.people.values().any(missing) {
-            let people = Arc::make_mut(&mut self.people).values_mut();
-            people.filter(|person| missing(person)).for_each(|person| Arc::make_mut(person).doubt_the_absence(now));
+    pub fn with_absences_restarted(mut self, now: Mono) -> Self {
+        let missing = |person: &Arc<ParticipantState>| matches!(person.listing_status, ListingStatus::Missing { .. });
+        if self.participants.values().any(missing) {
+            let people = Arc::make_mut(&mut self.participants).values_mut();
+            people.filter(|person| missing(person)).for_each(|person| Arc::make_mut(person).restart_absence(now));
         }
         self
     }
 }
 
-impl Person {
+impl ParticipantState {
     /// Under whom absence counts: the identity whose listing showed the person last.
     #[must_use]
     pub fn seen_by(&self) -> Option<&IdentityName> {
-        match &self.sight {
-            Sight::Listed { by } | Sight::Missing { by, .. } => Some(by),
-            Sight::Away => None,
+        match &self.listing_status {
+            ListingStatus::Listed { by } | ListingStatus::Missing { by, .. } => Some(by),
+            ListingStatus::Away => None,
         }
     }
 
     /// Whether what is known of the sessions does not go with what is known of the person.
     #[must_use]
-    pub(super) fn is_unsettled(&self) -> bool {
+    pub(super) fn is_inconsistent(&self) -> bool {
         let open = self.open_sessions().next().is_some();
-        match self.sight {
+        match self.listing_status {
             _ if self.sessions.is_empty() => true,
-            Sight::Listed { .. } if !open => true,
-            Sight::Missing { .. } if open => true,
+            ListingStatus::Listed { .. } if !open => true,
+            ListingStatus::Missing { .. } if open => true,
             _ => self.latest_end.is_some_and(|end| self.last_google_end().is_none_or(|known| known < end)),
         }
     }
@@ -103,54 +103,55 @@ impl Person {
     /// Whether a complete listing ought to show this person.
     #[must_use]
     pub(super) fn is_expected(&self) -> bool {
-        matches!(self.sight, Sight::Listed { .. }) || self.is_present()
+        matches!(self.listing_status, ListingStatus::Listed { .. }) || self.is_present()
     }
 
     /// Takes note of a complete listing under `by` that does not show this person.
-    pub(super) fn miss(&mut self, by: &IdentityName, now: Mono, last_listed: Timestamp) {
+    pub(super) fn note_missing(&mut self, by: &IdentityName, now: Mono, last_listed: Timestamp) {
         let there = self.is_present();
-        match &mut self.sight {
+        match &mut self.listing_status {
             // Absence counts only under the identity that saw the person.
-            Sight::Listed { by: other } | Sight::Missing { by: other, .. } if other != by => {}
-            Sight::Missing { without, .. } if there => *without += 1,
+            ListingStatus::Listed { by: other } | ListingStatus::Missing { by: other, .. } if other != by => {}
+            ListingStatus::Missing { without, .. } if there => *without += 1,
             _ if there => {
                 let last_listed = *self.last_seen.get_or_insert(last_listed);
-                self.sight = Sight::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 };
+                self.listing_status =
+                    ListingStatus::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 };
             }
-            sight => *sight = Sight::Away,
+            listing_status => *listing_status = ListingStatus::Away,
         }
     }
 
     /// Begins the count of a suspect anew: for a time nobody looked.
-    pub(super) fn doubt_the_absence(&mut self, now: Mono) {
-        if let Sight::Missing { since, without, gone, .. } = &mut self.sight {
+    pub(super) fn restart_absence(&mut self, now: Mono) {
+        if let ListingStatus::Missing { since, without, gone, .. } = &mut self.listing_status {
             (*since, *without, *gone) = (now, 0, 0);
         }
     }
 
     /// Google showed the participant's sessions, so it does know of it.
-    pub(super) fn is_shown(&mut self) {
-        if let Sight::Missing { gone, .. } = &mut self.sight {
+    pub(super) fn note_found(&mut self) {
+        if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
             *gone = 0;
         }
     }
 
     /// Google says that there is no such participant.
-    pub(super) fn is_refused(&mut self) {
-        if let Sight::Missing { gone, .. } = &mut self.sight {
+    pub(super) fn note_not_found(&mut self) {
+        if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
             *gone += 1;
         }
     }
 
     /// When this person is to be taken as having left though Google did not say so, if it has come to that.
     #[must_use]
-    pub(super) fn concluded_leave(&self, now: Mono, rules: &Rules) -> Option<Timestamp> {
-        match self.sight {
-            Sight::Missing { since, last_listed, without, gone, .. } => {
+    pub(super) fn inferred_leave(&self, now: Mono, rules: &RosterRules) -> Option<Timestamp> {
+        match self.listing_status {
+            ListingStatus::Missing { since, last_listed, without, gone, .. } => {
                 let long_enough = now.saturating_sub(since) >= rules.leave_grace || gone >= rules.leave_refusals;
                 (long_enough && without >= rules.leave_listings && self.is_present()).then_some(last_listed)
             }
-            Sight::Away | Sight::Listed { .. } => None,
+            ListingStatus::Away | ListingStatus::Listed { .. } => None,
         }
     }
 
