@@ -7,9 +7,8 @@ use jiff::Timestamp;
 
 use super::truth::line;
 use crate::clock::elapsed;
-use crate::model::event::Attendance;
 use crate::model::{
-    ConferenceName, Event, EventType, ParticipantKind, ParticipantName, Provenance, SessionName, Source,
+    Attendance, ConferenceName, Event, EventType, ParticipantKind, ParticipantName, Provenance, SessionName, Source,
 };
 use crate::sim::world::World;
 use crate::watch::roster::presence::{SessionInterval, unite};

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::event::{Affiliation, SCHEMA};
+use crate::model::event::Affiliation;
 use crate::model::event_id::Edge;
 use crate::model::{
     Attendance, AttendanceRow, ConferenceName, ConferenceRef, Event, EventKey, EventType, Gap, MeetingCode,
@@ -19,26 +19,7 @@ const AWKWARD_NAME: &str = "O'Brien \"<!channel>\" \\ {{ 7 }} \u{202e}*x*\n";
 pub fn test_event(about: &str, now: Timestamp) -> Event {
     let event = EventType::WebhookTest;
     let key = EventKey { event, resource: about, edge: Edge::Time(now), source: Source::Google, n: 0 };
-    Event {
-        schema: SCHEMA,
-        id: key.id(),
-        event,
-        time: now,
-        observed_at: now,
-        provenance: Provenance::Observed,
-        sequence: None,
-        targets: Vec::new(),
-        conference: None,
-        participant: None,
-        session: None,
-        present: None,
-        corrects: None,
-        retracts: None,
-        seconds_present: None,
-        attendance: None,
-        attendance_path: None,
-        gap: None,
-    }
+    Event::new(key.id(), event, now, now, Provenance::Observed)
 }
 
 /// Events of every type: each once with all it can have and an awkward name, and once with the least.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{ConferenceContext, ConferenceTask, InFlight, LATE, NextStep, Stage, WatchedConference};
+use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
 use crate::clock::Mono;
 use crate::meet::{Answer, ReadError, Reading, Reason};
 use crate::watch::closing::{self, Closing};
+use crate::watch::gap::LATE;
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Observation, Seen};
 

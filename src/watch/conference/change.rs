@@ -1,36 +1,18 @@
-//! Pure: what becomes of a conference when the configuration changes while it is watched.
+//! Pure: what becomes of a conference when the configuration changes while the daemon runs.
 //!
-//! What was begun is told to its end, as after a restart: a conference that no target reaches any more goes on being read, for
-//! no target, until it has ended.
+//! A conference with events is watched to its end, as after a restart: one that no target covers any more is still read, for
+//! no target, until it has ended. So every start that was reported gets its end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::{InFlight, Stage, WatchedConference};
+use super::{ConfigDifference, InFlight, Stage, WatchedConference};
 use crate::clock::Mono;
 use crate::model::{IdentityName, TargetName};
-use crate::watch::plan::ReadPeriods;
 use crate::watch::roster::Roster;
 use crate::watch::target::Target;
 
-/// What is different now.
-#[derive(Debug)]
-pub struct ConfigDifference<'a> {
-    /// Every target that there is now.
-    pub targets: &'a BTreeMap<TargetName, Target>,
-    /// What each target that goes on was called before, and is called now.
-    pub continued: &'a BTreeMap<TargetName, TargetName>,
-    /// The identities that there are now.
-    pub identities: &'a BTreeSet<IdentityName>,
-    /// Those whose names may stand for somebody else now.
-    pub replaced: &'a BTreeSet<IdentityName>,
-    /// The rhythm where no target asks for another.
-    pub periods: ReadPeriods,
-    pub final_read: Duration,
-}
-
 impl WatchedConference {
-    /// Some identities are called otherwise now.
+    /// Applies new names of identities.
     pub fn rename_identities(&mut self, renamed: &BTreeMap<IdentityName, IdentityName>) {
         for reader in &mut self.identities {
             if let Some(name) = renamed.get(reader) {
@@ -39,8 +21,8 @@ impl WatchedConference {
         }
     }
 
-    /// Goes on under another configuration. Returns whether it is still to be watched: what was only found and is reached
-    /// by nothing any more is not.
+    /// Continues under another configuration. Returns whether the conference is still to be watched. One that has no events
+    /// yet and that no target covers any more is not.
     pub fn reconfigure(&mut self, difference: &ConfigDifference<'_>, now: Mono) -> bool {
         let reader = self.identity().cloned();
         let before = std::mem::take(&mut self.targets);
@@ -71,7 +53,8 @@ impl WatchedConference {
         !self.is_opening() || !self.targets.is_empty() || matches!(self.in_flight, InFlight::Committing { .. })
     }
 
-    /// Somebody else reads from now on, and nobody is suspected of anything before that one has looked.
+    /// Notes that another identity reads the conference from now on. Absence counts start over with its first listing, and
+    /// the answer that is awaited is discarded.
     fn change_reader(&mut self, now: Mono) {
         self.stale = matches!(self.in_flight, InFlight::Reading(_));
         self.empty_unconfirmed = false;

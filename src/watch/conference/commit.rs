@@ -2,18 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::{ConferenceContext, ConferenceTask, InFlight, LATE, NextStep, Stage, WatchedConference};
+use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
 use crate::clock::{Mono, elapsed, saturating_add};
 use crate::store::{ConferenceRow, Phase};
 use crate::watch::closing::{self, Closing};
+use crate::watch::gap::{LATE, STORE};
 use crate::watch::persist::{self, CommitContext};
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{EmittedEvent, Moment, Observation, Roster, Seen};
 use crate::watch::settings::REMEMBER_EVERY;
-
-/// The reason of a gap in which what was read could not be kept.
-const STORE: &str = "store";
 
 impl WatchedConference {
     pub(super) fn observe(

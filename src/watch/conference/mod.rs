@@ -9,6 +9,7 @@
 mod answer;
 mod change;
 mod commit;
+mod config_difference;
 mod next;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use change::ConfigDifference;
+pub use config_difference::ConfigDifference;
 
 use super::closing::Closing;
+use super::gap::{LATE, NOT_RUNNING};
 use super::lookup::Lookup;
 use super::plan::{Plan, Purpose, ReadPeriods};
 use super::roster::{EmittedEvent, LastListing, Roster, RosterRules};
@@ -32,11 +34,6 @@ use crate::model::{
     Conference, ConferenceName, Gap, IdentityName, MeetingCode, ParticipantName, Route, SpaceName, TargetName,
 };
 use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
-
-/// The reason of a gap that began while this process did not run.
-pub const NOT_RUNNING: &str = "not_running";
-/// The reason of a gap in which nothing failed and yet nothing was read in time: quota, a machine that slept.
-pub const LATE: &str = "late";
 
 /// What every conference's steps need besides the conference.
 #[derive(Debug)]

@@ -1,35 +1,27 @@
-//! Pure: from changes to events, in order, numbered, each with the id that it has for ever.
-
-use std::time::Duration;
+//! Pure: turns the changes of one observation into events: ordered, numbered, each with its permanent id.
 
 use jiff::Timestamp;
 
+use super::emitted_event::EmittedEvent;
 use super::facts::{FactChange, FactChangeKind};
 use super::observation::{Moment, RosterRules};
 use super::observe::UnobservedSpan;
 use super::session_state::Emission;
 use super::{Roster, attendance};
 use crate::clock::elapsed;
-use crate::model::event::{ConferenceRef, Gap, MAX_ATTENDANCE_ROWS, ParticipantRef, SCHEMA, SessionRef};
+use crate::model::attendance::seconds;
 use crate::model::event_id::Edge;
-use crate::model::{Event, EventId, EventKey, EventType, Provenance, Source};
+use crate::model::{
+    ConferenceRef, Event, EventId, EventKey, EventType, Gap, ParticipantRef, Provenance, SessionName, SessionRef,
+    Source,
+};
 use crate::watch::gap;
 
-/// What is told long after it happened is `backfilled` whether a gap covers it or not, so a few of the last will do.
+/// How many of the last unobserved spans a roster keeps. They decide between `observed` and `backfilled`. An event that is
+/// emitted long after its time is `backfilled` whether or not a span covers it, so that a few suffice.
 pub(super) const GAPS_KEPT: usize = 8;
 
-/// An event, and what has to be kept beside it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EmittedEvent {
-    /// Without its targets: they are not the roster's to know.
-    pub event: Event,
-    pub source: Source,
-    pub n: u32,
-    /// The event that no longer stands because of this one.
-    pub takes_back: Option<EventId>,
-}
-
-/// A change, and whom it concerns.
+/// A change that is to become an event, with the participant and the session it is about.
 #[derive(Debug, Clone)]
 pub(super) struct PendingEvent {
     pub participant: Option<ParticipantRef>,
@@ -38,17 +30,18 @@ pub(super) struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// The type of the event that is told, which for a retraction is not that of the change.
+    /// Returns the type of the event. For a retraction it is not that of the change.
     fn event(&self) -> EventType {
         if self.change.kind == FactChangeKind::Retracts { EventType::EventRetracted } else { self.change.event }
     }
 
+    /// Returns the name that orders events of one type and time.
     fn name(&self) -> &str {
         let session = self.session.as_ref().map(|session| session.name.as_str());
         session.or_else(|| self.participant.as_ref().map(|person| person.name.as_str())).unwrap_or_default()
     }
 
-    /// What this does to the number of those present.
+    /// Returns by how much the event changes the number of people present.
     fn presence(&self) -> i64 {
         match (self.change.event, self.change.kind) {
             (EventType::ParticipantJoined, FactChangeKind::New)
@@ -61,8 +54,8 @@ impl PendingEvent {
 }
 
 impl Roster {
-    /// Orders and numbers what there is to tell: a gap first, then by time, type and name; last the conference's end, which
-    /// accounts for all of it.
+    /// Orders, numbers and emits what one observation changed: a gap first, then by time, type and name, and the
+    /// conference's end last, because its attendance covers all of the others.
     pub(super) fn emit(
         &mut self,
         mut pending: Vec<PendingEvent>,
@@ -92,7 +85,8 @@ impl Roster {
             let gap = Gap { from: gap.from, to: gap.to, reason: gap.reason.to_owned() };
             emitted.push(gap::of_conference(self.reference(), self.sequence, self.present, gap, moment.google));
         }
-        // Told after the fact, a rejoin may count below what was already counted out; after the last line it is whole.
+        // Between two events the count may be negative, as when a rejoin is learnt after the leave that followed it. After
+        // the last event it is right.
         let mut running = i64::from(self.present);
         for line in pending {
             running += line.presence();
@@ -110,7 +104,7 @@ impl Roster {
             change: FactChange { event: about, session: edge, emission, kind, since },
         } = line;
         let person = participant.as_ref().map(|person| person.name.as_str());
-        let session_name = edge.as_ref().map(crate::model::names::SessionName::as_str);
+        let session_name = edge.as_ref().map(SessionName::as_str);
         let id_of = |emission: Emission| self.id(about, person, session_name, emission);
         let (id, source, n, takes_back) = match kind {
             FactChangeKind::New => (id_of(emission), emission.source, emission.n, None),
@@ -133,23 +127,14 @@ impl Roster {
             && kind == FactChangeKind::New
             && let Some(unseen) = unobserved_before_found(emission.time, observed_at, provenance)
         {
-            // That covers the time in which nobody looked for it.
+            // The conference was found late. This span covers the time before.
             self.unobserved = vec![unseen];
         }
-        let ending = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
-        let many = ending
-            .as_ref()
-            .is_some_and(|attendance| usize::try_from(attendance.total).is_ok_and(|total| total > MAX_ATTENDANCE_ROWS));
+        let attendance = (event == EventType::ConferenceEnded).then(|| attendance::of(self));
+        let is_without_rows = attendance.as_ref().is_some_and(|attendance| attendance.participants.is_none());
         self.sequence += 1;
         let event = Event {
-            schema: SCHEMA,
-            id,
-            event,
-            time: emission.time,
-            observed_at,
-            provenance,
             sequence: Some(self.sequence),
-            targets: Vec::new(),
             conference: Some(self.reference()),
             participant,
             session,
@@ -159,14 +144,15 @@ impl Roster {
             seconds_present: since
                 .filter(|_| event == EventType::ParticipantLeft)
                 .map(|since| seconds(elapsed(since, emission.time))),
-            attendance: ending,
-            attendance_path: many.then(|| format!("/api/v1/{}/attendance", self.record.name)),
-            gap: None,
+            attendance,
+            attendance_path: is_without_rows.then(|| format!("/api/v1/{}/attendance", self.record.name)),
+            ..Event::new(id, event, emission.time, observed_at, provenance)
         };
         EmittedEvent { event, source, n, takes_back }
     }
 
-    /// How an event is known: Google's time, told soon and while somebody looked, is `observed`.
+    /// Returns how an event is known. It is `observed` if it has Google's time, is emitted soon after, and the conference was
+    /// being listed then.
     fn provenance(&self, time: Timestamp, source: Source, observed_at: Timestamp, rules: &RosterRules) -> Provenance {
         let unseen = self.unobserved.iter().any(|(from, to)| (*from..=*to).contains(&time));
         match source {
@@ -176,6 +162,7 @@ impl Roster {
         }
     }
 
+    /// Returns the id of an emission.
     fn id(&self, event: EventType, person: Option<&str>, session: Option<&str>, emission: Emission) -> EventId {
         let resource = self.resource(event, person, session);
         let edge = match event {
@@ -186,7 +173,7 @@ impl Roster {
         EventKey { event, resource, edge, source: emission.source, n: emission.n }.id()
     }
 
-    /// The name of what an event of this type is about.
+    /// Returns the name of the resource that an event of this type is about.
     fn resource<'a>(&'a self, event: EventType, person: Option<&'a str>, session: Option<&'a str>) -> &'a str {
         let about = match event {
             EventType::SessionStarted | EventType::SessionEnded => session,
@@ -196,7 +183,7 @@ impl Roster {
         about.unwrap_or(self.record.name.as_str())
     }
 
-    /// The conference as events show it.
+    /// Returns the conference as events refer to it.
     #[must_use]
     pub fn reference(&self) -> ConferenceRef {
         ConferenceRef {
@@ -208,17 +195,12 @@ impl Roster {
     }
 }
 
-/// What came before a conference was found that had begun unseen: nobody looked at it then.
+/// Returns the span between the start of a conference and the time it was found, if its start was `backfilled`: nobody
+/// listed it then.
 pub(super) fn unobserved_before_found(
     start: Timestamp,
     observed_at: Timestamp,
     provenance: Provenance,
 ) -> Option<(Timestamp, Timestamp)> {
     (provenance == Provenance::Backfilled).then_some((start, observed_at))
-}
-
-/// Seconds, to the millisecond: finer than anybody reads, and the same on every machine.
-pub(super) fn seconds(duration: Duration) -> f64 {
-    let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-    f64::from(millis) / 1000.0
 }

@@ -14,6 +14,7 @@
 pub mod attendance;
 pub mod directory;
 pub mod emit;
+pub mod emitted_event;
 pub mod facts;
 pub mod listing_status;
 pub mod observation;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use directory::Directory;
-pub use emit::EmittedEvent;
+pub use emitted_event::EmittedEvent;
 pub use listing_status::Recheck;
 pub use observation::{Moment, Observation, RosterRules, Seen};
 pub use observe::RosterUpdate;
@@ -192,12 +193,6 @@ impl Roster {
     #[must_use]
     pub fn disagreements(&self) -> u64 {
         self.disagreements
-    }
-
-    /// Whether its start was told.
-    #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.record.started.is_some()
     }
 
     /// Whether its end was told.

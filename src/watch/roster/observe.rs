@@ -5,7 +5,8 @@ mod listing;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::emit::{EmittedEvent, PendingEvent};
+use super::emit::PendingEvent;
+use super::emitted_event::EmittedEvent;
 use super::facts::{self, FactChange};
 use super::listing_status::{ListingStatus, Recheck};
 use super::observation::{Moment, Observation, RosterRules, Seen};

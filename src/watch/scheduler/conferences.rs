@@ -22,7 +22,7 @@ impl Scheduler {
         let name = match key {
             WorkKey::Conference(name) => name,
             WorkKey::Target(name) => {
-                if let Some(emitted) = self.targets.get_mut(&name).and_then(|target| target.written(well)) {
+                if let Some(emitted) = self.targets.get_mut(&name).and_then(|target| target.committed(well)) {
                     self.metrics.emitted(&emitted.event);
                 }
                 return;

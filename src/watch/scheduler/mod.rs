@@ -9,12 +9,13 @@ mod conferences;
 mod lookups;
 mod quota;
 mod reconfigure;
+mod setup;
+mod step;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use super::clock_skew::ClockSkew;
@@ -22,87 +23,17 @@ use super::conference::WatchedConference;
 use super::lookup::Lookup;
 use super::metrics::WatchMetrics;
 use super::plan::ReadPeriods;
-use super::settings::{TargetSettings, WatchSettings};
+use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
-use crate::meet::{Priority, Read, ReadError, Reading, Reason};
-use crate::model::{ConferenceName, IdentityName, MeetingCode, Route, SpaceName, TargetName};
+use crate::meet::{ReadError, Reading, Reason};
+use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetName};
 use crate::status::StatusBoard;
-use crate::store::{Commit, StoredConference, TargetRow};
-pub use reconfigure::Revision;
-
-/// What the schedule is made from.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    pub settings: WatchSettings,
-    pub targets: Vec<TargetSettings>,
-    pub identities: Vec<WatchIdentity>,
-    /// Which endpoint wants which event.
-    pub routes: Vec<Route>,
-    pub internal_domains: Vec<String>,
-    /// Reads a minute that all identities may spend together.
-    pub project_budget: f64,
-}
-
-/// What the schedule needs to know of an identity.
-#[derive(Debug, Clone)]
-pub struct WatchIdentity {
-    pub name: IdentityName,
-    /// Whether it looks up who signed-in participants are.
-    pub looks_up: bool,
-    /// Reads a minute that it may spend.
-    pub budget: f64,
-}
-
-/// What the store remembers.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    pub conferences: Vec<StoredConference>,
-    pub targets: Vec<TargetRow>,
-    /// Those of which nothing is told any more.
-    pub finished: BTreeSet<ConferenceName>,
-}
-
-/// What something under way is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WorkKey {
-    Target(TargetName),
-    Conference(ConferenceName),
-    Lookup(IdentityName),
-}
-
-impl fmt::Display for WorkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Target(name) => write!(f, "target {name}"),
-            Self::Conference(name) => write!(f, "{name}"),
-            Self::Lookup(identity) => write!(f, "look-ups of {identity}"),
-        }
-    }
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum SchedulerInput {
-    /// Time has passed.
-    Tick,
-    Answered(WorkKey, Result<Reading, ReadError>),
-    /// A commit went well, or not.
-    Committed(WorkKey, bool),
-    /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
-    Contradicted(WorkKey, Option<Box<StoredConference>>),
-    /// The configuration is another from now on.
-    Reconfigured(Box<Revision>),
-}
-
-/// What is to be done. Its outcome comes back as an [`SchedulerInput`] with the same key.
-#[derive(Debug)]
-pub enum SchedulerCommand {
-    Read { key: WorkKey, identity: IdentityName, priority: Priority, read: Read },
-    Commit { key: WorkKey, commit: Box<Commit> },
-}
+use crate::store::StoredConference;
+pub use setup::{Memory, Revision, Setup, WatchIdentity};
+pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
 
 /// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);

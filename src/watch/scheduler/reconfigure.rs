@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DEFAULT_INTERVAL, Scheduler, Setup, WorkKey};
+use super::{DEFAULT_INTERVAL, Revision, Scheduler, Setup, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::model::{ConferenceName, IdentityName, TargetName};
 use crate::store::TargetRow;
@@ -12,18 +12,6 @@ use crate::watch::conference::ConfigDifference;
 use crate::watch::lookup::Lookup;
 use crate::watch::settings::TargetSettings;
 use crate::watch::target::Target;
-
-/// Another configuration.
-#[derive(Debug, Clone)]
-pub struct Revision {
-    pub setup: Setup,
-    /// What the store remembers of targets, also of those that were not configured until now.
-    pub remembered: Vec<TargetRow>,
-    /// Identities that may be somebody else now, though their names are the same.
-    pub replaced: BTreeSet<IdentityName>,
-    /// Identities that are the same under another name: what each was called, and is called now.
-    pub renamed: BTreeMap<IdentityName, IdentityName>,
-}
 
 impl Scheduler {
     pub(super) fn reconfigure(&mut self, revision: Revision, now: Now) {

@@ -9,8 +9,9 @@ use crate::clock::{Mono, Now};
 use crate::meet::{Priority, ReadError, Reading};
 use crate::model::{ConferenceName, TargetName};
 use crate::watch::conference::WatchedConference;
+use crate::watch::gap::GapCoverage;
 use crate::watch::settings::TargetSelector;
-use crate::watch::target::{FoundConference, GapCoverage, Target};
+use crate::watch::target::{DiscoveredConference, Target};
 
 impl Scheduler {
     pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<SchedulerCommand>) {
@@ -49,7 +50,7 @@ impl Scheduler {
             Ok(reading) => {
                 let found =
                     target.answer(reading.answer, google, self.setup.settings.discovery, now.mono, &mut self.random);
-                if found.looked {
+                if found.is_live_answer {
                     self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
                 }
                 if let Some((space, code)) = found.code {
@@ -100,7 +101,7 @@ impl Scheduler {
     fn found(
         &mut self,
         target: &TargetName,
-        FoundConference { name, record }: FoundConference,
+        DiscoveredConference { name, record }: DiscoveredConference,
         unobserved: Option<(Timestamp, Timestamp)>,
         now: Now,
     ) {

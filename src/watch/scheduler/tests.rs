@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 use super::*;
-use crate::meet::Answer;
-use crate::model::{Conference, Participant, ParticipantKind, ParticipantName, Session, Space};
-use crate::watch::settings::TargetSelector;
+use crate::meet::{Answer, Read};
+use crate::model::{Conference, Participant, ParticipantKind, ParticipantName, Route, Session, Space};
+use crate::store::{Commit, TargetRow};
+use crate::watch::settings::{TargetSelector, TargetSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
 

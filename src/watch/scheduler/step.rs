@@ -1,0 +1,47 @@
+//! What goes into a step of the schedule and what comes out of it.
+
+use std::fmt;
+
+use super::setup::Revision;
+use crate::meet::{Priority, Read, ReadError, Reading};
+use crate::model::{ConferenceName, IdentityName, TargetName};
+use crate::store::{Commit, StoredConference};
+
+/// What something under way is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorkKey {
+    Target(TargetName),
+    Conference(ConferenceName),
+    Lookup(IdentityName),
+}
+
+impl fmt::Display for WorkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(name) => write!(f, "target {name}"),
+            Self::Conference(name) => write!(f, "{name}"),
+            Self::Lookup(identity) => write!(f, "look-ups of {identity}"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum SchedulerInput {
+    /// Time has passed.
+    Tick,
+    Answered(WorkKey, Result<Reading, ReadError>),
+    /// A commit went well, or not.
+    Committed(WorkKey, bool),
+    /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
+    Contradicted(WorkKey, Option<Box<StoredConference>>),
+    /// The configuration is another from now on.
+    Reconfigured(Box<Revision>),
+}
+
+/// What is to be done. Its outcome comes back as an [`SchedulerInput`] with the same key.
+#[derive(Debug)]
+pub enum SchedulerCommand {
+    Read { key: WorkKey, identity: IdentityName, priority: Priority, read: Read },
+    Commit { key: WorkKey, commit: Box<Commit> },
+}
