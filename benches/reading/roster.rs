@@ -1,4 +1,4 @@
-//! What does it cost to take a listing in? Beside it, the difference of two sets of the same names.
+//! What does it cost to take in a listing? Beside it, the difference of two sets of the same names.
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -18,7 +18,7 @@ use crate::google;
 use crate::watching::BEGINNING;
 
 const PEOPLE: usize = 250;
-/// So many leave, and as many come.
+/// How many people leave, and how many join.
 const LEAVE: usize = 5;
 const ROUNDS: usize = 31;
 const TIMES: usize = 500;
@@ -95,7 +95,7 @@ impl Watcher {
         self.seen(Seen::Sessions { participant: participant.name.clone(), sessions, all: true }, wall)
     }
 
-    /// A roster that knows everything.
+    /// Returns a roster that knows everything.
     fn full(&self, world: &World, wall: Timestamp) -> Result<Roster> {
         let conference = live(world)?;
         let empty = Roster::new(conference.name.clone(), None, None, conference.start);
@@ -106,7 +106,7 @@ impl Watcher {
         Ok(observations.into_iter().fold(empty, observe))
     }
 
-    /// The sessions of those who are in one listing only.
+    /// Returns the sessions of those who are in one listing only.
     fn sessions_of_changed(
         &self,
         world: &World,
@@ -120,12 +120,12 @@ impl Watcher {
         Ok(changed.map(|participant| self.sessions(participant, at(20))).collect())
     }
 
-    /// One observation, and how much there is to tell.
+    /// Takes in one observation. Returns how many events it emits.
     fn one(&self, roster: &Roster, observation: &Observation) -> usize {
         roster.observe(observation, &self.directory, &self.rules).emitted.len()
     }
 
-    /// A listing and the readings that follow from it, and how much there is to tell.
+    /// Takes in a listing and the reads that follow from it. Returns how many events they emit.
     fn all(&self, roster: &Roster, listing: &Observation, reads: &[Observation]) -> usize {
         let mut outcome = roster.observe(listing, &self.directory, &self.rules);
         let mut emitted = outcome.emitted.len();
@@ -153,7 +153,7 @@ fn names(participants: &[Participant]) -> HashSet<ParticipantName> {
     participants.iter().map(|participant| participant.name.clone()).collect()
 }
 
-/// Who came and who left, and the set for the next time.
+/// Returns who came, who left, and the set for the next time.
 fn difference(
     before: &HashSet<ParticipantName>,
     listed: &[Participant],

@@ -1,4 +1,4 @@
-//! The real schedule and rosters on a clock of their own, reading a world: hours in moments.
+//! The real schedule and rosters on a simulated clock, reading a world.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,26 +23,26 @@ use crate::google;
 pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_767_603_600, 0);
 /// How long Google takes to answer.
 const LATENCY: Duration = Duration::from_millis(150);
-/// Answers come at least so far apart, so that what ten thousand conferences ask at once is not all answered at once.
+/// The least time between two answers, so that the reads of ten thousand conferences are not all answered at one instant.
 const APART: Duration = Duration::from_micros(100);
-/// How long the store takes to write.
+/// How long a commit takes.
 const COMMIT: Duration = Duration::from_millis(5);
 
-/// Requests, by what they were for.
+/// The number of requests, by purpose.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Requests {
     pub(crate) listings: usize,
     pub(crate) sessions: usize,
     pub(crate) backfills: usize,
     pub(crate) records: usize,
-    /// Everybody once more at the end, and the space at the beginning.
+    /// The complete reads at the end, and the space at the beginning.
     pub(crate) others: usize,
-    /// Not for a conference, but for the target that finds them.
+    /// The reads of targets.
     pub(crate) discovery: usize,
 }
 
 impl Requests {
-    /// All that were for conferences.
+    /// Returns the requests that were for conferences.
     pub(crate) const fn of_conferences(self) -> usize {
         self.listings + self.sessions + self.backfills + self.records + self.others
     }
@@ -60,14 +60,14 @@ impl Requests {
     }
 }
 
-/// A schedule at work.
+/// A schedule with a world to read.
 #[derive(Debug)]
 pub(crate) struct Watching {
     pub(crate) world: World,
     pub(crate) scheduler: Scheduler,
     pub(crate) requests: Requests,
     mono: Mono,
-    /// When the last answer comes that was asked for.
+    /// When the last answer comes of those that are under way.
     last_answer: Mono,
     queue: BTreeMap<(Mono, u64), Happening>,
     queued: u64,
@@ -80,7 +80,7 @@ enum Happening {
 }
 
 impl Watching {
-    /// Watches everything in a world that begins at [`BEGINNING`], with the default settings and quota enough.
+    /// Watches everything in a world that begins at [`BEGINNING`], with default settings and enough quota.
     pub(crate) fn new(world: World) -> Result<Self> {
         let now = Now { mono: Mono::ZERO, wall: BEGINNING };
         let scheduler = scheduler(TargetSelector::Organizer, Duration::from_secs(10), WatchSettings::default(), now)?;
@@ -97,12 +97,12 @@ impl Watching {
         Ok(watching)
     }
 
-    /// What time it is in the world.
+    /// Returns the time in the world.
     pub(crate) fn google(&self) -> Timestamp {
         saturating_add(BEGINNING, self.mono)
     }
 
-    /// Goes on for a while.
+    /// Lets time pass.
     pub(crate) fn go_on(&mut self, time: Duration) -> Result<()> {
         let until = self.mono + time;
         loop {
@@ -155,7 +155,7 @@ impl Watching {
     }
 }
 
-/// A schedule for one target, as the daemon makes it.
+/// Creates a schedule for one target, as the daemon does.
 pub(crate) fn scheduler(
     selector: TargetSelector,
     poll_interval: Duration,
@@ -177,12 +177,12 @@ pub(crate) fn scheduler(
     Ok(Scheduler::new(setup, Memory::default(), backoff, Random::with_seed(7), metrics()?, StatusBoard::default(), now))
 }
 
-/// Metrics that nobody collects.
+/// Returns metrics that nobody collects.
 pub(crate) fn metrics() -> Result<WatchMetrics> {
     Ok(WatchMetrics::new(&Registry::new(), limits()?)?)
 }
 
-/// The counter of limits that all rooms share.
+/// Returns the counter of limits that all modules share.
 pub(crate) fn limits() -> Result<IntCounterVec> {
     Ok(IntCounterVec::new(Opts::new("meetwatch_limit_reached_total", "limits"), &["limit"])?)
 }

@@ -1,4 +1,11 @@
-//! Who is where: discovery, the schedule, polling, and the roster that turns readings into events.
+//! Watching: which conferences the targets have, who is in them, and the events that follow.
+//!
+//! Data passes through it like this. [`scheduler`] decides which read is due, and [`run`] makes it. The answer goes to the
+//! [`target`] or the [`conference`] that asked. A target answers with conferences it found. A conference turns the answer
+//! into an observation of its [`roster`], which returns the new state and the events. [`persist`] turns both into one
+//! commit, and the state counts only once it is committed.
+//!
+//! All of it except `run` is without IO and without a clock, so that simulated histories run through the same code.
 
 pub mod clock_skew;
 pub mod closing;

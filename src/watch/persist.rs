@@ -1,4 +1,4 @@
-//! Pure: what has to be written so that the store knows what a roster knows.
+//! Pure: which rows and events have to be committed so that the store knows what a roster knows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::roster::{EmittedEvent, ParticipantState, Roster, SessionState};
 use crate::model::{IdentityName, ParticipantName, Route, TargetName};
 use crate::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
 
-/// What the rows need besides the roster.
+/// What the rows need beside the roster.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitContext<'a> {
     pub phase: Phase,
@@ -19,12 +19,13 @@ pub struct CommitContext<'a> {
     pub final_read_due: Option<Timestamp>,
 }
 
-/// An event could not be written as JSON. It holds nothing that could fail to be, so this is a defect.
+/// An event could not be written as JSON. Nothing in an event can fail to be written, so this is a defect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event could not be written as JSON: {0}")]
 pub struct UnwritableEvent(String);
 
-/// The difference between two rosters as rows, and what was told as events with their deliveries.
+/// Returns the commit that takes the store from one roster to the next: the rows that differ, and the events with the
+/// endpoints that get them.
 ///
 /// # Errors
 /// [`UnwritableEvent`] if an event has no JSON form.
@@ -55,7 +56,7 @@ pub fn commit(
     Ok(commit)
 }
 
-/// The conference's own row.
+/// Returns the row of the conference itself.
 #[must_use]
 pub fn conference(roster: &Roster, context: &CommitContext<'_>) -> ConferenceRow {
     let record = roster.record();
@@ -76,7 +77,7 @@ pub fn conference(roster: &Roster, context: &CommitContext<'_>) -> ConferenceRow
     }
 }
 
-/// An event with its frozen bytes, owed to whoever wants it.
+/// Returns an event as it is stored: with its JSON, which never changes afterwards, and the endpoints that get it.
 ///
 /// # Errors
 /// [`UnwritableEvent`] if the event has no JSON form.

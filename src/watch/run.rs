@@ -1,4 +1,5 @@
-//! The thin loop around the schedule: does what it says, and tells it what came of it.
+//! The loop that drives the schedule: it makes the reads and commits that the schedule wants, and feeds it with the
+//! results.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
 
-/// How long a commit that is under way at the stop is waited for.
+/// How long commits under way are waited for at the stop.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
 
 /// What the loop works with.
@@ -30,15 +31,15 @@ pub struct WatchParts<R> {
     pub metrics: WatchMetrics,
     /// Beats at each turn.
     pub pulse: Pulse,
-    /// Where a test lets the loop hang.
+    /// A failpoint at which a test makes the loop hang.
     pub hang: HangAt,
 }
 
-/// Hands another configuration to a loop that runs.
+/// Hands another configuration to the running loop.
 #[derive(Debug)]
 pub struct ReconfigureSender<R>(mpsc::Sender<ReconfigureRequest<R>>);
 
-/// Another configuration for the loop.
+/// Another configuration for the loop, and where to report that it was taken over.
 #[derive(Debug)]
 pub struct ReconfigureRequest<R> {
     reader: Arc<R>,
@@ -46,7 +47,7 @@ pub struct ReconfigureRequest<R> {
     done: oneshot::Sender<()>,
 }
 
-/// The two ends on which changes go to a loop.
+/// Creates the channel on which the loop gets another configuration.
 #[must_use]
 pub fn reconfigure_channel<R>() -> (ReconfigureSender<R>, mpsc::Receiver<ReconfigureRequest<R>>) {
     let (sender, receiver) = mpsc::channel(1);
@@ -54,8 +55,8 @@ pub fn reconfigure_channel<R>() -> (ReconfigureSender<R>, mpsc::Receiver<Reconfi
 }
 
 impl<R: Reader> ReconfigureSender<R> {
-    /// Reads with this reader and for this configuration from now on; what is under way is finished by the old reader.
-    /// Returns whether the loop has taken over: it does so at once unless it has ended.
+    /// Makes the loop use this reader and this configuration. Reads under way are finished by the old reader. Returns
+    /// whether the loop took over, which it does at once unless it has ended.
     pub async fn take_over(&self, reader: Arc<R>, revision: Revision) -> bool {
         let (done, taken) = oneshot::channel();
         let change = ReconfigureRequest { reader, revision: Box::new(revision), done };
@@ -63,8 +64,8 @@ impl<R: Reader> ReconfigureSender<R> {
     }
 }
 
-/// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for,
-/// within a bound.
+/// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for, within
+/// a limit.
 pub async fn run<R: Reader>(
     mut scheduler: Scheduler,
     mut parts: WatchParts<R>,
@@ -88,7 +89,7 @@ pub async fn run<R: Reader>(
             Some(done) = reads.next() => done,
             Some(ReconfigureRequest { reader, revision, done }) = changes.recv() => {
                 parts.reader = reader;
-                // Whoever waited for this and no longer does has no use for the answer.
+                // The caller may have gone; ignore the send error.
                 let _gone = done.send(());
                 SchedulerInput::Reconfigured(revision)
             }
@@ -136,7 +137,7 @@ fn start<R: Reader>(
                         recall(&store, key).await
                     }
                     Err(error) => {
-                        // The store says once what is wrong with it; this happens at every poll.
+                        // The store logs once what is wrong with it. This would be logged at every poll.
                         tracing::debug!(%error, "a commit failed; what it held is read again");
                         SchedulerInput::Committed(key, false)
                     }
@@ -146,7 +147,7 @@ fn start<R: Reader>(
     }
 }
 
-/// What the store knows of it, since what the schedule knows contradicts that.
+/// Returns the conference as it is in the store, after a commit contradicted it.
 async fn recall(store: &Store, key: WorkKey) -> SchedulerInput {
     let WorkKey::Conference(name) = &key else { return SchedulerInput::Contradicted(key, None) };
     match store.load_unfinished().await {
@@ -158,14 +159,14 @@ async fn recall(store: &Store, key: WorkKey) -> SchedulerInput {
     }
 }
 
-/// Tasks under way, each with the key whose turn it is, so that even one that dies gives its turn back.
+/// The tasks under way, each with its key. So also a task that panics leads to an input, and its key can be used again.
 #[derive(Default)]
 struct KeyedTasks {
     set: JoinSet<SchedulerInput>,
     keys: HashMap<Id, (WorkKey, TaskKind)>,
 }
 
-/// What a task does: what a dead one is told as.
+/// What a task does. Decides which input stands for one that panicked.
 #[derive(Clone, Copy)]
 enum TaskKind {
     Read,

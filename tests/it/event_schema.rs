@@ -1,4 +1,4 @@
-//! The JSON Schema of the event: every event of many histories is held to it, one of each type is, and broken ones are not.
+//! The JSON Schema of the event: it accepts every event of many histories and one of each type, and refuses broken ones.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn session() -> Value {
     })
 }
 
-/// A right event of each type.
+/// A valid event of each type.
 fn examples() -> Vec<Value> {
     let event = |name: &str, more: Value| {
         let mut event = json!({

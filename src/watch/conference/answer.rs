@@ -1,4 +1,4 @@
-//! Pure: what a reading brought, or why it brought nothing.
+//! Pure: takes in the result of a read: what was read, or why it failed.
 
 use std::time::Duration;
 
@@ -11,23 +11,24 @@ use crate::watch::gap::LATE;
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Observation, Seen};
 
-/// A record that no identity can read for so long is given up, where it is Google that refuses it.
+/// A conference that Google refuses is given up after it was unreadable for this long.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// So long it has to have been refused without a word between: after a long outage one refusal is not enough.
+/// For this long the refusals must have lasted, with no other failure between. After a long outage one refusal is not
+/// enough.
 const REFUSED_FOR: Duration = Duration::from_secs(6 * 3600);
-/// Google keeps a record for so long, so whatever ails an identity is waited out until then.
+/// Google keeps a record for this long, so an identity's own trouble is waited out until then.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A conference that was found and is refused so often is let go of.
+/// A conference that was found and is refused this often is forgotten.
 const MAX_OPENING_REFUSALS: u32 = 5;
 
-/// Whether this identity does not see the conference, for whatever reason of its own: another one may.
+/// Returns whether this identity cannot read the conference. Another one may.
 fn is_lost(reason: Reason) -> bool {
     use Reason::{ApiDisabled, Credentials, Delegation, NoAccess, NotFound, ScopeMissing, Unauthenticated};
     matches!(reason, ApiDisabled | Credentials | Delegation | NoAccess | NotFound | ScopeMissing | Unauthenticated)
 }
 
-/// Whether a reading is about the conference as a whole.
+/// Returns whether a read concerns the conference as a whole.
 fn is_whole(task: &ConferenceTask) -> bool {
     matches!(
         task,
@@ -35,7 +36,7 @@ fn is_whole(task: &ConferenceTask) -> bool {
     )
 }
 
-/// Nothing where there was something before.
+/// The error for an empty answer where there must be something.
 fn nothing_shown() -> ReadError {
     ReadError {
         reason: Reason::NoAccess,
@@ -47,7 +48,7 @@ fn nothing_shown() -> ReadError {
 }
 
 impl WatchedConference {
-    /// Takes in what a reading brought.
+    /// Takes in the result of the read under way.
     pub fn answered(
         &mut self,
         result: Result<Reading, ReadError>,
@@ -59,7 +60,7 @@ impl WatchedConference {
             return NextStep::GoOn;
         };
         if std::mem::take(&mut self.stale) {
-            // What one identity was shown is nothing to judge another's absences by.
+            // The answer shows what another identity may see, so it says nothing about absence.
             return NextStep::GoOn;
         }
         match result {
@@ -80,8 +81,8 @@ impl WatchedConference {
         }
     }
 
-    /// Whether an answer is empty although there must be something to read: so lost access looks at times. A conference
-    /// begins with whoever comes first, so that nobody ever was in it is no answer either.
+    /// Returns whether an answer is empty although it cannot be. Lost access may look like this. A conference begins when
+    /// the first participant joins, so the list of all participants is never empty.
     fn is_implausibly_empty(&self, task: &ConferenceTask, answer: &Answer) -> bool {
         let Some(roster) = &self.roster else { return false };
         match (task, answer) {
@@ -106,7 +107,7 @@ impl WatchedConference {
             match answer {
                 Answer::Conference(read) => *record = Some(read),
                 Answer::Space(space) => (*space_asked, *code) = (true, space.meeting_code),
-                // The reader answers what it was asked.
+                // A reader's answer always fits the read.
                 _ => {}
             }
             return NextStep::GoOn;
@@ -114,7 +115,7 @@ impl WatchedConference {
         if matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
             && self.roster.as_ref().is_some_and(|roster| roster.expected() > 0)
         {
-            // Everybody gone, or access lost: the record tells which. The listing counts once it was read.
+            // Either everybody left, or access was lost. The record tells which, so the listing counts once it was read.
             self.empty_unconfirmed = true;
             self.plan.confirm_by_record(moment.now.mono);
             return NextStep::GoOn;
@@ -134,7 +135,7 @@ impl WatchedConference {
             (ConferenceTask::Live(Purpose::Sweep { participant, all }), Answer::Sessions(sessions)) => {
                 Seen::Sessions { participant: participant.clone(), sessions, all: *all }
             }
-            // The reader answers what it was asked.
+            // A reader's answer always fits the read.
             _ => return NextStep::GoOn,
         };
         self.observe(task, seen, context, moment, random)
@@ -153,7 +154,7 @@ impl WatchedConference {
             self.note_gap_reason(error.reason.as_str());
         }
         if *task == ConferenceTask::Live(Purpose::Record) && std::mem::take(&mut self.empty_unconfirmed) {
-            // The listing that showed nobody stays out of account.
+            // The empty listing is dropped.
             self.note_gap_reason(error.reason.as_str());
             self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
         }
@@ -172,7 +173,7 @@ impl WatchedConference {
         }
         match &mut self.stage {
             Stage::Opening { space_asked, .. } if *task == ConferenceTask::Space => *space_asked = true,
-            // Discovery brings it back if it shows it again.
+            // Discovery finds it again if it shows it again.
             Stage::Opening { failures, .. } if is_lost(error.reason) && *failures >= MAX_OPENING_REFUSALS => {
                 self.stage = Stage::Closed;
             }
@@ -186,14 +187,14 @@ impl WatchedConference {
         }
     }
 
-    /// What keeps anybody from listing, unless something else has kept them before.
+    /// Notes why the conference could not be listed. The first reason counts until the next listing.
     pub(super) fn note_gap_reason(&mut self, reason: &'static str) {
         if self.gap_reason == LATE {
             self.gap_reason = reason;
         }
     }
 
-    /// Whether it is to be given up, after one more reading of the whole was in vain.
+    /// Notes a failed read of the whole conference. Returns whether it is to be given up.
     fn note_unreadable(&mut self, reason: Reason, now: Mono) -> bool {
         let unreadable = now.saturating_sub(self.readable) + self.unreadable_before;
         let refused = matches!(reason, Reason::NoAccess | Reason::NotFound)
@@ -201,13 +202,13 @@ impl WatchedConference {
         unreadable >= KEPT || (refused && unreadable >= GIVE_UP_AFTER)
     }
 
-    /// Nobody can read the conference any more: it ends with what is known.
+    /// Ends the conference with what is known, because no identity can read it any more.
     fn give_up(&mut self, context: &ConferenceContext<'_>, moment: Moment) {
         self.observe_without_commit(Seen::Lost, context, moment);
         self.stage = Stage::Closing { closing: Closing::of_nobody(), not_before: moment.now.mono, last: true };
     }
 
-    /// Takes in what tells nothing and so needs no commit.
+    /// Takes in an observation that emits nothing, and so needs no commit.
     fn observe_without_commit(&mut self, seen: Seen, context: &ConferenceContext<'_>, moment: Moment) {
         let (Some(roster), Some(by)) = (&self.roster, self.identities.first().cloned()) else { return };
         let outcome =
@@ -217,7 +218,7 @@ impl WatchedConference {
         }
     }
 
-    /// The same again, later.
+    /// Sets when a task that failed is tried again.
     pub(super) fn back_off(&mut self, task: &ConferenceTask, asked: Option<Duration>, now: Mono, random: &mut Random) {
         if let ConferenceTask::Live(purpose) = task {
             self.plan.failed(purpose, asked, now, random);

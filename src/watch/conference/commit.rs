@@ -1,4 +1,4 @@
-//! Pure: from an observation to a commit, and on from there once it is kept.
+//! Pure: turns an observation into a commit, and continues once it is committed.
 
 use jiff::Timestamp;
 
@@ -25,13 +25,13 @@ impl WatchedConference {
         let Some(before) = self.roster.clone() else { return NextStep::Forget };
         let next = self.commit_observation(task, &before, seen, context, moment);
         if let (NextStep::GoOn, InFlight::Committing { .. }) = (&next, &self.in_flight) {
-            // Nothing to write down: as good as committed.
+            // Nothing has to be stored, which counts as committed.
             self.committed(true, context, moment, random);
         }
         next
     }
 
-    /// Observes, and asks for the commit that the observation justifies; [`NextStep::GoOn`] if there is nothing to commit.
+    /// Observes, and returns the commit that follows, or [`NextStep::GoOn`] if nothing has to be stored.
     pub(super) fn commit_observation(
         &mut self,
         task: ConferenceTask,
@@ -95,7 +95,7 @@ impl WatchedConference {
         }
     }
 
-    /// Whether the row differs from the stored one by more than a recent listing.
+    /// Returns whether the row differs from the stored one by more than a recent time of listing.
     fn has_aged(&self, row: &ConferenceRow) -> bool {
         let Some(stored) = &self.stored else { return true };
         let aged = match (stored.last_listed, row.last_listed) {
@@ -105,7 +105,7 @@ impl WatchedConference {
         aged || stored.phase != row.phase || stored.identity != row.identity || stored.targets != row.targets
     }
 
-    /// The commit went well, or not. Returns what was told.
+    /// Notes that the commit succeeded or failed. Returns the events that it committed.
     pub fn committed(
         &mut self,
         well: bool,

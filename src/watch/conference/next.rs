@@ -1,4 +1,4 @@
-//! Pure: what a conference wants done next.
+//! Pure: decides what a conference reads or does next.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::watch::plan::{PlanStep, Purpose};
 use crate::watch::roster::{Moment, Roster, Seen};
 use crate::watch::target::Target;
 
-/// Records of those who left may show up late: they are asked for again for so long.
+/// Records of those who left may appear late, so each backfill overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 impl WatchedConference {
-    /// What to do now. Only to be asked while nothing is going on.
+    /// Returns what to do now. Call it only while nothing is under way.
     pub fn next(&mut self, context: &ConferenceContext<'_>, moment: Moment, random: &mut Random) -> NextStep {
         let now = moment.now.mono;
         match &mut self.stage {
@@ -30,7 +30,7 @@ impl WatchedConference {
                     return self.read(ConferenceTask::Record, Priority::Record, Read::Conference(self.name.clone()));
                 };
                 if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
-                    // It was over before anybody asked for it.
+                    // It ended before any target was watched.
                     return NextStep::Forget;
                 }
                 let known = record.space.as_ref().is_none_or(|space| context.codes.contains_key(space));
@@ -62,7 +62,7 @@ impl WatchedConference {
             }
             Stage::AwaitingFinalRead { due, .. } if now < *due => NextStep::WaitUntil(*due),
             Stage::AwaitingFinalRead { due, sure: sure @ false } => {
-                // Our clock may have been set since it was stored. However that is, the wait is never longer than a whole one.
+                // Our clock may have been set since the time was stored. The wait is never longer than a whole one.
                 let stored = self.stored.as_ref().and_then(|row| row.final_read_due);
                 let left = stored.map_or(Duration::ZERO, |stored| elapsed(moment.google, stored));
                 (*due, *sure) = (now + left.min(context.settings.final_read), true);
@@ -84,7 +84,7 @@ impl WatchedConference {
             return self.observe(ConferenceTask::Live(Purpose::Listing), seen, context, moment, random);
         }
         let Some(roster) = &self.roster else { return NextStep::Forget };
-        // After a restart a listing comes first: until Google's clock is known, nobody can say for how long nobody looked.
+        // After a restart a listing comes first: until a response shows Google's clock, the length of the gap is unknown.
         let unlisted = roster.listed().is_some_and(|listed| listed.mono.is_none());
         let unobserved = unlisted || roster.is_unobserved(moment, &self.rules(context));
         if !unobserved {
@@ -120,13 +120,13 @@ impl WatchedConference {
         }
     }
 
-    /// Takes the record in: from here on the conference is watched.
+    /// Takes the record in: the first commit of the conference.
     fn open(&mut self, context: &ConferenceContext<'_>, moment: Moment) -> NextStep {
         let Stage::Opening { record: Some(record), code, .. } = &self.stage else { return NextStep::GoOn };
         let record = record.clone();
         let known = record.space.as_ref().and_then(|space| context.codes.get(space)).cloned();
         let code = code.clone().or(known);
-        // It has not been asked since, but there is no doubt what it would say.
+        // These targets were not asked since, but their settings name the conference.
         let named = |target: &&Target| target.names(&self.name, record.space.as_ref(), code.as_ref());
         let named: Vec<_> = context.targets.values().filter(named).collect();
         for target in named {

@@ -1,8 +1,8 @@
-//! Pure: what holds of a person, against what was told of them. The difference is what there is to tell.
+//! Pure: the difference between what holds of a participant and what was emitted.
 //!
-//! Facts follow from the sessions: each started, each ended, and the edges of their union, joined and left. What a later
-//! answer takes back is told too: as the same fact with another time, which `corrects` the one it replaces, or as a
-//! retraction where nothing replaces it.
+//! The facts follow from the sessions: each session started and ended, and the edges of their union are joins and leaves. A
+//! fact that was emitted and holds no longer is withdrawn. If a fact of the same type takes its place, that event
+//! `corrects` the one before. Otherwise an `event.retracted` names it.
 
 use jiff::Timestamp;
 
@@ -11,14 +11,14 @@ use super::presence::Presence;
 use super::session_state::Emission;
 use crate::model::{EventType, SessionName, Source};
 
-/// A presence that was told.
+/// A presence that was emitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmittedPresence {
     pub joined: EmittedEdge,
     pub left: Option<EmittedEdge>,
 }
 
-/// One edge of a presence that was told, and the session it was told with.
+/// One edge of a presence that was emitted, with the session it was emitted with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmittedEdge {
     pub emission: Emission,
@@ -31,33 +31,34 @@ impl EmittedEdge {
     }
 }
 
-/// Something to tell.
+/// A change that has to be emitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FactChange {
     pub event: EventType,
     pub session: Option<SessionName>,
     pub emission: Emission,
     pub kind: FactChangeKind,
-    /// For a `participant.left`: since when the person was there.
+    /// For a `participant.left`: when the presence began.
     pub since: Option<Timestamp>,
 }
 
-/// How something is told.
+/// How a fact is emitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactChangeKind {
     /// For the first time.
     New,
-    /// In the place of an earlier telling of the same type.
+    /// In place of an earlier event of the same type.
     Corrects(Emission),
     /// As holding no longer.
     Retracts,
 }
 
-/// Compares what holds with what was told, brings the latter up to date and returns the difference.
+/// Compares what holds with what was emitted, updates the latter, and returns the difference. `resource_counts` says
+/// whether the participant resource alone is enough for a join.
 pub fn reconcile(person: &mut ParticipantState, resource_counts: bool) -> Vec<FactChange> {
     let mut changes = Vec::new();
     reconcile_sessions(person, &mut changes);
-    // Once a join was told from the participant resource alone, that stays enough.
+    // Once a join was emitted from the participant resource alone, the resource stays enough.
     let united = person.united(resource_counts || !person.presences.is_empty());
     reconcile_presences(person, &united, &mut changes);
     changes
@@ -76,7 +77,7 @@ fn reconcile_sessions(person: &mut ParticipantState, changes: &mut Vec<FactChang
     person.sessions = sessions;
 }
 
-/// One edge that there can be only one of.
+/// Reconciles a fact of which there is at most one.
 pub(super) fn reconcile_edge(
     event: EventType,
     session: Option<&SessionName>,
@@ -111,7 +112,7 @@ pub(super) fn reconcile_edge(
     Some(emission)
 }
 
-/// Tells an edge that holds as it was told once more, as a correction of itself.
+/// Emits a fact that holds as it was emitted once more, as a correction of itself.
 pub(super) fn emit_again(
     event: EventType,
     emitted: &mut Option<Emission>,
@@ -141,7 +142,7 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
     for presence in united {
         let kept = emitted.iter().map(|one| &one.joined).find(|edge| edge.is(presence.start, Source::Google)).cloned();
         let joined = kept.unwrap_or_else(|| {
-            // A merged presence corrects the join of the first presence it overlaps …
+            // A presence that was merged from several corrects the join of the first one it overlaps …
             let stale = stale_joins.take_first(presence);
             let edge = (presence.start, Source::Google, presence.first.clone());
             emit_edge(person, EventType::ParticipantJoined, edge, stale, None, changes)
@@ -153,9 +154,9 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
                 Some(EmittedPresence { joined, left: Some(left) }) if joined.emission.time == presence.start => {
                     return left.clone();
                 }
-                // It said how long somebody stayed, and they came at another time.
+                // The leave carries the length of the presence, and the presence began at another time.
                 Some(other) => other.left.clone(),
-                // … and the leave of the last.
+                // … and the leave of the last one.
                 None => stale_leaves.take_last(presence),
             };
             let edge = (end, source, presence.last.clone());
@@ -163,7 +164,7 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
         });
         reconciled.push(EmittedPresence { joined, left });
     }
-    // The edges between are retracted.
+    // The edges between them are retracted.
     for (event, stale) in [(EventType::ParticipantJoined, stale_joins), (EventType::ParticipantLeft, stale_leaves)] {
         for (EmittedEdge { emission, session }, _) in stale.0 {
             withdraw(person, event, emission);
@@ -181,10 +182,10 @@ fn same(emitted: &[EmittedPresence], united: &[Presence]) -> bool {
         })
 }
 
-/// Told edges that no longer hold, each with the presence that it was told of.
+/// The emitted edges that no longer hold, each with the presence it belonged to.
 struct StaleEdges(Vec<(EmittedEdge, PresenceSpan)>);
 
-/// From when to when a presence was told.
+/// When an emitted presence began and ended.
 type PresenceSpan = (Timestamp, Option<Timestamp>);
 
 impl StaleEdges {
@@ -217,7 +218,7 @@ fn overlaps((start, end): PresenceSpan, presence: &Presence) -> bool {
     presence.end.is_none_or(|(other, _)| start <= other) && end.is_none_or(|end| presence.start <= end)
 }
 
-/// Tells an edge of a presence that holds, in the place of `stale` if there is one.
+/// Emits an edge that holds, as a correction of `stale` if there is one.
 fn emit_edge(
     person: &mut ParticipantState,
     event: EventType,

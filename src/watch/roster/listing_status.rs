@@ -1,8 +1,8 @@
-//! Pure: who was listed, who is missing, and whose sessions have to be read because of it.
+//! Pure: who was listed, who is missing, and whose sessions have to be read because of that.
 //!
-//! Missing from a complete listing makes a suspect, no more. A suspect's sessions are read; only Google's end makes a
-//! leave. Where Google stays silent, a leave is concluded late, after time *and* listings, in a round in which the
-//! conference itself could be read; and whoever turns up again takes the conclusion back.
+//! Being missing from a complete listing only causes the sessions to be read. A leave follows from Google's end. If Google
+//! reports none, a leave is inferred after both a time and a number of listings, in a round in which the conference itself
+//! could be read. A participant who is listed again withdraws the inference.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,45 +15,45 @@ use super::participant_state::ParticipantState;
 use crate::clock::Mono;
 use crate::model::IdentityName;
 
-/// How a person stands to the complete listings.
+/// What the complete listings say of a participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListingStatus {
-    /// In none, or rightly missing. A listing that shows the person makes it `Listed`.
+    /// In none, or missing because they left. A listing that shows the participant makes it `Listed`.
     Away,
-    /// In the last one. Becomes `Missing` when the next one under the same identity does not show the person.
+    /// In the last one. Becomes `Missing` when the next one by the same identity does not show the participant.
     Listed { by: IdentityName },
-    /// In an earlier one, and not in the last, though a session is open. Ends with the session, by Google's word or
-    /// by conclusion, or with a listing that shows the person again.
+    /// In an earlier one and not in the last, though a session is open. Ends when the session ends, by Google's end or an
+    /// inferred one, or when a listing shows the participant again.
     Missing {
         by: IdentityName,
         since: Mono,
-        /// The last listing that showed the person, by Google's clock.
+        /// The last listing that showed the participant, by Google's clock.
         last_listed: Timestamp,
-        /// How many listings in a row did not.
+        /// How many listings in a row did not show the participant.
         without: u32,
         /// How often Google said that there is no such participant.
         gone: u32,
     },
 }
 
-/// Whose sessions have to be read in full.
+/// When the sessions of a participant have to be read in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recheck {
     pub due: Mono,
     pub tries: u32,
 }
 
-/// After so many readings that changed nothing, somebody who is away and does not fit is left to the conference's end.
+/// After so many reads without a change, a participant who is away is not read again until the closing.
 const MAX_TRIES_WHEN_AWAY: u32 = 10;
 
 impl Recheck {
-    /// Read at once.
+    /// Returns a recheck that is due now.
     #[must_use]
     pub fn at_once(now: Mono) -> Self {
         Self { due: now, tries: 0 }
     }
 
-    /// Read again later, backing off; `None` when it is time to give up.
+    /// Returns the next recheck after one that changed nothing, with a longer delay, or `None` when it is time to give up.
     #[must_use]
     pub fn again(self, person: &ParticipantState, now: Mono, rules: &RosterRules) -> Option<Self> {
         if person.listing_status == ListingStatus::Away && self.tries >= MAX_TRIES_WHEN_AWAY {
@@ -66,7 +66,7 @@ impl Recheck {
 }
 
 impl Roster {
-    /// The same, with the count of everybody's absence begun anew.
+    /// Returns the roster with the absence counts of everybody started over.
     #[must_use]
     pub fn with_absences_restarted(mut self, now: Mono) -> Self {
         let missing = |person: &Arc<ParticipantState>| matches!(person.listing_status, ListingStatus::Missing { .. });
@@ -79,7 +79,7 @@ impl Roster {
 }
 
 impl ParticipantState {
-    /// Under whom absence counts: the identity whose listing showed the person last.
+    /// Returns the identity whose listing showed the participant last. Absence counts only under that one.
     #[must_use]
     pub fn seen_by(&self) -> Option<&IdentityName> {
         match &self.listing_status {
@@ -88,7 +88,7 @@ impl ParticipantState {
         }
     }
 
-    /// Whether what is known of the sessions does not go with what is known of the person.
+    /// Returns whether the known sessions contradict what else is known of the participant, so that they have to be read.
     #[must_use]
     pub(super) fn is_inconsistent(&self) -> bool {
         let open = self.open_sessions().next().is_some();
@@ -100,17 +100,17 @@ impl ParticipantState {
         }
     }
 
-    /// Whether a complete listing ought to show this person.
+    /// Returns whether a complete listing should show the participant.
     #[must_use]
     pub(super) fn is_expected(&self) -> bool {
         matches!(self.listing_status, ListingStatus::Listed { .. }) || self.is_present()
     }
 
-    /// Takes note of a complete listing under `by` that does not show this person.
+    /// Notes a complete listing by `by` that does not show the participant.
     pub(super) fn note_missing(&mut self, by: &IdentityName, now: Mono, last_listed: Timestamp) {
         let there = self.is_present();
         match &mut self.listing_status {
-            // Absence counts only under the identity that saw the person.
+            // Absence counts only under the identity that saw the participant.
             ListingStatus::Listed { by: other } | ListingStatus::Missing { by: other, .. } if other != by => {}
             ListingStatus::Missing { without, .. } if there => *without += 1,
             _ if there => {
@@ -122,28 +122,28 @@ impl ParticipantState {
         }
     }
 
-    /// Begins the count of a suspect anew: for a time nobody looked.
+    /// Starts the absence counts over, because the conference was unobserved for a while.
     pub(super) fn restart_absence(&mut self, now: Mono) {
         if let ListingStatus::Missing { since, without, gone, .. } = &mut self.listing_status {
             (*since, *without, *gone) = (now, 0, 0);
         }
     }
 
-    /// Google showed the participant's sessions, so it does know of it.
+    /// Notes that Google showed the participant's sessions.
     pub(super) fn note_found(&mut self) {
         if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
             *gone = 0;
         }
     }
 
-    /// Google says that there is no such participant.
+    /// Notes that Google said that there is no such participant.
     pub(super) fn note_not_found(&mut self) {
         if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
             *gone += 1;
         }
     }
 
-    /// When this person is to be taken as having left though Google did not say so, if it has come to that.
+    /// Returns the time of the leave if it has to be inferred by now.
     #[must_use]
     pub(super) fn inferred_leave(&self, now: Mono, rules: &RosterRules) -> Option<Timestamp> {
         match self.listing_status {
@@ -155,7 +155,7 @@ impl ParticipantState {
         }
     }
 
-    /// Whether the participant resource alone may stand in for sessions that could not be read.
+    /// Returns whether sessions were awaited for long enough, so that the participant resource alone is used.
     #[must_use]
     pub(super) fn resource_counts(&self, now: Mono, wait: Duration) -> bool {
         self.sessions.is_empty() && now.saturating_sub(self.first_seen) >= wait

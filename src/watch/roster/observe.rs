@@ -1,4 +1,4 @@
-//! Pure: one observation, from what was read to what is told. What a complete list of those present does is in `listing`.
+//! Pure: takes in one observation, from what was read to the events. `listing` has the part for complete listings.
 
 mod listing;
 
@@ -16,16 +16,16 @@ use crate::model::{Conference, EventType, Participant, ParticipantName, Session,
 
 pub(super) use listing::UnobservedSpan;
 
-/// What an observation leads to.
+/// The result of an observation.
 #[derive(Debug, Clone)]
 pub struct RosterUpdate {
     pub roster: Roster,
-    /// What there is to tell, in sequence order.
+    /// The events, in the order of their sequence.
     pub emitted: Vec<EmittedEvent>,
 }
 
 impl Roster {
-    /// Takes in one observation. The same observation a second time changes nothing and tells nothing.
+    /// Takes in one observation. The same observation a second time changes nothing and emits nothing.
     #[must_use]
     pub fn observe(&self, observation: &Observation, directory: &Directory, rules: &RosterRules) -> RosterUpdate {
         let Observation { moment, by, seen } = observation;
@@ -73,7 +73,8 @@ impl Roster {
             self.record = Arc::new(record);
         }
         if read.end.is_none() && self.record.end.is_none() && !self.is_unobserved(moment, rules) {
-            // The conference goes on, could be read, and was listed: only in such a round may a leave be concluded.
+            // The conference goes on, its record could be read, and it was listed recently. Only now may a leave be
+            // inferred.
             self.infer_leaves(moment, rules, effects);
         }
     }
@@ -93,9 +94,9 @@ impl Roster {
         }
     }
 
-    /// Tells nothing: it changes only when the person is read again, and whether a suspect may be concluded to have left.
+    /// Notes that a participant's sessions could not be read. Emits nothing.
     fn observe_unreadable(&mut self, name: &ParticipantName, gone: bool, moment: Moment, rules: &RosterRules) {
-        // Only a reading that was due counts: the same twice is one.
+        // Only a recheck that was due counts, so that the same observation twice counts once.
         let due = self.rechecks.get(name).is_none_or(|rechecks| rechecks.due <= moment.now.mono);
         if gone
             && due
@@ -106,7 +107,7 @@ impl Roster {
         self.reconsider(name, moment, rules);
     }
 
-    /// The conference ends with the last that was seen of it. Tells nothing by itself.
+    /// Ends the conference with its last listing. Emits nothing by itself.
     fn give_up(&mut self) {
         if self.record.end.is_none() {
             let at = self.listed.as_ref().map_or(self.record.start, |listed| listed.at.max(self.record.start));
@@ -136,7 +137,7 @@ impl Roster {
         rules: &RosterRules,
         effects: &mut Effects,
     ) {
-        // Once the conference is over nothing is open, whatever a session that Google forgot to end says.
+        // Once the conference is over no session is open, even if Google never ended it.
         let lift = self.record.end.is_none();
         let Some(person) = self.participants.get(name) else { return };
         let shown: BTreeSet<_> = sessions.iter().map(|session| &session.name).collect();
@@ -168,7 +169,7 @@ impl Roster {
         }
     }
 
-    /// The conference is over and all of it was read: what Google left open ends with it.
+    /// Ends what Google left open with the conference, because everything was read after its end.
     fn observe_complete(&mut self, effects: &mut Effects) {
         let Some((end, _)) = self.record.end else { return };
         let people: Vec<_> = self.participants.keys().cloned().collect();
@@ -182,7 +183,7 @@ impl Roster {
         effects.complete = true;
     }
 
-    /// Where no session can be read for long enough, the participant resource has to do.
+    /// Marks the participants whose sessions were awaited for long enough, so that their join is emitted without.
     fn stop_waiting_for_sessions(&self, moment: Moment, rules: &RosterRules, effects: &mut Effects) {
         let waited = self.rechecks.keys().filter(|name| {
             self.participants.get(*name).is_some_and(|person| {
@@ -192,7 +193,7 @@ impl Roster {
         effects.touched.extend(waited.cloned());
     }
 
-    /// Compares what holds with what was told, for everybody who changed and for the conference.
+    /// Compares what holds with what was emitted, for everybody who changed and for the conference.
     fn reconcile(
         &mut self,
         effects: &Effects,
@@ -229,7 +230,7 @@ impl Roster {
         );
         self.late |= record.ended.is_some() && !(changes.is_empty() && pending.is_empty());
         if complete {
-            // What was told after the end makes the account given with it out of date, so the end is told again.
+            // What was emitted after the end makes its attendance outdated, so the end is emitted again.
             if self.late && record.ended.map(|emitted| (emitted.time, emitted.source)) == record.end {
                 facts::emit_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
@@ -273,13 +274,13 @@ impl Roster {
         if self.rechecks.contains_key(name) {
             Arc::make_mut(&mut self.rechecks).remove(name);
             if self.rechecks.is_empty() {
-                // Nearly always nobody needs any, and a map that was used keeps its memory.
+                // Rechecks are rare, and an empty map that was used keeps its memory.
                 self.rechecks = Arc::default();
             }
         }
     }
 
-    /// A person's sessions were read in full, or could not be: read them again later if they do not fit yet.
+    /// Sets when a participant whose sessions were read, or could not be, is read again; never if the state is consistent.
     fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &RosterRules) {
         let known = self.rechecks.get(name).copied();
         let unsettled = self.participants.get(name).filter(|person| {
@@ -317,10 +318,10 @@ fn reconcile_participant(
     }));
 }
 
-/// What one observation has touched so far.
+/// What one observation has changed so far.
 struct Effects {
     touched: BTreeSet<ParticipantName>,
     gap: Option<UnobservedSpan>,
-    /// Everything was read after the conference's end.
+    /// Whether everything was read after the conference's end.
     complete: bool,
 }

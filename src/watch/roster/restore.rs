@@ -15,7 +15,7 @@ use crate::model::{EventType, ParticipantName, Source};
 use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
 
 impl Roster {
-    /// Rebuilds the roster that these rows were made from. Suspicions are not kept: they begin anew.
+    /// Rebuilds the roster from its rows. Absence counts are not stored, and start over.
     #[must_use]
     pub fn restore(stored: StoredConference, now: Mono) -> Self {
         let StoredConference { conference, participants, sessions, told } = stored;
@@ -29,7 +29,7 @@ impl Roster {
         let mut record = record(&conference);
         let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
         let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
-        // A gap is told when it is over.
+        // A gap is emitted when it ends.
         let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
         let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
         let found_at = found.map(|row| row.observed_at);
@@ -62,7 +62,7 @@ impl Roster {
             sequence: conference.last_sequence,
             present: conference.present,
             expected,
-            // Found and never listed: nobody has looked since it was found.
+            // A conference that was found and never listed counts as listed when it was found.
             listed: conference.last_listed.or(found_at).map(|at| LastListing {
                 at,
                 mono: None,
@@ -122,8 +122,8 @@ fn recall_conference(record: &mut ConferenceState, row: &ToldRow) {
     }
 }
 
-/// Takes back in what was told of a person. Joins come before the leaves that end them: rows are in sequence order only,
-/// so the leaves are matched in [`finish`].
+/// Restores one event of a participant. Rows are in sequence order, in which a leave may come before its join, so leaves
+/// are matched in [`finish`].
 fn recall(person: &mut ParticipantState, row: &ToldRow) {
     let emission = Emission { time: row.time, source: row.source, n: row.n };
     let session =
@@ -146,7 +146,7 @@ fn recall(person: &mut ParticipantState, row: &ToldRow) {
                 .push(EmittedPresence { joined: EmittedEdge { emission, session: row.session.clone() }, left: None });
         }
         EventType::ParticipantLeft => {
-            // Kept apart for now as a presence that begins where it ends.
+            // Kept for now as a presence that begins where it ends.
             let edge = EmittedEdge { emission, session: row.session.clone() };
             person.presences.push(EmittedPresence { joined: edge.clone(), left: Some(edge) });
         }
@@ -154,7 +154,7 @@ fn recall(person: &mut ParticipantState, row: &ToldRow) {
     }
 }
 
-/// Matches each leave with the join before it, and takes up what follows from the whole.
+/// Matches each leave with the join before it, and restores what follows from both.
 fn finish(person: &mut ParticipantState) {
     let mut edges = std::mem::take(&mut person.presences);
     edges.sort_by_key(|edge| (edge.joined.emission.time, edge.left.is_some()));
@@ -172,7 +172,7 @@ fn finish(person: &mut ParticipantState) {
 }
 
 fn withdrawn(row: &ToldRow) -> WithdrawnEvent {
-    // Only events of sessions are told apart by their session.
+    // Only events of sessions are distinguished by their session.
     let session =
         row.session.clone().filter(|_| matches!(row.event, EventType::SessionStarted | EventType::SessionEnded));
     WithdrawnEvent { event: row.event, session, time: row.time, source: row.source }

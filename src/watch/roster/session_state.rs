@@ -1,13 +1,13 @@
-//! Pure: what is known of one session, and how a new reading changes it.
+//! Pure: what is known of one session, and how another read of it is merged.
 //!
-//! Knowledge only grows: the start is the earliest told; the end goes open → inferred → Google's, and of two of Google's
-//! the later holds. So reading twice changes nothing, and what Google said ends up the same in whatever order it was read.
+//! Knowledge only grows. The earliest start that was read counts. The end goes from open to inferred to Google's, and of
+//! two ends of Google's the later counts. So reading twice changes nothing, and the order of reads does not matter.
 
 use jiff::Timestamp;
 
 use crate::model::{self, SessionName, Source};
 
-/// What is known of one session, and what was told of it.
+/// What is known of one session, and what was emitted of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
     pub name: SessionName,
@@ -18,25 +18,25 @@ pub struct SessionState {
     pub(super) ended: Option<Emission>,
 }
 
-/// An event that was told and stands.
+/// An event that was emitted and stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Emission {
     pub time: Timestamp,
     pub source: Source,
-    /// How often the same was told and taken back before.
+    /// How often an event with the same time and source was emitted and withdrawn before.
     pub n: u32,
 }
 
-/// What a reading did to what was known.
+/// What a read changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MergeOutcome {
     pub changed: bool,
-    /// How many things did not fit what was known.
+    /// How many values contradicted what was known.
     pub disagreements: u64,
 }
 
 impl SessionState {
-    /// A session that is read for the first time.
+    /// Creates the state of a session that is read for the first time.
     #[must_use]
     pub fn new(read: &model::Session) -> (Self, MergeOutcome) {
         let mut known = Self { name: read.name.clone(), start: read.start, end: None, started: None, ended: None };
@@ -49,8 +49,8 @@ impl SessionState {
         self.end.is_none()
     }
 
-    /// Takes in a reading of the same session. `lift`: whether "open" takes an inferred end back, which it does for as
-    /// long as the conference goes on; afterwards nothing is open.
+    /// Takes in a read of the session. `lift` says whether an open session withdraws an inferred end. It does while the
+    /// conference goes on; afterwards nothing is open.
     pub fn merge(&mut self, read: &model::Session, lift: bool) -> MergeOutcome {
         let before = (self.start, self.end);
         let mut disagreements = 0;
@@ -58,7 +58,8 @@ impl SessionState {
             disagreements += 1;
             self.start = self.start.min(read.start);
         }
-        // An end before the start it was told with becomes that start: so it does not matter which start is known by then.
+        // An end before the start that it was read with is moved to that start. So the result does not depend on which
+        // start is known by then.
         let emitted = read.end.map(|end| end.max(read.start));
         disagreements += u64::from(emitted != read.end);
         self.end = match (self.end, emitted) {
@@ -77,7 +78,7 @@ impl SessionState {
         MergeOutcome { changed: before != (self.start, self.end), disagreements }
     }
 
-    /// Concludes that an open session ended at `time`, for want of a word from Google.
+    /// Ends an open session at `time`, as inferred.
     pub fn infer_end(&mut self, time: Timestamp) {
         if self.is_open() {
             self.end = Some((time.max(self.start), Source::Inferred));

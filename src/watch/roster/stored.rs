@@ -1,4 +1,4 @@
-//! For tests: a roster and its log as a store gives them back.
+//! For tests: a roster and its log as the store would return them.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::model::{EventType, IdentityName};
 use crate::store::{Phase, StoredConference, ToldRow};
 use crate::watch::persist::{self, CommitContext};
 
-/// What another process finds of a roster whose whole log this is, watched by this identity.
+/// Returns what another process would find in the store, given the whole log and the identity that watches.
 pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityName) -> StoredConference {
     let context = CommitContext {
         phase: if roster.is_ended() { Phase::Ended } else { Phase::Live },

@@ -42,12 +42,12 @@ fn participant(id: &str, start: i64, end: Option<i64>) -> Participant {
     }
 }
 
-/// The rules where a listing is read every so many seconds.
+/// The rules for a listing every `interval` seconds.
 fn rules_of(interval: u64) -> RosterRules {
     RosterRules::new(Duration::from_secs(interval), Duration::from_secs(60), Duration::from_secs(600))
 }
 
-/// One conference, and everything that was told of it.
+/// One conference, and every event of it.
 struct Scene {
     roster: Roster,
     log: Vec<EmittedEvent>,
@@ -91,7 +91,7 @@ impl Scene {
         self.see(now, Seen::Sessions { participant: person(owner), sessions, all: true })
     }
 
-    /// Ada joined at 5 and is there.
+    /// A scene in which Ada joined at 5 and is present.
     fn with_ada() -> Self {
         let mut scene = Self::new();
         scene.list(10, &[("ada", 5)]);

@@ -1,4 +1,4 @@
-//! The conferences: each acts until it has to wait, and shows how it stands.
+//! Advances conferences until each has to wait, and publishes their state.
 
 use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::backoff::Random;
@@ -41,8 +41,8 @@ impl Scheduler {
         });
     }
 
-    /// What is remembered here and what the store has do not go together, as when a commit was made and its answer was lost.
-    /// What the store has was told, so that holds.
+    /// Takes the stored state of a conference, or of a target, after a commit contradicted it, as when a commit was made
+    /// and its reply was lost. The events in the store were emitted, so the store is right.
     pub(super) fn contradicted(&mut self, key: WorkKey, stored: Option<StoredConference>, now: Now) {
         let name = match key {
             WorkKey::Conference(name) => name,
@@ -67,7 +67,7 @@ impl Scheduler {
                 }
                 self.publish(&name, now);
             }
-            // It is over and was told to its end.
+            // The conference is over, and its end was emitted.
             None => {
                 self.board.write().conferences.remove(&name);
                 self.finished.insert(name, now.mono);
@@ -75,7 +75,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets a conference act, and go on until it has to wait for something.
+    /// Applies `first` to a conference, and then its next steps until it has to wait.
     pub(super) fn with_conference(
         &mut self,
         name: &ConferenceName,
@@ -130,7 +130,7 @@ impl Scheduler {
         }
     }
 
-    /// Shows on the board how a conference stands.
+    /// Publishes the state of a conference on the status board.
     pub(super) fn publish(&self, name: &ConferenceName, now: Now) {
         let Some(watched) = self.conferences.get(name) else { return };
         let mut board = self.board.write();

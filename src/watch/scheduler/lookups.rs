@@ -1,4 +1,4 @@
-//! Who the newcomers are.
+//! Look-ups of who new participants are.
 
 use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::clock::Now;
@@ -6,7 +6,7 @@ use crate::meet::{Answer, Priority, Read, ReadError, Reading};
 use crate::model::{ConferenceName, IdentityName};
 
 impl Scheduler {
-    /// Asks who the newcomers are.
+    /// Queues look-ups of the participants whose sessions are about to be read.
     pub(super) fn want_lookups(&mut self, name: &ConferenceName, now: Now) {
         let Some(watched) = self.conferences.get(name) else { return };
         let Some(identity) = watched.identity() else { return };
@@ -52,7 +52,7 @@ impl Scheduler {
             }
         }
         let due = lookup.due();
-        // Whoever waited for this may go on.
+        // The conferences whose events waited for this continue.
         let waiting: Vec<_> = self
             .conferences
             .iter()

@@ -1,9 +1,12 @@
-//! The schedule as a step: `step(now, input)` says what to read and what to commit, `next_wake` when to ask again.
+//! The schedule: which read or commit is due, for everything that is watched.
 //!
-//! Keyed: a conference, a target or a look-up has at most one thing under way, so nothing is ever polled twice at once,
-//! and trouble with one never slows another. No socket, no sleep and no clock in here: whole histories run through it.
-//! `targets`, `conferences` and `lookups` are the three kinds of key; `quota` holds the plan against the budget;
-//! `reconfigure` takes over another configuration.
+//! It is a step function. [`Scheduler::step`] takes what happened and returns what to do; [`Scheduler::next_wake`] says
+//! when to call it without an input. It has no socket, no sleep and no clock, so that simulated histories run through it.
+//!
+//! Work has keys: a conference, a target or the look-ups of an identity. Each key has at most one thing under way, so that
+//! nothing is read twice at once and a slow one does not hold up another. `targets`, `conferences` and `lookups` do the
+//! work of the three kinds of key; `quota` compares the planned reads with the budget; `reconfigure` applies another
+//! configuration.
 
 mod conferences;
 mod lookups;
@@ -35,13 +38,13 @@ use crate::store::StoredConference;
 pub use setup::{Memory, Revision, Setup, WatchIdentity};
 pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
 
-/// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
+/// After this time no target shows a closed conference any more: Google deletes the record 30 days after the end.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
-/// A trouble that lasts is told again so often.
+/// How often a failure that lasts is logged again.
 const LOG_AGAIN_AFTER: Duration = Duration::from_secs(600);
-/// How many meeting codes are kept at the most.
+/// The most meeting codes that are kept.
 const MAX_CODES: usize = 10_000;
-/// How often the plan is held against the quota.
+/// How often the planned reads are compared with the quota.
 const REPLAN_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything that is watched.
@@ -50,12 +53,12 @@ pub struct Scheduler {
     setup: Setup,
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
-    /// What is being asked and no longer to be heard: of targets and look-ups that are others by now.
+    /// The keys whose answer is discarded, because the target or look-up has changed since the read began.
     stale: BTreeSet<WorkKey>,
     conferences: BTreeMap<ConferenceName, WatchedConference>,
-    /// Those of which nothing is told any more, and since when.
+    /// The conferences of which nothing is emitted any more, and since when.
     finished: BTreeMap<ConferenceName, Mono>,
-    /// The trouble of each that was told last, and when.
+    /// The failure of each key that was logged last, and when.
     logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
     lookups: BTreeMap<IdentityName, Lookup>,
     nobody: Lookup,
@@ -72,7 +75,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A schedule that goes on where the store left off.
+    /// Creates a schedule that continues from the store.
     #[must_use]
     pub fn new(
         setup: Setup,
@@ -143,7 +146,7 @@ impl Scheduler {
         self.wake_at(WorkKey::Conference(name), now.mono);
     }
 
-    /// Takes in what happened and says what is to be done.
+    /// Takes in what happened and returns what to do.
     pub fn step(&mut self, now: Now, input: SchedulerInput) -> Vec<SchedulerCommand> {
         let mut commands = Vec::new();
         match input {
@@ -165,13 +168,13 @@ impl Scheduler {
         commands
     }
 
-    /// When to step next if nothing happens before.
+    /// Returns when to step next if nothing happens before.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The conferences that are watched.
+    /// Returns the conferences that are watched.
     #[must_use]
     pub fn conferences(&self) -> &BTreeMap<ConferenceName, WatchedConference> {
         &self.conferences
@@ -216,8 +219,8 @@ impl Scheduler {
         }
     }
 
-    /// Logs a trouble when it is new or of another kind, and then now and again, not each time it is met. What ails an
-    /// identity as a whole is told once by the client.
+    /// Logs a failure if it is new or of another kind, and then every ten minutes while it lasts. What concerns an identity
+    /// as a whole is logged by the client.
     fn log_failure(&mut self, key: &WorkKey, error: &ReadError, now: Mono) {
         use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
         if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
@@ -230,7 +233,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets go of what Google itself has forgotten by now, and of what is cheaper to ask again than to keep for ever.
+    /// Forgets conferences that Google has deleted, and codes that are cheaper to read again than to keep.
     fn forget_what_is_over(&mut self, now: Mono) {
         self.finished.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
         if self.codes.len() > MAX_CODES {
@@ -261,5 +264,5 @@ impl Scheduler {
     }
 }
 
-/// The rhythm of a conference that was watched for a target that is no longer configured.
+/// How often a conference is listed that no configured target covers any more.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The plan against the budget.
+//! Compares the planned reads with the quota.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::watch::settings::{SWEEP_BATCH, TargetSelector};
 use crate::watch::stretch::{Demand, Stretch};
 
 impl Scheduler {
-    /// Holds the plan against the quota.
+    /// Computes by how much the reads of each identity are stretched.
     pub(super) fn replan(&mut self) {
         let mut demands: BTreeMap<&IdentityName, Demand> = BTreeMap::new();
         for target in self.targets.values() {
@@ -32,7 +32,7 @@ impl Scheduler {
         for identity in &self.setup.identities {
             let demand = demands.get(&identity.name).copied().unwrap_or_default();
             let own = demand.listing + demand.backfill + demand.sweep + demand.fixed;
-            // Of what the project may spend, each identity gets the share that its plan has of all plans.
+            // The project's budget is shared among the identities in proportion to their planned reads.
             let share =
                 if everyone > 0.0 { self.setup.project_budget * own / everyone } else { self.setup.project_budget };
             let stretch = Stretch::fit(demand, identity.budget.min(share));
@@ -43,7 +43,7 @@ impl Scheduler {
     }
 }
 
-/// Participants on one page of a listing.
+/// The participants on one page of a listing.
 const PAGE: u32 = 250;
 /// [`SWEEP_BATCH`] as a number of people.
 #[expect(clippy::cast_possible_truncation, reason = "12 fits")]

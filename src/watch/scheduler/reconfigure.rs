@@ -1,6 +1,7 @@
-//! Another configuration, taken over between two steps: nothing that is under way is lost, and what was learnt stays learnt.
+//! Applies another configuration between two steps. Nothing that is under way is lost, and nothing that was learnt is
+//! forgotten.
 //!
-//! Everything ends up where a restart with the new configuration would have taken it, without the gap.
+//! The result is the state that a restart with the new configuration would lead to, without the gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,7 @@ impl Scheduler {
         self.replan_due = now.mono;
     }
 
-    /// Takes over the targets. Returns how those that go on were called before, and are called now.
+    /// Applies the new targets. Returns, for each target that continues, its name before and its name now.
     fn take_over_targets(
         &mut self,
         remembered: Vec<TargetRow>,
@@ -47,7 +48,7 @@ impl Scheduler {
         let mut before = std::mem::take(&mut self.targets);
         let mut continued = BTreeMap::new();
         let settings = self.setup.targets.clone();
-        // Those that keep their names come first, so that nobody takes one over as another.
+        // Targets that keep their names are handled first, so that no other target takes over their state.
         let (kept, others): (Vec<_>, Vec<_>) = settings
             .into_iter()
             .partition(|settings| before.get(&settings.name).is_some_and(|target| target.is_continued_by(settings)));
@@ -73,7 +74,7 @@ impl Scheduler {
         for gone in before.keys() {
             self.discard_answer(gone);
             self.logged_failures.remove(&WorkKey::Target(gone.clone()));
-            // Another may have its name.
+            // Another target may have its name now.
             if !self.targets.contains_key(gone) {
                 self.sleep(&WorkKey::Target(gone.clone()));
             }
@@ -82,14 +83,14 @@ impl Scheduler {
         continued
     }
 
-    /// What is being asked for a target is no longer to be heard.
+    /// Discards the answer that a target waits for.
     fn discard_answer(&mut self, target: &TargetName) {
         if self.target_reads.contains(target) {
             self.stale.insert(WorkKey::Target(target.clone()));
         }
     }
 
-    /// An answer came that is no longer to be heard: now the question can be put anew.
+    /// Notes that a discarded answer came, so that the key can be asked again.
     pub(super) fn ask_again(&mut self, key: WorkKey, now: Mono) {
         if let WorkKey::Target(name) = &key {
             self.target_reads.remove(name);
@@ -97,7 +98,7 @@ impl Scheduler {
         self.wake_at(key, now);
     }
 
-    /// Who somebody is stays known, unless the domains that decide who is internal are others.
+    /// Applies the new look-up settings. What was looked up stays known, unless the internal domains changed.
     fn take_over_lookups(&mut self, before: &Setup, now: Mono) {
         let (domains, wait) = (self.setup.internal_domains.clone(), self.setup.settings.lookup_wait);
         let mut old = std::mem::take(&mut self.lookups);
@@ -149,7 +150,7 @@ impl Scheduler {
     }
 }
 
-/// The target that these settings continue: the one of their name, or one that has lost its name.
+/// Returns the target before that these settings continue: the one of the same name, or one that is gone under its name.
 fn predecessor(before: &BTreeMap<TargetName, Target>, settings: &TargetSettings) -> Option<TargetName> {
     let own = before.get(&settings.name).filter(|target| target.is_continued_by(settings));
     let renamed = || {

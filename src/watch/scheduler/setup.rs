@@ -6,26 +6,26 @@ use crate::model::{ConferenceName, IdentityName, Route};
 use crate::store::{StoredConference, TargetRow};
 use crate::watch::settings::{TargetSettings, WatchSettings};
 
-/// What the schedule is made from.
+/// The configuration of the schedule.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub settings: WatchSettings,
     pub targets: Vec<TargetSettings>,
     pub identities: Vec<WatchIdentity>,
-    /// Which endpoint wants which event.
+    /// Which endpoint gets which event.
     pub routes: Vec<Route>,
     pub internal_domains: Vec<String>,
-    /// Reads a minute that all identities may spend together.
+    /// How many reads a minute all identities may make together.
     pub project_budget: f64,
 }
 
-/// What the schedule needs to know of an identity.
+/// One identity of the configuration.
 #[derive(Debug, Clone)]
 pub struct WatchIdentity {
     pub name: IdentityName,
     /// Whether it looks up who signed-in participants are.
     pub looks_up: bool,
-    /// Reads a minute that it may spend.
+    /// How many reads a minute it may make.
     pub budget: f64,
 }
 
@@ -34,7 +34,7 @@ pub struct WatchIdentity {
 pub struct Memory {
     pub conferences: Vec<StoredConference>,
     pub targets: Vec<TargetRow>,
-    /// Those of which nothing is told any more.
+    /// The conferences of which nothing is emitted any more.
     pub finished: BTreeSet<ConferenceName>,
 }
 
@@ -42,10 +42,10 @@ pub struct Memory {
 #[derive(Debug, Clone)]
 pub struct Revision {
     pub setup: Setup,
-    /// What the store remembers of targets, also of those that were not configured until now.
+    /// The stored rows of targets, including those that were not configured until now.
     pub remembered: Vec<TargetRow>,
-    /// Identities that may be somebody else now, though their names are the same.
+    /// The identities that may stand for another user than before, under the same name.
     pub replaced: BTreeSet<IdentityName>,
-    /// Identities that are the same under another name: what each was called, and is called now.
+    /// The identities that have another name now: the name before, and the name now.
     pub renamed: BTreeMap<IdentityName, IdentityName>,
 }

@@ -1,4 +1,4 @@
-//! What goes into a step of the schedule and what comes out of it.
+//! The inputs and the commands of the schedule.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::meet::{Priority, Read, ReadError, Reading};
 use crate::model::{ConferenceName, IdentityName, TargetName};
 use crate::store::{Commit, StoredConference};
 
-/// What something under way is about.
+/// What a read or a commit belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkKey {
     Target(TargetName),
@@ -31,15 +31,15 @@ pub enum SchedulerInput {
     /// Time has passed.
     Tick,
     Answered(WorkKey, Result<Reading, ReadError>),
-    /// A commit went well, or not.
+    /// A commit succeeded or failed.
     Committed(WorkKey, bool),
-    /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
+    /// A commit contradicts the store, so the stored state is taken. `None` if the store has nothing that is still watched.
     Contradicted(WorkKey, Option<Box<StoredConference>>),
-    /// The configuration is another from now on.
+    /// The configuration was changed.
     Reconfigured(Box<Revision>),
 }
 
-/// What is to be done. Its outcome comes back as an [`SchedulerInput`] with the same key.
+/// What to do. The outcome comes back as a [`SchedulerInput`] with the same key.
 #[derive(Debug)]
 pub enum SchedulerCommand {
     Read { key: WorkKey, identity: IdentityName, priority: Priority, read: Read },

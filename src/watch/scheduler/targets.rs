@@ -1,4 +1,4 @@
-//! Discovery: what targets show.
+//! Discovery: asks the targets which conferences they have.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl Scheduler {
         }
     }
 
-    /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
+    /// Stores what a target remembers, if that is due, and reports its gap.
     fn remember(&mut self, name: &TargetName, google: Timestamp, now: Mono, commands: &mut Vec<SchedulerCommand>) {
         let own = || self.conferences.values().filter(|watched| watched.targets().any(|target| target == name));
         let opening = own().any(WatchedConference::is_opening);
@@ -124,8 +124,8 @@ impl Scheduler {
         }
     }
 
-    /// An event goes to whoever watches a target that reaches the conference. Whether an organizer's does only its
-    /// listing can say, so the first event waits a moment for it.
+    /// Makes the organizer's targets of the same identity due now. An event carries every target that covers the
+    /// conference. Whether an organizer's target does only its listing can say, so the first event waits a moment for it.
     fn ask_organizers_too(&mut self, name: &ConferenceName, now: Mono) {
         let Some(watched) = self.conferences.get_mut(name) else { return };
         let Some(identity) = watched.identity().cloned() else { return };
@@ -148,5 +148,5 @@ impl Scheduler {
     }
 }
 
-/// How long the first event of a conference waits for the targets of its organizer.
+/// How long the first event of a conference waits for the organizer's targets.
 const ORGANIZERS_WAIT: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Another configuration while everything goes on: one live conference with one person, read from memory.
+//! Changes of the configuration while the schedule runs: one live conference with one person, read from memory.
 
 mod failures;
 mod identities;
@@ -23,7 +23,7 @@ struct Scene {
     now: Now,
     reads: Vec<(WorkKey, IdentityName, Read)>,
     commits: Vec<Commit>,
-    /// So many of the next commits of targets fail.
+    /// How many of the next commits of targets fail.
     failing_commits: u32,
 }
 
@@ -118,7 +118,7 @@ impl Scene {
         Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new(), failing_commits: 0 }
     }
 
-    /// The same, with the conference found and Ada told.
+    /// A scene in which the conference was found and Ada's join was emitted.
     fn watching(targets: &[TargetSettings]) -> Self {
         let mut scene = Self::new(setup(targets));
         scene.pass(5);
@@ -126,7 +126,7 @@ impl Scene {
         scene
     }
 
-    /// Takes a step; commits go well at once.
+    /// Takes a step. Commits succeed at once.
     fn step(&mut self, input: SchedulerInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
@@ -146,7 +146,7 @@ impl Scene {
         }
     }
 
-    /// Answers everything that is being asked, and what follows from it.
+    /// Answers every read, and every read that follows.
     fn answer_all(&mut self) {
         while !self.reads.is_empty() {
             let (key, _, read) = self.reads.remove(0);
@@ -155,7 +155,7 @@ impl Scene {
         }
     }
 
-    /// Lets so many seconds go by in which everything is answered.
+    /// Lets time pass while every read is answered.
     fn pass(&mut self, seconds: u32) {
         for _ in 0..seconds {
             self.now = self.now.after(SECOND);
@@ -164,7 +164,7 @@ impl Scene {
         }
     }
 
-    /// Lets time go by until something is asked about this, which stays unanswered.
+    /// Lets time pass until there is a read with this key, which stays unanswered.
     fn until_asked(&mut self, key: &WorkKey) {
         let asked = (0..200).any(|_| {
             self.now = self.now.after(SECOND);
@@ -187,7 +187,7 @@ impl Scene {
         board.conferences[&conference()].targets.iter().map(ToString::to_string).collect()
     }
 
-    /// What is being asked about a target or conference, and by whom.
+    /// Returns the reads under way of a key, and their identities.
     fn asking(&self, key: &WorkKey) -> Vec<(&str, &Read)> {
         let about = self.reads.iter().filter(|(asked, ..)| asked == key);
         about.map(|(_, identity, read)| (identity.as_str(), read)).collect()
@@ -338,7 +338,7 @@ fn filters_decide_when_an_event_is_committed() {
     scene.until_asked(&of_conference());
     scene.reads.clear();
     let gone = Conference { end: Some(scene.now.wall), ..record() };
-    // The record is what is read of a conference that discovery no longer shows.
+    // The record is read when discovery no longer shows the conference.
     scene.until_asked(&of_target("all"));
     let reading = |answer| Ok(Reading { answer, google_time: None, pages: 1 });
     scene.step(SchedulerInput::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));

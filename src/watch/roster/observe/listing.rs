@@ -1,5 +1,4 @@
-//! Pure: a complete list of those who are present: who is on it, who is missing from it, and whether nobody had looked for a
-//! while before.
+//! Pure: takes in a complete listing: who is on it, who is missing from it, and whether there was a gap before it.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ use crate::watch::roster::listing_status::ListingStatus;
 use crate::watch::roster::observation::{Moment, RosterRules};
 use crate::watch::roster::{LastListing, Roster};
 
-/// A time in which nobody looked, to be told.
+/// A span in which the conference was not observed, to be emitted as a gap.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watch::roster) struct UnobservedSpan {
     pub from: Timestamp,
@@ -35,7 +34,7 @@ impl Roster {
         for read in participants {
             let known = self.participants.get(&read.name);
             if known.is_some_and(|person| {
-                // Who was missing when another process wrote this down is seen again only now.
+                // After a restart `last_seen` of somebody who was missing is still set, so being listed is a change.
                 let was_there = matches!(&person.listing_status, ListingStatus::Listed { by: other } if other == by);
                 was_there && person.last_seen.is_none() && person.knows(read)
             }) {
@@ -51,8 +50,8 @@ impl Roster {
         }
     }
 
-    /// Notes that a complete list was read, and whether nobody looked for a while before. Returns the one before. Once the
-    /// end was told there is nobody to be seen any more, so nothing was missed.
+    /// Notes a complete listing, and the gap before it, if there was one. Returns the listing before. After the end was
+    /// emitted nothing can be missed, so there is no gap.
     pub(super) fn look(
         &mut self,
         by: &IdentityName,
@@ -76,19 +75,19 @@ impl Roster {
         before
     }
 
-    /// Whether nobody has looked for so long that the next listing will tell a gap.
+    /// Returns whether the next listing will emit a gap.
     #[must_use]
     pub fn is_unobserved(&self, moment: Moment, rules: &RosterRules) -> bool {
         self.listed.as_ref().is_some_and(|before| unobserved_span(before, moment, "", rules).is_some())
     }
 
-    /// Somebody is listed who was not, or not like this.
+    /// Takes in a participant who was not listed before, or has changed.
     fn observe_listed(&mut self, read: &Participant, by: &IdentityName, moment: Moment, effects: &mut Effects) {
         let stranger = !self.participants.contains_key(&read.name);
         self.admit(read, moment, effects);
         self.change(&read.name, effects, |person| {
             person.merge(read);
-            // Listed again: what was concluded from silence does not hold for somebody without sessions.
+            // They are listed again, so an end that was inferred for want of sessions does not hold.
             person.inferred_end = None;
             person.last_seen = None;
             person.listing_status = ListingStatus::Listed { by: by.clone() };
@@ -129,7 +128,8 @@ impl Roster {
         }
     }
 
-    /// Nobody looked for a while, or somebody else did: whoever is missing may have been back in between.
+    /// Starts the absence counts over. There was a gap, or another identity listed before, so everybody who is missing may
+    /// have been back in between.
     fn restart_all_absences(&mut self, moment: Moment, effects: &mut Effects) {
         let missing: Vec<_> = self
             .participants
@@ -143,17 +143,17 @@ impl Roster {
     }
 }
 
-/// Whether nobody looked between two listings, and from when to when.
+/// Returns the span between two listings if it is long enough to be a gap.
 fn unobserved_span(
     before: &LastListing,
     moment: Moment,
     reason: &'static str,
     rules: &RosterRules,
 ) -> Option<UnobservedSpan> {
-    // What another process wrote down may be older than its last listing: then the gap begins early, never late.
+    // The stored time may be older than the last listing. So the gap may begin early, never late.
     let unseen =
         before.mono.map_or_else(|| elapsed(before.at, moment.google), |mono| moment.now.mono.saturating_sub(mono));
-    // Whoever lists more often from now on has missed nothing by it.
+    // If the interval was shortened since, the longer one of then applies.
     let unobserved = unseen >= rules.unobserved_after.max(before.unobserved_after);
     unobserved.then(|| UnobservedSpan { from: before.at, to: moment.google.max(before.at), reason })
 }

@@ -1,4 +1,4 @@
-//! One conference that anything may be observed of, and what has to hold after each observation.
+//! One conference of which anything may be observed, and what has to hold after each observation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,16 +48,16 @@ pub(super) fn record(start: i64, end: Option<i64>) -> Conference {
     Conference { name, space: None, start: at(start), end: end.map(at), expire: None }
 }
 
-/// What is known and told, in a form that can be compared: nothing of when to read again.
+/// What is known and emitted, in a form that can be compared. It says nothing of rechecks.
 pub(super) type Facts = BTreeSet<(EventType, Option<ParticipantName>, Option<SessionName>, Timestamp, Source)>;
 
-/// Who was listed when, kept apart from the roster's own account of it.
+/// Who was listed when, recorded independently of the roster.
 #[derive(Debug, Clone)]
 struct ListingRecord {
     by: IdentityName,
-    /// When it showed the person last, by Google's clock.
+    /// The last listing that showed the participant, by Google's clock.
     shown: Timestamp,
-    /// When listings under the same identity missed the person since.
+    /// When listings by the same identity missed the participant since.
     missed: Vec<Mono>,
     /// How often Google said since that there is no such participant.
     refused: usize,
@@ -91,7 +91,7 @@ impl Harness {
         Duration::from_secs(u64::try_from(self.now).unwrap() + 1000)
     }
 
-    /// Observes, and holds what came of it to every rule.
+    /// Makes an observation, and checks the result against every rule.
     pub(super) fn see(&mut self, other: bool, seen: Seen) -> Vec<EmittedEvent> {
         let by = IdentityName::parse(if other { "two" } else { "one" }).unwrap();
         let moment = Moment { now: Now { mono: self.mono(), wall: at(self.now) }, google: at(self.now) };
@@ -117,7 +117,7 @@ impl Harness {
         outcome.emitted
     }
 
-    /// What holds of the roster and its log after every observation.
+    /// Checks what holds of the roster and its log after every observation.
     fn check(&self) {
         let present = self.roster.participants().values().filter(|person| person.is_present()).count();
         assert_eq!(usize::try_from(self.roster.present()).unwrap(), present, "the count of those present");
@@ -130,7 +130,7 @@ impl Harness {
         assert_eq!(kept(&restored), kept(&self.roster), "a restart changes nothing");
     }
 
-    /// The roster as another process finds it.
+    /// Returns the roster as another process would restore it.
     fn restored(&self) -> Roster {
         let identity = self.roster.listed().and_then(|listed| listed.by.clone());
         let identity = identity.unwrap_or_else(|| IdentityName::parse("one").unwrap());
@@ -173,8 +173,8 @@ impl Harness {
         }
     }
 
-    /// Nobody is concluded to have left before the grace is over, three listings missed them, and the conference is seen
-    /// to go on in that very round.
+    /// Checks that no leave is inferred before the grace is over and three listings missed the participant, and only with a
+    /// record that shows in that round that the conference goes on.
     fn check_conclusions(&self, before: &Roster, observation: &Observation, emitted: &[EmittedEvent]) {
         let inferred = |name| {
             let presences = before.participants().get(name).map_or(&[][..], |person| &person.presences);
@@ -187,7 +187,7 @@ impl Harness {
         for emitted in leaves {
             let name = &emitted.event.participant.as_ref().unwrap().name;
             if inferred(name) || before.record().end.is_some() {
-                // Concluded before, or with the conference's end, and moved by what is learnt of the person now.
+                // It was inferred before, or with the conference's end, and moved by what is learnt now.
                 continue;
             }
             assert!(matches!(&observation.seen, Seen::Record(record) if record.end.is_none()), "{observation:?}");
@@ -200,7 +200,7 @@ impl Harness {
     }
 }
 
-/// What a roster says was told and stands.
+/// Returns what the roster has emitted and not withdrawn.
 pub(super) fn emitted_facts(roster: &Roster) -> Facts {
     let mut facts = Facts::new();
     let record = roster.record();
@@ -232,7 +232,7 @@ pub(super) fn emitted_facts(roster: &Roster) -> Facts {
     facts
 }
 
-/// The log with its corrections applied.
+/// Returns the log with its corrections applied.
 pub(super) fn standing(log: &[EmittedEvent]) -> Facts {
     let taken_back: BTreeSet<_> = log.iter().filter_map(|emitted| emitted.takes_back.as_ref()).collect();
     let stands = log.iter().filter(|emitted| !taken_back.contains(&emitted.event.id));
@@ -246,7 +246,7 @@ fn fact(event: &Event, source: Source) -> (EventType, Option<ParticipantName>, O
     (event.event, participant, event.session.as_ref().map(|session| session.name.clone()), event.time, source)
 }
 
-/// What survives a restart.
+/// Returns what survives a restart.
 fn kept(roster: &Roster) -> String {
     let people: Vec<_> = roster.participants().iter().map(|(name, person)| (name, kept_of(person))).collect();
     let mut record = roster.record().clone();
@@ -261,13 +261,14 @@ fn kept_of(person: &ParticipantState) -> String {
     let mut withdrawn: Vec<_> = person.withdrawn.iter().map(|one| format!("{one:?}")).collect();
     withdrawn.sort();
     let who = (person.kind, &person.user, &person.display_name, &person.email, person.affiliation);
-    // Of somebody who is not there it does not matter who saw them last, or when.
+    // For somebody who is absent it does not matter who saw them last, or when.
     let seen = person.seen_by().filter(|_| person.is_present()).map(|by| (by, person.last_seen));
     let times = (person.earliest_start, person.latest_end, seen);
     format!("{who:?} {times:?} {sessions:?} {:?} {withdrawn:?}", person.presences)
 }
 
-/// Sequence without a hole, ids unique, the running count, corrections of what was told and stood.
+/// Checks that the sequence has no hole, ids are unique, the running count is right, and corrections name events that
+/// stood.
 fn check_log(log: &[EmittedEvent]) {
     let mut emitted_before: BTreeMap<&EventId, (&EmittedEvent, bool)> = BTreeMap::new();
     let mut present = 0_i64;
@@ -301,7 +302,7 @@ fn check_log(log: &[EmittedEvent]) {
     }
 }
 
-/// Joins and leaves are the edges of the union of the sessions.
+/// Checks that joins and leaves are the edges of the union of the sessions.
 fn check_presences(person: &ParticipantState) {
     for session in person.sessions() {
         let emitted =
@@ -325,7 +326,7 @@ fn check_presences(person: &ParticipantState) {
     assert_eq!(emitted, united);
 }
 
-/// Knowledge only grows.
+/// Checks that knowledge only grows.
 fn check_growth(before: &Roster, after: &Roster) {
     let google = |end: Option<(Timestamp, Source)>| end.filter(|(_, source)| *source == Source::Google);
     assert!(after.record().start <= before.record().start);

@@ -1,9 +1,9 @@
-//! What holds of the roster whatever is observed, in whatever order.
+//! What holds of the roster for any observations in any order.
 //!
-//! Every observation of every test here goes through [`Harness::see`], which holds it to the rules that need no more than the
-//! observation itself: the same twice changes and tells nothing, knowledge only grows, the log has no hole and no id twice,
-//! with its corrections applied it is what is known, the count of those present is right, nobody is concluded to have left
-//! too early, and another process that starts from the rows knows the same.
+//! Every observation of every test here goes through [`Harness::see`], which checks it against the rules that need no more
+//! than the observation itself: the same one twice changes and emits nothing; knowledge only grows; the log has no hole and
+//! no id twice; with its corrections applied it equals what is known; the count of people present is right; no leave is
+//! inferred too early; and another process that starts from the rows knows the same.
 
 mod harness;
 
@@ -20,9 +20,9 @@ use harness::{Harness, PEOPLE, at, emitted_facts, participant, person, record, s
 
 /// Something that may be observed of one conference, true or not.
 #[derive(Debug, Clone)]
-enum RandomStep {
+enum AnyStep {
     Wait(i64),
-    /// Listed: those of the mask, under one of two identities.
+    /// A listing of those in the mask, by one of two identities.
     Active(u8, bool),
     People(Vec<(u8, i64, Option<i64>)>),
     Everybody(Vec<(u8, i64, Option<i64>)>),
@@ -34,63 +34,63 @@ enum RandomStep {
     Restart,
 }
 
-/// A session, or a participant: number, start, and end, which may lie before the start.
+/// A session or a participant: number, start and end. The end may be before the start.
 fn resource() -> impl Strategy<Value = (u8, i64, Option<i64>)> {
     (0..PEOPLE, 0..60_i64, option::of(0..90_i64))
 }
 
-fn act() -> impl Strategy<Value = RandomStep> {
+fn act() -> impl Strategy<Value = AnyStep> {
     prop_oneof![
-        4 => (1..90_i64).prop_map(RandomStep::Wait),
-        6 => (0..1_u8 << PEOPLE, prop::bool::weighted(0.1)).prop_map(|(mask, other)| RandomStep::Active(mask, other)),
-        1 => vec(resource(), 0..3).prop_map(RandomStep::People),
-        1 => vec(resource(), 0..3).prop_map(RandomStep::Everybody),
-        6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| RandomStep::Sessions(who, all, full)),
-        3 => (-5..5_i64).prop_map(|start| RandomStep::Record(start, None)),
-        1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| RandomStep::Record(start, end)),
-        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, gone)| RandomStep::Unreadable(who, gone)),
-        1 => prop_oneof![9 => Just(RandomStep::Unreadable(0, true)), 1 => Just(RandomStep::Lost)],
-        1 => Just(RandomStep::Complete),
-        1 => Just(RandomStep::Restart),
+        4 => (1..90_i64).prop_map(AnyStep::Wait),
+        6 => (0..1_u8 << PEOPLE, prop::bool::weighted(0.1)).prop_map(|(mask, other)| AnyStep::Active(mask, other)),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::People),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::Everybody),
+        6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
+        3 => (-5..5_i64).prop_map(|start| AnyStep::Record(start, None)),
+        1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
+        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, gone)| AnyStep::Unreadable(who, gone)),
+        1 => prop_oneof![9 => Just(AnyStep::Unreadable(0, true)), 1 => Just(AnyStep::Lost)],
+        1 => Just(AnyStep::Complete),
+        1 => Just(AnyStep::Restart),
     ]
 }
 
 fn people(all: &[(u8, i64, Option<i64>)]) -> Vec<Participant> {
     let mut people: Vec<_> = all.iter().map(|(who, start, end)| participant(*who, *start, *end)).collect();
-    // The reader makes what a list showed twice one.
+    // The reader removes what a list showed twice.
     people.sort_by(|a, b| a.name.cmp(&b.name));
     people.dedup_by(|a, b| a.name == b.name);
     people
 }
 
-fn do_act(stage: &mut Harness, act: &RandomStep) {
+fn do_act(stage: &mut Harness, act: &AnyStep) {
     let (other, seen) = match act {
-        RandomStep::Wait(seconds) => {
+        AnyStep::Wait(seconds) => {
             stage.now += seconds;
             return;
         }
-        RandomStep::Restart => return stage.restart(),
-        RandomStep::Active(mask, other) => {
+        AnyStep::Restart => return stage.restart(),
+        AnyStep::Active(mask, other) => {
             let listed = (0..PEOPLE).filter(|who| mask >> who & 1 == 1).map(|who| participant(who, 7, None));
             (*other, Seen::Active { participants: listed.collect(), reason: "network" })
         }
-        RandomStep::People(all) => (false, Seen::People(people(all))),
-        RandomStep::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
-        RandomStep::Sessions(who, all, full) => {
+        AnyStep::People(all) => (false, Seen::People(people(all))),
+        AnyStep::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
+        AnyStep::Sessions(who, all, full) => {
             let mut sessions: Vec<_> = all.iter().map(|(n, start, end)| session(*who, *n, *start, *end)).collect();
             sessions.sort_by(|a, b| a.name.cmp(&b.name));
             sessions.dedup_by(|a, b| a.name == b.name);
             (false, Seen::Sessions { participant: person(*who), sessions, all: *full })
         }
-        RandomStep::Record(start, end) => (false, Seen::Record(record(*start, *end))),
-        RandomStep::Unreadable(who, gone) => (false, Seen::Unreadable { participant: person(*who), gone: *gone }),
-        RandomStep::Lost => (false, Seen::Lost),
-        RandomStep::Complete => (false, Seen::Complete),
+        AnyStep::Record(start, end) => (false, Seen::Record(record(*start, *end))),
+        AnyStep::Unreadable(who, gone) => (false, Seen::Unreadable { participant: person(*who), gone: *gone }),
+        AnyStep::Lost => (false, Seen::Lost),
+        AnyStep::Complete => (false, Seen::Complete),
     };
     stage.see(other, seen);
 }
 
-/// One person's stay in a conference that really takes place, and how late each side of it shows.
+/// One person's stay in a conference that really takes place, and how late Google shows its start and its end.
 #[derive(Debug, Clone, Copy)]
 struct RealStay {
     start: i64,
@@ -100,7 +100,7 @@ struct RealStay {
     end_lag: i64,
 }
 
-/// A conference that really takes place: for each person their stays.
+/// A conference that really takes place: the stays of each person.
 #[derive(Debug, Clone)]
 struct Truth {
     people: Vec<Vec<RealStay>>,
@@ -108,7 +108,7 @@ struct Truth {
 }
 
 impl Truth {
-    /// What Google shows of somebody's stays at a time.
+    /// Returns what Google shows of a person's stays at a time.
     fn shown(&self, who: u8, now: i64) -> Vec<(u8, i64, Option<i64>)> {
         let visible = (0..).zip(&self.people[usize::from(who)]).filter(|(_, stay)| stay.start + stay.start_lag <= now);
         visible.map(|(n, stay)| (n, stay.start, stay.end.filter(|end| end + stay.end_lag <= now))).collect()
@@ -149,7 +149,7 @@ fn truth() -> impl Strategy<Value = Truth> {
     })
 }
 
-/// A read of what really takes place, complete or not at all. Listings may leave somebody out.
+/// A read of what really takes place. Listings may miss somebody.
 #[derive(Debug, Clone)]
 enum TruthfulStep {
     Wait(i64),
@@ -188,24 +188,24 @@ fn do_look(stage: &mut Harness, truth: &Truth, look: &TruthfulStep) {
         }
         TruthfulStep::Left => {
             let left: Vec<_> = truth.everybody(now).into_iter().filter(|(.., end)| end.is_some()).collect();
-            do_act(stage, &RandomStep::People(left));
+            do_act(stage, &AnyStep::People(left));
         }
         TruthfulStep::Sessions(who, all) => {
             let shown = truth.shown(*who, now).into_iter().filter(|(.., end)| *all || end.is_none());
-            do_act(stage, &RandomStep::Sessions(*who, shown.collect(), *all));
+            do_act(stage, &AnyStep::Sessions(*who, shown.collect(), *all));
         }
         TruthfulStep::Record => {
             stage.see(false, Seen::Record(record(0, (truth.end <= now).then_some(truth.end))));
         }
-        TruthfulStep::Unreadable(who) => do_act(stage, &RandomStep::Unreadable(*who, false)),
+        TruthfulStep::Unreadable(who) => do_act(stage, &AnyStep::Unreadable(*who, false)),
     }
 }
 
-/// Everything, once more, after the end.
+/// Reads everything once more after the end.
 fn read_in_full(stage: &mut Harness, truth: &Truth) {
     stage.now = stage.now.max(truth.end + 100) + 1;
     do_look(stage, truth, &TruthfulStep::Record);
-    do_act(stage, &RandomStep::Everybody(truth.everybody(stage.now)));
+    do_act(stage, &AnyStep::Everybody(truth.everybody(stage.now)));
     for who in 0..PEOPLE {
         do_look(stage, truth, &TruthfulStep::Sessions(who, true));
     }
@@ -264,18 +264,18 @@ proptest! {
     fn what_google_said_ends_up_the_same_in_whatever_order_it_was_read(
         (acts, shuffled) in vec(google(), 1..24).prop_flat_map(|acts| (Just(acts.clone()), Just(acts).prop_shuffle())),
     ) {
-        let play = |acts: &[RandomStep]| {
+        let play = |acts: &[AnyStep]| {
             let mut stage = Harness::new(600);
-            do_act(&mut stage, &RandomStep::People((0..PEOPLE).map(|who| (who, 50, None)).collect()));
+            do_act(&mut stage, &AnyStep::People((0..PEOPLE).map(|who| (who, 50, None)).collect()));
             for act in acts {
                 stage.now += 1;
                 do_act(&mut stage, act);
             }
             stage.now = 1000;
-            do_act(&mut stage, &RandomStep::Record(0, Some(500)));
-            do_act(&mut stage, &RandomStep::Complete);
+            do_act(&mut stage, &AnyStep::Record(0, Some(500)));
+            do_act(&mut stage, &AnyStep::Complete);
             let facts: BTreeSet<_> = emitted_facts(&stage.roster).into_iter().map(|(event, person, session, time, source)| {
-                // Which of several sessions that begin or end it together a presence is told with, may differ.
+                // If several sessions begin or end a presence together, the one it is emitted with may differ.
                 let session = session.filter(|_| matches!(event, EventType::SessionStarted | EventType::SessionEnded));
                 (event, person, session, time, source)
             }).collect();
@@ -285,11 +285,11 @@ proptest! {
     }
 }
 
-/// Something that Google said, and nothing that was concluded from silence.
-fn google() -> impl Strategy<Value = RandomStep> {
+/// Something that Google may show, so nothing that is inferred.
+fn google() -> impl Strategy<Value = AnyStep> {
     prop_oneof![
-        1 => vec(resource(), 0..3).prop_map(RandomStep::People),
-        5 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| RandomStep::Sessions(who, all, full)),
-        1 => (-20..20_i64, option::of(-30..400_i64)).prop_map(|(start, end)| RandomStep::Record(start, end)),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::People),
+        5 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
+        1 => (-20..20_i64, option::of(-30..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
     ]
 }

@@ -1,4 +1,4 @@
-//! What rarely happens, and has to come out right all the same.
+//! Rare cases.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn an_end_before_its_own_start_ends_up_the_same_in_either_order() {
 fn one_listing_counts_once_however_often_it_is_observed() {
     let mut scene = Scene::with_ada();
     scene.list(20, &[]);
-    // The scene observes everything twice.
+    // The scene makes every observation twice.
     let listing_status = scene.roster.participants()[&person("ada")].listing_status.clone();
     let without = if let crate::watch::roster::listing_status::ListingStatus::Missing { without, .. } = listing_status {
         without
@@ -133,7 +133,7 @@ fn the_end_of_the_conference_is_the_last_of_what_is_told_with_it() {
 fn after_a_restart_absence_counts_only_under_the_identity_that_saw_the_person() {
     let mut scene = Scene::with_ada();
     scene.by = IdentityName::parse("two").unwrap();
-    // Sees the conference, and not ada.
+    // This identity sees the conference, and does not see Ada.
     scene.list(20, &[]);
     scene.restart();
     for now in (30..=900).step_by(10) {
@@ -158,7 +158,7 @@ fn an_end_that_google_told_stays_though_the_person_is_there_again() {
     let mut scene = Scene::with_ada();
     scene.see(20, Seen::People(vec![participant("ada", 5, Some(18))]));
     scene.sessions(21, "ada", &[("s1", 5, Some(18))]);
-    // On the rejoin the participant has no end any more, and a stale answer shows the session open.
+    // On the rejoin the participant has no end any more, and a stale answer shows the session as open.
     scene.list(30, &[("ada", 5)]);
     assert_eq!(types(&scene.sessions(31, "ada", &[("s1", 5, None)])), Vec::<&str>::new());
     let emitted = scene.sessions(41, "ada", &[("s1", 5, Some(18)), ("s2", 28, None)]);
@@ -176,7 +176,7 @@ fn a_missing_participant_whom_google_denies_three_times_has_left_without_the_gra
             scene.see(now + 15, Seen::Unreadable { participant: person("ada"), gone: true });
         }
     }
-    // The third reading is due 20 s after the second.
+    // The third recheck is due 20 s after the second.
     scene.see(116, Seen::Unreadable { participant: person("ada"), gone: true });
     let emitted = scene.record(117, None);
     assert_eq!(types(&emitted), ["participant.left", "session.ended"]);

@@ -1,4 +1,4 @@
-//! When nobody looked: what is told of it, and what must not be concluded.
+//! Gaps: what is emitted, and what must not be inferred.
 
 use super::*;
 

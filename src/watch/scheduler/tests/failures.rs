@@ -1,4 +1,4 @@
-//! What comes of readings that fail: who looks then, what is told of it, and when a conference is given up.
+//! Reads that fail: which identity reads then, what is emitted, and when a conference is given up.
 
 use super::*;
 use crate::meet::ReadError;
@@ -6,7 +6,7 @@ use crate::meet::ReadError;
 const HOUR: u32 = 3600;
 
 impl Scene {
-    /// Lets so many seconds go by in which whatever `fails` names a reason for fails, and everything else is answered.
+    /// Lets time pass. A read for which `fails` returns a reason fails with it, and every other read is answered.
     fn pass_failing(&mut self, seconds: u32, fails: impl Fn(&IdentityName, &Read) -> Option<Reason>) {
         for _ in 0..seconds {
             self.now = self.now.after(SECOND);
@@ -32,7 +32,7 @@ impl Scene {
         self.pass_failing(seconds, |_, _| Some(reason));
     }
 
-    /// The gaps that were told: of a conference or not, and why.
+    /// Returns the gaps that were emitted: whether of a conference, and why.
     fn gaps(&self) -> Vec<(bool, String)> {
         let events = self.commits.iter().flat_map(|commit| &commit.events);
         let bodies = events.map(|event| serde_json::from_str::<crate::model::Event>(&event.body).unwrap());

@@ -1,4 +1,4 @@
-//! Another configuration of who asks: what was asked by another counts for nothing, and what is only called otherwise goes on.
+//! Changes of identities: what was read by another identity is discarded, and what only has another name continues.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identit
     assert_eq!(scene.reached_by(), ["board"]);
     let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
     scene.reads.clear();
-    // Nobody is there, says somebody who is nobody any more.
+    // An empty listing by an identity that is gone from the configuration.
     assert!(matches!(read, Read::Participants(..)), "{read:?}");
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
     scene.step(SchedulerInput::Answered(key, Ok(empty)));
