@@ -13,7 +13,7 @@ pub struct Closing {
     /// Whether the list of participants is still to be read.
     unlisted: bool,
     /// The participants whose sessions are still to be read, with how often Google refused them.
-    left: BTreeMap<ParticipantName, u32>,
+    unread: BTreeMap<ParticipantName, u32>,
     done: BTreeSet<ParticipantName>,
 }
 
@@ -32,20 +32,20 @@ pub enum ClosingStep {
 impl Closing {
     /// Creates a closing that reads everything.
     #[must_use]
-    pub fn of_everybody() -> Self {
+    pub fn complete() -> Self {
         Self { unlisted: true, ..Self::default() }
     }
 
     /// Creates a closing that reads nothing, for a conference that no identity can read any more.
     #[must_use]
-    pub fn of_nobody() -> Self {
+    pub fn nothing() -> Self {
         Self::default()
     }
 
     /// Returns what to read next.
     #[must_use]
     pub fn next(&self) -> ClosingStep {
-        match self.left.keys().next() {
+        match self.unread.keys().next() {
             _ if self.unlisted => ClosingStep::Everybody,
             Some(name) => ClosingStep::Sessions(name.clone()),
             None => ClosingStep::Complete,
@@ -57,14 +57,14 @@ impl Closing {
     pub fn listed<'a>(&mut self, everybody: impl Iterator<Item = &'a ParticipantName>) {
         self.unlisted = false;
         for name in everybody.filter(|name| !self.done.contains(*name)) {
-            self.left.entry(name.clone()).or_default();
+            self.unread.entry(name.clone()).or_default();
         }
-        self.left.retain(|_, refusals| *refusals < MAX_REFUSALS);
+        self.unread.retain(|_, refusals| *refusals < MAX_REFUSALS);
     }
 
     /// Notes that a participant's sessions were read.
     pub fn read(&mut self, participant: &ParticipantName) {
-        self.left.remove(participant);
+        self.unread.remove(participant);
         self.done.insert(participant.clone());
     }
 
@@ -74,7 +74,7 @@ impl Closing {
         if !matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest) {
             return;
         }
-        if let Some(refusals) = self.left.get_mut(participant) {
+        if let Some(refusals) = self.unread.get_mut(participant) {
             *refusals += 1;
             if *refusals >= MAX_REFUSALS {
                 self.done.insert(participant.clone());
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_refusal_counts_only_while_the_conference_itself_is_shown() {
         let (ada, bo) = (person("ada"), person("bo"));
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada, &bo].into_iter());
         for _ in 0..MAX_REFUSALS {
             assert_eq!(closing.next(), ClosingStep::Sessions(ada.clone()));
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn trouble_on_the_way_is_waited_out() {
         let ada = person("ada");
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());
         for _ in 0..100 {
             closing.failed(&ada, Reason::Network);
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn who_shows_up_while_the_others_are_read_is_read_too_and_nobody_twice() {
         let (ada, bo) = (person("ada"), person("bo"));
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());
         closing.read(&ada);
         closing.failed(&bo, Reason::NotFound);

@@ -11,7 +11,7 @@ use crate::clock::Mono;
 use crate::model::{Person, UserName};
 
 /// The most users whose answers are kept.
-pub const MAX_KNOWN: usize = 50_000;
+const MAX_KNOWN: usize = 50_000;
 /// After this time a user is looked up again.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The shortest time between a failed look-up and the next one.

@@ -54,13 +54,13 @@ impl WatchMetrics {
             gap_seconds: prometheus::CounterVec::new(
                 Opts::new(
                     "meetwatch_watch_gap_seconds_total",
-                    "Time in which a conference could not be looked at, by reason.",
+                    "Time in which a conference or target was not observed, by reason.",
                 ),
                 &["reason"],
             )?,
             disagreements: IntCounter::new(
                 "meetwatch_snapshot_disagreements_total",
-                "Times that Google said something that does not fit what it said before.",
+                "How often Google contradicted what it had shown before.",
             )?,
             clock_offset: Gauge::new(
                 "meetwatch_google_clock_offset_seconds",

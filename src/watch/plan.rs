@@ -30,7 +30,7 @@ pub enum Purpose {
     /// Everybody who is in the call.
     Listing,
     /// All sessions of a participant whose known state is inconsistent.
-    Person(ParticipantName),
+    Recheck(ParticipantName),
     /// The conference record.
     Record,
     /// The participants who left since the last backfill.
@@ -45,7 +45,7 @@ impl Purpose {
     pub fn priority(&self) -> Priority {
         match self {
             Self::Listing => Priority::Listing,
-            Self::Person(_) => Priority::Person,
+            Self::Recheck(_) => Priority::Person,
             Self::Record => Priority::Record,
             Self::Backfill => Priority::Backfill,
             Self::Sweep { .. } => Priority::Sweep,
@@ -171,14 +171,14 @@ impl Plan {
         }
         if !unobserved {
             let mut earliest: Option<(Mono, &ParticipantName)> = None;
-            for (name, rechecks) in roster.rechecks() {
-                let due = rechecks.due.max(held(name).unwrap_or_default());
+            for (name, recheck) in roster.rechecks() {
+                let due = recheck.due.max(held(name).unwrap_or_default());
                 if earliest.is_none_or(|(other, _)| due < other) {
                     earliest = Some((due, name));
                 }
             }
             match earliest {
-                Some((due, name)) if due <= now => return PlanStep::Read(Purpose::Person(name.clone())),
+                Some((due, name)) if due <= now => return PlanStep::Read(Purpose::Recheck(name.clone())),
                 Some((due, _)) => wake = wake.min(due),
                 None => {}
             }
@@ -251,7 +251,7 @@ impl Plan {
                 self.backfill = now + jittered(self.periods.backfill.mul_f64(stretch.backfill), JITTER, random);
             }
             Purpose::Sweep { .. } => self.end_turn(),
-            Purpose::Person(_) => {}
+            Purpose::Recheck(_) => {}
         }
     }
 
@@ -278,7 +278,7 @@ impl Plan {
             Purpose::Backfill => self.backfill = now + wait(3, random),
             // The next sweep reads the participant again.
             Purpose::Sweep { .. } => self.end_turn(),
-            Purpose::Person(_) => {}
+            Purpose::Recheck(_) => {}
         }
     }
 

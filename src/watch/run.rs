@@ -99,7 +99,7 @@ pub async fn run<R: Reader>(
     drop(reads);
     let drained = tokio::time::timeout(LAST_COMMITS, async { while commits.next().await.is_some() {} }).await;
     if drained.is_err() {
-        tracing::warn!("a commit was still under way at the stop; what it held is read again at the next start");
+        tracing::warn!("a commit did not finish in time at the stop; its observation is read again at the next start");
     }
 }
 
@@ -133,12 +133,12 @@ fn start<R: Reader>(
                         SchedulerInput::Committed(key, true)
                     }
                     Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
-                        tracing::error!(of = %key, %error, "what is known is taken from the store again");
-                        recall(&store, key).await
+                        tracing::error!(of = %key, %error, "a commit contradicts the store; the state is reloaded from the store");
+                        reload_conference(&store, key).await
                     }
                     Err(error) => {
                         // The store logs once what is wrong with it. This would be logged at every poll.
-                        tracing::debug!(%error, "a commit failed; what it held is read again");
+                        tracing::debug!(%error, "a commit failed; its observation is dropped and read again");
                         SchedulerInput::Committed(key, false)
                     }
                 }
@@ -148,7 +148,7 @@ fn start<R: Reader>(
 }
 
 /// Returns the conference as it is in the store, after a commit contradicted it.
-async fn recall(store: &Store, key: WorkKey) -> SchedulerInput {
+async fn reload_conference(store: &Store, key: WorkKey) -> SchedulerInput {
     let WorkKey::Conference(name) = &key else { return SchedulerInput::Contradicted(key, None) };
     match store.load_unfinished().await {
         Ok(all) => {
@@ -185,12 +185,12 @@ impl KeyedTasks {
                 self.keys.remove(&id);
                 Some(input)
             }
-            Err(error) => Some(self.died(&error)),
+            Err(error) => Some(self.panicked(&error)),
         }
     }
 
-    fn died(&mut self, error: &JoinError) -> SchedulerInput {
-        tracing::error!("a task died; this is a defect, please report it");
+    fn panicked(&mut self, error: &JoinError) -> SchedulerInput {
+        tracing::error!("a task panicked; this is a defect, please report it");
         match self.keys.remove(&error.id()) {
             Some((key, TaskKind::Commit)) => SchedulerInput::Committed(key, false),
             Some((key, TaskKind::Read)) => SchedulerInput::Answered(
@@ -198,7 +198,7 @@ impl KeyedTasks {
                 Err(ReadError {
                     reason: Reason::Malformed,
                     attempted: "read",
-                    detail: "the task that did it died".to_owned(),
+                    detail: "the task panicked".to_owned(),
                     remedy: "please report this as a defect",
                     retry_after: None,
                 }),

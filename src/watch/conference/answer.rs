@@ -40,7 +40,7 @@ fn is_whole(task: &ConferenceTask) -> bool {
 fn nothing_shown() -> ReadError {
     ReadError {
         reason: Reason::NoAccess,
-        attempted: "read what is known to be there",
+        attempted: "read a list that cannot be empty",
         detail: "the answer is empty".to_owned(),
         remedy: "see whether the identity still has access to this meeting",
         retry_after: None,
@@ -59,7 +59,7 @@ impl WatchedConference {
         let InFlight::Reading(task) = std::mem::replace(&mut self.in_flight, InFlight::Nothing) else {
             return NextStep::GoOn;
         };
-        if std::mem::take(&mut self.stale) {
+        if std::mem::take(&mut self.discards_answer) {
             // The answer shows what another identity may see, so it says nothing about absence.
             return NextStep::GoOn;
         }
@@ -70,7 +70,8 @@ impl WatchedConference {
             }
             Ok(reading) => {
                 if is_whole(&task) {
-                    (self.readable, self.unreadable_before, self.refused) = (moment.now.mono, Duration::ZERO, None);
+                    (self.last_readable, self.unreadable_before, self.refused_since) =
+                        (moment.now.mono, Duration::ZERO, None);
                 }
                 self.take_in(task, reading.answer, context, moment, random)
             }
@@ -126,10 +127,10 @@ impl WatchedConference {
                 Seen::Active { participants, reason }
             }
             (ConferenceTask::Everybody, Answer::Participants(participants)) => Seen::Everybody { participants, reason },
-            (_, Answer::Participants(participants)) => Seen::People(participants),
+            (_, Answer::Participants(participants)) => Seen::Participants(participants),
             (_, Answer::Conference(record)) => Seen::Record(record),
             (
-                ConferenceTask::Live(Purpose::Person(participant)) | ConferenceTask::Sessions(participant),
+                ConferenceTask::Live(Purpose::Recheck(participant)) | ConferenceTask::Sessions(participant),
                 Answer::Sessions(sessions),
             ) => Seen::Sessions { participant: participant.clone(), sessions, all: true },
             (ConferenceTask::Live(Purpose::Sweep { participant, all }), Answer::Sessions(sessions)) => {
@@ -167,9 +168,13 @@ impl WatchedConference {
                 return;
             }
         }
-        if let ConferenceTask::Live(Purpose::Person(participant)) = task {
-            let gone = error.reason == Reason::NotFound;
-            self.observe_without_commit(Seen::Unreadable { participant: participant.clone(), gone }, context, moment);
+        if let ConferenceTask::Live(Purpose::Recheck(participant)) = task {
+            let not_found = error.reason == Reason::NotFound;
+            self.observe_without_commit(
+                Seen::Unreadable { participant: participant.clone(), not_found },
+                context,
+                moment,
+            );
         }
         match &mut self.stage {
             Stage::Opening { space_asked, .. } if *task == ConferenceTask::Space => *space_asked = true,
@@ -196,16 +201,16 @@ impl WatchedConference {
 
     /// Notes a failed read of the whole conference. Returns whether it is to be given up.
     fn note_unreadable(&mut self, reason: Reason, now: Mono) -> bool {
-        let unreadable = now.saturating_sub(self.readable) + self.unreadable_before;
+        let unreadable = now.saturating_sub(self.last_readable) + self.unreadable_before;
         let refused = matches!(reason, Reason::NoAccess | Reason::NotFound)
-            && now.saturating_sub(*self.refused.get_or_insert(now)) >= REFUSED_FOR;
+            && now.saturating_sub(*self.refused_since.get_or_insert(now)) >= REFUSED_FOR;
         unreadable >= KEPT || (refused && unreadable >= GIVE_UP_AFTER)
     }
 
     /// Ends the conference with what is known, because no identity can read it any more.
     fn give_up(&mut self, context: &ConferenceContext<'_>, moment: Moment) {
-        self.observe_without_commit(Seen::Lost, context, moment);
-        self.stage = Stage::Closing { closing: Closing::of_nobody(), not_before: moment.now.mono, last: true };
+        self.observe_without_commit(Seen::GivenUp, context, moment);
+        self.stage = Stage::Closing { closing: Closing::nothing(), not_before: moment.now.mono, last: true };
     }
 
     /// Takes in an observation that emits nothing, and so needs no commit.

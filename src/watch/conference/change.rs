@@ -56,7 +56,7 @@ impl WatchedConference {
     /// Notes that another identity reads the conference from now on. Absence counts start over with its first listing, and
     /// the answer that is awaited is discarded.
     fn change_reader(&mut self, now: Mono) {
-        self.stale = matches!(self.in_flight, InFlight::Reading(_));
+        self.discards_answer = matches!(self.in_flight, InFlight::Reading(_));
         self.empty_unconfirmed = false;
         self.roster = self.roster.take().map(|roster| roster.with_absences_restarted(now));
         if let InFlight::Committing { roster, .. } = &mut self.in_flight {

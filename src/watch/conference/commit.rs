@@ -162,7 +162,7 @@ impl WatchedConference {
             _ => {}
         }
         if ended && matches!(self.stage, Stage::Live) {
-            self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: false };
+            self.stage = Stage::Closing { closing: Closing::complete(), not_before: now, last: false };
         }
     }
 }

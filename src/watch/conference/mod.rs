@@ -84,14 +84,14 @@ pub struct WatchedConference {
     /// Whether a listing was empty although people were present. It counts only once the record was read after it.
     empty_unconfirmed: bool,
     /// When the record or a list was last read with success, or this process began.
-    readable: Mono,
+    last_readable: Mono,
     /// How long it had not been readable before that.
     unreadable_before: Duration,
     /// Since when Google has refused it without a success between.
-    refused: Option<Mono>,
+    refused_since: Option<Mono>,
     in_flight: InFlight,
     /// Whether another identity reads it from now on, so that the answer that is awaited is discarded.
-    stale: bool,
+    discards_answer: bool,
 }
 
 /// How far a conference has come.
@@ -188,11 +188,11 @@ impl WatchedConference {
             reported_gap: None,
             gap_reason: LATE,
             empty_unconfirmed: false,
-            readable: now,
+            last_readable: now,
             unreadable_before: Duration::ZERO,
-            refused: None,
+            refused_since: None,
             in_flight: InFlight::Nothing,
-            stale: false,
+            discards_answer: false,
         }
     }
 
@@ -297,8 +297,8 @@ impl WatchedConference {
 
     /// Keeps what was learnt about failures from the state before it was restored from the store.
     pub fn keep_failures_of(&mut self, before: &Self) {
-        (self.readable, self.unreadable_before, self.refused) =
-            (before.readable, before.unreadable_before, before.refused);
+        (self.last_readable, self.unreadable_before, self.refused_since) =
+            (before.last_readable, before.unreadable_before, before.refused_since);
         self.gap_reason = before.gap_reason;
     }
 

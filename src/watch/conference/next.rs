@@ -69,7 +69,7 @@ impl WatchedConference {
                 NextStep::GoOn
             }
             Stage::AwaitingFinalRead { .. } => {
-                self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: true };
+                self.stage = Stage::Closing { closing: Closing::complete(), not_before: now, last: true };
                 NextStep::GoOn
             }
             Stage::Closed => NextStep::Forget,
@@ -101,7 +101,7 @@ impl WatchedConference {
                 let read = match &purpose {
                     Purpose::Listing => Read::Participants(name, ParticipantFilter::Active),
                     Purpose::Record => Read::Conference(name),
-                    Purpose::Person(participant) | Purpose::Sweep { participant, all: true } => {
+                    Purpose::Recheck(participant) | Purpose::Sweep { participant, all: true } => {
                         Read::Sessions(participant.clone(), SessionFilter::All)
                     }
                     Purpose::Sweep { participant, all: false } => {

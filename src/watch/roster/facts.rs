@@ -59,7 +59,7 @@ pub fn reconcile(person: &mut ParticipantState, resource_counts: bool) -> Vec<Fa
     let mut changes = Vec::new();
     reconcile_sessions(person, &mut changes);
     // Once a join was emitted from the participant resource alone, the resource stays enough.
-    let united = person.united(resource_counts || !person.presences.is_empty());
+    let united = person.presences_from(resource_counts || !person.presences.is_empty());
     reconcile_presences(person, &united, &mut changes);
     changes
 }

@@ -30,9 +30,9 @@ pub enum ListingStatus {
         /// The last listing that showed the participant, by Google's clock.
         last_listed: Timestamp,
         /// How many listings in a row did not show the participant.
-        without: u32,
+        missed: u32,
         /// How often Google said that there is no such participant.
-        gone: u32,
+        not_found: u32,
     },
 }
 
@@ -112,11 +112,11 @@ impl ParticipantState {
         match &mut self.listing_status {
             // Absence counts only under the identity that saw the participant.
             ListingStatus::Listed { by: other } | ListingStatus::Missing { by: other, .. } if other != by => {}
-            ListingStatus::Missing { without, .. } if there => *without += 1,
+            ListingStatus::Missing { missed, .. } if there => *missed += 1,
             _ if there => {
                 let last_listed = *self.last_seen.get_or_insert(last_listed);
                 self.listing_status =
-                    ListingStatus::Missing { by: by.clone(), since: now, last_listed, without: 1, gone: 0 };
+                    ListingStatus::Missing { by: by.clone(), since: now, last_listed, missed: 1, not_found: 0 };
             }
             listing_status => *listing_status = ListingStatus::Away,
         }
@@ -124,22 +124,22 @@ impl ParticipantState {
 
     /// Starts the absence counts over, because the conference was unobserved for a while.
     pub(super) fn restart_absence(&mut self, now: Mono) {
-        if let ListingStatus::Missing { since, without, gone, .. } = &mut self.listing_status {
-            (*since, *without, *gone) = (now, 0, 0);
+        if let ListingStatus::Missing { since, missed, not_found, .. } = &mut self.listing_status {
+            (*since, *missed, *not_found) = (now, 0, 0);
         }
     }
 
     /// Notes that Google showed the participant's sessions.
     pub(super) fn note_found(&mut self) {
-        if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
-            *gone = 0;
+        if let ListingStatus::Missing { not_found, .. } = &mut self.listing_status {
+            *not_found = 0;
         }
     }
 
     /// Notes that Google said that there is no such participant.
     pub(super) fn note_not_found(&mut self) {
-        if let ListingStatus::Missing { gone, .. } = &mut self.listing_status {
-            *gone += 1;
+        if let ListingStatus::Missing { not_found, .. } = &mut self.listing_status {
+            *not_found += 1;
         }
     }
 
@@ -147,9 +147,9 @@ impl ParticipantState {
     #[must_use]
     pub(super) fn inferred_leave(&self, now: Mono, rules: &RosterRules) -> Option<Timestamp> {
         match self.listing_status {
-            ListingStatus::Missing { since, last_listed, without, gone, .. } => {
-                let long_enough = now.saturating_sub(since) >= rules.leave_grace || gone >= rules.leave_refusals;
-                (long_enough && without >= rules.leave_listings && self.is_present()).then_some(last_listed)
+            ListingStatus::Missing { since, last_listed, missed, not_found, .. } => {
+                let long_enough = now.saturating_sub(since) >= rules.leave_grace || not_found >= rules.leave_refusals;
+                (long_enough && missed >= rules.leave_listings && self.is_present()).then_some(last_listed)
             }
             ListingStatus::Away | ListingStatus::Listed { .. } => None,
         }

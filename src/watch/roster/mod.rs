@@ -96,7 +96,7 @@ pub struct Roster {
     /// The last spans in which the conference was not observed, in order.
     unobserved: Vec<(Timestamp, Timestamp)>,
     /// Whether anything was emitted after the conference's end, so that the end has to be emitted again.
-    late: bool,
+    end_outdated: bool,
     /// How often Google contradicted what it showed before.
     disagreements: u64,
 }
@@ -155,7 +155,7 @@ impl Roster {
             expected: 0,
             listed: None,
             unobserved: Vec::new(),
-            late: false,
+            end_outdated: false,
             disagreements: 0,
         }
     }

@@ -32,15 +32,15 @@ pub enum Seen {
     /// Everybody who is in the call. `reason` says why there was no listing since the last one, if there is a gap.
     Active { participants: Vec<Participant>, reason: &'static str },
     /// Some participants, whether or not they are in the call. It says nothing about those who are missing.
-    People(Vec<Participant>),
+    Participants(Vec<Participant>),
     /// Everybody who was ever in the call, complete. `reason` as for `Active`.
     Everybody { participants: Vec<Participant>, reason: &'static str },
     /// One participant's sessions: `all`, or the open ones.
     Sessions { participant: ParticipantName, sessions: Vec<Session>, all: bool },
-    /// A participant's sessions could not be read. `gone`: Google said that there is no such participant.
-    Unreadable { participant: ParticipantName, gone: bool },
+    /// A participant's sessions could not be read. `not_found`: Google said that there is no such participant.
+    Unreadable { participant: ParticipantName, not_found: bool },
     /// The record was unreadable for so long that the conference is given up.
-    Lost,
+    GivenUp,
     /// Everything was read after the conference's end.
     Complete,
 }

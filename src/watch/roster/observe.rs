@@ -36,19 +36,19 @@ impl Roster {
             Seen::Active { participants, reason } => {
                 next.observe_active(participants, by, *moment, reason, rules, &mut effects);
             }
-            Seen::People(participants) => next.observe_participants(participants, *moment, &mut effects),
+            Seen::Participants(participants) => next.observe_participants(participants, *moment, &mut effects),
             Seen::Everybody { participants, reason } => {
-                next.look(by, *moment, reason, rules, &mut effects);
+                next.note_listing(by, *moment, reason, rules, &mut effects);
                 next.observe_participants(participants, *moment, &mut effects);
             }
             Seen::Sessions { participant, sessions, all } => {
                 next.observe_sessions(participant, sessions, *all, *moment, rules, &mut effects);
             }
-            Seen::Unreadable { participant, gone } => {
-                next.observe_unreadable(participant, *gone, *moment, rules);
+            Seen::Unreadable { participant, not_found } => {
+                next.observe_unreadable(participant, *not_found, *moment, rules);
                 return RosterUpdate { roster: next, emitted: Vec::new() };
             }
-            Seen::Lost => {
+            Seen::GivenUp => {
                 next.give_up();
                 return RosterUpdate { roster: next, emitted: Vec::new() };
             }
@@ -95,16 +95,16 @@ impl Roster {
     }
 
     /// Notes that a participant's sessions could not be read. Emits nothing.
-    fn observe_unreadable(&mut self, name: &ParticipantName, gone: bool, moment: Moment, rules: &RosterRules) {
+    fn observe_unreadable(&mut self, name: &ParticipantName, not_found: bool, moment: Moment, rules: &RosterRules) {
         // Only a recheck that was due counts, so that the same observation twice counts once.
-        let due = self.rechecks.get(name).is_none_or(|rechecks| rechecks.due <= moment.now.mono);
-        if gone
+        let due = self.rechecks.get(name).is_none_or(|recheck| recheck.due <= moment.now.mono);
+        if not_found
             && due
             && let Some(person) = Arc::make_mut(&mut self.participants).get_mut(name)
         {
             Arc::make_mut(person).note_not_found();
         }
-        self.reconsider(name, moment, rules);
+        self.reschedule_recheck(name, moment, rules);
     }
 
     /// Ends the conference with its last listing. Emits nothing by itself.
@@ -138,7 +138,7 @@ impl Roster {
         effects: &mut Effects,
     ) {
         // Once the conference is over no session is open, even if Google never ended it.
-        let lift = self.record.end.is_none();
+        let reopen = self.record.end.is_none();
         let Some(person) = self.participants.get(name) else { return };
         let shown: BTreeSet<_> = sessions.iter().map(|session| &session.name).collect();
         let open_changed =
@@ -149,7 +149,7 @@ impl Roster {
         let mut disagreements = 0;
         let mut changed = false;
         for session in sessions {
-            let merged = updated.merge_session(session, lift);
+            let merged = updated.merge_session(session, reopen);
             disagreements += merged.disagreements;
             changed |= merged.changed;
         }
@@ -159,11 +159,11 @@ impl Roster {
         }
         if all {
             if let Some(person) = self.participants.get(name)
-                && matches!(person.listing_status, ListingStatus::Missing { gone: 1.., .. })
+                && matches!(person.listing_status, ListingStatus::Missing { not_found: 1.., .. })
             {
                 self.change(name, effects, ParticipantState::note_found);
             }
-            self.reconsider(name, moment, rules);
+            self.reschedule_recheck(name, moment, rules);
         } else if open_changed {
             self.schedule_recheck(name, moment);
         }
@@ -228,10 +228,10 @@ impl Roster {
             &mut record.withdrawn,
             &mut changes,
         );
-        self.late |= record.ended.is_some() && !(changes.is_empty() && pending.is_empty());
+        self.end_outdated |= record.ended.is_some() && !(changes.is_empty() && pending.is_empty());
         if complete {
             // What was emitted after the end makes its attendance outdated, so the end is emitted again.
-            if self.late && record.ended.map(|emitted| (emitted.time, emitted.source)) == record.end {
+            if self.end_outdated && record.ended.map(|emitted| (emitted.time, emitted.source)) == record.end {
                 facts::emit_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
             record.ended = facts::reconcile_edge(
@@ -242,7 +242,7 @@ impl Roster {
                 &mut record.withdrawn,
                 &mut changes,
             );
-            self.late = false;
+            self.end_outdated = false;
         }
         if !changes.is_empty() {
             self.record = Arc::new(record);
@@ -281,16 +281,16 @@ impl Roster {
     }
 
     /// Sets when a participant whose sessions were read, or could not be, is read again; never if the state is consistent.
-    fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &RosterRules) {
+    fn reschedule_recheck(&mut self, name: &ParticipantName, moment: Moment, rules: &RosterRules) {
         let known = self.rechecks.get(name).copied();
         let unsettled = self.participants.get(name).filter(|person| {
             person.is_inconsistent() && (known.is_some() || person.listing_status != ListingStatus::Away)
         });
-        let rechecks = known.unwrap_or(Recheck::at_once(moment.now.mono));
-        if unsettled.is_some() && rechecks.due > moment.now.mono {
+        let recheck = known.unwrap_or(Recheck::at_once(moment.now.mono));
+        if unsettled.is_some() && recheck.due > moment.now.mono {
             return;
         }
-        match unsettled.and_then(|person| rechecks.again(person, moment.now.mono, rules)) {
+        match unsettled.and_then(|person| recheck.again(person, moment.now.mono, rules)) {
             Some(later) => {
                 Arc::make_mut(&mut self.rechecks).insert(name.clone(), later);
             }
@@ -310,7 +310,7 @@ fn reconcile_participant(
     if !person.is_present() && matches!(person.listing_status, ListingStatus::Missing { .. }) {
         person.listing_status = ListingStatus::Away;
     }
-    person.learn(directory);
+    person.fill_in(directory);
     let reference = person.reference(name);
     pending.extend(changes.into_iter().map(|change| {
         let session = change.session.as_ref().and_then(|session| person.session_reference(session));

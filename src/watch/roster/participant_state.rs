@@ -120,10 +120,10 @@ impl ParticipantState {
         self.latest_end = self.latest_end.max(read.latest_end);
     }
 
-    /// Takes in one session. `lift` as for [`SessionState::merge`].
-    pub(super) fn merge_session(&mut self, read: &model::Session, lift: bool) -> MergeOutcome {
+    /// Takes in one session. `reopen` as for [`SessionState::merge`].
+    pub(super) fn merge_session(&mut self, read: &model::Session, reopen: bool) -> MergeOutcome {
         if let Some(known) = self.sessions.iter_mut().find(|known| known.name == read.name) {
-            let merged = known.merge(read, lift);
+            let merged = known.merge(read, reopen);
             if merged.changed {
                 self.sessions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
             }
@@ -144,7 +144,7 @@ impl ParticipantState {
     /// Returns the presences that follow from what is known. `resource_counts` says whether the participant resource alone
     /// is used where no session is known.
     #[must_use]
-    pub(super) fn united(&self, resource_counts: bool) -> Vec<Presence> {
+    pub(super) fn presences_from(&self, resource_counts: bool) -> Vec<Presence> {
         if self.sessions.is_empty() {
             return match self.earliest_start {
                 Some(start) if resource_counts => {
@@ -203,7 +203,7 @@ impl ParticipantState {
     }
 
     /// Fills in the address from the directory, unless it is known.
-    pub(super) fn learn(&mut self, directory: &Directory) {
+    pub(super) fn fill_in(&mut self, directory: &Directory) {
         if self.email.is_none()
             && let Some(entry) = self.user.as_ref().and_then(|user| directory.get(user))
         {

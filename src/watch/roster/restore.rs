@@ -28,7 +28,7 @@ impl Roster {
         }
         let mut record = record(&conference);
         let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
-        let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
+        let end_outdated = end.is_some_and(|end| end.sequence < conference.last_sequence);
         // A gap is emitted when it ends.
         let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
         let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
@@ -38,16 +38,16 @@ impl Roster {
         unobserved.drain(..unobserved.len().saturating_sub(GAPS_KEPT));
         for row in &told {
             match &row.participant {
-                None => recall_conference(&mut record, row),
+                None => restore_conference_event(&mut record, row),
                 Some(name) => {
                     if let Some(person) = participants.get_mut(name) {
-                        recall(person, row);
+                        restore_event(person, row);
                     }
                 }
             }
         }
         for person in participants.values_mut() {
-            finish(person);
+            match_leaves(person);
         }
         let rechecks = participants
             .iter()
@@ -70,7 +70,7 @@ impl Roster {
                 by: conference.identity,
             }),
             unobserved,
-            late,
+            end_outdated,
             disagreements: 0,
         }
     }
@@ -112,7 +112,7 @@ fn known(row: SessionRow) -> SessionState {
     SessionState { name: row.name, start: row.start, end: row.end, started: None, ended: None }
 }
 
-fn recall_conference(record: &mut ConferenceState, row: &ToldRow) {
+fn restore_conference_event(record: &mut ConferenceState, row: &ToldRow) {
     let emission = Emission { time: row.time, source: row.source, n: row.n };
     match row.event {
         _ if !row.stands => record.withdrawn.push(withdrawn(row)),
@@ -123,8 +123,8 @@ fn recall_conference(record: &mut ConferenceState, row: &ToldRow) {
 }
 
 /// Restores one event of a participant. Rows are in sequence order, in which a leave may come before its join, so leaves
-/// are matched in [`finish`].
-fn recall(person: &mut ParticipantState, row: &ToldRow) {
+/// are matched in [`match_leaves`].
+fn restore_event(person: &mut ParticipantState, row: &ToldRow) {
     let emission = Emission { time: row.time, source: row.source, n: row.n };
     let session =
         row.session.as_ref().and_then(|name| person.sessions.iter_mut().find(|session| session.name == *name));
@@ -155,7 +155,7 @@ fn recall(person: &mut ParticipantState, row: &ToldRow) {
 }
 
 /// Matches each leave with the join before it, and restores what follows from both.
-fn finish(person: &mut ParticipantState) {
+fn match_leaves(person: &mut ParticipantState) {
     let mut edges = std::mem::take(&mut person.presences);
     edges.sort_by_key(|edge| (edge.joined.emission.time, edge.left.is_some()));
     for edge in edges {

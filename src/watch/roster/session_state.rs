@@ -49,9 +49,9 @@ impl SessionState {
         self.end.is_none()
     }
 
-    /// Takes in a read of the session. `lift` says whether an open session withdraws an inferred end. It does while the
+    /// Takes in a read of the session. `reopen` says whether an open session withdraws an inferred end. It does while the
     /// conference goes on; afterwards nothing is open.
-    pub fn merge(&mut self, read: &model::Session, lift: bool) -> MergeOutcome {
+    pub fn merge(&mut self, read: &model::Session, reopen: bool) -> MergeOutcome {
         let before = (self.start, self.end);
         let mut disagreements = 0;
         if read.start != self.start {
@@ -71,7 +71,7 @@ impl SessionState {
                 disagreements += 1;
                 Some((known, Source::Google))
             }
-            (Some((_, Source::Inferred)), None) if lift => None,
+            (Some((_, Source::Inferred)), None) if reopen => None,
             (inferred_or_open, None) => inferred_or_open,
             (_, Some(emitted)) => Some((emitted, Source::Google)),
         };

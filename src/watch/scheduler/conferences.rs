@@ -93,7 +93,7 @@ impl Scheduler {
             settings: &self.setup.settings,
             routes: &self.setup.routes,
             stretch,
-            lookup: own.unwrap_or(&self.nobody),
+            lookup: own.unwrap_or(&self.no_lookup),
             looks_up: own.is_some(),
             codes: &self.codes,
             targets: &self.targets,

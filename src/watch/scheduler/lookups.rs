@@ -26,7 +26,7 @@ impl Scheduler {
     }
 
     pub(super) fn ask_lookup(&mut self, identity: &IdentityName, now: Now, commands: &mut Vec<SchedulerCommand>) {
-        if self.stale.contains(&WorkKey::Lookup(identity.clone())) {
+        if self.discarded.contains(&WorkKey::Lookup(identity.clone())) {
             return;
         }
         let Some(lookup) = self.lookups.get_mut(identity) else { return };

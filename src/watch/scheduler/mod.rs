@@ -54,14 +54,14 @@ pub struct Scheduler {
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
     /// The keys whose answer is discarded, because the target or look-up has changed since the read began.
-    stale: BTreeSet<WorkKey>,
+    discarded: BTreeSet<WorkKey>,
     conferences: BTreeMap<ConferenceName, WatchedConference>,
     /// The conferences of which nothing is emitted any more, and since when.
     finished: BTreeMap<ConferenceName, Mono>,
     /// The failure of each key that was logged last, and when.
     logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
     lookups: BTreeMap<IdentityName, Lookup>,
-    nobody: Lookup,
+    no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
     stretches: BTreeMap<IdentityName, Stretch>,
     replan_due: Mono,
@@ -95,12 +95,12 @@ impl Scheduler {
         let mut scheduler = Self {
             targets: BTreeMap::new(),
             target_reads: BTreeSet::new(),
-            stale: BTreeSet::new(),
+            discarded: BTreeSet::new(),
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
             logged_failures: BTreeMap::new(),
             lookups,
-            nobody: Lookup::new(Vec::new(), wait),
+            no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
             stretches: BTreeMap::new(),
             replan_due: now.mono,
@@ -199,7 +199,7 @@ impl Scheduler {
             self.clock_skew.note(google, now);
             self.metrics.clock_offset.set(self.clock_skew.offset().as_secs_f64());
         }
-        if self.stale.remove(&key) {
+        if self.discarded.remove(&key) {
             return self.ask_again(key, now.mono);
         }
         if let Err(error) = &result {

@@ -86,7 +86,7 @@ impl Scheduler {
     /// Discards the answer that a target waits for.
     fn discard_answer(&mut self, target: &TargetName) {
         if self.target_reads.contains(target) {
-            self.stale.insert(WorkKey::Target(target.clone()));
+            self.discarded.insert(WorkKey::Target(target.clone()));
         }
     }
 
@@ -110,7 +110,7 @@ impl Scheduler {
             self.lookups.insert(identity.name.clone(), lookup);
         }
         for (identity, _) in old.iter().filter(|(_, lookup)| lookup.is_asking()) {
-            self.stale.insert(WorkKey::Lookup(identity.clone()));
+            self.discarded.insert(WorkKey::Lookup(identity.clone()));
         }
         for gone in old.into_keys() {
             self.wake_at(WorkKey::Lookup(gone), now);

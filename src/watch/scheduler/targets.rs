@@ -93,7 +93,7 @@ impl Scheduler {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(target_name = %name, %error, "a gap is not told; this is a defect, please report it");
+                tracing::error!(target_name = %name, %error, "a gap is not reported; this is a defect, please report it");
             }
         }
     }

@@ -29,7 +29,7 @@ impl Roster {
         rules: &RosterRules,
         effects: &mut Effects,
     ) {
-        let before = self.look(by, moment, reason, rules, effects);
+        let before = self.note_listing(by, moment, reason, rules, effects);
         let mut as_expected = 0;
         for read in participants {
             let known = self.participants.get(&read.name);
@@ -52,7 +52,7 @@ impl Roster {
 
     /// Notes a complete listing, and the gap before it, if there was one. Returns the listing before. After the end was
     /// emitted nothing can be missed, so there is no gap.
-    pub(super) fn look(
+    pub(super) fn note_listing(
         &mut self,
         by: &IdentityName,
         moment: Moment,

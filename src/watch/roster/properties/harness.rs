@@ -105,7 +105,7 @@ impl Harness {
             !outcome.emitted.is_empty() || emitted_facts(&outcome.roster) == emitted_facts(&before),
             "what was told changed and nothing was told"
         );
-        if matches!(&observation.seen, Seen::Unreadable { .. } | Seen::Lost) {
+        if matches!(&observation.seen, Seen::Unreadable { .. } | Seen::GivenUp) {
             assert_eq!(outcome.emitted, Vec::new(), "what is not committed tells nothing");
         }
         self.note_listing(&observation, &outcome.emitted);
@@ -147,7 +147,7 @@ impl Harness {
 
     fn note_listing(&mut self, observation: &Observation, emitted: &[EmittedEvent]) {
         let Observation { moment, by, seen } = observation;
-        if let Seen::Unreadable { participant, gone: true } = seen {
+        if let Seen::Unreadable { participant, not_found: true } = seen {
             self.listings.entry(participant.clone()).and_modify(|listing| listing.refused += 1);
         }
         let takes_over = self.roster.listed().is_some_and(|before| before.by.as_ref() != Some(by));
@@ -251,7 +251,8 @@ fn kept(roster: &Roster) -> String {
     let people: Vec<_> = roster.participants().iter().map(|(name, person)| (name, kept_of(person))).collect();
     let mut record = roster.record().clone();
     record.withdrawn.sort_by_key(|one| format!("{one:?}"));
-    let (sequence, present, late, unobserved) = (roster.sequence, roster.present, roster.late, &roster.unobserved);
+    let (sequence, present, late, unobserved) =
+        (roster.sequence, roster.present, roster.end_outdated, &roster.unobserved);
     format!("{record:?} {people:#?} {sequence} {present} {late} {unobserved:?}")
 }
 

@@ -48,7 +48,7 @@ fn act() -> impl Strategy<Value = AnyStep> {
         6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
         3 => (-5..5_i64).prop_map(|start| AnyStep::Record(start, None)),
         1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
-        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, gone)| AnyStep::Unreadable(who, gone)),
+        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, not_found)| AnyStep::Unreadable(who, not_found)),
         1 => prop_oneof![9 => Just(AnyStep::Unreadable(0, true)), 1 => Just(AnyStep::Lost)],
         1 => Just(AnyStep::Complete),
         1 => Just(AnyStep::Restart),
@@ -74,7 +74,7 @@ fn do_act(stage: &mut Harness, act: &AnyStep) {
             let listed = (0..PEOPLE).filter(|who| mask >> who & 1 == 1).map(|who| participant(who, 7, None));
             (*other, Seen::Active { participants: listed.collect(), reason: "network" })
         }
-        AnyStep::People(all) => (false, Seen::People(people(all))),
+        AnyStep::People(all) => (false, Seen::Participants(people(all))),
         AnyStep::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
         AnyStep::Sessions(who, all, full) => {
             let mut sessions: Vec<_> = all.iter().map(|(n, start, end)| session(*who, *n, *start, *end)).collect();
@@ -83,8 +83,10 @@ fn do_act(stage: &mut Harness, act: &AnyStep) {
             (false, Seen::Sessions { participant: person(*who), sessions, all: *full })
         }
         AnyStep::Record(start, end) => (false, Seen::Record(record(*start, *end))),
-        AnyStep::Unreadable(who, gone) => (false, Seen::Unreadable { participant: person(*who), gone: *gone }),
-        AnyStep::Lost => (false, Seen::Lost),
+        AnyStep::Unreadable(who, not_found) => {
+            (false, Seen::Unreadable { participant: person(*who), not_found: *not_found })
+        }
+        AnyStep::Lost => (false, Seen::GivenUp),
         AnyStep::Complete => (false, Seen::Complete),
     };
     stage.see(other, seen);
@@ -153,7 +155,7 @@ fn truth() -> impl Strategy<Value = Truth> {
 #[derive(Debug, Clone)]
 enum TruthfulStep {
     Wait(i64),
-    Active { without: u8, other: bool },
+    Active { missed: u8, other: bool },
     Left,
     Sessions(u8, bool),
     Record,
@@ -166,7 +168,7 @@ fn look() -> impl Strategy<Value = TruthfulStep> {
     prop_oneof![
         5 => (1..60_i64).prop_map(TruthfulStep::Wait),
         6 => (some, 0..1_u8 << PEOPLE, prop::bool::weighted(0.05))
-            .prop_map(|(some, mask, other)| TruthfulStep::Active { without: if some { mask } else { 0 }, other }),
+            .prop_map(|(some, mask, other)| TruthfulStep::Active { missed: if some { mask } else { 0 }, other }),
         1 => Just(TruthfulStep::Left),
         4 => (0..PEOPLE, any::<bool>()).prop_map(|(who, all)| TruthfulStep::Sessions(who, all)),
         2 => Just(TruthfulStep::Record),
@@ -180,9 +182,9 @@ fn do_look(stage: &mut Harness, truth: &Truth, look: &TruthfulStep) {
     match look {
         TruthfulStep::Wait(seconds) => stage.now += seconds,
         TruthfulStep::Restart => stage.restart(),
-        TruthfulStep::Active { without, other } => {
+        TruthfulStep::Active { missed, other } => {
             let active =
-                truth.everybody(now).into_iter().filter(|(who, _, end)| end.is_none() && without >> who & 1 == 0);
+                truth.everybody(now).into_iter().filter(|(who, _, end)| end.is_none() && missed >> who & 1 == 0);
             let participants = people(&active.collect::<Vec<_>>());
             stage.see(*other, Seen::Active { participants, reason: "timeout" });
         }

@@ -28,12 +28,12 @@ fn one_listing_counts_once_however_often_it_is_observed() {
     scene.list(20, &[]);
     // The scene makes every observation twice.
     let listing_status = scene.roster.participants()[&person("ada")].listing_status.clone();
-    let without = if let crate::watch::roster::listing_status::ListingStatus::Missing { without, .. } = listing_status {
-        without
+    let missed = if let crate::watch::roster::listing_status::ListingStatus::Missing { missed, .. } = listing_status {
+        missed
     } else {
         0
     };
-    assert_eq!(without, 1, "ada is missing");
+    assert_eq!(missed, 1, "ada is missing");
     let again = scene.roster.observe(
         &Observation {
             moment: Moment { now: Now { mono: Duration::from_secs(1020), wall: at(20) }, google: at(20) },
@@ -43,7 +43,7 @@ fn one_listing_counts_once_however_often_it_is_observed() {
         &Directory::default(),
         &RosterRules::new(Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)),
     );
-    assert_eq!(without, 1);
+    assert_eq!(missed, 1);
     assert_eq!(
         again.roster.participants()[&person("ada")].listing_status,
         scene.roster.participants()[&person("ada")].listing_status
@@ -156,7 +156,7 @@ fn a_name_that_changes_is_no_event_and_shows_from_then_on() {
 #[test]
 fn an_end_that_google_told_stays_though_the_person_is_there_again() {
     let mut scene = Scene::with_ada();
-    scene.see(20, Seen::People(vec![participant("ada", 5, Some(18))]));
+    scene.see(20, Seen::Participants(vec![participant("ada", 5, Some(18))]));
     scene.sessions(21, "ada", &[("s1", 5, Some(18))]);
     // On the rejoin the participant has no end any more, and a stale answer shows the session as open.
     scene.list(30, &[("ada", 5)]);
@@ -173,11 +173,11 @@ fn a_missing_participant_whom_google_denies_three_times_has_left_without_the_gra
         scene.list(now, &[]);
         assert_eq!(types(&scene.record(now, None)), Vec::<&str>::new(), "at {now}");
         if now > 40 {
-            scene.see(now + 15, Seen::Unreadable { participant: person("ada"), gone: true });
+            scene.see(now + 15, Seen::Unreadable { participant: person("ada"), not_found: true });
         }
     }
     // The third recheck is due 20 s after the second.
-    scene.see(116, Seen::Unreadable { participant: person("ada"), gone: true });
+    scene.see(116, Seen::Unreadable { participant: person("ada"), not_found: true });
     let emitted = scene.record(117, None);
     assert_eq!(types(&emitted), ["participant.left", "session.ended"]);
     assert_eq!((emitted[0].event.time, emitted[0].event.provenance), (at(10), Provenance::Inferred));
@@ -186,7 +186,7 @@ fn a_missing_participant_whom_google_denies_three_times_has_left_without_the_gra
 #[test]
 fn a_conference_that_is_given_up_ends_as_inferred_with_the_last_that_was_seen_of_it() {
     let mut scene = Scene::with_ada();
-    assert_eq!(types(&scene.see(90_000, Seen::Lost)), Vec::<&str>::new());
+    assert_eq!(types(&scene.see(90_000, Seen::GivenUp)), Vec::<&str>::new());
     let emitted = retold(&mut scene, 90_001);
     assert_eq!(types(&emitted), ["participant.left", "session.ended", "conference.ended"]);
     for emitted in emitted {
@@ -198,7 +198,7 @@ fn a_conference_that_is_given_up_ends_as_inferred_with_the_last_that_was_seen_of
 fn what_could_not_be_read_tells_nothing_even_where_somebody_waits_to_be_told() {
     let mut scene = Scene::new();
     scene.list(10, &[("ada", 5)]);
-    let unread = Seen::Unreadable { participant: person("ada"), gone: false };
+    let unread = Seen::Unreadable { participant: person("ada"), not_found: false };
     assert_eq!(types(&scene.see(30, unread)), Vec::<&str>::new(), "it is not committed, so it must not be told");
     assert!(scene.roster.rechecks()[&person("ada")].due > Duration::from_secs(1030), "read again later, not at once");
     assert_eq!(types(&scene.list(31, &[("ada", 5)])), ["participant.joined"]);
