@@ -69,7 +69,7 @@ pub(crate) fn answer(world: &World, read: &Read) -> Result<(Answer, usize)> {
             let (name, meeting_code) = (space.name.clone(), Some(space.code.clone()));
             (Answer::Space(Space { name, meeting_code, active_conference: active }), 1)
         }
-        other => bail!("nobody asks {other:?} here"),
+        other => bail!("the schedule never makes the read {other:?} here"),
     })
 }
 

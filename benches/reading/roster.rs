@@ -32,7 +32,7 @@ pub(crate) fn measure() -> Result<()> {
     let before = active(&world)?;
 
     let unchanged = watcher.active(before.clone(), at(10));
-    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).emitted.is_empty(), "something was told");
+    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).emitted.is_empty(), "something was emitted");
 
     let leaving: Vec<_> = live(&world)?.participants().take(LEAVE).map(|participant| participant.person).collect();
     for person in leaving {

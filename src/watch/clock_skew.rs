@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_that_is_off_moves_nothing() {
+    fn one_wrong_header_has_no_effect() {
         let mut clock_skew = ClockSkew::default();
         for second in 0_u32..4 {
             clock_skew.note(google(100 + i64::from(second)), now(second, second.into()));

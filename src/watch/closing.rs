@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_on_the_way_is_waited_out() {
+    fn failures_on_the_way_to_google_are_retried_without_a_limit() {
         let ada = person("ada");
         let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_up_while_the_others_are_read_is_read_too_and_nobody_twice() {
+    fn a_participant_who_appears_during_the_closing_is_read_too_and_none_twice() {
         let (ada, bo) = (person("ada"), person("bo"));
         let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());

@@ -22,12 +22,12 @@ const NEVER: [&str; 12] = [
     "Bearer ",
 ];
 
-fn tells(text: &str) -> Vec<&str> {
+fn revealing_lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| NEVER.iter().any(|word| line.contains(word))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
+async fn a_daemon_at_log_level_trace_reveals_no_person_and_no_secret() {
     let scene = Scene::set(11).await;
     let mut daemon = scene.start(&["--log", "trace"]);
     let line: serde_json::Value = serde_json::from_str(&daemon.says("watching").await).unwrap();
@@ -49,7 +49,7 @@ async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
 
     let log = daemon.log();
     assert!(log.contains(r#""level":"DEBUG""#) || log.contains(r#""level":"TRACE""#), "it logs everything");
-    assert_eq!(tells(&log), Vec::<&str>::new());
+    assert_eq!(revealing_lines(&log), Vec::<&str>::new());
     assert!(metrics.contains("meetwatch_events_total"));
-    assert_eq!(tells(&metrics), Vec::<&str>::new());
+    assert_eq!(revealing_lines(&metrics), Vec::<&str>::new());
 }

@@ -13,8 +13,7 @@ use crate::watch::roster::{Moment, Observation, Seen};
 
 /// A conference that Google refuses is given up after it was unreadable for this long.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// For this long the refusals must have lasted, with no other failure between. After a long outage one refusal is not
-/// enough.
+/// For this long Google must have refused it without a success between. After a long outage one refusal is not enough.
 const REFUSED_FOR: Duration = Duration::from_secs(6 * 3600);
 /// Google keeps a record for this long, so an identity's own trouble is waited out until then.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -70,7 +70,7 @@ impl Scene {
         let observation = Observation { moment, by: self.by.clone(), seen };
         let outcome = self.roster.observe(&observation, &Directory::default(), &self.rules);
         let again = outcome.roster.observe(&observation, &Directory::default(), &self.rules);
-        assert_eq!(again.emitted, Vec::new(), "observing the same twice tells nothing twice");
+        assert_eq!(again.emitted, Vec::new(), "observing the same observation twice emits nothing twice");
         self.roster = outcome.roster;
         self.log.extend(outcome.emitted.clone());
         outcome.emitted
@@ -298,7 +298,7 @@ fn what_comes_late_is_followed_by_an_end_that_corrects_the_first() {
     scene.record(100, Some(95));
     scene.sessions(102, "ada", &[("s1", 5, Some(95))]);
     let first = scene.see(104, Seen::Complete);
-    assert_eq!(types(&scene.see(600, Seen::Complete)), Vec::<&str>::new(), "nothing new, nothing told");
+    assert_eq!(types(&scene.see(600, Seen::Complete)), Vec::<&str>::new(), "nothing new, nothing emitted");
     scene.sessions(700, "ada", &[("s1", 5, Some(95)), ("s2", 3, Some(7))]);
     let second = scene.see(704, Seen::Complete);
     assert_eq!(types(&second), ["conference.ended"]);

@@ -102,7 +102,7 @@ fn answer(read: &Read) -> Answer {
             latest_end: None,
         }]),
         Read::Sessions(..) => Answer::Sessions(vec![session()]),
-        other => unreachable!("nobody asks for {other:?}"),
+        other => unreachable!("the schedule never makes the read {other:?}"),
     }
 }
 
@@ -203,7 +203,7 @@ fn of_conference() -> WorkKey {
 }
 
 #[test]
-fn a_target_that_is_added_is_asked_at_once_and_watched_from_now_on() {
+fn a_target_that_is_added_is_asked_at_once_and_watched_since_then() {
     let mut scene = Scene::new(setup(&[]));
     scene.pass(100);
     scene.step(revision(setup(&[organizer("all", "one")])));
@@ -216,7 +216,7 @@ fn a_target_that_is_added_is_asked_at_once_and_watched_from_now_on() {
 }
 
 #[test]
-fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_looked() {
+fn a_target_that_is_added_again_continues_from_its_row_and_reports_the_gap() {
     let mut scene = Scene::watching(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
     let remembered: Vec<TargetRow> = scene
         .commits
@@ -240,7 +240,7 @@ fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_look
 }
 
 #[test]
-fn a_live_conference_whose_target_is_gone_is_told_to_its_end_for_no_target() {
+fn a_live_conference_whose_target_is_gone_is_watched_to_its_end_for_no_target() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.step(revision(setup(&[])));
     assert_eq!(scene.reached_by(), Vec::<String>::new());
@@ -254,7 +254,7 @@ fn a_live_conference_whose_target_is_gone_is_told_to_its_end_for_no_target() {
 }
 
 #[test]
-fn what_was_found_and_not_told_is_let_go_of_with_its_target() {
+fn a_conference_without_events_is_forgotten_with_its_target() {
     let mut scene = Scene::new(setup(&[organizer("all", "one")]));
     scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
@@ -267,7 +267,7 @@ fn what_was_found_and_not_told_is_let_go_of_with_its_target() {
 }
 
 #[test]
-fn a_target_of_another_name_is_the_same_target() {
+fn a_target_under_another_name_is_the_same_target() {
     for what in [TargetSelector::Organizer, code("abc-mnop-xyz")] {
         let mut scene = Scene::watching(&[target("old", "one", what.clone())]);
         let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
@@ -281,7 +281,7 @@ fn a_target_of_another_name_is_the_same_target() {
 }
 
 #[test]
-fn two_targets_that_change_names_keep_what_is_theirs() {
+fn two_targets_that_swap_names_keep_their_state() {
     let (one, two) = (code("abc-mnop-xyz"), code("xyz-mnop-abc"));
     let mut scene = Scene::watching(&[target("a", "one", one.clone()), target("b", "one", two.clone())]);
     assert_eq!(scene.reached_by(), ["a"]);
@@ -292,7 +292,7 @@ fn two_targets_that_change_names_keep_what_is_theirs() {
 }
 
 #[test]
-fn an_answer_to_what_a_target_asked_before_is_not_heard() {
+fn an_answer_to_a_read_of_the_settings_before_is_discarded() {
     let mut scene = Scene::new(setup(&[target("board", "one", code("abc-mnop-xyz"))]));
     scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
@@ -309,7 +309,7 @@ fn an_answer_to_what_a_target_asked_before_is_not_heard() {
 }
 
 #[test]
-fn a_shorter_interval_holds_at_once_and_an_answer_under_way_is_heard() {
+fn a_shorter_interval_applies_at_once_and_an_answer_under_way_is_used() {
     let slow = TargetSettings { poll_interval: 3600 * SECOND, ..organizer("all", "one") };
     let mut scene = Scene::watching(&[slow]);
     scene.pass(60);

@@ -99,14 +99,14 @@ impl Harness {
         let before = self.roster.clone();
         let outcome = before.observe(&observation, &Directory::default(), &self.rules);
         let again = outcome.roster.observe(&observation, &Directory::default(), &self.rules);
-        assert_eq!(again.emitted, Vec::new(), "the same twice tells nothing twice: {observation:?}");
+        assert_eq!(again.emitted, Vec::new(), "the same observation twice emits nothing twice: {observation:?}");
         assert_eq!(format!("{:?}", again.roster), format!("{:?}", outcome.roster), "the same twice changes nothing");
         assert!(
             !outcome.emitted.is_empty() || emitted_facts(&outcome.roster) == emitted_facts(&before),
-            "what was told changed and nothing was told"
+            "the emitted facts changed and nothing was emitted"
         );
         if matches!(&observation.seen, Seen::Unreadable { .. } | Seen::GivenUp) {
-            assert_eq!(outcome.emitted, Vec::new(), "what is not committed tells nothing");
+            assert_eq!(outcome.emitted, Vec::new(), "what is not committed emits nothing");
         }
         self.note_listing(&observation, &outcome.emitted);
         self.roster = outcome.roster;
@@ -122,7 +122,11 @@ impl Harness {
         let present = self.roster.participants().values().filter(|person| person.is_present()).count();
         assert_eq!(usize::try_from(self.roster.present()).unwrap(), present, "the count of those present");
         check_log(&self.log);
-        assert_eq!(standing(&self.log), emitted_facts(&self.roster), "the log, corrections applied, is what was told");
+        assert_eq!(
+            standing(&self.log),
+            emitted_facts(&self.roster),
+            "the log with its corrections applied equals the emitted facts"
+        );
         for person in self.roster.participants().values() {
             check_presences(person);
         }
@@ -280,7 +284,7 @@ fn check_log(log: &[EmittedEvent]) {
         let inferred = event.provenance == Provenance::Inferred;
         assert_eq!(inferred, emitted.source == Source::Inferred, "{event:?}");
         let about = emitted.takes_back.as_ref().map(|id| {
-            let (earlier, stood) = emitted_before.get_mut(id).expect("only what was told is taken back");
+            let (earlier, stood) = emitted_before.get_mut(id).expect("only an event that was emitted is withdrawn");
             assert!(std::mem::take(stood), "taken back twice: {event:?}");
             let (then, now) = (&earlier.event, event);
             assert_eq!(then.participant.as_ref().map(|p| &p.name), now.participant.as_ref().map(|p| &p.name));

@@ -259,7 +259,7 @@ proptest! {
         stage.now += 600;
         let emitted = stage.log.len();
         read_in_full(&mut stage, &truth);
-        prop_assert_eq!(stage.log.len(), emitted, "the last reading has nothing new to tell");
+        prop_assert_eq!(stage.log.len(), emitted, "the last complete read emits nothing new");
     }
 
     #[test]

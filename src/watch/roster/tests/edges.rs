@@ -57,7 +57,7 @@ fn no_gap_is_told_once_the_end_was() {
     scene.sessions(102, "ada", &[("s1", 5, Some(95))]);
     retold(&mut scene, 104);
     let emitted = scene.see(704, Seen::Everybody { participants: Vec::new(), reason: "late" });
-    assert_eq!(types(&emitted), Vec::<&str>::new(), "nobody was to be seen in that time");
+    assert_eq!(types(&emitted), Vec::<&str>::new(), "the conference was over in that time");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_happened_in_a_gap_is_backfilled_after_a_restart_too() {
 }
 
 #[test]
-fn an_end_that_a_retraction_made_out_of_date_is_told_again_after_a_restart_too() {
+fn an_end_that_a_retraction_made_outdated_is_emitted_again_after_a_restart_too() {
     let mut scene = Scene::with_ada();
     scene.sessions(60, "ada", &[("s1", 5, Some(40)), ("s2", 50, Some(60))]);
     scene.record(100, Some(95));
@@ -98,7 +98,7 @@ fn an_end_that_a_retraction_made_out_of_date_is_told_again_after_a_restart_too()
 }
 
 #[test]
-fn a_start_that_is_corrected_after_the_end_makes_the_end_out_of_date() {
+fn a_start_that_is_corrected_after_the_end_makes_the_end_outdated() {
     let mut scene = Scene::with_ada();
     scene.record(100, Some(95));
     retold(&mut scene, 104);
@@ -110,7 +110,7 @@ fn a_start_that_is_corrected_after_the_end_makes_the_end_out_of_date() {
 }
 
 #[test]
-fn an_end_that_moved_is_told_once_though_it_is_out_of_date_besides() {
+fn an_end_that_moved_and_is_outdated_too_is_emitted_once() {
     let mut scene = Scene::with_ada();
     scene.record(100, Some(95));
     retold(&mut scene, 104);
@@ -195,11 +195,11 @@ fn a_conference_that_is_given_up_ends_as_inferred_with_the_last_that_was_seen_of
 }
 
 #[test]
-fn what_could_not_be_read_tells_nothing_even_where_somebody_waits_to_be_told() {
+fn an_unreadable_participant_emits_nothing_even_if_a_join_is_due() {
     let mut scene = Scene::new();
     scene.list(10, &[("ada", 5)]);
     let unread = Seen::Unreadable { participant: person("ada"), not_found: false };
-    assert_eq!(types(&scene.see(30, unread)), Vec::<&str>::new(), "it is not committed, so it must not be told");
+    assert_eq!(types(&scene.see(30, unread)), Vec::<&str>::new(), "it is not committed, so it must not be emitted");
     assert!(scene.roster.rechecks()[&person("ada")].due > Duration::from_secs(1030), "read again later, not at once");
     assert_eq!(types(&scene.list(31, &[("ada", 5)])), ["participant.joined"]);
 }

@@ -10,7 +10,7 @@ fn a_gap_is_told_once_before_what_it_explains() {
     let gap = emitted[0].event.gap.clone().unwrap();
     assert_eq!((gap.from, gap.to, gap.reason.as_str()), (at(10), at(200), "network"));
     let emitted = scene.sessions(201, "bo", &[("b", 100, None)]);
-    assert_eq!(emitted[1].event.provenance, Provenance::Backfilled, "nobody looked then");
+    assert_eq!(emitted[1].event.provenance, Provenance::Backfilled, "it was in the gap");
     assert_eq!(types(&scene.list(210, &[("ada", 5), ("bo", 100)])), Vec::<&str>::new());
 }
 
@@ -25,7 +25,7 @@ fn a_gap_begins_the_count_of_a_suspect_anew() {
 }
 
 #[test]
-fn what_an_earlier_gap_covers_is_no_more_observed_than_what_the_last_one_does() {
+fn an_event_in_any_of_several_gaps_is_backfilled() {
     let mut scene = Scene::with_ada();
     scene.list(75, &[("ada", 5)]);
     scene.list(140, &[("ada", 5), ("bo", 70), ("cy", 76)]);
@@ -39,7 +39,7 @@ fn what_an_earlier_gap_covers_is_no_more_observed_than_what_the_last_one_does() 
 }
 
 #[test]
-fn whoever_lists_more_often_from_now_on_has_missed_nothing_by_it() {
+fn a_shorter_interval_makes_no_gap_of_the_time_before() {
     let mut scene = Scene::new();
     scene.rules = rules_of(60);
     scene.list(10, &[]);
@@ -70,7 +70,7 @@ fn no_leave_is_concluded_from_a_record_that_was_read_while_nobody_could_list() {
 }
 
 #[test]
-fn a_leave_that_is_concluded_after_a_restart_has_the_time_of_the_last_listing_that_showed_her() {
+fn a_leave_that_is_inferred_after_a_restart_has_the_time_of_the_last_listing_that_showed_the_participant() {
     let mut scene = Scene::with_ada();
     scene.list(20, &[("ada", 5)]);
     scene.list(30, &[]);

@@ -118,7 +118,7 @@ fn the_gap_of_a_target_survives_a_commit_that_fails() {
 }
 
 #[test]
-fn what_is_over_by_the_store_is_read_no_more() {
+fn a_conference_that_is_closed_in_the_store_is_read_no_more() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.step(SchedulerInput::Contradicted(of_conference(), None));
     assert!(scene.scheduler.conferences().is_empty());

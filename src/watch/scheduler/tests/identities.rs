@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identity() {
+fn a_conference_stays_with_the_target_that_still_covers_it_and_with_its_identity() {
     let mut scene = Scene::watching(&[organizer("all", "one"), target("board", "two", code("abc-mnop-xyz"))]);
     assert_eq!(scene.reached_by(), ["all", "board"]);
     scene.until_asked(&of_conference());
@@ -24,7 +24,7 @@ fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identit
 }
 
 #[test]
-fn an_identity_that_may_be_somebody_else_reads_anew() {
+fn an_identity_that_may_stand_for_another_user_reads_again() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.until_asked(&of_conference());
     let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
@@ -43,7 +43,7 @@ fn an_identity_that_may_be_somebody_else_reads_anew() {
 }
 
 #[test]
-fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
+fn an_organizer_s_target_of_another_identity_starts_over_under_its_name() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.pass(3);
     let before = scene.commits.len();
@@ -56,7 +56,7 @@ fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
 }
 
 #[test]
-fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
+fn an_identity_under_another_name_is_the_same_one_and_its_answers_are_used() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
     scene.until_asked(&of_conference());
