@@ -67,8 +67,8 @@ pub struct App {
     server: Server,
     readiness: Readiness,
     scheduler: Scheduler,
-    watching: watch::Parts<Client>,
-    changed: mpsc::Receiver<watch::Change<Client>>,
+    watching: watch::WatchParts<Client>,
+    changed: mpsc::Receiver<watch::ReconfigureRequest<Client>>,
     dispatcher: Dispatcher,
     retention: value::Receiver<Duration>,
     reloader: Reloader,
@@ -121,7 +121,7 @@ impl App {
             status: board.clone(),
             retry,
         })?;
-        let metrics = watch::Metrics::new(&registry, limits.clone())?;
+        let metrics = watch::WatchMetrics::new(&registry, limits.clone())?;
         let scheduler = schedule(&config, &client, &store, metrics.clone(), board.clone(), clock, seed).await?;
         let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
         let deliveries = WebhookMetrics::register(&registry, names)?;
@@ -148,8 +148,8 @@ impl App {
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
         let (pulse, hang) = (Pulse::default(), HangAt::default());
-        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
-        let (changes, changed) = watch::changes();
+        let watching = watch::WatchParts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
+        let (changes, changed) = watch::reconfigure_channel();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {
             running: config,
@@ -307,7 +307,7 @@ async fn schedule(
     config: &Config,
     client: &Client,
     store: &Store,
-    metrics: watch::Metrics,
+    metrics: watch::WatchMetrics,
     board: StatusBoard,
     clock: Clock,
     seed: u64,

@@ -25,7 +25,7 @@ use crate::model::IdentityName;
 use crate::serve::{Front, Fronts, NotReloaded, Reload};
 use crate::store::{ShownEndpoints, Store, TargetRow};
 use crate::systemd::Notifier;
-use crate::watch::{Changes, Revision};
+use crate::watch::{ReconfigureSender, Revision};
 
 /// How many may wait for a reload; whoever comes then is told to come again.
 const MOST_WAITING: usize = 16;
@@ -117,7 +117,7 @@ pub(super) struct Reloader {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) client: Client,
-    pub(super) watching: Changes<Client>,
+    pub(super) watching: ReconfigureSender<Client>,
     pub(super) sending: delivery::Changes,
     pub(super) retention: watch::Sender<Duration>,
     pub(super) shown: ShownEndpoints,

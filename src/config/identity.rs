@@ -10,7 +10,7 @@ use super::subjects;
 use super::target;
 use crate::meet::settings::{Credentials, IdentitySettings};
 use crate::model::{IdentityName, TargetName};
-use crate::watch::{TargetSettings, What};
+use crate::watch::{TargetSelector, TargetSettings};
 
 /// What one `[[identity]]` came to.
 #[derive(Debug, Default)]
@@ -93,7 +93,12 @@ fn expand(
         }
         names.add(&opaque, None);
         expanded.identities.push(identity(own.clone(), subject));
-        expanded.targets.push(TargetSettings { name: target, identity: own, what: What::Organizer, poll_interval });
+        expanded.targets.push(TargetSettings {
+            name: target,
+            identity: own,
+            selector: TargetSelector::Organizer,
+            poll_interval,
+        });
     }
     expanded
 }

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::section::{Found, Section};
 use super::words;
 use crate::model::{ConferenceName, IdentityName, InvalidName, MeetingCode, SpaceName, TargetName};
-use crate::watch::{TargetSettings, What};
+use crate::watch::{TargetSelector, TargetSettings};
 
 /// How often participants are listed where nothing is said.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) fn read(section: &Section<'_>, names: &Names, identities: &Identities
     let identity = identity(section, identities);
     let what = what(section);
     let poll_interval = poll_interval(section);
-    Some(TargetSettings { name: name?.value, identity: identity?, what: what?, poll_interval })
+    Some(TargetSettings { name: name?.value, identity: identity?, selector: what?, poll_interval })
 }
 
 /// How often participants are listed.
@@ -61,15 +61,15 @@ fn identity(section: &Section<'_>, identities: &Identities<'_>) -> Option<Identi
     IdentityName::parse(text.value).ok()
 }
 
-fn what(section: &Section<'_>) -> Option<What> {
-    let code = name_of(section, "meeting_code", |text| MeetingCode::parse(text).map(What::MeetingCode));
-    let space = name_of(section, "space", |text| SpaceName::parse(text).map(What::Space));
-    let conference = name_of(section, "conference", |text| ConferenceName::parse(text).map(What::Conference));
+fn what(section: &Section<'_>) -> Option<TargetSelector> {
+    let code = name_of(section, "meeting_code", |text| MeetingCode::parse(text).map(TargetSelector::MeetingCode));
+    let space = name_of(section, "space", |text| SpaceName::parse(text).map(TargetSelector::Space));
+    let conference = name_of(section, "conference", |text| ConferenceName::parse(text).map(TargetSelector::Conference));
     let organizer = section.flag("organizer").and_then(|flag| {
         if !flag.value {
             flag.problem("must be true, or left out");
         }
-        flag.value.then_some(What::Organizer)
+        flag.value.then_some(TargetSelector::Organizer)
     });
     let all = words::list(&WAYS);
     match WAYS.iter().filter(|way| section.has(way)).count() {
@@ -88,8 +88,8 @@ fn what(section: &Section<'_>) -> Option<What> {
 fn name_of(
     section: &Section<'_>,
     key: &'static str,
-    parse: impl FnOnce(&str) -> Result<What, InvalidName>,
-) -> Option<What> {
+    parse: impl FnOnce(&str) -> Result<TargetSelector, InvalidName>,
+) -> Option<TargetSelector> {
     let text: Found<'_, &str> = section.text(key)?;
     parse(text.value).inspect_err(|invalid| text.problem(format!("must be {}", expected(invalid)))).ok()
 }

@@ -18,7 +18,7 @@ use crate::delivery::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::delivery::sign::SigningSecret;
 use crate::delivery::{EndpointSettings, Names as HowNamed};
 use crate::model::route::EventPattern;
-use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
+use crate::model::{EndpointName, EventType, ParticipantKind, Provenance, Route, TargetName};
 
 /// What an endpoint may name.
 #[derive(Debug)]
@@ -197,8 +197,8 @@ fn events(section: &Section<'_>) -> Vec<EventPattern> {
     patterns
 }
 
-fn kinds(section: &Section<'_>) -> Vec<Kind> {
-    one_of(section, "kinds", &Kind::ALL.map(Kind::as_str), Kind::parse)
+fn kinds(section: &Section<'_>) -> Vec<ParticipantKind> {
+    one_of(section, "kinds", &ParticipantKind::ALL.map(ParticipantKind::as_str), ParticipantKind::parse)
 }
 
 fn provenance(section: &Section<'_>) -> Vec<Provenance> {

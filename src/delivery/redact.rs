@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use super::settings::{EndpointSettings, Names};
 use crate::model::{
-    Attendance, Event, EventType, Kind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
+    Attendance, Event, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
 };
 
 /// How many characters stand for an id: 128 bits.
@@ -62,7 +62,7 @@ pub struct Redaction {
     /// `None` where names are told in full.
     hide: Option<(Hide, PseudonymKey)>,
     /// Whose rows an attendance has; empty for all.
-    kinds: Vec<Kind>,
+    kinds: Vec<ParticipantKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ mod tests {
     use super::super::format::samples;
     use super::*;
 
-    fn redaction(names: Names, kinds: Vec<Kind>) -> Redaction {
+    fn redaction(names: Names, kinds: Vec<ParticipantKind>) -> Redaction {
         let hide = match names {
             Names::Full => None,
             Names::Initials => Some(Hide::ButInitials),
@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn in_full_an_event_stays_byte_for_byte() {
         let frozen = r#"{"schema": 1,  "odd": true}"#;
-        let kept = redaction(Names::Full, vec![Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
+        let kept =
+            redaction(Names::Full, vec![ParticipantKind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
         assert!(matches!(kept, Cow::Borrowed(text) if text == frozen));
     }
 
@@ -254,7 +255,7 @@ mod tests {
     fn an_attendance_has_the_rows_of_the_kinds_that_are_wanted() {
         let event = of_type(EventType::ConferenceEnded);
         let frozen = serde_json::to_string(&event).unwrap();
-        let told = redaction(Names::Full, vec![Kind::Anonymous]).apply(event.event, &frozen).unwrap();
+        let told = redaction(Names::Full, vec![ParticipantKind::Anonymous]).apply(event.event, &frozen).unwrap();
         let told: Value = serde_json::from_str(&told).unwrap();
         let rows = told["attendance"]["participants"].as_array().unwrap();
         assert_eq!((rows.len(), &rows[0]["participant"]["display_name"]), (1, &json!("Grace")));

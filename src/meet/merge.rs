@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Conference, Kind, Participant, Session};
+use crate::model::{Conference, Participant, ParticipantKind, Session};
 
 /// A resource that may be seen more than once in a list.
 pub(crate) trait Merge {
@@ -53,7 +53,7 @@ impl Merge for Participant {
     }
 
     fn merge(&mut self, later: Self) {
-        if later.kind != Kind::Unknown {
+        if later.kind != ParticipantKind::Unknown {
             self.kind = later.kind;
         }
         self.user = later.user.or(self.user.take());
@@ -103,7 +103,7 @@ mod tests {
     fn participant(id: &str, start: i64, end: Option<i64>) -> Participant {
         Participant {
             name: ParticipantName::parse(&format!("conferenceRecords/c/participants/{id}")).unwrap(),
-            kind: Kind::Anonymous,
+            kind: ParticipantKind::Anonymous,
             user: None,
             display_name: None,
             earliest_start: Some(second(start)),

@@ -2,15 +2,15 @@
 //!
 //! What Google leaves out, or sends empty, is absent. What it sends and nobody can read — a name of another shape, a
 //! time that is none — makes the whole answer [`Unreadable`]: a shorter list would look like people who left. A
-//! participant without any of the three users is of kind [`Kind::Unknown`], because new kinds may come.
+//! participant without any of the three users is of kind [`ParticipantKind::Unknown`], because new kinds may come.
 
 use jiff::Timestamp;
 
 use super::{borrowed, wire};
 use crate::model::resources::display_name;
 use crate::model::{
-    Conference, ConferenceName, InvalidName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
-    Space, SpaceName, UserName,
+    Conference, ConferenceName, InvalidName, MeetingCode, Participant, ParticipantKind, ParticipantName, Session,
+    SessionName, Space, SpaceName, UserName,
 };
 
 /// Which part of an answer could not be read. Never the part itself, which may name a person.
@@ -53,15 +53,15 @@ impl TryFrom<borrowed::Participant<'_>> for Participant {
         let (kind, user, name) = match &participant {
             borrowed::Participant { signedin_user: Some(user), .. } => {
                 // The account is worth having and nothing depends on it, so one of another shape is left out.
-                (Kind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
+                (ParticipantKind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
             }
             borrowed::Participant { anonymous_user: Some(guest), .. } => {
-                (Kind::Anonymous, None, display_name(&guest.display_name))
+                (ParticipantKind::Anonymous, None, display_name(&guest.display_name))
             }
             borrowed::Participant { phone_user: Some(phone), .. } => {
-                (Kind::Phone, None, display_name(&phone.display_name))
+                (ParticipantKind::Phone, None, display_name(&phone.display_name))
             }
-            _ => (Kind::Unknown, None, None),
+            _ => (ParticipantKind::Unknown, None, None),
         };
         let text = |text: &Option<borrowed::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
         Ok(Self {
@@ -137,19 +137,19 @@ mod tests {
         let of =
             |user: &str| participant(&format!(r#"{{"name":"conferenceRecords/c/participants/p"{user}}}"#)).unwrap();
         let ada = of(r#","signedinUser":{"user":"users/12","displayName":"Ada"}"#);
-        assert_eq!((ada.kind, ada.user.unwrap().as_str()), (Kind::SignedIn, "users/12"));
+        assert_eq!((ada.kind, ada.user.unwrap().as_str()), (ParticipantKind::SignedIn, "users/12"));
         assert_eq!(ada.display_name.as_deref(), Some("Ada"));
-        assert_eq!(of(r#","anonymousUser":{"displayName":"Guest"}"#).kind, Kind::Anonymous);
-        assert_eq!(of(r#","phoneUser":{"displayName":"+1 ***"}"#).kind, Kind::Phone);
-        assert_eq!(of(r#","hologramUser":{"displayName":"Eve"}"#).kind, Kind::Unknown);
-        assert_eq!(of(r#","signedinUser":{}"#).kind, Kind::SignedIn);
+        assert_eq!(of(r#","anonymousUser":{"displayName":"Guest"}"#).kind, ParticipantKind::Anonymous);
+        assert_eq!(of(r#","phoneUser":{"displayName":"+1 ***"}"#).kind, ParticipantKind::Phone);
+        assert_eq!(of(r#","hologramUser":{"displayName":"Eve"}"#).kind, ParticipantKind::Unknown);
+        assert_eq!(of(r#","signedinUser":{}"#).kind, ParticipantKind::SignedIn);
     }
 
     #[test]
     fn an_account_of_another_shape_is_left_out_and_the_participant_stays() {
         let json = r#"{"name":"conferenceRecords/c/participants/p","signedinUser":{"user":"12","displayName":"Ada"}}"#;
         let ada = participant(json).unwrap();
-        assert_eq!((ada.kind, ada.user), (Kind::SignedIn, None));
+        assert_eq!((ada.kind, ada.user), (ParticipantKind::SignedIn, None));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::rows::{Commit, ConferenceRow, ParticipantRow, Phase, SessionRow, Stor
 use super::values::{end_at, known, nanos, optional_nanos, optional_parse_at, optional_time_at, parse_at, time_at};
 use crate::model::event::Affiliation;
 use crate::model::{
-    ConferenceName, IdentityName, Kind, MeetingCode, ParticipantName, SessionName, SpaceName, TargetName, UserName,
+    ConferenceName, IdentityName, MeetingCode, ParticipantKind, ParticipantName, SessionName, SpaceName, TargetName,
+    UserName,
 };
 
 /// What stands for "no conference" where a conference's number is expected.
@@ -221,7 +222,7 @@ pub(super) fn read_conference(row: &Row<'_>) -> Result<ConferenceRow, StoreError
 pub(super) fn read_participant(row: &Row<'_>) -> Result<ParticipantRow, StoreError> {
     Ok(ParticipantRow {
         name: parse_at(row, "name", ParticipantName::parse)?,
-        kind: parse_at(row, "kind", known(Kind::parse))?,
+        kind: parse_at(row, "kind", known(ParticipantKind::parse))?,
         user: optional_parse_at(row, "user", UserName::parse)?,
         display_name: row.get("display_name")?,
         earliest_start: optional_time_at(row, "earliest_start")?,

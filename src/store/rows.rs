@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::model::event::Affiliation;
 use crate::model::{
-    ConferenceName, EndpointName, EventId, EventType, IdentityName, Kind, MeetingCode, ParticipantName, Provenance,
-    SessionName, Source, SpaceName, TargetName, UserName,
+    ConferenceName, EndpointName, EventId, EventType, IdentityName, MeetingCode, ParticipantKind, ParticipantName,
+    Provenance, SessionName, Source, SpaceName, TargetName, UserName,
 };
 
 /// Everything that one observation justifies. All of it is written, or nothing.
@@ -82,7 +82,7 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantRow {
     pub name: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     pub user: Option<UserName>,
     pub display_name: Option<Box<str>>,
     pub earliest_start: Option<Timestamp>,

@@ -66,13 +66,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{ConferenceName, EndpointName, IdentityName, Kind, TargetName};
+    use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantKind, TargetName};
     use crate::status::{ConferenceStatus, IdentityStatus};
 
     fn status() -> Status {
         let mut status = Status::default();
         let target = TargetName::parse("board").unwrap();
-        let mut present = [0; Kind::ALL.len()];
+        let mut present = [0; ParticipantKind::ALL.len()];
         present[0] = 4;
         present[2] = 1;
         let conference = ConferenceStatus {

@@ -162,7 +162,7 @@ const PURE: &[&str] = &[
     "src/watch/lookup.rs",
     "src/watch/persist.rs",
     "src/watch/roster",
-    "src/watch/skew.rs",
+    "src/watch/clock_skew.rs",
     "src/watch/stretch.rs",
 ];
 
@@ -172,7 +172,6 @@ const STEPS: &[&str] = &[
     "src/watch/plan.rs",
     "src/watch/scheduler",
     "src/watch/target",
-    "src/watch/target.rs",
     "src/watch/conference",
     "src/delivery/breaker.rs",
     "src/delivery/decide.rs",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use meetwatch::config::{Config, Environment, Problems, load};
 use meetwatch::meet::settings::Credentials;
-use meetwatch::watch::What;
+use meetwatch::watch::TargetSelector;
 use tempfile::TempDir;
 
 const KEY: &str = r#"{"type": "service_account", "client_email": "a@b", "private_key": "hush"}"#;
@@ -179,7 +179,7 @@ fn subjects(folder: &Folder) -> Vec<(String, String)> {
     let config = folder.load().unwrap();
     let targets = config.targets.iter().filter(|target| target.name.as_str() != "t");
     let named = targets.zip(&config.identities).map(|(target, identity)| {
-        assert_eq!(target.what, What::Organizer);
+        assert_eq!(target.selector, TargetSelector::Organizer);
         assert_eq!(target.name.as_str(), identity.name.as_str());
         let Credentials::ServiceAccount { subject: Some(subject), .. } = &identity.credentials else { panic!() };
         (subject.clone(), target.name.to_string())

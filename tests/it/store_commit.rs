@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use meetwatch::model::event::Affiliation;
-use meetwatch::model::{EventType, IdentityName, Kind, MeetingCode, Source, SpaceName, TargetName, UserName};
+use meetwatch::model::{
+    EventType, IdentityName, MeetingCode, ParticipantKind, Source, SpaceName, TargetName, UserName,
+};
 use meetwatch::store::{
     Commit, CommitError, ConferenceRow, Db, ParticipantRow, Phase, SessionRow, Store, StoreError, StoreMetrics,
     StoredConference, TargetRow, ToldRow,
@@ -32,7 +34,7 @@ fn full() -> Commit {
         participants: vec![
             participant_row("c", "p0"),
             ParticipantRow {
-                kind: Kind::SignedIn,
+                kind: ParticipantKind::SignedIn,
                 user: Some(UserName::parse("users/u").unwrap()),
                 latest_end: Some(at(60)),
                 email: Some("ada@example.com".into()),

@@ -29,7 +29,7 @@ use crate::meet::{
 use crate::model::{EndpointName, UserName};
 use crate::serve::metrics::limit_reached;
 use crate::status::StatusBoard;
-use crate::watch::{TargetSettings, What};
+use crate::watch::{TargetSelector, TargetSettings};
 
 /// So many identities or endpoints are asked at once.
 const AT_ONCE: usize = 16;
@@ -190,18 +190,18 @@ impl Asker {
     }
 
     async fn target(&self, target: &TargetSettings, organizes: bool) -> Target {
-        let look = match &target.what {
-            What::Organizer if !organizes && self.is_nobody() => Err(ReadError {
+        let look = match &target.selector {
+            TargetSelector::Organizer if !organizes && self.is_nobody() => Err(ReadError {
                 reason: Reason::NoAccess,
                 attempted: "list conference records",
                 detail: "nothing can ever be listed".to_owned(),
                 remedy: ORGANIZES_NOTHING,
                 retry_after: None,
             }),
-            What::Organizer => self.organized(organizes).await,
-            What::MeetingCode(code) => self.space(Read::SpaceByCode(code.clone())).await,
-            What::Space(name) => self.space(Read::Space(name.clone())).await,
-            What::Conference(name) => self.conference(Read::Conference(name.clone())).await,
+            TargetSelector::Organizer => self.organized(organizes).await,
+            TargetSelector::MeetingCode(code) => self.space(Read::SpaceByCode(code.clone())).await,
+            TargetSelector::Space(name) => self.space(Read::Space(name.clone())).await,
+            TargetSelector::Conference(name) => self.conference(Read::Conference(name.clone())).await,
         };
         match look {
             Ok(Look { seen_as, live, note }) => {
@@ -210,7 +210,7 @@ impl Asker {
             Err(mut error) => {
                 if matches!(error.reason, Reason::NoAccess | Reason::NotFound)
                     && self.is_nobody()
-                    && target.what != What::Organizer
+                    && target.selector != TargetSelector::Organizer
                 {
                     error.remedy = ORGANIZES_NOTHING_HERE;
                 }

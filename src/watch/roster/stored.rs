@@ -1,15 +1,15 @@
-//! For tests: a roster and its log as a store gives them back.
+//! For tests: a roster and its log as the store would return them.
 
 use std::collections::BTreeSet;
 
-use super::{Roster, Told};
+use super::{EmittedEvent, Roster};
 use crate::model::{EventType, IdentityName};
 use crate::store::{Phase, StoredConference, ToldRow};
-use crate::watch::persist::{self, Context};
+use crate::watch::persist::{self, CommitContext};
 
-/// What another process finds of a roster whose whole log this is, watched by this identity.
-pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> StoredConference {
-    let context = Context {
+/// Returns what another process would find in the store, given the whole log and the identity that watches.
+pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityName) -> StoredConference {
+    let context = CommitContext {
         phase: if roster.is_ended() { Phase::Ended } else { Phase::Live },
         identity,
         targets: &[],

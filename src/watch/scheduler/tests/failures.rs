@@ -1,4 +1,4 @@
-//! What comes of readings that fail: who looks then, what is told of it, and when a conference is given up.
+//! Reads that fail: which identity reads then, what is emitted, and when a conference is given up.
 
 use super::*;
 use crate::meet::ReadError;
@@ -6,11 +6,11 @@ use crate::meet::ReadError;
 const HOUR: u32 = 3600;
 
 impl Scene {
-    /// Lets so many seconds go by in which whatever `fails` names a reason for fails, and everything else is answered.
+    /// Lets time pass. A read for which `fails` returns a reason fails with it, and every other read is answered.
     fn pass_failing(&mut self, seconds: u32, fails: impl Fn(&IdentityName, &Read) -> Option<Reason>) {
         for _ in 0..seconds {
             self.now = self.now.after(SECOND);
-            self.step(Input::Tick);
+            self.step(SchedulerInput::Tick);
             while !self.reads.is_empty() {
                 let (key, identity, read) = self.reads.remove(0);
                 let result = match fails(&identity, &read) {
@@ -23,7 +23,7 @@ impl Scene {
                     }),
                     None => Ok(Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 }),
                 };
-                self.step(Input::Answered(key, result));
+                self.step(SchedulerInput::Answered(key, result));
             }
         }
     }
@@ -32,7 +32,7 @@ impl Scene {
         self.pass_failing(seconds, |_, _| Some(reason));
     }
 
-    /// The gaps that were told: of a conference or not, and why.
+    /// Returns the gaps that were emitted: whether of a conference, and why.
     fn gaps(&self) -> Vec<(bool, String)> {
         let events = self.commits.iter().flat_map(|commit| &commit.events);
         let bodies = events.map(|event| serde_json::from_str::<crate::model::Event>(&event.body).unwrap());
@@ -59,7 +59,7 @@ fn a_conference_is_not_given_up_for_what_ails_an_identity() {
         let mut scene = Scene::watching(&[organizer("all", "one")]);
         scene.all_fails(30 * HOUR, reason);
         scene.pass(200);
-        assert!(!scene.told().contains(&"conference.ended"), "{reason}");
+        assert!(!scene.emitted().contains(&"conference.ended"), "{reason}");
         assert!(scene.scheduler.conferences()[&conference()].is_live(), "{reason}");
     }
 }
@@ -68,7 +68,7 @@ fn a_conference_is_not_given_up_for_what_ails_an_identity() {
 fn a_conference_that_google_refuses_for_a_day_is_given_up_as_inferred() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.all_fails(23 * HOUR, Reason::NotFound);
-    assert!(!scene.told().contains(&"conference.ended"));
+    assert!(!scene.emitted().contains(&"conference.ended"));
     scene.all_fails(2 * HOUR, Reason::NotFound);
     let events: Vec<_> = scene.commits.iter().flat_map(|commit| &commit.events).collect();
     let last = events.last().unwrap();
@@ -81,7 +81,7 @@ fn one_refusal_after_a_long_outage_gives_nothing_up() {
     scene.all_fails(30 * HOUR, Reason::Network);
     scene.all_fails(60, Reason::NoAccess);
     scene.pass(200);
-    assert!(!scene.told().contains(&"conference.ended"));
+    assert!(!scene.emitted().contains(&"conference.ended"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn another_identity_that_can_see_the_conference_takes_over() {
         0,
         "it was in sight all the time"
     );
-    assert!(!scene.told().contains(&"participant.left"));
+    assert!(!scene.emitted().contains(&"participant.left"));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn the_gap_of_a_target_survives_a_commit_that_fails() {
 }
 
 #[test]
-fn what_is_over_by_the_store_is_read_no_more() {
+fn a_conference_that_is_closed_in_the_store_is_read_no_more() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
-    scene.step(Input::Contradicted(of_conference(), None));
+    scene.step(SchedulerInput::Contradicted(of_conference(), None));
     assert!(scene.scheduler.conferences().is_empty());
     scene.pass(100);
     assert!(scene.scheduler.conferences().is_empty(), "though Google still shows it");

@@ -1,16 +1,16 @@
-//! When nobody looked: what is told of it, and what must not be concluded.
+//! Gaps: what is emitted, and what must not be inferred.
 
 use super::*;
 
 #[test]
 fn a_gap_is_told_once_before_what_it_explains() {
     let mut scene = Scene::with_ada();
-    let told = scene.list(200, &[("ada", 5), ("bo", 100)]);
-    assert_eq!(types(&told), ["watch.gap"]);
-    let gap = told[0].event.gap.clone().unwrap();
+    let emitted = scene.list(200, &[("ada", 5), ("bo", 100)]);
+    assert_eq!(types(&emitted), ["watch.gap"]);
+    let gap = emitted[0].event.gap.clone().unwrap();
     assert_eq!((gap.from, gap.to, gap.reason.as_str()), (at(10), at(200), "network"));
-    let told = scene.sessions(201, "bo", &[("b", 100, None)]);
-    assert_eq!(told[1].event.provenance, Provenance::Backfilled, "nobody looked then");
+    let emitted = scene.sessions(201, "bo", &[("b", 100, None)]);
+    assert_eq!(emitted[1].event.provenance, Provenance::Backfilled, "it was in the gap");
     assert_eq!(types(&scene.list(210, &[("ada", 5), ("bo", 100)])), Vec::<&str>::new());
 }
 
@@ -25,21 +25,21 @@ fn a_gap_begins_the_count_of_a_suspect_anew() {
 }
 
 #[test]
-fn what_an_earlier_gap_covers_is_no_more_observed_than_what_the_last_one_does() {
+fn an_event_in_any_of_several_gaps_is_backfilled() {
     let mut scene = Scene::with_ada();
     scene.list(75, &[("ada", 5)]);
     scene.list(140, &[("ada", 5), ("bo", 70), ("cy", 76)]);
-    let told = scene.sessions(141, "bo", &[("b", 70, None)]);
-    assert_eq!(told[1].event.provenance, Provenance::Backfilled, "in the first of two gaps");
-    let told = scene.sessions(142, "cy", &[("c", 76, None)]);
-    assert_eq!(told[1].event.provenance, Provenance::Backfilled, "in the second");
+    let emitted = scene.sessions(141, "bo", &[("b", 70, None)]);
+    assert_eq!(emitted[1].event.provenance, Provenance::Backfilled, "in the first of two gaps");
+    let emitted = scene.sessions(142, "cy", &[("c", 76, None)]);
+    assert_eq!(emitted[1].event.provenance, Provenance::Backfilled, "in the second");
     scene.list(150, &[("ada", 5), ("bo", 70), ("cy", 76), ("di", 145)]);
-    let told = scene.sessions(151, "di", &[("d", 145, None)]);
-    assert_eq!(told[1].event.provenance, Provenance::Observed);
+    let emitted = scene.sessions(151, "di", &[("d", 145, None)]);
+    assert_eq!(emitted[1].event.provenance, Provenance::Observed);
 }
 
 #[test]
-fn whoever_lists_more_often_from_now_on_has_missed_nothing_by_it() {
+fn a_shorter_interval_makes_no_gap_of_the_time_before() {
     let mut scene = Scene::new();
     scene.rules = rules_of(60);
     scene.list(10, &[]);
@@ -54,9 +54,9 @@ fn a_quick_restart_tells_no_gap_and_a_longer_one_tells_it_from_the_stored_listin
     scene.restart();
     assert_eq!(types(&scene.list(69, &[("ada", 5)])), Vec::<&str>::new());
     scene.restart();
-    let told = scene.list(129, &[("ada", 5)]);
-    assert_eq!(types(&told), ["watch.gap"]);
-    assert_eq!(told[0].event.gap.as_ref().map(|gap| (gap.from, gap.to)), Some((at(69), at(129))));
+    let emitted = scene.list(129, &[("ada", 5)]);
+    assert_eq!(types(&emitted), ["watch.gap"]);
+    assert_eq!(emitted[0].event.gap.as_ref().map(|gap| (gap.from, gap.to)), Some((at(69), at(129))));
 }
 
 #[test]
@@ -70,16 +70,16 @@ fn no_leave_is_concluded_from_a_record_that_was_read_while_nobody_could_list() {
 }
 
 #[test]
-fn a_leave_that_is_concluded_after_a_restart_has_the_time_of_the_last_listing_that_showed_her() {
+fn a_leave_that_is_inferred_after_a_restart_has_the_time_of_the_last_listing_that_showed_the_participant() {
     let mut scene = Scene::with_ada();
     scene.list(20, &[("ada", 5)]);
     scene.list(30, &[]);
     scene.restart();
-    let mut told = Vec::new();
+    let mut emitted = Vec::new();
     for now in (40..=1000).step_by(10) {
-        told.extend(scene.list(now, &[]));
-        told.extend(scene.record(now, None));
+        emitted.extend(scene.list(now, &[]));
+        emitted.extend(scene.record(now, None));
     }
-    assert_eq!(types(&told), ["participant.left", "session.ended"]);
-    assert_eq!((told[0].event.time, told[0].event.provenance), (at(20), Provenance::Inferred));
+    assert_eq!(types(&emitted), ["participant.left", "session.ended"]);
+    assert_eq!((emitted[0].event.time, emitted[0].event.provenance), (at(20), Provenance::Inferred));
 }

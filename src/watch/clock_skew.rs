@@ -1,4 +1,4 @@
-//! Pure: how far Google's clock is from ours.
+//! Pure: the difference between Google's clock and ours, learnt from the `Date` headers of responses.
 
 use std::collections::VecDeque;
 
@@ -7,24 +7,24 @@ use jiff::{SignedDuration, Timestamp};
 use super::roster::Moment;
 use crate::clock::Now;
 
-/// A `Date` header counts whole seconds, so less than this cannot be told from no difference at all.
+/// `Date` counts whole seconds, so a smaller difference is indistinguishable from none.
 const NOTICEABLE: SignedDuration = SignedDuration::from_secs(2);
-/// A `Date` further off than this is somebody's mistake and no clock.
+/// A `Date` that is further off is ignored as wrong.
 const BELIEVABLE: SignedDuration = SignedDuration::from_hours(24);
-/// The middle of so many headers counts, so that one that is off moves nothing.
+/// The median of so many headers is used, so that a single wrong one has no effect.
 const REMEMBERED: usize = 5;
 
-/// The difference between the clocks, as the last responses showed it.
+/// The difference between the clocks, by the last responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Skew {
+pub struct ClockSkew {
     last: VecDeque<SignedDuration>,
     middle: SignedDuration,
-    /// Our wall clock over our monotonic one, when the last header came.
+    /// Our wall clock minus our monotonic clock, when the last header came.
     clocks: Option<SignedDuration>,
 }
 
-impl Skew {
-    /// Takes note of a response's `Date`. The header names the second that had begun, so its middle is meant.
+impl ClockSkew {
+    /// Notes the `Date` of a response. It names the second that had begun, so its middle is used.
     pub fn note(&mut self, google: Timestamp, now: Now) {
         let offset = google.duration_since(now.wall) + SignedDuration::from_millis(500);
         if offset.abs() > BELIEVABLE {
@@ -33,7 +33,7 @@ impl Skew {
         let mono = SignedDuration::try_from(now.mono).unwrap_or(SignedDuration::MAX);
         let clocks = now.wall.duration_since(Timestamp::UNIX_EPOCH).saturating_sub(mono);
         if self.clocks.replace(clocks).is_some_and(|before| clocks.saturating_sub(before).abs() > NOTICEABLE) {
-            // Our clock was set, or the machine slept: what was known of the difference is no longer so.
+            // Our clock was set, or the machine slept: the headers before that no longer say anything.
             self.last.clear();
         }
         if self.last.len() == REMEMBERED {
@@ -45,13 +45,13 @@ impl Skew {
         self.middle = sorted[sorted.len() / 2];
     }
 
-    /// Google's clock minus ours.
+    /// Returns Google's clock minus ours.
     #[must_use]
     pub fn offset(&self) -> SignedDuration {
         self.middle
     }
 
-    /// `now` with Google's clock beside ours.
+    /// Returns `now` with the time by Google's clock.
     #[must_use]
     pub fn moment(&self, now: Now) -> Moment {
         let shift = if self.middle.abs() > NOTICEABLE { self.middle } else { SignedDuration::ZERO };
@@ -74,22 +74,22 @@ mod tests {
     }
 
     #[test]
-    fn one_header_that_is_off_moves_nothing() {
-        let mut skew = Skew::default();
+    fn one_wrong_header_has_no_effect() {
+        let mut clock_skew = ClockSkew::default();
         for second in 0_u32..4 {
-            skew.note(google(100 + i64::from(second)), now(second, second.into()));
+            clock_skew.note(google(100 + i64::from(second)), now(second, second.into()));
         }
-        skew.note(google(4 + 5000), now(4, 4));
-        assert_eq!(skew.offset(), SignedDuration::from_millis(100_500));
+        clock_skew.note(google(4 + 5000), now(4, 4));
+        assert_eq!(clock_skew.offset(), SignedDuration::from_millis(100_500));
     }
 
     #[test]
     fn after_our_clock_was_set_the_next_header_says_how_far_it_is_off() {
-        let mut skew = Skew::default();
+        let mut clock_skew = ClockSkew::default();
         for second in 0_u32..5 {
-            skew.note(google(i64::from(second)), now(second, second.into()));
+            clock_skew.note(google(i64::from(second)), now(second, second.into()));
         }
-        skew.note(google(5), now(5, 5 + 3600));
-        assert_eq!(skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
+        clock_skew.note(google(5), now(5, 5 + 3600));
+        assert_eq!(clock_skew.moment(now(5, 5 + 3600)).google, Timestamp::from_millisecond(1_800_000_005_500).unwrap());
     }
 }

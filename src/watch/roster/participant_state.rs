@@ -1,51 +1,51 @@
-//! Pure: one participant, with all sessions that are known and all that was told.
+//! Pure: what is known of one participant, and what was emitted of them.
 
 use jiff::Timestamp;
 
 use super::Directory;
-use super::facts::ToldPresence;
-use super::presence::{self, Presence, Stretch};
-use super::session::{Known, Merged};
-use super::sight::Sight;
+use super::facts::EmittedPresence;
+use super::listing_status::ListingStatus;
+use super::presence::{self, Presence, SessionInterval};
+use super::session_state::{MergeOutcome, SessionState};
 use crate::clock::Mono;
 use crate::model::event::{Affiliation, ParticipantRef, SessionRef};
-use crate::model::{self, EventType, Kind, ParticipantName, SessionName, Source, UserName};
+use crate::model::{self, EventType, ParticipantKind, ParticipantName, SessionName, Source, UserName};
 
 /// One participant of one conference.
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub kind: Kind,
+pub struct ParticipantState {
+    pub kind: ParticipantKind,
     pub user: Option<UserName>,
     pub display_name: Option<Box<str>>,
     pub email: Option<Box<str>>,
     pub affiliation: Option<Affiliation>,
     pub earliest_start: Option<Timestamp>,
-    /// The latest that Google ever told.
+    /// The latest end that Google ever showed.
     pub latest_end: Option<Timestamp>,
-    pub(super) sessions: Vec<Known>,
-    pub(super) presences: Vec<ToldPresence>,
-    /// What was told and taken back since; the session only for `session.*`.
-    pub(super) withdrawn: Vec<Withdrawn>,
-    pub(super) sight: Sight,
-    /// While missing: the last listing that showed the person, by Google's clock. Kept over a restart.
+    pub(super) sessions: Vec<SessionState>,
+    pub(super) presences: Vec<EmittedPresence>,
+    /// The events that were emitted and withdrawn. The session only for `session.*`.
+    pub(super) withdrawn: Vec<WithdrawnEvent>,
+    pub(super) listing_status: ListingStatus,
+    /// While missing: the last listing that showed the participant, by Google's clock. It is stored.
     pub last_seen: Option<Timestamp>,
-    /// When this process saw the person first.
+    /// When this process first saw the participant.
     pub(super) first_seen: Mono,
-    /// When a person of whom no session is known was concluded to have left.
+    /// When a participant without a known session was inferred to have left.
     pub(super) inferred_end: Option<Timestamp>,
 }
 
-/// A telling that no longer stands.
+/// An event that was emitted and withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withdrawn {
+pub struct WithdrawnEvent {
     pub event: EventType,
     pub session: Option<SessionName>,
     pub time: Timestamp,
     pub source: Source,
 }
 
-impl Person {
-    /// Somebody who is seen for the first time.
+impl ParticipantState {
+    /// Creates the state of a participant who is seen for the first time.
     #[must_use]
     pub fn new(read: &model::Participant, now: Mono) -> Self {
         Self {
@@ -59,31 +59,31 @@ impl Person {
             sessions: Vec::new(),
             presences: Vec::new(),
             withdrawn: Vec::new(),
-            sight: Sight::Away,
+            listing_status: ListingStatus::Away,
             last_seen: None,
             first_seen: now,
             inferred_end: None,
         }
     }
 
-    /// Every session that is known, by start.
+    /// Returns the known sessions, ordered by start.
     #[must_use]
-    pub fn sessions(&self) -> &[Known] {
+    pub fn sessions(&self) -> &[SessionState] {
         &self.sessions
     }
 
-    /// Those that nobody ended.
-    pub fn open_sessions(&self) -> impl Iterator<Item = &Known> {
+    /// Returns the sessions that have no end.
+    pub fn open_sessions(&self) -> impl Iterator<Item = &SessionState> {
         self.sessions.iter().filter(|session| session.is_open())
     }
 
-    /// Whether the last that was told of this person is a join.
+    /// Returns whether the last event of the participant is a join.
     #[must_use]
     pub fn is_present(&self) -> bool {
         self.presences.last().is_some_and(|presence| presence.left.is_none())
     }
 
-    /// The latest end among the sessions that Google told.
+    /// Returns the latest end that Google reported of a session.
     #[must_use]
     pub fn last_google_end(&self) -> Option<Timestamp> {
         self.sessions
@@ -94,19 +94,19 @@ impl Person {
             .max()
     }
 
-    /// Whether a participant resource would change nothing, by the rules of [`Person::merge`].
+    /// Returns whether [`ParticipantState::merge`] of this resource would change nothing.
     #[must_use]
     pub(super) fn knows(&self, read: &model::Participant) -> bool {
-        (read.kind == Kind::Unknown || self.kind == read.kind)
+        (read.kind == ParticipantKind::Unknown || self.kind == read.kind)
             && (read.display_name.is_none() || self.display_name == read.display_name)
             && (read.user.is_none() || self.user == read.user)
             && read.earliest_start.is_none_or(|start| self.earliest_start.is_some_and(|known| known <= start))
             && read.latest_end.is_none_or(|end| self.latest_end.is_some_and(|known| known >= end))
     }
 
-    /// Takes in a participant resource. A name that changed replaces the old one and is no event.
+    /// Takes in a participant resource. A changed name replaces the one before, without an event.
     pub(super) fn merge(&mut self, read: &model::Participant) {
-        if read.kind != Kind::Unknown {
+        if read.kind != ParticipantKind::Unknown {
             self.kind = read.kind;
         }
         if read.user.is_some() && read.user != self.user {
@@ -120,37 +120,37 @@ impl Person {
         self.latest_end = self.latest_end.max(read.latest_end);
     }
 
-    /// Takes in one session.
-    pub(super) fn merge_session(&mut self, read: &model::Session, lift: bool) -> Merged {
+    /// Takes in one session. `reopen` as for [`SessionState::merge`].
+    pub(super) fn merge_session(&mut self, read: &model::Session, reopen: bool) -> MergeOutcome {
         if let Some(known) = self.sessions.iter_mut().find(|known| known.name == read.name) {
-            let merged = known.merge(read, lift);
+            let merged = known.merge(read, reopen);
             if merged.changed {
                 self.sessions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
             }
             return merged;
         }
-        let (known, merged) = Known::new(read);
+        let (known, merged) = SessionState::new(read);
         let at = self.sessions.partition_point(|other| (other.start, &other.name) <= (known.start, &known.name));
         if self.sessions.is_empty() {
-            // Nearly everybody has one; room for more is most of what a person would take.
+            // Most participants have one session, and spare capacity would be most of the memory of a participant.
             self.sessions.reserve_exact(1);
         }
         self.sessions.insert(at, known);
-        // What was concluded for want of any session no longer holds.
+        // The leave was inferred because no session was known.
         self.inferred_end = None;
         merged
     }
 
-    /// The stays that follow from what is known. `resource_counts`: whether the participant resource alone may stand in
-    /// where no session could be read.
+    /// Returns the presences that follow from what is known. `resource_counts` says whether the participant resource alone
+    /// is used where no session is known.
     #[must_use]
-    pub(super) fn united(&self, resource_counts: bool) -> Vec<Presence> {
+    pub(super) fn presences_from(&self, resource_counts: bool) -> Vec<Presence> {
         if self.sessions.is_empty() {
             return match self.earliest_start {
                 Some(start) if resource_counts => {
                     let google = self
                         .latest_end
-                        .filter(|_| self.sight == Sight::Away)
+                        .filter(|_| self.listing_status == ListingStatus::Away)
                         .map(|end| (end.max(start), Source::Google));
                     let end = google.or_else(|| self.inferred_end.map(|end| (end.max(start), Source::Inferred)));
                     vec![Presence { start, first: None, end, last: None }]
@@ -158,14 +158,14 @@ impl Person {
                 _ => Vec::new(),
             };
         }
-        presence::unite(self.sessions.iter().map(|session| Stretch {
+        presence::unite(self.sessions.iter().map(|session| SessionInterval {
             session: Some(&session.name),
             start: session.start,
             end: session.end,
         }))
     }
 
-    /// The person as events show it.
+    /// Returns the participant as events refer to it.
     #[must_use]
     pub fn reference(&self, name: &ParticipantName) -> ParticipantRef {
         ParticipantRef {
@@ -178,32 +178,32 @@ impl Person {
         }
     }
 
-    /// One of the sessions as events show it.
+    /// Returns one of the sessions as events refer to it.
     #[must_use]
     pub fn session_reference(&self, name: &SessionName) -> Option<SessionRef> {
         let session = self.sessions.iter().find(|session| session.name == *name)?;
         Some(SessionRef { name: name.clone(), start_time: session.start, end_time: session.end.map(|(end, _)| end) })
     }
 
-    /// Whether this session is known to be open.
+    /// Returns whether this session is known and has no end.
     #[must_use]
     pub(super) fn has_open(&self, name: &SessionName) -> bool {
         self.open_sessions().any(|session| session.name == *name)
     }
 
-    /// Concludes that everything that is still open ended at `time`.
-    pub(super) fn conclude_end(&mut self, time: Timestamp) {
+    /// Ends everything that is open at `time`, as inferred.
+    pub(super) fn infer_end(&mut self, time: Timestamp) {
         for session in &mut self.sessions {
             session.infer_end(time);
         }
         if self.sessions.is_empty() {
-            // Also of somebody whose join was not told yet: it will be, and there must be an end to it.
+            // Also if the join was not emitted yet: it will be, and needs its leave.
             self.inferred_end.get_or_insert(time);
         }
     }
 
-    /// Fills in what was looked up, where it is not known yet.
-    pub(super) fn learn(&mut self, directory: &Directory) {
+    /// Fills in the address from the directory, unless it is known.
+    pub(super) fn fill_in(&mut self, directory: &Directory) {
         if self.email.is_none()
             && let Some(entry) = self.user.as_ref().and_then(|user| directory.get(user))
         {
