@@ -12,7 +12,7 @@ use crate::model::{ConferenceName, TargetName};
 
 /// Which conferences are meant: those that a target reaches, or all, that went on at some time between two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct ConferenceQuery {
     pub target: Option<TargetName>,
     pub from: Timestamp,
     /// This instant excluded.
@@ -34,7 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn conferences(&self, span: Span) -> Result<Vec<StoredConference>, StoreError> {
+    pub async fn conferences(&self, span: ConferenceQuery) -> Result<Vec<StoredConference>, StoreError> {
         self.readers().read(move |connection| within(connection, &span)).await
     }
 }
@@ -45,7 +45,7 @@ fn one(connection: &Connection, name: &ConferenceName) -> Result<Option<StoredCo
     rows.next()?.map(|row| whole(connection, row)).transpose()
 }
 
-fn within(connection: &Connection, span: &Span) -> Result<Vec<StoredConference>, StoreError> {
+fn within(connection: &Connection, span: &ConferenceQuery) -> Result<Vec<StoredConference>, StoreError> {
     let mut statement = connection.prepare_cached(
         r#"SELECT * FROM conferences
            WHERE start < ?2 AND coalesce("end", ?2) > ?1
@@ -68,7 +68,7 @@ fn whole(connection: &Connection, row: &Row<'_>) -> Result<StoredConference, Sto
         conference: facts::read_conference(row)?,
         participants: Vec::new(),
         sessions: Vec::new(),
-        told: Vec::new(),
+        emitted: Vec::new(),
     };
     each(connection, "SELECT * FROM participants WHERE conference = ?1 ORDER BY name", number, |row| {
         stored.participants.push(facts::read_participant(row)?);
@@ -79,7 +79,7 @@ fn whole(connection: &Connection, row: &Row<'_>) -> Result<StoredConference, Sto
         Ok(())
     })?;
     each(connection, log::TOLD, number, |row| {
-        stored.told.extend(log::read_told(row)?);
+        stored.emitted.extend(log::read_told(row)?);
         Ok(())
     })?;
     Ok(stored)

@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::delivery::Breaker;
+use super::delivery::StoredBreaker;
 use super::error::StoreError;
 use super::values::{nanos, optional_time_at};
 
 /// Reads the breaker out of a row of `endpoints`, by its columns `breaker`, `trouble_since`, `probe_at` and `probes`.
-pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Breaker, StoreError> {
+pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<StoredBreaker, StoreError> {
     match row.get_ref("breaker")?.as_str() {
-        Ok("closed") => Ok(Breaker::Closed),
-        Ok("draining") => Ok(Breaker::Draining),
+        Ok("closed") => Ok(StoredBreaker::Closed),
+        Ok("draining") => Ok(StoredBreaker::Draining),
         Ok("open") => {
             let missing = StoreError::Unreadable("an open breaker without its times");
-            Ok(Breaker::Open {
+            Ok(StoredBreaker::Open {
                 since: optional_time_at(row, "trouble_since")?.ok_or_else(|| missing.clone())?,
                 probes: row.get("probes")?,
                 probe_at: optional_time_at(row, "probe_at")?.ok_or(missing)?,
@@ -26,7 +26,7 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Breaker, StoreError> {
 
 /// Notes how an endpoint fares. Where its trouble ends, what failed is due at once, and the time in which it could not
 /// have arrived anyway does not count against what holds others back.
-pub(super) fn set(connection: &Connection, endpoint: i64, to: Breaker, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn set(connection: &Connection, endpoint: i64, to: StoredBreaker, now: Timestamp) -> Result<(), StoreError> {
     let since: Option<i64> = connection
         .prepare_cached("SELECT trouble_since FROM endpoints WHERE id = ?1 AND breaker = 'open'")?
         .query_map([endpoint], |row| row.get(0))?
@@ -34,8 +34,8 @@ pub(super) fn set(connection: &Connection, endpoint: i64, to: Breaker, now: Time
         .transpose()?
         .flatten();
     let (trouble_since, probes, probe_at) = match to {
-        Breaker::Open { since, probes, probe_at } => (Some(nanos(since)), probes, Some(nanos(probe_at))),
-        Breaker::Closed | Breaker::Draining => (None, 0, None),
+        StoredBreaker::Open { since, probes, probe_at } => (Some(nanos(since)), probes, Some(nanos(probe_at))),
+        StoredBreaker::Closed | StoredBreaker::Draining => (None, 0, None),
     };
     connection
         .prepare_cached(
@@ -43,7 +43,9 @@ pub(super) fn set(connection: &Connection, endpoint: i64, to: Breaker, now: Time
         )?
         .execute(params![endpoint, to.as_str(), trouble_since, probes, probe_at])?;
     match (since, to) {
-        (Some(since), Breaker::Closed | Breaker::Draining) => trouble_is_over(connection, endpoint, since, now),
+        (Some(since), StoredBreaker::Closed | StoredBreaker::Draining) => {
+            trouble_is_over(connection, endpoint, since, now)
+        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::delivery::{Breaker, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick};
+use super::delivery::{ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, StoredBreaker};
 use super::endpoints::{self, Change, Rules};
 use super::error::StoreError;
 use super::values::{known, nanos, optional_parse_at, optional_time, optional_time_at, parse_at, time_at};
@@ -68,7 +68,7 @@ pub(super) fn claim(
         .execute([endpoint, horizon])?;
     let mut hand = Hand { connection, rules, endpoint, now, claimed: Vec::new(), bytes: 0, change: Change::default() };
     match &request.pick {
-        Pick::Due { .. } if matches!(rules.breaker, Breaker::Open { .. }) => {}
+        Pick::Due { .. } if matches!(rules.breaker, StoredBreaker::Open { .. }) => {}
         Pick::Due { limit, .. } if rules.batching.is_some() => hand.take_batches(*limit)?,
         Pick::Due { limit, run } => hand.take_due(*limit, *run)?,
         Pick::Probe { not_of, window } => {

@@ -7,7 +7,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
-use super::delivery::{Breaker, EndpointSummary};
+use super::delivery::{EndpointSummary, StoredBreaker};
 use super::endpoints;
 use super::readers::Readers;
 use crate::model::EndpointName;
@@ -81,7 +81,7 @@ impl Shown {
         self.pending.with_label_values(endpoint).set(count(summary.pending));
         self.dead.with_label_values(endpoint).set(count(summary.dead));
         self.enabled.with_label_values(endpoint).set(i64::from(summary.enabled));
-        let in_trouble = matches!(summary.breaker, Breaker::Open { .. });
+        let in_trouble = matches!(summary.breaker, StoredBreaker::Open { .. });
         self.in_trouble.with_label_values(endpoint).set(i64::from(in_trouble));
         self.expired.with_label_values(endpoint).set(count(summary.expired));
         self.settled.with_label_values(endpoint).inc_by(summary.settled);
@@ -116,7 +116,7 @@ impl OutboxCollector {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
-            .map(|endpoint| (endpoint.clone(), EndpointSummary::unheard_of(endpoint.clone())))
+            .map(|endpoint| (endpoint.clone(), EndpointSummary::unused(endpoint.clone())))
             .collect();
         // Where the store cannot be read, no figures are better than wrong ones.
         for summary in self.readers.read_now(endpoints::summary).ok()? {

@@ -17,8 +17,8 @@ use super::files::Files;
 use super::forget::{self, Forget};
 use super::open::{self, OpenError, Opened};
 use super::prune::{self, PruneRequest, Pruned};
-use super::repair::Repair;
-use super::retention::Doubt;
+use super::repair::AdminRequest;
+use super::retention::ClockDoubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::{endpoints, facts, log, mend, outbox, owe};
 use crate::clock::Now;
@@ -46,7 +46,7 @@ pub enum Work<'a> {
     /// Looks whether the clock may be believed; with the last look of this process.
     WeighClock(Option<Now>, Now),
     /// Mends the outbox, as an operator asked.
-    Repair(&'a Repair),
+    AdminRequest(&'a AdminRequest),
     /// Forgets somebody, as an operator asked.
     Forget(&'a Forget),
 }
@@ -57,7 +57,7 @@ pub enum Written {
     Committed,
     Exchanged(OutboxReply),
     Pruned(Pruned),
-    Weighed(Option<Doubt>),
+    Weighed(Option<ClockDoubt>),
     /// How many deliveries were mended.
     Repaired(u64),
     Forgotten,
@@ -126,7 +126,7 @@ impl Db {
     ///
     /// # Errors
     /// [`CommitError::Store`].
-    pub fn weigh_clock(&mut self, looked: Option<Now>, now: Now) -> Result<Option<Doubt>, CommitError> {
+    pub fn weigh_clock(&mut self, looked: Option<Now>, now: Now) -> Result<Option<ClockDoubt>, CommitError> {
         match self.write_group(&[(Work::WeighClock(looked, now), now.wall)]).pop() {
             Some(Ok(Written::Weighed(doubt))) => Ok(doubt),
             Some(Err(error)) => Err(error),
@@ -252,7 +252,7 @@ fn write(connection: &Connection, work: Work<'_>, now: Timestamp) -> Result<Writ
         Work::Exchange(request) => Ok(Written::Exchanged(outbox::exchange(connection, request, now)?)),
         Work::Prune(request) => Ok(Written::Pruned(prune::step(connection, request, now)?)),
         Work::WeighClock(looked, now) => Ok(Written::Weighed(prune::weigh_clock(connection, looked, now)?)),
-        Work::Repair(repair) => Ok(Written::Repaired(mend::repair(connection, repair, now)?)),
+        Work::AdminRequest(repair) => Ok(Written::Repaired(mend::repair(connection, repair, now)?)),
         Work::Forget(forget) => {
             forget::step(connection, forget, now)?;
             Ok(Written::Forgotten)

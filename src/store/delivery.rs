@@ -59,9 +59,9 @@ pub struct LaneId(pub i64);
 /// fare, then new claims, so that the next of a lane can be claimed in the very round that finishes the one before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OutboxRequest {
-    pub records: Vec<Record>,
+    pub records: Vec<AttemptRecord>,
     /// Endpoints whose breaker changed.
-    pub breakers: Vec<(EndpointName, Breaker)>,
+    pub breakers: Vec<(EndpointName, StoredBreaker)>,
     pub claims: Vec<ClaimRequest>,
     /// What the asker holds right now: its leases go on, however the clock jumps.
     pub in_flight: Vec<DeliveryId>,
@@ -100,13 +100,13 @@ pub enum Pick {
 
 /// What came of one claim.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct AttemptRecord {
     pub delivery: DeliveryId,
     /// [`Claimed::claim`]. A record for an earlier claim changes nothing.
     pub claim: i64,
     /// `None` where nothing was sent.
     pub attempt: Option<AttemptRow>,
-    pub then: Then,
+    pub result: AttemptResult,
 }
 
 /// One attempt as it is kept.
@@ -124,7 +124,7 @@ pub struct AttemptRow {
 
 /// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
+pub enum AttemptResult {
     /// It arrived; the next of its lane has its turn.
     Done,
     /// It is tried again.
@@ -161,7 +161,7 @@ pub struct EndpointReply {
     /// False while it is switched off: nothing is claimed then.
     pub enabled: bool,
     /// As it was noted last.
-    pub breaker: Breaker,
+    pub breaker: StoredBreaker,
     /// Those of one lane in their order.
     pub claimed: Vec<Claimed>,
     /// How many were found too old for the endpoint.
@@ -218,7 +218,7 @@ pub struct Batched {
 
 /// Whether an endpoint is in trouble as a whole, so that sending to it as usual would only cost attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Breaker {
+pub enum StoredBreaker {
     /// All is well; opens when the endpoint fails again and again.
     #[default]
     Closed,
@@ -234,7 +234,7 @@ pub enum Breaker {
     Draining,
 }
 
-impl Breaker {
+impl StoredBreaker {
     /// The name in rows, logs and answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -257,7 +257,7 @@ pub struct EndpointSummary {
     pub reason: Option<String>,
     /// The configuration does not name it any more: what it is owed is kept and not sent.
     pub orphaned: bool,
-    pub breaker: Breaker,
+    pub breaker: StoredBreaker,
     /// Owed and not arrived.
     pub pending: u64,
     pub dead: u64,
@@ -272,14 +272,14 @@ pub struct EndpointSummary {
 impl EndpointSummary {
     /// An endpoint that was never owed anything.
     #[must_use]
-    pub fn unheard_of(endpoint: EndpointName) -> Self {
+    pub fn unused(endpoint: EndpointName) -> Self {
         Self {
             endpoint,
             enabled: true,
             since: None,
             reason: None,
             orphaned: false,
-            breaker: Breaker::Closed,
+            breaker: StoredBreaker::Closed,
             pending: 0,
             dead: 0,
             expired: 0,

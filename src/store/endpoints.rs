@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::breaker;
-use super::delivery::{Breaker, EndpointSummary};
+use super::delivery::{EndpointSummary, StoredBreaker};
 use super::error::StoreError;
 use super::repair::Batching;
 use super::values::{nanos, optional_time_at, parse_at};
@@ -34,7 +34,7 @@ pub(super) struct Rules {
     pub(super) ordered: bool,
     pub(super) settle: Duration,
     pub(super) max_age: Option<Duration>,
-    pub(super) breaker: Breaker,
+    pub(super) breaker: StoredBreaker,
     /// What goes together; `None` where each goes alone.
     pub(super) batching: Option<Batching>,
 }

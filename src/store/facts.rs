@@ -162,7 +162,8 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<StoredConference
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let conference = read_conference(row)?;
-        let stored = StoredConference { conference, participants: Vec::new(), sessions: Vec::new(), told: Vec::new() };
+        let stored =
+            StoredConference { conference, participants: Vec::new(), sessions: Vec::new(), emitted: Vec::new() };
         all.insert(row.get::<_, i64>("id")?, stored);
     }
     each_unfinished(connection, UNFINISHED_PARTICIPANTS, &mut all, |stored, row| {
@@ -174,7 +175,7 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<StoredConference
         Ok(())
     })?;
     each_unfinished(connection, log::UNFINISHED_TOLD, &mut all, |stored, row| {
-        stored.told.extend(log::read_told(row)?);
+        stored.emitted.extend(log::read_told(row)?);
         Ok(())
     })?;
     let mut all: Vec<_> = all.into_values().collect();

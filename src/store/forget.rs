@@ -32,7 +32,7 @@ const KEY_BYTES: usize = 32;
 
 /// Who is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum Subject {
     User(UserName),
     /// Everybody who was looked up and has this address.
     Email(String),
@@ -40,7 +40,7 @@ pub enum Who {
     Participant(ParticipantName),
 }
 
-impl Who {
+impl Subject {
     /// What an operator wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -78,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn traces(&self, who: Who) -> Result<Option<Traces>, StoreError> {
+    pub async fn traces(&self, who: Subject) -> Result<Option<Traces>, StoreError> {
         let find = move |connection: &Connection| {
             let names = names(connection, &who)?;
             let known = !names.is_empty();
@@ -92,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CommitError::Store`]; some of it may be done.
-    pub async fn forget(&self, who: Who, now: Timestamp) -> Result<Option<Traces>, CommitError> {
+    pub async fn forget(&self, who: Subject, now: Timestamp) -> Result<Option<Traces>, CommitError> {
         let names = self.readers().read(move |connection| names(connection, &who)).await?;
         if names.is_empty() {
             return Ok(None);
@@ -108,11 +108,11 @@ impl Store {
 }
 
 /// Google's names, by which a person is known again; none where it cannot be told who is meant.
-fn names(connection: &Connection, who: &Who) -> Result<Vec<String>, StoreError> {
+fn names(connection: &Connection, who: &Subject) -> Result<Vec<String>, StoreError> {
     match who {
-        Who::User(user) => Ok(vec![user.as_str().to_owned()]),
-        Who::Email(email) => accounts(connection, email),
-        Who::Participant(name) => {
+        Subject::User(user) => Ok(vec![user.as_str().to_owned()]),
+        Subject::Email(email) => accounts(connection, email),
+        Subject::Participant(name) => {
             let user = connection
                 .prepare_cached(
                     "SELECT p.user FROM conferences c CROSS JOIN participants p ON p.conference = c.id AND p.name = ?2

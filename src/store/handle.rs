@@ -15,7 +15,7 @@ use super::metrics::StoreMetrics;
 use super::open::OpenError;
 use super::prune::{PruneRequest, Pruned};
 use super::readers::Readers;
-use super::retention::Doubt;
+use super::retention::ClockDoubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Signs, Task, WAITING, Writer};
 use super::{endpoints, facts, log};
@@ -99,7 +99,7 @@ impl Store {
 
     /// Why the last transaction could not be written, as the reason's name; nothing if it could.
     #[must_use]
-    pub fn trouble(&self) -> Option<&'static str> {
+    pub fn outage(&self) -> Option<&'static str> {
         self.signs.trouble()
     }
 
@@ -107,7 +107,7 @@ impl Store {
         &self.readers
     }
 
-    /// Deletes a little of what is old; [`super::keeper`] does it again and again.
+    /// Deletes a little of what is old; [`super::retention_loop`] does it again and again.
     ///
     /// # Errors
     /// [`CommitError::Store`]; nothing was deleted then.
@@ -122,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CommitError::Store`].
-    pub async fn weigh_clock(&self, looked: Option<Now>, now: Now) -> Result<Option<Doubt>, CommitError> {
+    pub async fn weigh_clock(&self, looked: Option<Now>, now: Now) -> Result<Option<ClockDoubt>, CommitError> {
         match self.write(Task::WeighClock(looked, now), now.wall).await? {
             Written::Weighed(doubt) => Ok(doubt),
             _ => Err(CommitError::Invariant("a clock that was not weighed")),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, para
 use super::delivery::LogRow;
 use super::error::{CommitError, StoreError};
 use super::facts::{NO_CONFERENCE, Numbers};
-use super::rows::{Commit, NewEvent, ToldRow};
+use super::rows::{Commit, EmittedRow, NewEvent};
 use super::values::{known, nanos, optional_parse_at, parse_at, time_at};
 use crate::model::{EventId, EventType, ParticipantName, Provenance, SessionName, Source};
 
@@ -127,12 +127,12 @@ pub(super) const TOLD: &str =
      WHERE conference = ?1 AND sequence IS NOT NULL ORDER BY sequence";
 
 /// The row as the roster needs it; `None` for an event that states neither a fact nor a gap.
-pub(super) fn read_told(row: &Row<'_>) -> Result<Option<ToldRow>, StoreError> {
+pub(super) fn read_told(row: &Row<'_>) -> Result<Option<EmittedRow>, StoreError> {
     let event = parse_at(row, "type", known(EventType::parse))?;
     if matches!(event, EventType::EventRetracted | EventType::WebhookTest) {
         return Ok(None);
     }
-    Ok(Some(ToldRow {
+    Ok(Some(EmittedRow {
         event,
         participant: optional_parse_at(row, "participant", ParticipantName::parse)?,
         session: optional_parse_at(row, "session", SessionName::parse)?,

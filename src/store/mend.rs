@@ -5,26 +5,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::delivery::{Breaker, DeliveryId};
+use super::delivery::{DeliveryId, StoredBreaker};
 use super::error::StoreError;
-use super::repair::{EndpointConfig, Repair};
+use super::repair::{AdminRequest, EndpointConfig};
 use super::values::nanos;
 use super::{breaker, endpoints, lanes};
 use crate::model::EndpointName;
 
 /// Does one piece of mending and says how many deliveries it changed.
-pub(super) fn repair(connection: &Connection, repair: &Repair, now: Timestamp) -> Result<u64, StoreError> {
+pub(super) fn repair(connection: &Connection, repair: &AdminRequest, now: Timestamp) -> Result<u64, StoreError> {
     match repair {
-        Repair::Configure(configs) => configure(connection, configs).map(|()| 0),
-        Repair::Replay(deliveries) => each(deliveries, |delivery| replay(connection, delivery, now)),
-        Repair::Enable(endpoint) => enable(connection, endpoint, now).map(|()| 0),
-        Repair::Disable(endpoint) => {
+        AdminRequest::Configure(configs) => configure(connection, configs).map(|()| 0),
+        AdminRequest::Replay(deliveries) => each(deliveries, |delivery| replay(connection, delivery, now)),
+        AdminRequest::Enable(endpoint) => enable(connection, endpoint, now).map(|()| 0),
+        AdminRequest::Disable(endpoint) => {
             let endpoint = endpoints::number_of(connection, endpoint)?;
             endpoints::switch_off(connection, endpoint, "operator", now).map(|()| 0)
         }
-        Repair::Skip(deliveries) => each(deliveries, |delivery| skip(connection, delivery, now)),
-        Repair::Delete(deliveries) => each(deliveries, |delivery| delete(connection, delivery)),
-        Repair::Remove(endpoint) => remove(connection, endpoint).map(|()| 0),
+        AdminRequest::Skip(deliveries) => each(deliveries, |delivery| skip(connection, delivery, now)),
+        AdminRequest::Delete(deliveries) => each(deliveries, |delivery| delete(connection, delivery)),
+        AdminRequest::Remove(endpoint) => remove(connection, endpoint).map(|()| 0),
     }
 }
 
@@ -72,7 +72,7 @@ fn enable(connection: &Connection, name: &EndpointName, now: Timestamp) -> Resul
     let endpoint = endpoints::number_of(connection, name)?;
     endpoints::switch_on(connection, endpoint, now)?;
     // Whoever switches it on believes it to be well.
-    breaker::set(connection, endpoint, Breaker::Closed, now)
+    breaker::set(connection, endpoint, StoredBreaker::Closed, now)
 }
 
 /// Makes a delivery that is over owed again, under a new window.

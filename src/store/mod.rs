@@ -13,12 +13,12 @@ pub mod delivery;
 pub mod error;
 pub mod forget;
 pub mod handle;
-pub mod keeper;
 pub mod metrics;
 pub mod open;
 pub mod prune;
 pub mod repair;
 pub mod retention;
+pub mod retention_loop;
 pub mod rows;
 pub mod settings;
 
@@ -44,26 +44,26 @@ mod trouble;
 mod values;
 mod writer;
 
-pub use attendance::Span;
+pub use attendance::ConferenceQuery;
 pub use backup::{Backup, BackupError, back_up};
 pub use collector::{OutboxCollector, ShownEndpoints};
 pub use db::{Db, Work, Written};
 pub use delivery::{
-    AttemptRow, Batched, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary,
-    LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
+    AttemptRecord, AttemptResult, AttemptRow, Batched, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply,
+    EndpointSummary, LaneId, LogRow, OutboxReply, OutboxRequest, Pick, StoredBreaker,
 };
 pub use error::{CommitError, StoreError};
-pub use forget::{Forget, Traces, Who};
+pub use forget::{Forget, Subject, Traces};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
 pub use open::OpenError;
-pub use prune::{Cursor, PruneRequest, Pruned};
+pub use prune::{PruneCursor, PruneRequest, Pruned};
 pub use repair::{
-    AttemptCount, Batching, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
-    ResumeFrom, StoredAttempt,
+    AdminRequest, AttemptCount, Batching, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig,
+    Replay, ResumeFrom, StoredAttempt,
 };
-pub use retention::Doubt;
+pub use retention::ClockDoubt;
 pub use rows::{
-    Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,
+    Commit, ConferenceRow, EmittedRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
 };
 pub use settings::StoreSettings;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::delivery::{AttemptRow, DeliveryId, OutboxReply, OutboxRequest, Record, Then};
+use super::delivery::{AttemptRecord, AttemptResult, AttemptRow, DeliveryId, OutboxReply, OutboxRequest};
 use super::endpoints::{self, Change};
 use super::error::StoreError;
 use super::values::nanos;
@@ -86,17 +86,17 @@ impl Recorded {
 /// Writes one record; false where its claim is over.
 fn write_record(
     connection: &Connection,
-    record: &Record,
+    record: &AttemptRecord,
     now: Timestamp,
     tally: &mut Tally,
 ) -> Result<bool, StoreError> {
     let reason = record.attempt.as_ref().and_then(|attempt| attempt.reason);
-    let recorded = match &record.then {
-        Then::Done => finish(connection, record, "done", None, now)?,
-        Then::Dead { reason } => finish(connection, record, "dead", Some(reason), now)?,
-        Then::Retry { .. } => put_off(connection, record, now)?,
-        Then::EndpointOff { reason } => give_back(connection, record, Some(reason))?,
-        Then::Release => give_back(connection, record, reason)?,
+    let recorded = match &record.result {
+        AttemptResult::Done => finish(connection, record, "done", None, now)?,
+        AttemptResult::Dead { reason } => finish(connection, record, "dead", Some(reason), now)?,
+        AttemptResult::Retry { .. } => put_off(connection, record, now)?,
+        AttemptResult::EndpointOff { reason } => give_back(connection, record, Some(reason))?,
+        AttemptResult::Release => give_back(connection, record, reason)?,
     };
     let Some(recorded) = recorded else { return Ok(false) };
     if let Some(attempt) = &record.attempt {
@@ -105,15 +105,15 @@ fn write_record(
         *(if reason.is_none() { arrived } else { failed }) += 1;
     }
     let others = if recorded.leads { batch::follow(connection, record.delivery)? } else { 0 };
-    match &record.then {
-        Then::Done | Then::Dead { .. } => {
+    match &record.result {
+        AttemptResult::Done | AttemptResult::Dead { .. } => {
             tally.finished.insert(recorded.lane, recorded.position);
             let change = tally.changes.entry(recorded.endpoint).or_default();
             change.owed -= 1 + others;
-            change.dead += if record.then == Then::Done { 0 } else { 1 + others };
+            change.dead += if record.result == AttemptResult::Done { 0 } else { 1 + others };
         }
-        Then::EndpointOff { reason } => endpoints::switch_off(connection, recorded.endpoint, reason, now)?,
-        Then::Retry { .. } | Then::Release => {}
+        AttemptResult::EndpointOff { reason } => endpoints::switch_off(connection, recorded.endpoint, reason, now)?,
+        AttemptResult::Retry { .. } | AttemptResult::Release => {}
     }
     Ok(true)
 }
@@ -144,7 +144,7 @@ fn write_attempt(
 /// Ends a delivery. The next of its lane has its turn after [`Tally::settle_up`].
 fn finish(
     connection: &Connection,
-    record: &Record,
+    record: &AttemptRecord,
     state: &'static str,
     reason: Option<&str>,
     now: Timestamp,
@@ -165,8 +165,8 @@ fn finish(
 }
 
 /// Puts a delivery off to its next attempt: no later than its hold, where others wait behind it.
-fn put_off(connection: &Connection, record: &Record, now: Timestamp) -> Result<Option<Recorded>, StoreError> {
-    let Then::Retry { at, hold_until, failures, rejections } = record.then else { return Ok(None) };
+fn put_off(connection: &Connection, record: &AttemptRecord, now: Timestamp) -> Result<Option<Recorded>, StoreError> {
+    let AttemptResult::Retry { at, hold_until, failures, rejections } = record.result else { return Ok(None) };
     let attempt = record.attempt.as_ref();
     let recorded = connection
         .prepare_cached(
@@ -204,7 +204,11 @@ fn put_off(connection: &Connection, record: &Record, now: Timestamp) -> Result<O
 }
 
 /// Makes a delivery owed as it was before the claim.
-fn give_back(connection: &Connection, record: &Record, reason: Option<&str>) -> Result<Option<Recorded>, StoreError> {
+fn give_back(
+    connection: &Connection,
+    record: &AttemptRecord,
+    reason: Option<&str>,
+) -> Result<Option<Recorded>, StoreError> {
     let recorded = connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'pending', attempts = attempts + ?3, reason = coalesce(?4, reason),

@@ -14,7 +14,7 @@ use super::delivery::DeliveryState;
 use super::endpoints::{self, Change};
 use super::error::StoreError;
 use super::facts::NO_CONFERENCE;
-use super::retention::{Doubt, Marks, weigh};
+use super::retention::{ClockDoubt, Marks, weigh};
 use super::values::{nanos, optional_time};
 use crate::clock::Now;
 
@@ -26,15 +26,15 @@ pub struct PruneRequest {
     /// Tombstones that are younger stay.
     pub forget: Timestamp,
     /// Where the last step ended.
-    pub from: Cursor,
+    pub from: PruneCursor,
     /// How many rows one step deletes, and how many it passes by, at most. What hangs on the last of them comes on top: a
     /// delivery's attempts, a conference's lanes, and the deliveries of an event of no conference.
     pub rows: u32,
 }
 
-/// How far a pass has come. Begins with [`Cursor::START`].
+/// How far a pass has come. Begins with [`PruneCursor::START`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cursor {
+pub enum PruneCursor {
     /// After the closed conference that ended then and has this number. `begun`: the next is being deleted already.
     Conferences {
         end: i64,
@@ -50,7 +50,7 @@ pub enum Cursor {
     Pages,
 }
 
-impl Cursor {
+impl PruneCursor {
     /// Where a pass begins.
     pub const START: Self = Self::Conferences { end: i64::MIN, id: 0, begun: false };
 }
@@ -61,7 +61,7 @@ pub struct Pruned {
     /// Rows that are gone, without attempts and lanes.
     pub rows: u32,
     /// Where to go on; `None` when the pass is over.
-    pub next: Option<Cursor>,
+    pub next: Option<PruneCursor>,
 }
 
 /// Empty pages are kept for what is written next, unless they are more than a quarter of the file.
@@ -74,9 +74,9 @@ const PAGES: i64 = 256;
 /// Takes one step.
 pub(super) fn step(connection: &Connection, request: &PruneRequest, now: Timestamp) -> Result<Pruned, StoreError> {
     match request.from {
-        Cursor::Conferences { end, id, begun } => conferences(connection, request, (end, id), begun, now),
-        Cursor::Alone { position } => alone(connection, request, position),
-        Cursor::Tombstones => {
+        PruneCursor::Conferences { end, id, begun } => conferences(connection, request, (end, id), begun, now),
+        PruneCursor::Alone { position } => alone(connection, request, position),
+        PruneCursor::Tombstones => {
             let rows = delete(
                 connection,
                 "DELETE FROM tombstones WHERE conference IN
@@ -84,9 +84,12 @@ pub(super) fn step(connection: &Connection, request: &PruneRequest, now: Timesta
                 nanos(request.forget),
                 request.rows,
             )?;
-            Ok(Pruned { rows, next: Some(if rows < request.rows { Cursor::Pages } else { Cursor::Tombstones }) })
+            Ok(Pruned {
+                rows,
+                next: Some(if rows < request.rows { PruneCursor::Pages } else { PruneCursor::Tombstones }),
+            })
         }
-        Cursor::Pages => give_back(connection),
+        PruneCursor::Pages => give_back(connection),
     }
 }
 
@@ -107,7 +110,7 @@ fn conferences(
             .query_row(params![after.0, after.1, nanos(request.cutoff)], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some(candidate) = found else {
-            return Ok(Pruned { rows, next: Some(Cursor::Alone { position: 0 }) });
+            return Ok(Pruned { rows, next: Some(PruneCursor::Alone { position: 0 }) });
         };
         // What is cheap to know comes first: whoever receives nothing for long keeps much that is passed by each time.
         let goes = !is_owed(connection, candidate.1)? && (begun || is_old(connection, candidate.1, request.cutoff)?);
@@ -116,7 +119,10 @@ fn conferences(
             rows += deleted;
             if !whole {
                 // The next step goes on with the same one.
-                return Ok(Pruned { rows, next: Some(Cursor::Conferences { end: after.0, id: after.1, begun: true }) });
+                return Ok(Pruned {
+                    rows,
+                    next: Some(PruneCursor::Conferences { end: after.0, id: after.1, begun: true }),
+                });
             }
         }
         (after, begun) = (candidate, false);
@@ -124,7 +130,7 @@ fn conferences(
             break;
         }
     }
-    Ok(Pruned { rows, next: Some(Cursor::Conferences { end: after.0, id: after.1, begun: false }) })
+    Ok(Pruned { rows, next: Some(PruneCursor::Conferences { end: after.0, id: after.1, begun: false }) })
 }
 
 fn is_owed(connection: &Connection, conference: i64) -> Result<bool, StoreError> {
@@ -246,8 +252,8 @@ fn alone(connection: &Connection, request: &PruneRequest, after: i64) -> Result<
         handled += 1;
     }
     let next = match passed.get(..handled).and_then(<[_]>::last) {
-        Some((position, _)) => Cursor::Alone { position: *position },
-        None => Cursor::Tombstones,
+        Some((position, _)) => PruneCursor::Alone { position: *position },
+        None => PruneCursor::Tombstones,
     };
     Ok(Pruned { rows, next: Some(next) })
 }
@@ -265,14 +271,18 @@ fn give_back(connection: &Connection) -> Result<Pruned, StoreError> {
     drop(rows);
     // A store that was made without room for this gives nothing back.
     let some = pragma("freelist_count")? < free;
-    Ok(Pruned { rows: 0, next: some.then_some(Cursor::Pages) })
+    Ok(Pruned { rows: 0, next: some.then_some(PruneCursor::Pages) })
 }
 
 const SEEN: &str = "clock_seen";
 const WAIT: &str = "prune_wait_until";
 
 /// Weighs the clock against what the store remembers of it, and remembers what it says now.
-pub(super) fn weigh_clock(connection: &Connection, looked: Option<Now>, now: Now) -> Result<Option<Doubt>, StoreError> {
+pub(super) fn weigh_clock(
+    connection: &Connection,
+    looked: Option<Now>,
+    now: Now,
+) -> Result<Option<ClockDoubt>, StoreError> {
     let marks = Marks { seen: mark(connection, SEEN)?, wait_until: mark(connection, WAIT)? };
     let newest: Option<i64> = connection
         .prepare_cached("SELECT observed_at FROM events ORDER BY position DESC LIMIT 1")?

@@ -150,7 +150,7 @@ pub enum ResumeFrom {
 
 /// One piece of mending, small enough for one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Repair {
+pub enum AdminRequest {
     /// Notes what the configuration says; all other endpoints are orphaned from then on.
     Configure(Vec<EndpointConfig>),
     /// Makes those of these that are over owed again.
@@ -230,7 +230,7 @@ impl Store {
     /// # Errors
     /// [`CommitError::Store`].
     pub async fn configure(&self, endpoints: Vec<EndpointConfig>, now: Timestamp) -> Result<(), CommitError> {
-        self.repair(Repair::Configure(endpoints), now).await.map(drop)
+        self.repair(AdminRequest::Configure(endpoints), now).await.map(drop)
     }
 
     /// Sends deliveries once more and says how many. Wake the dispatcher afterwards.
@@ -239,8 +239,8 @@ impl Store {
     /// [`CommitError::Store`]; some may have been replayed then.
     pub async fn replay(&self, which: Replay, now: Timestamp) -> Result<u64, CommitError> {
         match which {
-            Replay::One(delivery) => self.repair(Repair::Replay(vec![delivery]), now).await,
-            Replay::Dead(_) | Replay::Range { .. } => self.repair_all(which.filter(), Repair::Replay, now).await,
+            Replay::One(delivery) => self.repair(AdminRequest::Replay(vec![delivery]), now).await,
+            Replay::Dead(_) | Replay::Range { .. } => self.repair_all(which.filter(), AdminRequest::Replay, now).await,
         }
     }
 
@@ -253,9 +253,9 @@ impl Store {
         if from == ResumeFrom::Now {
             // While it is being skipped, nothing of it is to be claimed.
             self.disable(endpoint.clone(), now).await?;
-            skipped = self.repair_all(backlog(&endpoint, now), Repair::Skip, now).await?;
+            skipped = self.repair_all(backlog(&endpoint, now), AdminRequest::Skip, now).await?;
         }
-        self.repair(Repair::Enable(endpoint), now).await?;
+        self.repair(AdminRequest::Enable(endpoint), now).await?;
         Ok(skipped)
     }
 
@@ -264,7 +264,7 @@ impl Store {
     /// # Errors
     /// [`CommitError::Store`].
     pub async fn disable(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
-        self.repair(Repair::Disable(endpoint), now).await.map(drop)
+        self.repair(AdminRequest::Disable(endpoint), now).await.map(drop)
     }
 
     /// Deletes an orphaned endpoint with all that it was ever owed, and says how many deliveries that were. One that is
@@ -273,8 +273,8 @@ impl Store {
     /// # Errors
     /// [`CommitError::Store`]; some may have been deleted then.
     pub async fn remove_orphan(&self, endpoint: EndpointName, now: Timestamp) -> Result<u64, CommitError> {
-        let deleted = self.repair_all(all_of(&endpoint), Repair::Delete, now).await?;
-        self.repair(Repair::Remove(endpoint), now).await?;
+        let deleted = self.repair_all(all_of(&endpoint), AdminRequest::Delete, now).await?;
+        self.repair(AdminRequest::Remove(endpoint), now).await?;
         Ok(deleted)
     }
 
@@ -282,7 +282,7 @@ impl Store {
     async fn repair_all(
         &self,
         mut filter: DeliveryFilter,
-        mend: fn(Vec<DeliveryId>) -> Repair,
+        mend: fn(Vec<DeliveryId>) -> AdminRequest,
         now: Timestamp,
     ) -> Result<u64, CommitError> {
         let mut changed = 0;
@@ -296,8 +296,8 @@ impl Store {
         }
     }
 
-    async fn repair(&self, repair: Repair, now: Timestamp) -> Result<u64, CommitError> {
-        repaired(&self.write(Task::Repair(repair), now).await?)
+    async fn repair(&self, repair: AdminRequest, now: Timestamp) -> Result<u64, CommitError> {
+        repaired(&self.write(Task::AdminRequest(repair), now).await?)
     }
 }
 
@@ -306,8 +306,8 @@ impl Db {
     ///
     /// # Errors
     /// [`CommitError::Store`]; nothing was changed then.
-    pub fn repair(&mut self, repair: &Repair, now: Timestamp) -> Result<u64, CommitError> {
-        match self.write_group(&[(Work::Repair(repair), now)]).pop() {
+    pub fn repair(&mut self, repair: &AdminRequest, now: Timestamp) -> Result<u64, CommitError> {
+        match self.write_group(&[(Work::AdminRequest(repair), now)]).pop() {
             Some(result) => repaired(&result?),
             None => Err(CommitError::Invariant("a repair without a reply")),
         }

@@ -31,7 +31,7 @@ pub struct Marks {
 
 /// Why nothing is deleted now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum ClockDoubt {
     /// The newest event in the store lies in the future.
     Behind,
     /// The clock went ahead by more than a day, or nobody looked at it for so long; it is believed from then on.
@@ -41,7 +41,7 @@ pub enum Doubt {
 /// Weighs the clock. `looked`: the last look of this process. `newest`: when the newest event was told.
 /// Returns what is to be remembered.
 #[must_use]
-pub fn weigh(marks: Marks, looked: Option<Now>, newest: Option<Timestamp>, now: Now) -> (Marks, Option<Doubt>) {
+pub fn weigh(marks: Marks, looked: Option<Now>, newest: Option<Timestamp>, now: Now) -> (Marks, Option<ClockDoubt>) {
     let expected = match looked {
         Some(before) => Some(before.after(now.mono.saturating_sub(before.mono)).wall),
         None => marks.seen,
@@ -52,9 +52,9 @@ pub fn weigh(marks: Marks, looked: Option<Now>, newest: Option<Timestamp>, now: 
     let wait_until = if leapt { Some(believed) } else { marks.wait_until.map(|until| until.min(believed)) };
     let wait_until = wait_until.filter(|until| now.wall < *until);
     let doubt = if newest.is_some_and(|newest| elapsed(now.wall, newest) > SKEW) {
-        Some(Doubt::Behind)
+        Some(ClockDoubt::Behind)
     } else {
-        wait_until.map(|until| Doubt::Leapt { until })
+        wait_until.map(|until| ClockDoubt::Leapt { until })
     };
     (Marks { seen: Some(now.wall), wait_until }, doubt)
 }
@@ -93,9 +93,9 @@ mod tests {
         let leapt = leap(noon().after(HOUR), DAY + HOUR);
         let (marks, doubt) = weigh(marks, Some(noon()), None, leapt);
         let until = saturating_add(leapt.wall, DAY);
-        assert_eq!(doubt, Some(Doubt::Leapt { until }));
+        assert_eq!(doubt, Some(ClockDoubt::Leapt { until }));
         let (marks, doubt) = weigh(marks, Some(leapt), None, leapt.after(DAY - HOUR));
-        assert_eq!(doubt, Some(Doubt::Leapt { until }));
+        assert_eq!(doubt, Some(ClockDoubt::Leapt { until }));
         let (marks, doubt) = weigh(marks, Some(leapt.after(DAY - HOUR)), None, leapt.after(DAY));
         assert_eq!((marks.wait_until, doubt), (None, None));
     }
@@ -127,7 +127,7 @@ mod tests {
     fn a_clock_behind_the_newest_event_is_doubted_for_as_long_as_it_is() {
         let newest = Some(saturating_add(noon().wall, HOUR));
         let (marks, doubt) = weigh(Marks::default(), None, newest, noon());
-        assert_eq!(doubt, Some(Doubt::Behind));
+        assert_eq!(doubt, Some(ClockDoubt::Behind));
         assert_eq!(weigh(marks, Some(noon()), newest, noon().after(HOUR)).1, None);
         assert_eq!(weigh(marks, Some(noon()), newest, noon().after(HOUR - SKEW)).1, None, "skew is no doubt");
     }
@@ -139,7 +139,7 @@ mod tests {
         let (marks, _) = weigh(marks, Some(noon()), None, wrong);
         let right = noon().after(HOUR);
         let (marks, doubt) = weigh(marks, Some(wrong), None, right);
-        assert_eq!(doubt, Some(Doubt::Leapt { until: saturating_add(right.wall, DAY) }));
+        assert_eq!(doubt, Some(ClockDoubt::Leapt { until: saturating_add(right.wall, DAY) }));
         assert_eq!(weigh(marks, Some(right), None, right.after(DAY)).1, None);
     }
 }

@@ -146,12 +146,12 @@ pub struct StoredConference {
     pub participants: Vec<ParticipantRow>,
     pub sessions: Vec<SessionRow>,
     /// Every event of it that states a fact, and the gaps, in sequence order.
-    pub told: Vec<ToldRow>,
+    pub emitted: Vec<EmittedRow>,
 }
 
 /// One event of the log, as far as the roster needs it: what was told, and whether it still stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldRow {
+pub struct EmittedRow {
     pub event: EventType,
     pub participant: Option<ParticipantName>,
     pub session: Option<SessionName>,

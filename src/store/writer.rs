@@ -13,7 +13,7 @@ use super::error::{CommitError, StoreError};
 use super::forget::Forget;
 use super::metrics::StoreMetrics;
 use super::prune::PruneRequest;
-use super::repair::Repair;
+use super::repair::AdminRequest;
 use super::rows::Commit;
 use super::trouble::{Say, Trouble};
 use crate::clock::{Clock, Mono, Now};
@@ -40,7 +40,7 @@ pub(super) enum Task {
     Exchange(Box<OutboxRequest>),
     Prune(PruneRequest),
     WeighClock(Option<Now>, Now),
-    Repair(Repair),
+    AdminRequest(AdminRequest),
     Forget(Forget),
     /// Nothing: a writer that takes it turns.
     Turn,
@@ -55,7 +55,7 @@ impl Task {
             Self::Exchange(request) => Some(Work::Exchange(request)),
             Self::Prune(request) => Some(Work::Prune(request)),
             Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
-            Self::Repair(repair) => Some(Work::Repair(repair)),
+            Self::AdminRequest(repair) => Some(Work::AdminRequest(repair)),
             Self::Forget(forget) => Some(Work::Forget(forget)),
             Self::Turn | Self::Close => None,
         }

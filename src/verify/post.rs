@@ -15,7 +15,7 @@ use crate::delivery::step::{Command, Core, Endpoint, Input, Sent};
 use crate::delivery::{EndpointSettings, Format, Outcome, Policy, Reason};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
-use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
+use crate::store::{AdminRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 
 /// A receiver is patient only so often: beyond, Google's events would grow too old for it.
 const MOST_FAILURES: u32 = 4;
@@ -103,7 +103,7 @@ impl Post {
             failing: true,
         };
         let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
-        db.repair(&Repair::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
+        db.repair(&AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
         Ok(post)
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meetwatch::store::{
-    AttemptRow, Batching, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState,
-    EndpointConfig, EndpointReply, OutboxRequest, Pick, Record, Repair, Then,
+    AdminRequest, AttemptRecord, AttemptResult, AttemptRow, Batching, ClaimRequest, Claimed, Commit, Db,
+    DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, EndpointConfig, EndpointReply, OutboxRequest, Pick,
 };
 
 use crate::store_samples::*;
@@ -22,7 +22,7 @@ fn config() -> EndpointConfig {
 }
 
 fn configure(db: &mut Db, config: EndpointConfig) {
-    db.repair(&Repair::Configure(vec![config]), noon()).unwrap();
+    db.repair(&AdminRequest::Configure(vec![config]), noon()).unwrap();
 }
 
 fn db() -> Db {
@@ -60,17 +60,17 @@ fn claim(db: &mut Db, seconds: i64) -> Vec<Vec<u64>> {
     sequences(&due(db, seconds).claimed)
 }
 
-fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) {
-    let reason = if then == Then::Done { None } else { Some("server_error") };
+fn record(db: &mut Db, claimed: &Claimed, result: AttemptResult, seconds: i64) {
+    let reason = if result == AttemptResult::Done { None } else { Some("server_error") };
     let (began_at, duration) = (at(seconds), Duration::from_millis(3));
     let attempt = AttemptRow { began_at, duration, status: Some(500), reason, answer: None };
-    let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
+    let record = AttemptRecord { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), result };
     let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
     assert!(db.exchange(&request, at(seconds)).unwrap().stale.is_empty());
 }
 
-fn retry(seconds: i64) -> Then {
-    Then::Retry { at: at(seconds), hold_until: at(10_000), failures: 1, rejections: 0 }
+fn retry(seconds: i64) -> AttemptResult {
+    AttemptResult::Retry { at: at(seconds), hold_until: at(10_000), failures: 1, rejections: 0 }
 }
 
 /// The oldest first.
@@ -107,7 +107,7 @@ fn enough_of_them_go_at_once_and_the_next_wait_from_their_own_commit_on() {
     assert!(first.others_wait);
     write(&mut db, joins("c", 6..=6, &["ops"]), 3);
     assert!(claim(&mut db, 11).is_empty(), "one batch of a conference at a time");
-    record(&mut db, &first, Then::Done, 4);
+    record(&mut db, &first, AttemptResult::Done, 4);
     assert_eq!(due(&mut db, 4).next_due, Some(at(12)));
     assert_eq!(claim(&mut db, 12), [[5, 6]]);
 }
@@ -140,7 +140,7 @@ fn once_frozen_it_is_the_same_after_a_failure_a_lost_lease_and_a_restart() {
     let mut db = Db::open(&path, at(70)).unwrap();
     let last = due(&mut db, 70).claimed.remove(0);
     assert_eq!(sequences(std::slice::from_ref(&last)), [[1, 2]]);
-    record(&mut db, &last, Then::Done, 71);
+    record(&mut db, &last, AttemptResult::Done, 71);
     assert_eq!(states(&db), [Done, Done, Pending]);
     assert_eq!(claim(&mut db, 72), [[3]]);
 }
@@ -152,7 +152,7 @@ fn what_becomes_of_it_becomes_of_each_and_each_shows_its_attempts() {
     let claimed = due(&mut db, 10).claimed.remove(0);
     record(&mut db, &claimed, retry(20), 11);
     let again = due(&mut db, 20).claimed.remove(0);
-    record(&mut db, &again, Then::Dead { reason: "rejected" }, 21);
+    record(&mut db, &again, AttemptResult::Dead { reason: "rejected" }, 21);
     assert_eq!(states(&db), [Dead, Dead, Dead]);
     let all = rows(&db);
     let batch = all[0].batch.clone().unwrap();
@@ -166,7 +166,7 @@ fn what_becomes_of_it_becomes_of_each_and_each_shows_its_attempts() {
     assert_eq!((summary.pending, summary.dead), (0, 3));
 
     let second = all[1].delivery;
-    assert_eq!(db.repair(&Repair::Replay(vec![second]), at(30)).unwrap(), 1);
+    assert_eq!(db.repair(&AdminRequest::Replay(vec![second]), at(30)).unwrap(), 1);
     assert_eq!(claim(&mut db, 30), [[2]], "replayed it goes in a batch of its own, and at once");
     assert_eq!(rows(&db)[0].batch, Some(batch), "the old one is still known");
 }
@@ -184,7 +184,7 @@ fn a_leave_that_is_held_back_is_in_no_batch_before_its_time() {
     );
     let first = due(&mut db, 10).claimed.remove(0);
     assert_eq!(sequences(std::slice::from_ref(&first)), [[1]]);
-    record(&mut db, &first, Then::Done, 11);
+    record(&mut db, &first, AttemptResult::Done, 11);
     assert_eq!(due(&mut db, 11).next_due, Some(at(60)));
     assert_eq!(claim(&mut db, 60), [[2, 3, 4]]);
 }
@@ -237,7 +237,7 @@ fn an_endpoint_that_takes_no_batches_any_more_gets_what_was_in_one_alone() {
     configure(&mut db, EndpointConfig { batching: None, ..config() });
     let alone = due(&mut db, 20).claimed;
     assert!(alone.len() == 1 && alone[0].batch.is_none(), "{alone:?}");
-    record(&mut db, &alone[0], Then::Done, 21);
+    record(&mut db, &alone[0], AttemptResult::Done, 21);
     assert_eq!(states(&db), [Done, Pending], "what is said of one is said of no other");
     let second = due(&mut db, 22).claimed.remove(0);
     assert!(second.batch.is_none());
@@ -252,9 +252,9 @@ fn an_operator_who_skips_takes_nothing_out_of_what_is_being_sent() {
     write(&mut db, joins("c", 1..=2, &["ops"]), 0);
     let claimed = due(&mut db, 10).claimed.remove(0);
     let all: Vec<DeliveryId> = rows(&db).iter().map(|row| row.delivery).collect();
-    assert_eq!(db.repair(&Repair::Skip(all.clone()), at(11)).unwrap(), 0);
+    assert_eq!(db.repair(&AdminRequest::Skip(all.clone()), at(11)).unwrap(), 0);
     record(&mut db, &claimed, retry(20), 12);
-    assert_eq!(db.repair(&Repair::Skip(all), at(13)).unwrap(), 2);
+    assert_eq!(db.repair(&AdminRequest::Skip(all), at(13)).unwrap(), 2);
     assert_eq!(states(&db), [Expired, Expired]);
 }
 

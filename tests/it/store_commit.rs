@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use meetwatch::model::event::Affiliation;
 use meetwatch::model::{EventType, IdentityName, Kind, MeetingCode, Source, SpaceName, TargetName, UserName};
 use meetwatch::store::{
-    Commit, CommitError, ConferenceRow, Db, ParticipantRow, Phase, SessionRow, Store, StoreError, StoreMetrics,
-    StoredConference, TargetRow, ToldRow,
+    Commit, CommitError, ConferenceRow, Db, EmittedRow, ParticipantRow, Phase, SessionRow, Store, StoreError,
+    StoreMetrics, StoredConference, TargetRow,
 };
 
 use crate::store_samples::*;
@@ -55,18 +55,18 @@ fn full() -> Commit {
     }
 }
 
-fn stored(commit: &Commit, told: Vec<ToldRow>) -> StoredConference {
+fn stored(commit: &Commit, emitted: Vec<EmittedRow>) -> StoredConference {
     StoredConference {
         conference: commit.conference.clone().unwrap(),
         participants: commit.participants.clone(),
         sessions: commit.sessions.clone(),
-        told,
+        emitted,
     }
 }
 
-fn told(commit: &Commit, stands: bool) -> ToldRow {
+fn told(commit: &Commit, stands: bool) -> EmittedRow {
     let event = &commit.events[0];
-    ToldRow {
+    EmittedRow {
         event: event.event,
         participant: event.participant.clone(),
         session: event.session.clone(),
@@ -179,7 +179,7 @@ fn what_is_taken_back_stands_no_longer_and_is_taken_back_once() {
     let taken_back = commit("c", vec![retraction("c", 2, &earlier)]);
     write(&mut db, &taken_back).unwrap();
 
-    let told_rows = db.load_unfinished().unwrap().remove(0).told;
+    let told_rows = db.load_unfinished().unwrap().remove(0).emitted;
     assert_eq!(told_rows, [told(&first, false)], "the retraction itself states no fact");
     let log = db.log_after(0, 10).unwrap();
     assert_eq!(log[0].taken_back_by, Some(log[1].id.clone()));
@@ -225,7 +225,7 @@ fn the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none() {
     gap.event = EventType::WatchGap;
     write(&mut db, &commit("c", vec![gap])).unwrap();
     write(&mut db, &Commit { events: vec![lone_gap(1, &["ops"])], ..Commit::default() }).unwrap();
-    let told: Vec<_> = db.load_unfinished().unwrap()[0].told.iter().map(|row| row.event).collect();
+    let told: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
     assert_eq!(told, [EventType::WatchGap]);
     assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
 }

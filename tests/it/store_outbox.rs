@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter, DeliveryState, EndpointReply, OutboxRequest, Pick,
-    Record, Repair, Then,
+    AdminRequest, AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, Commit, Db, DeliveryFilter,
+    DeliveryState, EndpointReply, OutboxRequest, Pick,
 };
 
 use crate::store_samples::*;
@@ -56,8 +56,8 @@ fn bodies(claimed: &[Claimed]) -> Vec<String> {
     all
 }
 
-fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
-    let reason = if then == Then::Done { None } else { Some("server_error") };
+fn record(db: &mut Db, claimed: &Claimed, result: AttemptResult, seconds: i64) -> bool {
+    let reason = if result == AttemptResult::Done { None } else { Some("server_error") };
     let attempt = AttemptRow {
         began_at: at(seconds),
         duration: Duration::from_millis(3),
@@ -65,13 +65,13 @@ fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) -> bool {
         reason,
         answer: None,
     };
-    let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
+    let record = AttemptRecord { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), result };
     let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
     db.exchange(&request, at(seconds)).unwrap().stale.is_empty()
 }
 
-fn retry(seconds: i64, hold: i64) -> Then {
-    Then::Retry { at: at(seconds), hold_until: at(hold), failures: 1, rejections: 0 }
+fn retry(seconds: i64, hold: i64) -> AttemptResult {
+    AttemptResult::Retry { at: at(seconds), hold_until: at(hold), failures: 1, rejections: 0 }
 }
 
 #[test]
@@ -84,12 +84,12 @@ fn conferences_go_side_by_side_and_each_in_its_own_order() {
 
     let c = first.iter().find(|claimed| claimed.conference == Some(conference("c"))).unwrap();
     assert_eq!((c.previous.clone(), c.others_wait), (None, true));
-    assert!(record(&mut db, c, Then::Done, 3));
+    assert!(record(&mut db, c, AttemptResult::Done, 3));
     let second = claim(&mut db, "ops", 3);
     assert_eq!(bodies(&second), ["c/2"]);
     assert_eq!(second[0].previous, Some(event("c", 1, &[]).id));
 
-    assert!(record(&mut db, &second[0], Then::Dead { reason: "expired" }, 4));
+    assert!(record(&mut db, &second[0], AttemptResult::Dead { reason: "expired" }, 4));
     assert_eq!(bodies(&claim(&mut db, "ops", 4)), ["c/3"], "a dead one holds nobody back");
 }
 
@@ -97,7 +97,8 @@ fn conferences_go_side_by_side_and_each_in_its_own_order() {
 fn the_next_of_a_lane_is_claimed_in_the_round_that_finishes_the_one_before() {
     let mut db = db(&[joins("c", 1..=2, &["ops"])]);
     let first = claim(&mut db, "ops", 1).remove(0);
-    let record = Record { delivery: first.delivery, claim: first.claim, attempt: None, then: Then::Done };
+    let record =
+        AttemptRecord { delivery: first.delivery, claim: first.claim, attempt: None, result: AttemptResult::Done };
     let request = OutboxRequest { records: vec![record], claims: vec![claim_from("ops")], ..OutboxRequest::default() };
     let reply = db.exchange(&request, at(2)).unwrap();
     assert_eq!(bodies(&reply.endpoints[0].claimed), ["c/2"]);
@@ -111,7 +112,7 @@ fn a_correction_goes_to_whoever_was_owed_what_it_corrects_though_the_filters_do_
     write(&mut db, &[commit("c", vec![taken_back])]);
 
     let first = claim(&mut db, "ops", 1).remove(0);
-    assert!(record(&mut db, &first, Then::Done, 1));
+    assert!(record(&mut db, &first, AttemptResult::Done, 1));
     let second = claim(&mut db, "ops", 2).remove(0);
     assert_eq!(second.event, retraction("c", 2, &first.event).id);
     assert_eq!(second.previous, Some(first.event));
@@ -138,8 +139,8 @@ fn a_retry_waits_for_its_time_and_keeps_its_place() {
     let again = claim(&mut db, "ops", 5).remove(0);
     assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, Some(at(1))));
     assert_eq!(again.claim, first.claim + 1);
-    assert!(!record(&mut db, &first, Then::Done, 6), "an answer to an earlier claim changes nothing");
-    assert!(record(&mut db, &again, Then::Done, 6));
+    assert!(!record(&mut db, &first, AttemptResult::Done, 6), "an answer to an earlier claim changes nothing");
+    assert!(record(&mut db, &again, AttemptResult::Done, 6));
     assert_eq!(bodies(&claim(&mut db, "ops", 6)), ["c/2"]);
 }
 
@@ -165,7 +166,7 @@ fn events_without_a_conference_have_a_lane_of_their_own() {
     let claimed = claim(&mut db, "ops", 1);
     assert_eq!(bodies(&claimed), ["-/1", "c/1"]);
     let gap = claimed.iter().find(|claimed| claimed.conference.is_none()).unwrap();
-    assert!(record(&mut db, gap, Then::Done, 2));
+    assert!(record(&mut db, gap, AttemptResult::Done, 2));
     let next = claim(&mut db, "ops", 2).remove(0);
     assert_eq!((next.event, next.previous), (lone_gap(2, &[]).id, None));
 }
@@ -199,14 +200,14 @@ fn leases_are_void_after_a_restart() {
 fn an_endpoint_that_is_off_keeps_its_backlog_and_is_handed_nothing() {
     let mut db = db(&[joins("c", 1..=2, &["ops", "audit"])]);
     let first = claim(&mut db, "ops", 0).remove(0);
-    assert!(record(&mut db, &first, Then::EndpointOff { reason: "gone" }, 1));
+    assert!(record(&mut db, &first, AttemptResult::EndpointOff { reason: "gone" }, 1));
     let reply = ask(&mut db, "ops", 2);
     assert_eq!((reply.enabled, reply.claimed.len(), reply.next_due), (false, 0, None));
     assert_eq!(claim(&mut db, "audit", 2).len(), 1);
     let summary = db.outbox_summary().unwrap();
     assert_eq!((summary[1].enabled, summary[1].pending, summary[1].dead), (false, 2, 0));
 
-    db.repair(&Repair::Enable(endpoint("ops")), at(3)).unwrap();
+    db.repair(&AdminRequest::Enable(endpoint("ops")), at(3)).unwrap();
     assert_eq!(bodies(&claim(&mut db, "ops", 3)), ["c/1"]);
 }
 
@@ -239,8 +240,8 @@ fn what_was_owed_while_the_clock_was_ten_years_ahead_is_owed_since_now() {
 fn the_counters_say_what_the_rows_say() {
     let mut db = db(&[joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops"])]);
     let claimed = claim(&mut db, "ops", 0);
-    assert!(record(&mut db, &claimed[0], Then::Done, 1));
-    assert!(record(&mut db, &claimed[1], Then::Dead { reason: "rejected" }, 1));
+    assert!(record(&mut db, &claimed[0], AttemptResult::Done, 1));
+    assert!(record(&mut db, &claimed[1], AttemptResult::Dead { reason: "rejected" }, 1));
     let summary = db.outbox_summary().unwrap().remove(0);
     let rows = db.list_deliveries(&DeliveryFilter { limit: 100, ..DeliveryFilter::default() }).unwrap().deliveries;
     let count = |states: &[DeliveryState]| rows.iter().filter(|row| states.contains(&row.state)).count() as u64;
@@ -249,7 +250,7 @@ fn the_counters_say_what_the_rows_say() {
     assert_eq!(summary.oldest_pending, Some(noon()));
     for sequence in 2..=3 {
         let claimed = claim(&mut db, "ops", sequence).remove(0);
-        assert!(record(&mut db, &claimed, Then::Done, sequence));
+        assert!(record(&mut db, &claimed, AttemptResult::Done, sequence));
     }
     let summary = db.outbox_summary().unwrap().remove(0);
     assert_eq!((summary.pending, summary.dead, summary.oldest_pending), (0, 1, None));

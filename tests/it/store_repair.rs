@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use meetwatch::clock::Clock;
 use meetwatch::store::{
-    AttemptRow, Breaker, ClaimRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState, EndpointConfig,
-    OutboxRequest, Pick, Record, Repair, Replay, ResumeFrom, Store, StoreMetrics, Then,
+    AdminRequest, AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, Db, DeliveryFilter, DeliveryId,
+    DeliveryState, EndpointConfig, OutboxRequest, Pick, Replay, ResumeFrom, Store, StoreMetrics, StoredBreaker,
 };
 use prometheus::Registry;
 
@@ -26,8 +26,8 @@ fn claim(db: &mut Db, seconds: i64) -> Vec<Claimed> {
     claim_as(db, Pick::Due { limit: 100, run: 1 }, seconds)
 }
 
-fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) {
-    let reason = if then == Then::Done { None } else { Some("server_error") };
+fn record(db: &mut Db, claimed: &Claimed, result: AttemptResult, seconds: i64) {
+    let reason = if result == AttemptResult::Done { None } else { Some("server_error") };
     let attempt = AttemptRow {
         began_at: at(seconds),
         duration: Duration::from_millis(3),
@@ -35,7 +35,7 @@ fn record(db: &mut Db, claimed: &Claimed, then: Then, seconds: i64) {
         reason,
         answer: Some("no room".into()),
     };
-    let record = Record { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), then };
+    let record = AttemptRecord { delivery: claimed.delivery, claim: claimed.claim, attempt: Some(attempt), result };
     let request = OutboxRequest { records: vec![record], ..OutboxRequest::default() };
     assert!(db.exchange(&request, at(seconds)).unwrap().stale.is_empty());
 }
@@ -47,8 +47,8 @@ fn db() -> Db {
         db.commit_group(&[commit], noon()).pop().unwrap().unwrap();
     }
     let claimed = claim(&mut db, 0);
-    record(&mut db, &claimed[0], Then::Dead { reason: "rejected" }, 1);
-    let put_off = Then::Retry { at: at(100), hold_until: at(1000), failures: 1, rejections: 0 };
+    record(&mut db, &claimed[0], AttemptResult::Dead { reason: "rejected" }, 1);
+    let put_off = AttemptResult::Retry { at: at(100), hold_until: at(1000), failures: 1, rejections: 0 };
     record(&mut db, &claimed[1], put_off, 1);
     db
 }
@@ -88,7 +88,7 @@ fn deliveries_are_listed_by_endpoint_state_conference_event_and_age_page_by_page
 fn a_delivery_is_shown_with_all_its_attempts() {
     let mut db = db();
     let again = claim(&mut db, 100).into_iter().find(|claimed| claimed.attempts == 1).unwrap();
-    record(&mut db, &again, Then::Done, 101);
+    record(&mut db, &again, AttemptResult::Done, 101);
     let shown = db.delivery(again.delivery).unwrap().unwrap();
     assert_eq!((shown.row.state, shown.row.attempts, shown.row.reason.as_deref()), (Done, 2, None));
     let attempts: Vec<_> = shown.attempts.iter().map(|attempt| (attempt.number, attempt.began_at)).collect();
@@ -105,15 +105,15 @@ fn a_delivery_is_shown_with_all_its_attempts() {
 fn a_replayed_delivery_comes_before_what_waits_and_begins_a_new_window() {
     let mut db = db();
     let dead = db.list_deliveries(&DeliveryFilter::skipped(endpoint("ops"), None, 9)).unwrap().deliveries.remove(0);
-    assert_eq!(db.repair(&Repair::Replay(vec![dead.delivery]), at(500)).unwrap(), 1);
-    assert_eq!(db.repair(&Repair::Replay(vec![dead.delivery]), at(500)).unwrap(), 0, "it is owed already");
+    assert_eq!(db.repair(&AdminRequest::Replay(vec![dead.delivery]), at(500)).unwrap(), 1);
+    assert_eq!(db.repair(&AdminRequest::Replay(vec![dead.delivery]), at(500)).unwrap(), 0, "it is owed already");
     let summary = db.outbox_summary().unwrap().into_iter().find(|of| of.endpoint == endpoint("ops")).unwrap();
     assert_eq!((summary.pending, summary.dead), (4, 0));
     let claimed = claim(&mut db, 500);
     let replayed = claimed.iter().find(|claimed| claimed.delivery == dead.delivery).unwrap();
     assert_eq!((replayed.owed_at, replayed.attempts, replayed.failures), (at(500), 1, 0));
     assert!(!claimed.iter().any(|claimed| claimed.event == event("c", 2, &[]).id), "it waits");
-    record(&mut db, replayed, Then::Done, 501);
+    record(&mut db, replayed, AttemptResult::Done, 501);
     assert_eq!(claim(&mut db, 501)[0].event, event("c", 2, &[]).id);
 }
 
@@ -122,25 +122,25 @@ fn a_delivery_that_is_replayed_while_another_of_its_lane_is_sent_waits_for_it() 
     let mut db = db();
     let sending = claim_as(&mut db, Pick::Due { limit: 100, run: 9 }, 2);
     assert_eq!(sending.len(), 2, "c/2 and c/3 in one run");
-    assert_eq!(db.repair(&Repair::Replay(vec![DeliveryId(1)]), at(3)).unwrap(), 1);
+    assert_eq!(db.repair(&AdminRequest::Replay(vec![DeliveryId(1)]), at(3)).unwrap(), 1);
     assert!(claim(&mut db, 3).is_empty());
-    record(&mut db, &sending[0], Then::Done, 4);
+    record(&mut db, &sending[0], AttemptResult::Done, 4);
     assert!(claim(&mut db, 4).is_empty(), "the run goes on");
-    record(&mut db, &sending[1], Then::Done, 5);
+    record(&mut db, &sending[1], AttemptResult::Done, 5);
     assert_eq!(claim(&mut db, 5)[0].delivery, DeliveryId(1));
 }
 
 #[test]
 fn an_endpoint_that_is_enabled_is_well_until_it_shows_otherwise() {
     let mut db = db();
-    let open = Breaker::Open { since: at(2), probes: 3, probe_at: at(600) };
+    let open = StoredBreaker::Open { since: at(2), probes: 3, probe_at: at(600) };
     let request = OutboxRequest { breakers: vec![(endpoint("ops"), open)], ..OutboxRequest::default() };
     db.exchange(&request, at(2)).unwrap();
     assert!(claim(&mut db, 3).is_empty(), "only probes may be claimed");
-    db.repair(&Repair::Disable(endpoint("ops")), at(3)).unwrap();
+    db.repair(&AdminRequest::Disable(endpoint("ops")), at(3)).unwrap();
     let probe = Pick::Probe { not_of: Vec::new(), window: Duration::from_secs(9999) };
     assert!(claim_as(&mut db, probe, 3).is_empty(), "off is off");
-    db.repair(&Repair::Enable(endpoint("ops")), at(4)).unwrap();
+    db.repair(&AdminRequest::Enable(endpoint("ops")), at(4)).unwrap();
     assert_eq!(claim(&mut db, 4).len(), 2, "all is due, what had been put off too");
 }
 
@@ -149,13 +149,19 @@ fn an_order_that_is_given_up_or_asked_for_takes_hold_of_what_is_owed_already() {
     let mut db = db();
     let config = |ordered| {
         let name = endpoint("ops");
-        Repair::Configure(vec![EndpointConfig { name, ordered, settle: Duration::ZERO, max_age: None, batching: None }])
+        AdminRequest::Configure(vec![EndpointConfig {
+            name,
+            ordered,
+            settle: Duration::ZERO,
+            max_age: None,
+            batching: None,
+        }])
     };
     db.repair(&config(false), at(2)).unwrap();
     let claimed = claim(&mut db, 2);
     assert_eq!(claimed.len(), 2, "c/2 and c/3 side by side");
     for claimed in &claimed {
-        record(&mut db, claimed, Then::Release, 3);
+        record(&mut db, claimed, AttemptResult::Release, 3);
     }
     db.repair(&config(true), at(3)).unwrap();
     assert_eq!(claim(&mut db, 3).len(), 1);
@@ -171,19 +177,19 @@ fn what_is_too_old_expires_and_what_is_replayed_is_sent_however_old() {
         max_age: Some(Duration::from_secs(3600)),
         batching: None,
     };
-    db.repair(&Repair::Configure(vec![config]), at(2)).unwrap();
+    db.repair(&AdminRequest::Configure(vec![config]), at(2)).unwrap();
     assert!(claim_as(&mut db, Pick::Due { limit: 100, run: 9 }, 3601).is_empty());
     let ops = DeliveryFilter { endpoint: Some(endpoint("ops")), ..DeliveryFilter::default() };
     let states: Vec<_> = list(&db, ops).into_iter().map(|(_, state)| state).collect();
     assert_eq!(states, [Expired, Expired, Expired, Dead]);
-    db.repair(&Repair::Replay(vec![DeliveryId(2)]), at(4000)).unwrap();
+    db.repair(&AdminRequest::Replay(vec![DeliveryId(2)]), at(4000)).unwrap();
     assert_eq!(claim(&mut db, 4000).len(), 1);
 }
 
 #[test]
 fn in_trouble_what_passed_its_window_is_given_up_without_an_attempt() {
     let mut db = db();
-    let open = Breaker::Open { since: at(2), probes: 3, probe_at: at(600) };
+    let open = StoredBreaker::Open { since: at(2), probes: 3, probe_at: at(600) };
     let request = OutboxRequest { breakers: vec![(endpoint("ops"), open)], ..OutboxRequest::default() };
     db.exchange(&request, at(2)).unwrap();
     let probe = Pick::Probe { not_of: Vec::new(), window: Duration::from_secs(3600) };

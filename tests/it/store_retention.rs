@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use meetwatch::clock::{Clock, Now};
 use meetwatch::model::Source;
 use meetwatch::store::{
-    AttemptRow, ClaimRequest, Commit, Cursor, Db, Doubt, OutboxRequest, Phase, Pick, PruneRequest, Record, Store,
-    StoreMetrics, Then, keeper,
+    AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, ClockDoubt, Commit, Db, OutboxRequest, Phase, Pick,
+    PruneCursor, PruneRequest, Store, StoreMetrics, retention_loop,
 };
 use prometheus::Registry;
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ fn after(days: i64) -> Timestamp {
 
 fn request(now: Timestamp, rows: u32) -> PruneRequest {
     let ago = |days: i64| now - SignedDuration::from_secs(days * DAY);
-    PruneRequest { cutoff: ago(30), forget: ago(31), from: Cursor::START, rows }
+    PruneRequest { cutoff: ago(30), forget: ago(31), from: PruneCursor::START, rows }
 }
 
 /// A whole pass. Returns how many rows went and in how many steps.
@@ -69,24 +69,24 @@ fn claim(db: &mut Db, name: &str, now: Timestamp) -> OutboxRequest {
     let reply = db.exchange(&OutboxRequest { claims, ..OutboxRequest::default() }, now).unwrap();
     let attempt =
         || AttemptRow { began_at: now, duration: Duration::ZERO, status: Some(200), reason: None, answer: None };
-    let records = reply.endpoints[0].claimed.iter().map(|claimed| Record {
+    let records = reply.endpoints[0].claimed.iter().map(|claimed| AttemptRecord {
         delivery: claimed.delivery,
         claim: claimed.claim,
         attempt: Some(attempt()),
-        then: Then::Done,
+        result: AttemptResult::Done,
     });
     OutboxRequest { records: records.collect(), ..OutboxRequest::default() }
 }
 
 /// Lets all that is due arrive at an endpoint, or be given up.
-fn settle(db: &mut Db, name: &str, now: Timestamp, then: &Then) {
+fn settle(db: &mut Db, name: &str, now: Timestamp, result: &AttemptResult) {
     loop {
         let mut answer = claim(db, name, now);
         if answer.records.is_empty() {
             return;
         }
         for record in &mut answer.records {
-            record.then = then.clone();
+            record.result = result.clone();
         }
         db.exchange(&answer, now).unwrap();
     }
@@ -111,8 +111,8 @@ fn a_conference_that_is_old_goes_whole_and_is_not_told_again() {
     let (_folder, path) = folder();
     let mut db = Db::open(&path, noon()).unwrap();
     commit_well(&mut db, closed("old", 7, &["ops", "audit"]));
-    settle(&mut db, "ops", at(60), &Then::Done);
-    settle(&mut db, "audit", at(60), &Then::Dead { reason: "expired" });
+    settle(&mut db, "ops", at(60), &AttemptResult::Done);
+    settle(&mut db, "audit", at(60), &AttemptResult::Dead { reason: "expired" });
     assert_eq!(db.outbox_summary().unwrap()[0].dead, 7);
 
     assert_eq!(prune(&mut db, after(30), 1000).0, 0, "it is not old yet");
@@ -133,7 +133,7 @@ fn small_steps_delete_the_same_and_none_deletes_more_than_it_may() {
             commit_well(&mut db, closed(id, 5, &["ops"]));
         }
         commit_well(&mut db, ended("live", Phase::Ended, 5, &["ops"]));
-        settle(&mut db, "ops", at(60), &Then::Done);
+        settle(&mut db, "ops", at(60), &AttemptResult::Done);
         let (gone, steps) = prune(&mut db, after(31), step);
         assert_eq!(gone, 3 * 21, "in steps of {step}");
         assert!(steps >= 63 / step, "{steps} steps of {step}");
@@ -149,7 +149,7 @@ fn a_pass_that_dies_half_way_leaves_nothing_that_the_next_does_not_finish() {
         let mut db = Db::open(&path, noon()).unwrap();
         let id = format!("c{dies_after}");
         commit_well(&mut db, closed(&id, 6, &["ops"]));
-        settle(&mut db, "ops", at(60), &Then::Done);
+        settle(&mut db, "ops", at(60), &AttemptResult::Done);
         let mut request = request(after(31), 2);
         for _ in 0..dies_after {
             request.from = db.prune(&request, after(31)).unwrap().next.unwrap();
@@ -170,9 +170,9 @@ fn a_pass_that_dies_half_way_leaves_nothing_that_the_next_does_not_finish() {
 fn what_is_owed_stays_however_old_it_is() {
     let mut db = Db::in_memory(noon()).unwrap();
     commit_well(&mut db, closed("owed", 3, &["ops", "audit"]));
-    settle(&mut db, "ops", at(60), &Then::Done);
+    settle(&mut db, "ops", at(60), &AttemptResult::Done);
     assert_eq!(prune(&mut db, after(3000), 1000).0, 0);
-    settle(&mut db, "audit", after(3000), &Then::Done);
+    settle(&mut db, "audit", after(3000), &AttemptResult::Done);
     assert_eq!(prune(&mut db, after(3029), 1000).0, 0, "it arrived less than the retention ago");
     assert!(prune(&mut db, after(3031), 1000).0 > 0);
 }
@@ -181,7 +181,7 @@ fn what_is_owed_stays_however_old_it_is() {
 fn what_an_endpoint_that_is_off_is_owed_stays() {
     let mut db = Db::in_memory(noon()).unwrap();
     commit_well(&mut db, closed("c", 3, &["ops"]));
-    settle(&mut db, "ops", at(60), &Then::EndpointOff { reason: "gone" });
+    settle(&mut db, "ops", at(60), &AttemptResult::EndpointOff { reason: "gone" });
     assert_eq!(prune(&mut db, after(3000), 1000).0, 0);
     assert_eq!(db.outbox_summary().unwrap()[0].pending, 3);
 }
@@ -190,7 +190,7 @@ fn what_an_endpoint_that_is_off_is_owed_stays() {
 fn dead_deliveries_can_be_looked_into_for_as_long_as_the_retention_after_their_death() {
     let mut db = Db::in_memory(noon()).unwrap();
     commit_well(&mut db, closed("c", 2, &["ops"]));
-    settle(&mut db, "ops", after(10), &Then::Dead { reason: "expired" });
+    settle(&mut db, "ops", after(10), &AttemptResult::Dead { reason: "expired" });
     assert_eq!(prune(&mut db, after(39), 1000).0, 0);
     assert_eq!(db.outbox_summary().unwrap()[0].dead, 2);
     assert!(prune(&mut db, after(41), 1000).0 > 0);
@@ -228,7 +228,7 @@ fn events_of_no_conference_go_one_by_one() {
     commit_well(&mut db, Commit { events: gaps.collect(), ..Commit::default() });
     // Days 0 and 10 are old, but somebody is owed the second.
     assert_eq!(prune(&mut db, after(45), 2).0, 1);
-    settle(&mut db, "ops", after(45), &Then::Done);
+    settle(&mut db, "ops", after(45), &AttemptResult::Done);
     assert_eq!(prune(&mut db, after(46), 2).0, 0, "it arrived less than the retention ago");
     assert_eq!(prune(&mut db, after(76), 2).0, 4 + 1, "and its delivery");
     assert!(db.log_after(0, 10).unwrap().is_empty());
@@ -275,15 +275,15 @@ fn pruning_waits_while_the_clock_is_in_doubt_also_after_a_restart() {
     assert_eq!(db.weigh_clock(None, first).unwrap(), None);
     // An hour later the clock says that ten years have passed.
     let wrong = moment(1, after(3650));
-    assert!(matches!(db.weigh_clock(Some(first), wrong).unwrap(), Some(Doubt::Leapt { .. })));
+    assert!(matches!(db.weigh_clock(Some(first), wrong).unwrap(), Some(ClockDoubt::Leapt { .. })));
     drop(db);
     let mut db = Db::open(&path, after(3650)).unwrap();
-    assert!(matches!(db.weigh_clock(None, moment(0, after(3650))).unwrap(), Some(Doubt::Leapt { .. })));
+    assert!(matches!(db.weigh_clock(None, moment(0, after(3650))).unwrap(), Some(ClockDoubt::Leapt { .. })));
     // And is set right.
-    assert!(matches!(db.weigh_clock(None, moment(0, at(7200))).unwrap(), Some(Doubt::Leapt { .. })));
+    assert!(matches!(db.weigh_clock(None, moment(0, at(7200))).unwrap(), Some(ClockDoubt::Leapt { .. })));
     assert_eq!(db.weigh_clock(None, moment(0, at(7200 + DAY))).unwrap(), None);
     // And goes back by more than two clocks may differ.
-    assert_eq!(db.weigh_clock(None, moment(0, at(-3600))).unwrap(), Some(Doubt::Behind));
+    assert_eq!(db.weigh_clock(None, moment(0, at(-3600))).unwrap(), Some(ClockDoubt::Behind));
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn the_writer_takes_other_work_between_the_steps() {
     drop(db);
     let store = Store::open(&path, clock, StoreMetrics::register(&Registry::new()).unwrap()).unwrap();
     let retention = Duration::from_secs(30 * 86_400);
-    let pruning = keeper::pass(&store, now, retention);
+    let pruning = retention_loop::pass(&store, now, retention);
     let other = async {
         let mut between = 0;
         // Each of these is answered while the pass is under way.

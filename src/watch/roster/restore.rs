@@ -12,13 +12,13 @@ use super::tell::{GAPS_REMEMBERED, before_it_was_found};
 use super::{Listed, Record, Roster};
 use crate::clock::Mono;
 use crate::model::{EventType, ParticipantName, Source};
-use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
+use crate::store::{ConferenceRow, EmittedRow, ParticipantRow, SessionRow, StoredConference};
 
 impl Roster {
     /// Rebuilds the roster that these rows were made from. Suspicions are not kept: they begin anew.
     #[must_use]
     pub fn restore(stored: StoredConference, now: Mono) -> Self {
-        let StoredConference { conference, participants, sessions, told } = stored;
+        let StoredConference { conference, participants, sessions, emitted: told } = stored;
         let mut people: BTreeMap<ParticipantName, Person> =
             participants.into_iter().map(|row| (row.name.clone(), person(row, now))).collect();
         for row in sessions {
@@ -112,7 +112,7 @@ fn known(row: SessionRow) -> Known {
     Known { name: row.name, start: row.start, end: row.end, started: None, ended: None }
 }
 
-fn recall_record(record: &mut Record, row: &ToldRow) {
+fn recall_record(record: &mut Record, row: &EmittedRow) {
     let telling = Telling { time: row.time, source: row.source, n: row.n };
     match row.event {
         _ if !row.stands => record.withdrawn.push(withdrawn(row)),
@@ -124,7 +124,7 @@ fn recall_record(record: &mut Record, row: &ToldRow) {
 
 /// Takes back in what was told of a person. Joins come before the leaves that end them: rows are in sequence order only,
 /// so the leaves are matched in [`finish`].
-fn recall(person: &mut Person, row: &ToldRow) {
+fn recall(person: &mut Person, row: &EmittedRow) {
     let telling = Telling { time: row.time, source: row.source, n: row.n };
     let session =
         row.session.as_ref().and_then(|name| person.sessions.iter_mut().find(|session| session.name == *name));
@@ -171,7 +171,7 @@ fn finish(person: &mut Person) {
         .map(|left| left.telling.time);
 }
 
-fn withdrawn(row: &ToldRow) -> Withdrawn {
+fn withdrawn(row: &EmittedRow) -> Withdrawn {
     // Only events of sessions are told apart by their session.
     let session =
         row.session.clone().filter(|_| matches!(row.event, EventType::SessionStarted | EventType::SessionEnded));

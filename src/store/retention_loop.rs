@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::CommitError;
 use super::handle::Store;
-use super::prune::{Cursor, PruneRequest};
-use super::retention::{Doubt, TOMBSTONE};
+use super::prune::{PruneCursor, PruneRequest};
+use super::retention::{ClockDoubt, TOMBSTONE};
 use crate::clock::{Clock, Now};
 
 /// How often it is looked whether something has become too old.
@@ -21,7 +21,7 @@ const ROWS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// Deletes what is older than `retention`, whatever it is at the time, until `stop`. A step under way is finished.
-pub async fn keep(store: Store, clock: Clock, mut retention: watch::Receiver<Duration>, stop: CancellationToken) {
+pub async fn run(store: Store, clock: Clock, mut retention: watch::Receiver<Duration>, stop: CancellationToken) {
     let mut looked = None;
     let mut doubt = None;
     loop {
@@ -55,12 +55,12 @@ async fn changed(retention: &mut watch::Receiver<Duration>) {
     }
 }
 
-fn tell(doubt: Option<Doubt>) {
+fn tell(doubt: Option<ClockDoubt>) {
     match doubt {
-        Some(Doubt::Behind) => tracing::warn!(
+        Some(ClockDoubt::Behind) => tracing::warn!(
             "pruning waits: the newest event lies in the future by this machine's clock; set the clock right, or wait until it has caught up"
         ),
-        Some(Doubt::Leapt { until }) => tracing::warn!(
+        Some(ClockDoubt::Leapt { until }) => tracing::warn!(
             %until,
             "pruning waits: this machine's clock went ahead by more than a day, or the daemon did not run for so long; if the clock is right there is nothing to do"
         ),
@@ -75,7 +75,7 @@ fn tell(doubt: Option<Doubt>) {
 pub async fn pass(store: &Store, now: Now, retention: Duration) -> Result<u64, CommitError> {
     let before = |by: Duration| now.wall.saturating_sub(by).unwrap_or(Timestamp::MIN);
     let mut request =
-        PruneRequest { cutoff: before(retention), forget: before(TOMBSTONE), from: Cursor::START, rows: ROWS };
+        PruneRequest { cutoff: before(retention), forget: before(TOMBSTONE), from: PruneCursor::START, rows: ROWS };
     let mut rows = 0;
     loop {
         let pruned = store.prune(request, now.wall).await?;
