@@ -1,5 +1,4 @@
-//! The thin loop that deletes what is older than the retention: step by step through the writer, which takes other work
-//! between.
+//! The loop that deletes what is older than the retention: step by step, so that the writer takes other operations between.
 
 use std::time::Duration;
 
@@ -7,55 +6,55 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::clock_check::{ClockCheck, ClockDoubt, TOMBSTONE_RETENTION};
 use super::error::CommitError;
 use super::handle::Store;
 use super::prune::{PruneCursor, PruneRequest};
-use super::retention::{ClockDoubt, TOMBSTONE};
 use crate::clock::{Clock, Now};
 
-/// How often it is looked whether something has become too old.
-const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// How often a pass begins.
+const PASS_EVERY: Duration = Duration::from_secs(600);
 /// How many rows one step deletes.
 const ROWS: u32 = 200;
-/// How long the writer is left alone after each step.
+/// The pause after each step, in which the writer takes other operations.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Deletes what is older than `retention`, whatever it is at the time, until `stop`. A step under way is finished.
+/// Deletes what is older than `retention`, which may change at any time, until `stop`. A step that has begun is finished.
 pub async fn run(store: Store, clock: Clock, mut retention: watch::Receiver<Duration>, stop: CancellationToken) {
-    let mut looked = None;
+    let mut previous = None;
     let mut doubt = None;
     loop {
         let (now, keep) = (clock.now(), *retention.borrow_and_update());
-        match store.weigh_clock(looked, now).await {
+        match store.check_clock(ClockCheck { previous, now }).await {
             Ok(found) => {
                 if found != doubt {
-                    tell(found);
+                    log_doubt(found);
                 }
-                (looked, doubt) = (Some(now), found);
+                (previous, doubt) = (Some(now), found);
                 if doubt.is_none()
                     && let Some(Err(error)) = stop.run_until_cancelled(pass(&store, now, keep)).await
                 {
-                    // The store says what is wrong with it.
-                    tracing::debug!(%error, "pruning broke off and begins again later");
+                    // The writer logs the store's failures.
+                    tracing::debug!(%error, "pruning stopped half way and begins again later");
                 }
             }
-            Err(error) => tracing::debug!(%error, "the clock could not be weighed"),
+            Err(error) => tracing::debug!(%error, "the clock could not be checked; nothing is pruned this time"),
         }
-        let wait = tokio::time::timeout(LOOK_EVERY, changed(&mut retention));
+        let wait = tokio::time::timeout(PASS_EVERY, changed(&mut retention));
         if stop.run_until_cancelled(wait).await.is_none() {
             return;
         }
     }
 }
 
-/// Waits until there is another retention; for ever where nobody can set one any more.
+/// Waits until the retention changes; for ever if its sender is gone.
 async fn changed(retention: &mut watch::Receiver<Duration>) {
     if retention.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-fn tell(doubt: Option<ClockDoubt>) {
+fn log_doubt(doubt: Option<ClockDoubt>) {
     match doubt {
         Some(ClockDoubt::Behind) => tracing::warn!(
             "pruning waits: the newest event lies in the future by this machine's clock; set the clock right, or wait until it has caught up"
@@ -64,29 +63,29 @@ fn tell(doubt: Option<ClockDoubt>) {
             %until,
             "pruning waits: this machine's clock went ahead by more than a day, or the daemon did not run for so long; if the clock is right there is nothing to do"
         ),
-        None => tracing::info!("pruning goes on: the clock is believed again"),
+        None => tracing::info!("pruning resumes: the clock is plausible again"),
     }
 }
 
-/// Goes once through all that may be old.
+/// Makes one pass through everything that may be old. Returns how many rows it deleted.
 ///
 /// # Errors
-/// [`CommitError::Store`]; what earlier steps deleted is gone, and nothing half.
+/// [`CommitError::Store`]; what earlier steps deleted stays deleted.
 pub async fn pass(store: &Store, now: Now, retention: Duration) -> Result<u64, CommitError> {
     let before = |by: Duration| now.wall.saturating_sub(by).unwrap_or(Timestamp::MIN);
-    let mut request =
-        PruneRequest { cutoff: before(retention), forget: before(TOMBSTONE), from: PruneCursor::START, rows: ROWS };
+    let (cutoff, tombstone_cutoff) = (before(retention), before(TOMBSTONE_RETENTION));
+    let mut request = PruneRequest { cutoff, tombstone_cutoff, from: PruneCursor::START, rows: ROWS };
     let mut rows = 0;
     loop {
         let pruned = store.prune(request, now.wall).await?;
         rows += u64::from(pruned.rows);
         let Some(next) = pruned.next else { break };
         request.from = next;
-        // Also where nothing was deleted: to pass by what is owed takes time, too.
+        // Also after a step that deleted nothing: skipping takes the writer time, too.
         tokio::time::sleep(PAUSE).await;
     }
     if rows > 0 {
-        tracing::info!(rows, "what was older than the retention is deleted");
+        tracing::info!(rows, "deleted what was older than the retention");
     }
     Ok(rows)
 }

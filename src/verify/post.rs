@@ -103,7 +103,7 @@ impl Post {
             failing: true,
         };
         let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
-        db.repair(&AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
+        db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
         Ok(post)
     }
 
@@ -164,7 +164,7 @@ impl Post {
                         inputs.push(Input::ExchangeFailed);
                     }
                     Command::Exchange(request) => {
-                        let reply = db.exchange(&request, now.wall);
+                        let reply = db.write(request, now.wall);
                         inputs.push(reply.map_or(Input::ExchangeFailed, Input::Exchanged));
                     }
                     Command::Send { endpoint, claimed } => {

@@ -139,7 +139,7 @@ fn configure(db: &mut Db, now: Now, batching: bool) {
         max_age: kind.max_age,
         batching: kind.batching.filter(|_| batching),
     });
-    db.repair(&AdminRequest::Configure(configs.collect()), now.wall).unwrap();
+    db.write(AdminRequest::Configure(configs.collect()), now.wall).unwrap();
 }
 
 impl History {
@@ -233,7 +233,7 @@ impl History {
     /// The operator switches on what is off.
     fn enable(&mut self) {
         for kind in &ENDPOINTS {
-            self.db.repair(&AdminRequest::Enable(endpoint(kind.name)), self.now.wall).unwrap();
+            self.db.write(AdminRequest::Enable(endpoint(kind.name)), self.now.wall).unwrap();
         }
         self.step(Input::Woken);
     }

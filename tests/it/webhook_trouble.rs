@@ -65,7 +65,7 @@ impl Play {
 
     fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
         let commit = joins(conference, sequences, &["ops"]);
-        self.db.commit_group(&[commit], self.now.wall).pop().unwrap().unwrap();
+        self.db.write(commit, self.now.wall).unwrap();
         self.step(Input::Woken);
     }
 
@@ -222,7 +222,7 @@ fn without_order_nothing_waits_for_another() {
         max_age: None,
         batching: None,
     };
-    play.db.repair(&meetwatch::store::AdminRequest::Configure(vec![config]), noon()).unwrap();
+    play.db.write(meetwatch::store::AdminRequest::Configure(vec![config]), noon()).unwrap();
     play.core = core(false);
     play.commit("c", 1..=9);
     play.run_to(3);
@@ -237,7 +237,7 @@ fn an_endpoint_in_trouble_that_is_owed_nothing_is_left_alone() {
     play.run_to(HOUR);
     // The operator takes the only one away.
     let skip = meetwatch::store::AdminRequest::Skip(vec![DeliveryId(1)]);
-    assert_eq!(play.db.repair(&skip, play.now.wall).unwrap(), 1);
+    assert_eq!(play.db.write(skip, play.now.wall).unwrap(), 1);
     let before = play.attempts.len();
     play.run_to(7 * HOUR);
     assert_eq!(play.attempts.len(), before);
