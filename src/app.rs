@@ -28,7 +28,7 @@ use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
 use crate::status::StatusBoard;
-use crate::store::{Store, StoreError, StoreMetrics, keeper};
+use crate::store::{Store, StoreError, StoreMetrics, retention_loop};
 use crate::systemd::{self, Notifier};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 
@@ -221,7 +221,7 @@ impl App {
         // The first to stop: what it hands over, the others are still there to take.
         let reloading = Part::spawn("reloading", |stop| reloader.run(asked, stop));
         let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, changed, stop));
-        let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
+        let pruning = Part::spawn("pruning", |stop| retention_loop::run(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
         notifier.ready().await;

@@ -13,6 +13,8 @@ pub mod heartbeat;
 pub mod log;
 pub mod meet;
 pub mod model;
+pub mod pseudonym;
+pub mod secret_file;
 pub mod serve;
 pub mod sim;
 pub mod status;

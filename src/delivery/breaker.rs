@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::outcome::{Blame, Reason};
 use crate::clock::{Mono, Now, elapsed, saturating_add};
-use crate::store::{Breaker as Noted, LaneId};
+use crate::store::{LaneId, StoredBreaker as Noted};
 
 /// Probes are so far apart: this first, twice as long each time, this at most.
 pub const PROBES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));

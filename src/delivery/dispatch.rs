@@ -23,7 +23,7 @@ use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortAt, Point};
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::model::EndpointName;
-use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
+use crate::store::{Claimed, CommitError, OutboxReply, Store, StoredBreaker};
 
 /// How the dispatcher goes about it, beyond what each endpoint says.
 #[derive(Debug, Clone)]
@@ -216,15 +216,15 @@ impl Dispatcher {
 impl Dispatcher {
     fn turned(&self, turned: &Turned) {
         match turned {
-            Turned::Breaker { endpoint, breaker: Breaker::Open { probe_at, .. } } => tracing::warn!(
+            Turned::Breaker { endpoint, breaker: StoredBreaker::Open { probe_at, .. } } => tracing::warn!(
                 endpoint = endpoint.as_str(),
                 probe_at = %probe_at,
                 "the endpoint is in trouble as a whole: one delivery at a time finds out when that is over, all others wait"
             ),
-            Turned::Breaker { endpoint, breaker: Breaker::Draining } => {
+            Turned::Breaker { endpoint, breaker: StoredBreaker::Draining } => {
                 tracing::info!(endpoint = endpoint.as_str(), "the endpoint is well again and gets what has gathered");
             }
-            Turned::Breaker { endpoint, breaker: Breaker::Closed } => {
+            Turned::Breaker { endpoint, breaker: StoredBreaker::Closed } => {
                 tracing::info!(endpoint = endpoint.as_str(), "the endpoint counts as well again");
             }
             Turned::Skipped { endpoint, expired, buried } => {

@@ -15,7 +15,8 @@ use super::step::{Note, Sent};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
-    AttemptRow, Breaker as Noted, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick, Record, Then,
+    AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, DeliveryId, EndpointReply, LaneId, Pick,
+    StoredBreaker as Noted,
 };
 
 /// For each delivery that may be sent at once, so many are held ready: sending need not wait for the disk.
@@ -76,7 +77,7 @@ pub(super) struct Queue {
 
 /// What came of an attempt.
 pub(super) struct Decided {
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<AttemptRecord>,
     pub(super) note: Note,
     /// The breaker opened, or closed.
     pub(super) turned: Option<Noted>,
@@ -102,7 +103,7 @@ impl Queue {
 
     /// Goes on under other settings. Returns what goes back to the outbox. One that is in trouble is probed at once, for that
     /// may be what the change is about.
-    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<Record> {
+    pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<AttemptRecord> {
         // What was claimed in one way cannot be sent in another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
@@ -115,13 +116,13 @@ impl Queue {
     }
 
     /// Begins nothing any more. Returns what goes back to the outbox.
-    pub(super) fn retire(&mut self) -> Vec<Record> {
+    pub(super) fn retire(&mut self) -> Vec<AttemptRecord> {
         self.retired = true;
         self.give_back()
     }
 
     /// Gives back what is not being sent, and whatever the outbox is handing out at this moment.
-    fn give_back(&mut self) -> Vec<Record> {
+    fn give_back(&mut self) -> Vec<AttemptRecord> {
         self.returns_next |= self.asked;
         self.release_waiting()
     }
@@ -131,7 +132,7 @@ impl Queue {
     }
 
     /// The round with the outbox is over. Returns what goes back.
-    pub(super) fn end_of_round(&mut self) -> Vec<Record> {
+    pub(super) fn end_of_round(&mut self) -> Vec<AttemptRecord> {
         self.asked = false;
         if std::mem::take(&mut self.returns_next) { self.release_waiting() } else { Vec::new() }
     }
@@ -290,11 +291,11 @@ impl Queue {
             None => self.breaker.succeeded(),
             Some(reason) => self.breaker.failed(sending.lane, reason, asked, now, jitter),
         };
-        let then = match verdict {
-            Verdict::Done => Then::Done,
-            Verdict::Dead { reason } => Then::Dead { reason: reason.as_str() },
-            Verdict::EndpointOff { reason } => Then::EndpointOff { reason: reason.as_str() },
-            Verdict::Retry { at, reason } => Then::Retry {
+        let result = match verdict {
+            Verdict::Done => AttemptResult::Done,
+            Verdict::Dead { reason } => AttemptResult::Dead { reason: reason.as_str() },
+            Verdict::EndpointOff { reason } => AttemptResult::EndpointOff { reason: reason.as_str() },
+            Verdict::Retry { at, reason } => AttemptResult::Retry {
                 at,
                 hold_until,
                 // A probe is made for the endpoint's sake and costs the delivery none of its attempts.
@@ -309,8 +310,9 @@ impl Queue {
             reason: outcome.reason().map(Reason::as_str),
             answer: sent.reply.answer,
         };
-        let goes_on = matches!(then, Then::Done | Then::Dead { .. });
-        let mut records = vec![Record { delivery: sent.delivery, claim: sending.claim, attempt: Some(row), then }];
+        let goes_on = matches!(result, AttemptResult::Done | AttemptResult::Dead { .. });
+        let mut records =
+            vec![AttemptRecord { delivery: sent.delivery, claim: sending.claim, attempt: Some(row), result }];
         records.extend(self.go_on(sending.key, goes_on));
         if self.breaker.is_open() || matches!(verdict, Verdict::EndpointOff { .. }) {
             self.pace = None;
@@ -329,7 +331,7 @@ impl Queue {
     }
 
     /// Lets the next of a run have its turn, or gives the run back.
-    fn go_on(&mut self, key: Key, goes_on: bool) -> Vec<Record> {
+    fn go_on(&mut self, key: Key, goes_on: bool) -> Vec<AttemptRecord> {
         if goes_on && self.ready.go_on(key) {
             self.look |= self.has_room();
             return Vec::new();
@@ -339,12 +341,12 @@ impl Queue {
     }
 
     /// Gives back what is not being sent.
-    pub(super) fn release_waiting(&mut self) -> Vec<Record> {
+    pub(super) fn release_waiting(&mut self) -> Vec<AttemptRecord> {
         self.ready.clear()
     }
 
     /// Gives back everything.
-    pub(super) fn release_all(&mut self) -> Vec<Record> {
+    pub(super) fn release_all(&mut self) -> Vec<AttemptRecord> {
         let sending = std::mem::take(&mut self.sending);
         let mut records: Vec<_> =
             sending.into_iter().map(|(delivery, sending)| release(delivery, sending.claim)).collect();

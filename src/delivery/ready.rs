@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::store::{Claimed, DeliveryId, LaneId, Record, Then};
+use crate::store::{AttemptRecord, AttemptResult, Claimed, DeliveryId, LaneId};
 
 /// What is sent one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +76,7 @@ impl Ready {
     }
 
     /// Gives back what is left of a run of which something was being sent.
-    pub(super) fn drop_run(&mut self, key: Key) -> Vec<Record> {
+    pub(super) fn drop_run(&mut self, key: Key) -> Vec<AttemptRecord> {
         let run = self.runs.remove(&key).unwrap_or_default();
         self.count -= run.len();
         self.bytes -= run.iter().map(size).sum::<usize>();
@@ -84,7 +84,7 @@ impl Ready {
     }
 
     /// Gives everything back.
-    pub(super) fn clear(&mut self) -> Vec<Record> {
+    pub(super) fn clear(&mut self) -> Vec<AttemptRecord> {
         let runs = std::mem::take(self).runs;
         runs.into_values().flatten().map(|claimed| release(claimed.delivery, claimed.claim)).collect()
     }
@@ -97,6 +97,6 @@ fn size(claimed: &Claimed) -> usize {
 }
 
 /// Makes a delivery owed as it was before its claim.
-pub(super) fn release(delivery: DeliveryId, claim: i64) -> Record {
-    Record { delivery, claim, attempt: None, then: Then::Release }
+pub(super) fn release(delivery: DeliveryId, claim: i64) -> AttemptRecord {
+    AttemptRecord { delivery, claim, attempt: None, result: AttemptResult::Release }
 }

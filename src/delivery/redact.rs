@@ -4,52 +4,15 @@
 //! Google's ids of people are replaced too, because a participant's id is the id of its account.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
-
-use data_encoding::BASE32_NOPAD;
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret as _, SecretSlice};
-use sha2::Sha256;
 
 use super::settings::{EndpointSettings, Names};
 use crate::model::{
     Attendance, Event, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
 };
-
-/// How many characters stand for an id: 128 bits.
-const ID_CHARS: usize = 26;
+use crate::pseudonym::PseudonymKey;
 
 /// How many characters of it are a person's name: 40 bits, enough to tell the people of an installation apart.
 const NAME_CHARS: usize = 8;
-
-/// The key of an installation's pseudonyms. Without it nobody can tell whose they are. Its `Debug` form shows nothing.
-#[derive(Clone)]
-pub struct PseudonymKey(Arc<SecretSlice<u8>>);
-
-impl PseudonymKey {
-    /// A key of these random bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(bytes.into()))
-    }
-
-    /// What stands for an id: the same for the same id, letters and digits only.
-    fn id(&self, id: &str) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
-        mac.update(id.as_bytes());
-        let mut text = BASE32_NOPAD.encode(&mac.finalize().into_bytes()).to_ascii_lowercase();
-        text.truncate(ID_CHARS);
-        text
-    }
-}
-
-impl fmt::Debug for PseudonymKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PseudonymKey([redacted])")
-    }
-}
 
 /// An endpoint hides names, and there is no key to do it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +92,7 @@ fn hidden(person: ParticipantRef, hide: Hide, key: &PseudonymKey) -> serde_json:
     }
     // An account is the same person in every conference; somebody without one is somebody else each time.
     let own = person.user.as_ref().map_or(person.name.as_str(), UserName::as_str);
-    let pseudonym = key.id(last_segment(own));
+    let pseudonym = key.pseudonym(last_segment(own));
     let user = person.user.as_ref().map(|_| UserName::parse(&format!("users/{pseudonym}"))).transpose();
     let display_name = person.display_name.map(|_| format!("Person {}", &pseudonym[..NAME_CHARS]).into());
     let email = person.email.map(|_| format!("{pseudonym}@pseudonym.invalid").into());
@@ -148,7 +111,7 @@ fn ids_replaced(name: &str, key: &PseudonymKey) -> String {
         // The conference and the names of the collections stay.
         0 | 1 => Cow::Borrowed(segment),
         at if at % 2 == 0 => Cow::Borrowed(segment),
-        _ => Cow::Owned(key.id(segment)),
+        _ => Cow::Owned(key.pseudonym(segment)),
     });
     replaced.collect::<Vec<_>>().join("/")
 }
@@ -230,7 +193,7 @@ mod tests {
         let id = user.as_str().unwrap().strip_prefix("users/").unwrap();
         assert_eq!(email, format!("{id}@pseudonym.invalid"));
         assert_eq!(name, format!("Person {}", &id[..NAME_CHARS]));
-        assert_eq!(id.len(), ID_CHARS);
+        assert_eq!(id.len(), crate::pseudonym::LENGTH);
     }
 
     #[test]
@@ -247,8 +210,14 @@ mod tests {
 
     #[test]
     fn another_installation_has_other_pseudonyms() {
-        assert_ne!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![2; 32]).id("112233"));
-        assert_eq!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![1; 32]).id("112233"));
+        assert_ne!(
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233"),
+            PseudonymKey::new(vec![2; 32]).pseudonym("112233")
+        );
+        assert_eq!(
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233"),
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233")
+        );
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::store::EndpointConfig;
 pub use super::format::{BadTemplate, Chat, MAX_TEMPLATE_BYTES, Sentence, Template};
 pub use super::guard::{is_public, refuses_literal};
 pub use super::headers::{BadHeader, ExtraHeaders};
-pub use super::redact::PseudonymKey;
 pub use super::tls::{BadTls, TlsSettings};
+pub use crate::pseudonym::PseudonymKey;
 pub use crate::store::Batching;
 
 /// One `[[webhook]]`. Its `Debug` form shows neither the secrets nor the address.

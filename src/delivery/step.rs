@@ -16,7 +16,7 @@ use super::queue::{Decided, Queue};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, Now};
 use crate::model::EndpointName;
-use crate::store::{Breaker, ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, Record};
+use crate::store::{AttemptRecord, ClaimRequest, Claimed, DeliveryId, OutboxReply, OutboxRequest, StoredBreaker};
 
 /// Due deliveries are looked for so often even if nobody calls.
 pub const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ pub struct Note {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turned {
     /// It is in trouble as a whole, or well again.
-    Breaker { endpoint: EndpointName, breaker: Breaker },
+    Breaker { endpoint: EndpointName, breaker: StoredBreaker },
     /// So many deliveries were not sent: too old for it, and given up because their time passed while it was in trouble.
     Skipped { endpoint: EndpointName, expired: u64, buried: u64 },
 }
@@ -108,9 +108,9 @@ pub struct Step {
 pub struct Core {
     queues: BTreeMap<EndpointName, Queue>,
     /// Waiting to be recorded.
-    records: Vec<Record>,
+    records: Vec<AttemptRecord>,
     /// Being recorded.
-    recording: Vec<Record>,
+    recording: Vec<AttemptRecord>,
     exchanging: bool,
     failures: u32,
     not_before: Mono,

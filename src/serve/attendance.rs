@@ -16,7 +16,7 @@ use super::conferences::Head;
 use super::routes::Shared;
 use crate::clock::elapsed;
 use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName, attendance};
-use crate::store::{ParticipantRow, Span, StoredConference};
+use crate::store::{ConferenceQuery, ParticipantRow, StoredConference};
 
 /// How many conferences one answer holds at most. Who asks for more is told, and asks for a shorter time.
 const MOST: usize = 200;
@@ -83,7 +83,7 @@ fn attendee(row: ParticipantRow, stays: &[Stay], sessions: u32, now: Timestamp) 
 /// When each was there, in order. No two stays of one person touch, so the edges that stand pair off by time.
 fn stays(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<Stay>> {
     let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
-    for told in stored.told.iter().filter(|told| told.stands) {
+    for told in stored.emitted.iter().filter(|told| told.stands) {
         let Some(participant) = &told.participant else { continue };
         let (joined, left) = edges.entry(participant.clone()).or_default();
         match told.event {
@@ -128,7 +128,7 @@ pub(super) async fn of_span(State(shared): State<Arc<Shared>>, uri: Uri) -> Resu
     if from >= until {
         return Err(bad("`from` has to lie before `to`"));
     }
-    let span = Span { target, from, until, limit: MOST + 1 };
+    let span = ConferenceQuery { target, from, until, limit: MOST + 1 };
     let stored = shared.desk.store.conferences(span).await.map_err(|error| unreadable(&error))?;
     if stored.len() > MOST {
         return Err(bad(format!("there are more than {MOST} conferences in that time; ask for less of it")));

@@ -328,8 +328,7 @@ impl Play {
 
     fn commit(&mut self, commit: Commit) -> Kept {
         let now = Now { mono: self.mono, wall: self.google() };
-        let mut results = self.db.commit_group(&[commit], now.wall);
-        let result = results.pop().unwrap_or(Ok(()));
+        let result = self.db.write(commit, now.wall);
         if let Some(post) = &mut self.post {
             post.wake(&mut self.db, now);
         }

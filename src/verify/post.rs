@@ -15,7 +15,7 @@ use crate::delivery::step::{Command, Core, Endpoint, Input, Sent};
 use crate::delivery::{EndpointSettings, Format, Outcome, Policy, Reason};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
-use crate::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Repair};
+use crate::store::{AdminRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 
 /// A receiver is patient only so often: beyond, Google's events would grow too old for it.
 const MOST_FAILURES: u32 = 4;
@@ -103,7 +103,7 @@ impl Post {
             failing: true,
         };
         let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
-        db.repair(&Repair::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
+        db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
         Ok(post)
     }
 
@@ -164,7 +164,7 @@ impl Post {
                         inputs.push(Input::ExchangeFailed);
                     }
                     Command::Exchange(request) => {
-                        let reply = db.exchange(&request, now.wall);
+                        let reply = db.write(request, now.wall);
                         inputs.push(reply.map_or(Input::ExchangeFailed, Input::Exchanged));
                     }
                     Command::Send { endpoint, claimed } => {

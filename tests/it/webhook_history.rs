@@ -14,7 +14,7 @@ use meetwatch::clock::{Mono, Now};
 use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
 use meetwatch::delivery::{Outcome, Policy, Reason};
 use meetwatch::model::{EndpointName, EventId, EventType};
-use meetwatch::store::{Batching, Claimed, Db, DeliveryId, EndpointConfig, Repair};
+use meetwatch::store::{AdminRequest, Batching, Claimed, Db, DeliveryId, EndpointConfig};
 
 use crate::store_samples::{endpoint, noon};
 use crate::webhook_steps::{Parts, Stage};
@@ -139,7 +139,7 @@ fn configure(db: &mut Db, now: Now, batching: bool) {
         max_age: kind.max_age,
         batching: kind.batching.filter(|_| batching),
     });
-    db.repair(&Repair::Configure(configs.collect()), now.wall).unwrap();
+    db.write(AdminRequest::Configure(configs.collect()), now.wall).unwrap();
 }
 
 impl History {
@@ -233,7 +233,7 @@ impl History {
     /// The operator switches on what is off.
     fn enable(&mut self) {
         for kind in &ENDPOINTS {
-            self.db.repair(&Repair::Enable(endpoint(kind.name)), self.now.wall).unwrap();
+            self.db.write(AdminRequest::Enable(endpoint(kind.name)), self.now.wall).unwrap();
         }
         self.step(Input::Woken);
     }

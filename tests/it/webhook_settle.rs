@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use meetwatch::model::EventType;
 use meetwatch::store::{
-    ClaimRequest, Claimed, Db, DeliveryFilter, DeliveryState, EndpointConfig, NewEvent, OutboxRequest, Pick, Record,
-    Repair, Then,
+    AdminRequest, AttemptRecord, AttemptResult, ClaimRequest, Claimed, Db, DeliveryFilter, DeliveryState,
+    EndpointConfig, NewEvent, OutboxRequest, Pick,
 };
 
 use crate::store_samples::*;
@@ -19,7 +19,7 @@ fn config(name: &str, settle: Duration) -> EndpointConfig {
 fn db() -> Db {
     let mut db = Db::in_memory(noon()).unwrap();
     let configs = vec![config("calm", SETTLE), config("raw", Duration::ZERO)];
-    db.repair(&Repair::Configure(configs), noon()).unwrap();
+    db.write(AdminRequest::Configure(configs), noon()).unwrap();
     db
 }
 
@@ -34,7 +34,7 @@ fn of_ada(kind: EventType, sequence: u64) -> NewEvent {
 }
 
 fn write(db: &mut Db, event: NewEvent, seconds: i64) {
-    db.commit_group(&[commit("c", vec![event])], at(seconds)).pop().unwrap().unwrap();
+    db.write(commit("c", vec![event]), at(seconds)).unwrap();
 }
 
 /// What can be claimed now, as the sequence and the sequence of what came before; all of it arrives.
@@ -46,14 +46,14 @@ fn arrives(db: &mut Db, name: &str, seconds: i64) -> Vec<u64> {
             return all;
         }
         all.extend(claimed.iter().map(sequence));
-        let records = claimed.iter().map(|claimed| Record {
+        let records = claimed.iter().map(|claimed| AttemptRecord {
             delivery: claimed.delivery,
             claim: claimed.claim,
             attempt: None,
-            then: Then::Done,
+            result: AttemptResult::Done,
         });
         let request = OutboxRequest { records: records.collect(), ..OutboxRequest::default() };
-        assert!(db.exchange(&request, at(seconds)).unwrap().stale.is_empty());
+        assert!(db.write(request, at(seconds)).unwrap().stale.is_empty());
     }
 }
 
@@ -65,7 +65,7 @@ fn claim(db: &mut Db, name: &str, seconds: i64) -> Vec<Claimed> {
         longest_wait: Duration::from_secs(50_000),
     };
     let request = OutboxRequest { claims: vec![claim], ..OutboxRequest::default() };
-    db.exchange(&request, at(seconds)).unwrap().endpoints.remove(0).claimed
+    db.write(request, at(seconds)).unwrap().endpoints.remove(0).claimed
 }
 
 fn sequence(claimed: &Claimed) -> u64 {
@@ -124,9 +124,9 @@ fn a_leave_that_may_have_arrived_is_not_settled_even_if_the_clock_was_set_back()
     let mut db = db();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     let leave = claim(&mut db, "calm", 60).remove(0);
-    let then = Then::Release;
-    let records = vec![Record { delivery: leave.delivery, claim: leave.claim, attempt: None, then }];
-    db.exchange(&OutboxRequest { records, ..OutboxRequest::default() }, at(60)).unwrap();
+    let result = AttemptResult::Release;
+    let records = vec![AttemptRecord { delivery: leave.delivery, claim: leave.claim, attempt: None, result }];
+    db.write(OutboxRequest { records, ..OutboxRequest::default() }, at(60)).unwrap();
     write(&mut db, of_ada(ParticipantJoined, 2), 30);
     assert_eq!(arrives(&mut db, "calm", 60), [1, 2]);
 }
@@ -202,7 +202,7 @@ fn what_is_held_back_is_held_back_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("meetwatch.db");
     let mut db = Db::open(&path, noon()).unwrap();
-    db.repair(&Repair::Configure(vec![config("calm", SETTLE)]), noon()).unwrap();
+    db.write(AdminRequest::Configure(vec![config("calm", SETTLE)]), noon()).unwrap();
     write(&mut db, of_ada(ParticipantLeft, 1), 0);
     drop(db);
     let mut db = Db::open(&path, at(20)).unwrap();

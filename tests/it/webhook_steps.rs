@@ -38,7 +38,7 @@ pub(crate) trait Stage {
                     Command::Exchange(_) if self.exchange_fails() => inputs.push(Input::ExchangeFailed),
                     Command::Exchange(request) => {
                         let Parts { db, now, .. } = self.parts();
-                        inputs.push(Input::Exchanged(db.exchange(&request, now.wall).unwrap()));
+                        inputs.push(Input::Exchanged(db.write(request, now.wall).unwrap()));
                     }
                     Command::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
                     Command::Note(_) | Command::Turned(_) | Command::Left(_) => {}

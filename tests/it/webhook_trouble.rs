@@ -9,7 +9,7 @@ use meetwatch::clock::{Mono, Now};
 use meetwatch::delivery::step::{Core, Endpoint, Input, Sent};
 use meetwatch::delivery::{Outcome, Policy, Reason};
 use meetwatch::model::EndpointName;
-use meetwatch::store::{Breaker, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState};
+use meetwatch::store::{Claimed, Db, DeliveryFilter, DeliveryId, DeliveryState, StoredBreaker};
 
 use crate::store_samples::*;
 use crate::webhook_steps::{Parts, Stage};
@@ -65,7 +65,7 @@ impl Play {
 
     fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
         let commit = joins(conference, sequences, &["ops"]);
-        self.db.commit_group(&[commit], self.now.wall).pop().unwrap().unwrap();
+        self.db.write(commit, self.now.wall).unwrap();
         self.step(Input::Woken);
     }
 
@@ -101,7 +101,7 @@ impl Play {
         self.step(Input::Tick);
     }
 
-    fn breaker(&self) -> Breaker {
+    fn breaker(&self) -> StoredBreaker {
         self.db.outbox_summary().unwrap()[0].breaker
     }
 
@@ -134,7 +134,7 @@ fn an_outage_costs_one_probe_at_a_time_and_ends_in_a_calm_drain() {
         play.commit(&format!("c{conference}"), 1..=2);
     }
     play.run_to(6 * HOUR);
-    assert!(matches!(play.breaker(), Breaker::Open { .. }));
+    assert!(matches!(play.breaker(), StoredBreaker::Open { .. }));
     // A few until it is known, four at a time, then 5, 10, 20 … 600 seconds apart.
     let probes: Vec<_> = play.attempts.iter().map(|(at, ..)| *at).filter(|at| *at > 0).collect();
     assert!(play.attempts.len() - probes.len() <= 6 && (5..=7).contains(&probes[0]), "{probes:?}");
@@ -147,7 +147,7 @@ fn an_outage_costs_one_probe_at_a_time_and_ends_in_a_calm_drain() {
     assert!(after.iter().all(|(_, _, arrived)| *arrived) && after.len() == 40, "{after:?}");
     let took = after[39].0 - after[0].0;
     assert!((17..=22).contains(&took), "40 at 2 a second took {took} s");
-    assert_eq!(play.breaker(), Breaker::Closed);
+    assert_eq!(play.breaker(), StoredBreaker::Closed);
     assert!(
         play.states().iter().all(|state| *state == DeliveryState::Done),
         "nobody was held responsible for holding others"
@@ -182,7 +182,7 @@ fn one_conferences_stuck_delivery_holds_no_other_back_for_long() {
     let mut play = Play::begin(stuck_on_one);
     play.commit("stuck", 1..=1);
     play.run_to(3 * HOUR);
-    assert!(matches!(play.breaker(), Breaker::Open { .. }), "for all that is known it may be the endpoint");
+    assert!(matches!(play.breaker(), StoredBreaker::Open { .. }), "for all that is known it may be the endpoint");
     for conference in 0..10 {
         let at = 3 * HOUR + 100 * conference;
         play.run_to(at);
@@ -205,7 +205,7 @@ fn a_delivery_that_the_endpoint_cannot_digest_is_given_up_when_it_held_others_fo
     play.commit("stuck", 1..=2);
     play.commit("c", 1..=1);
     play.run_to(2 * HOUR);
-    assert_eq!(play.breaker(), Breaker::Closed);
+    assert_eq!(play.breaker(), StoredBreaker::Closed);
     assert_eq!(play.states(), [DeliveryState::Done, DeliveryState::Pending, DeliveryState::Dead]);
 }
 
@@ -222,7 +222,7 @@ fn without_order_nothing_waits_for_another() {
         max_age: None,
         batching: None,
     };
-    play.db.repair(&meetwatch::store::Repair::Configure(vec![config]), noon()).unwrap();
+    play.db.write(meetwatch::store::AdminRequest::Configure(vec![config]), noon()).unwrap();
     play.core = core(false);
     play.commit("c", 1..=9);
     play.run_to(3);
@@ -236,8 +236,8 @@ fn an_endpoint_in_trouble_that_is_owed_nothing_is_left_alone() {
     play.commit("c", 1..=1);
     play.run_to(HOUR);
     // The operator takes the only one away.
-    let skip = meetwatch::store::Repair::Skip(vec![DeliveryId(1)]);
-    assert_eq!(play.db.repair(&skip, play.now.wall).unwrap(), 1);
+    let skip = meetwatch::store::AdminRequest::Skip(vec![DeliveryId(1)]);
+    assert_eq!(play.db.write(skip, play.now.wall).unwrap(), 1);
     let before = play.attempts.len();
     play.run_to(7 * HOUR);
     assert_eq!(play.attempts.len(), before);

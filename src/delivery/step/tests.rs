@@ -1,7 +1,7 @@
 use super::*;
 use crate::delivery::{Policy, Reason};
 use crate::model::{EventId, EventType};
-use crate::store::{EndpointReply, LaneId, Pick, Then};
+use crate::store::{AttemptResult, EndpointReply, LaneId, Pick, StoredBreaker};
 
 fn name() -> EndpointName {
     EndpointName::parse("ops").unwrap()
@@ -54,7 +54,7 @@ fn reply(deliveries: &[i64], next_due: Option<u64>) -> Input {
     let endpoints = vec![EndpointReply {
         endpoint: name(),
         enabled: true,
-        breaker: Breaker::Closed,
+        breaker: StoredBreaker::Closed,
         claimed,
         expired: 0,
         buried: 0,
@@ -144,8 +144,8 @@ fn a_run_of_one_conference_goes_out_one_after_another_and_back_when_one_fails() 
     let step = core.step(now(2), Input::Sent(failed));
     assert!(sends(&step).is_empty());
     let records = exchange(step).unwrap().records;
-    assert!(matches!(records[0].then, Then::Retry { failures: 1, .. }));
-    assert_eq!((records[1].delivery, records[1].then.clone()), (DeliveryId(3), Then::Release));
+    assert!(matches!(records[0].result, AttemptResult::Retry { failures: 1, .. }));
+    assert_eq!((records[1].delivery, records[1].result.clone()), (DeliveryId(3), AttemptResult::Release));
 }
 
 #[test]
@@ -203,7 +203,8 @@ fn what_was_asked_for_before_the_trouble_began_goes_back_unsent() {
     assert!(opens.commands.iter().any(|command| matches!(command, Command::Turned(Turned::Breaker { .. }))));
     let step = core.step(now(1), reply(&[4, 5], None));
     assert!(sends(&step).is_empty(), "one probe at a time, and its time has not come");
-    let given_back = exchange(step).unwrap().records.into_iter().filter(|record| record.then == Then::Release);
+    let given_back =
+        exchange(step).unwrap().records.into_iter().filter(|record| record.result == AttemptResult::Release);
     assert_eq!(given_back.map(|record| record.delivery.0).collect::<Vec<_>>(), [4, 5]);
 }
 
@@ -232,11 +233,15 @@ fn an_endpoint_that_is_gone_gets_what_is_on_its_way_and_gives_the_rest_back() {
     assert!(sends(&step).is_empty() && !left(&step));
     let request = exchange(step).unwrap();
     assert_eq!((request.claims.len(), request.records[0].delivery), (0, DeliveryId(2)));
-    assert_eq!(request.records[0].then, Then::Release);
+    assert_eq!(request.records[0].result, AttemptResult::Release);
     core.step(now(1), Input::Exchanged(OutboxReply::default()));
     let step = core.step(now(2), sent(1));
     let request = exchange(step).unwrap();
-    assert_eq!((request.records[0].then.clone(), request.claims.len()), (Then::Done, 0), "it arrived all the same");
+    assert_eq!(
+        (request.records[0].result.clone(), request.claims.len()),
+        (AttemptResult::Done, 0),
+        "it arrived all the same"
+    );
     let step = core.step(now(2), Input::Exchanged(OutboxReply::default()));
     assert!(left(&step));
     assert!(exchange(core.step(now(60), Input::Tick)).is_none(), "nobody asks for it any more");
@@ -249,7 +254,7 @@ fn what_was_claimed_for_an_endpoint_that_is_gone_meanwhile_goes_back() {
     assert!(!left(&core.step(now(0), Input::Reconfigured(Vec::new()))), "the outbox may be handing it something");
     let step = core.step(now(0), reply(&[1], None));
     assert!(sends(&step).is_empty());
-    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release);
+    assert_eq!(exchange(step).unwrap().records[0].result, AttemptResult::Release);
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn where_the_order_changes_what_was_claimed_under_the_old_one_goes_back() {
     assert!(exchange(ordered).is_none());
     let step = core.step(now(0), reply(&[3], None));
     assert!(sends(&step).is_empty());
-    assert_eq!(exchange(step).unwrap().records[0].then, Then::Release, "asked for without an order");
+    assert_eq!(exchange(step).unwrap().records[0].result, AttemptResult::Release, "asked for without an order");
 }
 
 #[test]
@@ -298,7 +303,10 @@ fn where_batches_begin_or_end_what_was_claimed_in_the_old_way_goes_back() {
     core.step(now(0), reply(&[1, 2], None));
     let batched = Endpoint { batched: true, ..endpoint(1) };
     let request = exchange(core.step(now(0), Input::Reconfigured(vec![batched]))).unwrap();
-    assert_eq!((request.records[0].delivery, request.records[0].then.clone()), (DeliveryId(2), Then::Release));
+    assert_eq!(
+        (request.records[0].delivery, request.records[0].result.clone()),
+        (DeliveryId(2), AttemptResult::Release)
+    );
     assert_eq!(limit(&request), 2, "batches are large: few are held ready");
 }
 
@@ -307,7 +315,7 @@ fn an_endpoint_in_trouble_is_tried_at_once_when_it_is_configured_anew() {
     let mut core = core(3);
     core.step(now(0), Input::Tick);
     let Input::Exchanged(mut open) = reply(&[], None) else { unreachable!("made so") };
-    open.endpoints[0].breaker = Breaker::Open { since: now(0).wall, probes: 9, probe_at: now(600).wall };
+    open.endpoints[0].breaker = StoredBreaker::Open { since: now(0).wall, probes: 9, probe_at: now(600).wall };
     let step = core.step(now(0), Input::Exchanged(open));
     assert!(exchange(step).is_none());
     let request = exchange(core.step(now(1), Input::Reconfigured(vec![endpoint(3)]))).unwrap();
@@ -322,9 +330,9 @@ fn a_stop_lets_what_is_being_sent_finish_and_gives_back_what_was_claimed_too_lat
     core.step(now(1), Input::Woken);
     assert!(!core.step(now(1), Input::Stop).finished);
     let late = exchange(core.step(now(1), reply(&[2], None))).unwrap();
-    assert_eq!((late.claims.len(), late.records[0].then.clone()), (0, Then::Release));
+    assert_eq!((late.claims.len(), late.records[0].result.clone()), (0, AttemptResult::Release));
     assert!(!core.step(now(1), Input::Exchanged(OutboxReply::default())).finished);
     let last = core.step(now(2), sent(1));
-    assert!(!last.finished && exchange(last).unwrap().records[0].then == Then::Done);
+    assert!(!last.finished && exchange(last).unwrap().records[0].result == AttemptResult::Done);
     assert!(core.step(now(2), Input::Exchanged(OutboxReply::default())).finished);
 }

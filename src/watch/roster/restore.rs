@@ -12,13 +12,13 @@ use super::session_state::{Emission, SessionState};
 use super::{ConferenceState, LastListing, Roster};
 use crate::clock::Mono;
 use crate::model::{EventType, ParticipantName, Source};
-use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
+use crate::store::{ConferenceRow, EmittedRow, ParticipantRow, SessionRow, StoredConference};
 
 impl Roster {
     /// Rebuilds the roster from its rows. Absence counts are not stored, and start over.
     #[must_use]
     pub fn restore(stored: StoredConference, now: Mono) -> Self {
-        let StoredConference { conference, participants, sessions, told } = stored;
+        let StoredConference { conference, participants, sessions, emitted: told } = stored;
         let mut participants: BTreeMap<ParticipantName, ParticipantState> =
             participants.into_iter().map(|row| (row.name.clone(), person(row, now))).collect();
         for row in sessions {
@@ -112,7 +112,7 @@ fn known(row: SessionRow) -> SessionState {
     SessionState { name: row.name, start: row.start, end: row.end, started: None, ended: None }
 }
 
-fn restore_conference_event(record: &mut ConferenceState, row: &ToldRow) {
+fn restore_conference_event(record: &mut ConferenceState, row: &EmittedRow) {
     let emission = Emission { time: row.time, source: row.source, n: row.n };
     match row.event {
         _ if !row.stands => record.withdrawn.push(withdrawn(row)),
@@ -124,7 +124,7 @@ fn restore_conference_event(record: &mut ConferenceState, row: &ToldRow) {
 
 /// Restores one event of a participant. Rows are in sequence order, in which a leave may come before its join, so leaves
 /// are matched in [`match_leaves`].
-fn restore_event(person: &mut ParticipantState, row: &ToldRow) {
+fn restore_event(person: &mut ParticipantState, row: &EmittedRow) {
     let emission = Emission { time: row.time, source: row.source, n: row.n };
     let session =
         row.session.as_ref().and_then(|name| person.sessions.iter_mut().find(|session| session.name == *name));
@@ -171,7 +171,7 @@ fn match_leaves(person: &mut ParticipantState) {
         .map(|left| left.emission.time);
 }
 
-fn withdrawn(row: &ToldRow) -> WithdrawnEvent {
+fn withdrawn(row: &EmittedRow) -> WithdrawnEvent {
     // Only events of sessions are distinguished by their session.
     let session =
         row.session.clone().filter(|_| matches!(row.event, EventType::SessionStarted | EventType::SessionEnded));

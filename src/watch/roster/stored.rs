@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{EmittedEvent, Roster};
 use crate::model::{EventType, IdentityName};
-use crate::store::{Phase, StoredConference, ToldRow};
+use crate::store::{EmittedRow, Phase, StoredConference};
 use crate::watch::persist::{self, CommitContext};
 
 /// Returns what another process would find in the store, given the whole log and the identity that watches.
@@ -20,7 +20,7 @@ pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityN
     let commit = persist::commit(None, roster, log.to_vec(), &context).unwrap();
     let taken_back: BTreeSet<_> = log.iter().filter_map(|told| told.takes_back.as_ref()).collect();
     let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
-    let told = told.map(|event| ToldRow {
+    let told = told.map(|event| EmittedRow {
         event: event.event,
         participant: event.participant.clone(),
         session: event.session.clone(),
@@ -33,7 +33,7 @@ pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityN
         stands: !taken_back.contains(&event.id),
     });
     StoredConference {
-        told: told.collect(),
+        emitted: told.collect(),
         conference: commit.conference.unwrap(),
         participants: commit.participants,
         sessions: commit.sessions,

@@ -92,7 +92,7 @@ impl History {
             owed_to,
             ..event(&name, sequence, &[])
         };
-        self.db.commit_group(&[commit(&name, vec![new])], self.now.wall).pop().unwrap().unwrap();
+        self.db.write(commit(&name, vec![new]), self.now.wall).unwrap();
         let told = Told {
             id: id.clone(),
             event: kind,
