@@ -96,23 +96,6 @@ impl Client {
         Ok(people::person(user.clone(), &answered.value))
     }
 
-    /// `people.getBatchGet`: at most [`people::MOST_PEOPLE`] people. Who was not found is missing from the answer.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn batch_get_people(
-        &self,
-        identity: &IdentityName,
-        users: &[UserName],
-        query: PersonQuery<'_>,
-    ) -> Result<Vec<Person>, ReadError> {
-        let method = Method::BatchGetPeople;
-        let names: Vec<String> = users.iter().map(people::resource_name).collect();
-        let url = self.0.people.people(&names, query);
-        let answered = self.ask::<wire::GetPeopleResponse>(identity, method, url).await?;
-        Ok(people::found(answered.value))
-    }
-
     async fn ask<T: Body>(
         &self,
         identity: &IdentityName,

@@ -5,8 +5,9 @@
 //! refresh failed and begins a new consent instead, waiting for a browser that a daemon does not have; so that one
 //! request is made here, and a revoked consent keeps its own reason.
 //!
-//! Two things are missing, because yup-oauth2 cannot do them: see [`NO_KEYLESS_DELEGATION`] and
-//! [`NO_SUBJECT_WITH_DEFAULT`].
+//! yup-oauth2 cannot delegate without a service account key file: neither through the IAM Credentials API (keyless
+//! delegation, impersonated and external accounts) nor with application default credentials and a subject. `config`
+//! refuses such a configuration.
 
 pub mod consent;
 mod default;
@@ -25,11 +26,3 @@ pub use inspect::{Inspection, Warning, inspect, inspect_key};
 pub use scopes::Scopes;
 pub(super) use source::{Source, Web};
 pub(super) use tokens::{Bearer, Tokens};
-
-/// Said by `check` and the documentation to those who look for delegation without a key file.
-pub const NO_KEYLESS_DELEGATION: &str = "domain-wide delegation needs a service account key file: signing through the \
-     IAM Credentials API (keyless delegation, impersonated or external accounts) is not supported";
-
-/// Said by `check` where `subject` stands beside `application_default`.
-pub const NO_SUBJECT_WITH_DEFAULT: &str = "`subject` needs `service_account_key`: application default credentials cannot \
-     act for somebody else here, not even where they are a service account's key";
