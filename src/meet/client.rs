@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntCounterVec, Registry};
-use reqwest::{Url, redirect};
-
-use super::auth::{Source, Tokens, Web};
+use super::auth::{TokenSource, Tokens};
 use super::error::{ReadError, Reason};
 use super::failure::Failure;
-use super::health::Health;
-use super::metrics::Metrics;
-use super::quota::{Gates, LONGEST_WAIT, Quota, QuotaCollector};
+use super::health::IdentityHealth;
+use super::http_clients::{self, HttpClients};
+use super::metrics::MeetMetrics;
+use super::quota::{ShownLimiters, LONGEST_WAIT, Quota, QuotaCollector};
 use super::remedy;
 use super::request::{Base, Method};
 use super::retry::RetryPolicy;
@@ -22,12 +21,9 @@ use crate::clock::Clock;
 use crate::model::IdentityName;
 use crate::status::StatusBoard;
 
-/// How we call ourselves to Google.
-const USER_AGENT: &str = concat!("meetwatch/", env!("CARGO_PKG_VERSION"));
-
 /// What a client is made of.
 #[derive(Debug, Clone)]
-pub struct Parts<'a> {
+pub struct ClientParts<'a> {
     pub google: &'a GoogleSettings,
     pub identities: &'a [IdentitySettings],
     pub clock: Clock,
@@ -50,7 +46,7 @@ pub enum SetupError {
     Http(#[source] reqwest::Error),
     /// A metric of this name exists.
     #[error("cannot register the metrics of reading Google")]
-    Metrics(#[source] prometheus::Error),
+    MeetMetrics(#[source] prometheus::Error),
 }
 
 /// Reads Google for all identities. Clones share everything: quota, tokens, connections.
@@ -64,9 +60,9 @@ pub(super) struct Inner {
     pub(super) people: Base,
     identities: BTreeMap<IdentityName, Identity>,
     pub(super) quota: Quota,
-    gates: Gates,
+    limiters: ShownLimiters,
     status: StatusBoard,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: MeetMetrics,
     pub(super) clock: Clock,
     pub(super) random: Mutex<Random>,
     pub(super) retry: RetryPolicy,
@@ -82,7 +78,7 @@ pub(super) struct Identity {
     pub(super) name: IdentityName,
     credentials: Credentials,
     pub(super) tokens: Tokens,
-    pub(super) health: Health,
+    pub(super) health: IdentityHealth,
 }
 
 impl Client {
@@ -90,45 +86,45 @@ impl Client {
     ///
     /// # Errors
     /// [`SetupError`]
-    pub fn new(parts: &Parts<'_>) -> Result<Self, SetupError> {
+    pub fn new(parts: &ClientParts<'_>) -> Result<Self, SetupError> {
         let google = parts.google;
-        let web = web(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
         let names = parts.identities.iter().map(|identity| &identity.name);
-        let metrics = Metrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::Metrics)?;
+        let metrics = MeetMetrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::MeetMetrics)?;
         let quota = Quota::new(&google.quota, names, parts.clock, LONGEST_WAIT);
-        let gates = Gates::new(quota.gates());
-        let levels = QuotaCollector::new(gates.clone()).map_err(SetupError::Metrics)?;
-        parts.registry.register(Box::new(levels)).map_err(SetupError::Metrics)?;
-        let shared = Shared {
+        let limiters = ShownLimiters::new(quota.limiters());
+        let levels = QuotaCollector::new(limiters.clone()).map_err(SetupError::MeetMetrics)?;
+        parts.registry.register(Box::new(levels)).map_err(SetupError::MeetMetrics)?;
+        let shared = ClientShared {
             quota,
-            gates,
+            limiters,
             metrics,
             status: parts.status.clone(),
             clock: parts.clock,
             random: Random::with_seed(parts.seed),
             retry: parts.retry,
         };
-        Ok(Self::of(google, parts.identities, web, shared))
+        Ok(Self::of(google, parts.identities, http, shared))
     }
 
-    fn of(google: &GoogleSettings, identities: &[IdentitySettings], web: Web, shared: Shared) -> Self {
-        let Shared { quota, gates, metrics, status, clock, random, retry } = shared;
+    fn of(google: &GoogleSettings, identities: &[IdentitySettings], http: HttpClients, shared: ClientShared) -> Self {
+        let ClientShared { quota, limiters, metrics, status, clock, random, retry } = shared;
         let identity = |settings: &IdentitySettings| Identity {
             name: settings.name.clone(),
             credentials: settings.credentials.clone(),
             tokens: Tokens::new(
-                Source::new(settings.credentials.clone(), web.clone(), clock),
+                TokenSource::new(settings.credentials.clone(), http.clone(), clock),
                 clock,
                 google.token_timeout,
             ),
-            health: Health::new(settings.name.clone(), metrics.identity_up(&settings.name), status.clone()),
+            health: IdentityHealth::new(settings.name.clone(), metrics.identity_up(&settings.name), status.clone()),
         };
         Self(Arc::new(Inner {
             meet: Base::new(&google.endpoint, "v2"),
             people: Base::new(&google.people_endpoint, "v1"),
             identities: identities.iter().map(|settings| (settings.name.clone(), identity(settings))).collect(),
             quota,
-            gates,
+            limiters,
             status,
             metrics,
             clock,
@@ -137,7 +133,7 @@ impl Client {
             max_body_bytes: google.max_body_bytes,
             timeout: google.timeout,
             max_pages: google.max_pages,
-            http: web.http,
+            http: http.through_proxy,
         }))
     }
 
@@ -146,8 +142,8 @@ impl Client {
     /// # Errors
     /// [`SetupError::Http`]
     pub fn renewal(&self, google: &GoogleSettings, identities: &[IdentitySettings]) -> Result<Renewal, SetupError> {
-        let web = web(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
-        Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), web })
+        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), http })
     }
 
     /// Reads of the Meet API a minute that this identity can do for ever, were it alone. Zero for one that is unknown.
@@ -164,10 +160,10 @@ impl Client {
 }
 
 /// What a client shares with the one that takes its place.
-struct Shared {
+struct ClientShared {
     quota: Quota,
-    gates: Gates,
-    metrics: Metrics,
+    limiters: ShownLimiters,
+    metrics: MeetMetrics,
     status: StatusBoard,
     clock: Clock,
     random: Random,
@@ -180,7 +176,7 @@ pub struct Renewal {
     old: Client,
     google: GoogleSettings,
     identities: Vec<IdentitySettings>,
-    web: Web,
+    http: HttpClients,
 }
 
 impl Renewal {
@@ -188,24 +184,24 @@ impl Renewal {
     /// and gets tokens of its own, so that every file of credentials is read anew.
     #[must_use]
     pub fn apply(self) -> Client {
-        let Self { old: Client(old), google, identities, web } = self;
+        let Self { old: Client(old), google, identities, http } = self;
         let quota = old.quota.renewed(&google.quota, known_as(&old.identities, &identities).into_iter());
-        old.gates.set(quota.gates());
+        old.limiters.set(quota.limiters());
         let names: BTreeSet<_> = identities.iter().map(|identity| &identity.name).collect();
         old.status.write().identities.retain(|name, _| names.contains(name));
         old.identities.keys().filter(|name| !names.contains(name)).for_each(|gone| old.metrics.forget(gone));
         old.metrics.expect(names.iter().copied());
         let random = old.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let shared = Shared {
+        let shared = ClientShared {
             quota,
-            gates: old.gates.clone(),
+            limiters: old.limiters.clone(),
             metrics: old.metrics.clone(),
             status: old.status.clone(),
             clock: old.clock,
             random,
             retry: old.retry,
         };
-        Client::of(&google, &identities, web, shared)
+        Client::of(&google, &identities, http, shared)
     }
 }
 
@@ -230,25 +226,4 @@ impl Inner {
         let unknown = || Failure::new(Reason::Credentials, "no such identity", remedy::NO_SUCH_IDENTITY).during(method);
         self.identities.get(name).ok_or_else(unknown)
     }
-}
-
-/// The ways out. Redirects are not followed, because a token goes to nobody but whom it was made for; no proxy is taken
-/// from the environment.
-pub(super) fn web(proxy: Option<&Url>, timeout: Duration) -> reqwest::Result<Web> {
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(timeout)
-            // A connection that died unnoticed would take every read of its identity with it, one timeout each.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-    };
-    let direct = builder().build()?;
-    let http = match proxy {
-        Some(proxy) => builder().proxy(reqwest::Proxy::all(proxy.clone())?).build()?,
-        None => direct.clone(),
-    };
-    Ok(Web { http, direct, proxy: proxy.cloned() })
 }

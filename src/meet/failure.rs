@@ -11,10 +11,10 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::error::{ReadError, Reason};
-use super::quota::Scope;
-use super::request::{Api, Method};
+use super::quota_scope::QuotaScope;
+use super::request::{GoogleApi, InvalidUrl, Method};
 use super::wire::{ErrorBody, ErrorDetail, ErrorStatus};
-use super::{hints, remedy};
+use super::{remedy, response_hints};
 
 /// Why something failed, before it is known what was attempted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Failure {
     /// How long Google asked to be left alone, clamped.
     pub retry_after: Option<Duration>,
     /// Whose quota is used up, where Google says that one is.
-    pub used_up: Option<Scope>,
+    pub used_up: Option<QuotaScope>,
 }
 
 impl Failure {
@@ -53,12 +53,18 @@ impl Failure {
     }
 }
 
+impl From<InvalidUrl> for Failure {
+    fn from(invalid: InvalidUrl) -> Self {
+        Self::new(Reason::BadRequest, invalid.to_string(), "correct the endpoint under `[google]`")
+    }
+}
+
 /// Tells what an answer other than 2xx means.
 ///
 /// 403 and 404 are taken as Google's word only from a body that is Google's: a proxy's page must not look like access
 /// that was lost.
 #[must_use]
-pub fn classify(api: Api, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Failure {
+pub fn classify(api: GoogleApi, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Failure {
     let error = serde_json::from_slice::<ErrorBody>(body).ok().map(|body| body.error);
     let reason_given = error.as_ref().map_or("", |error| info(error).0);
     let google_status = error.as_ref().map_or("", |error| error.status.as_str());
@@ -122,17 +128,17 @@ fn info(error: &ErrorStatus) -> (&str, Option<&str>) {
 }
 
 /// The user's quota, unless Google names one that is the project's alone.
-fn scope(error: Option<&ErrorStatus>) -> Scope {
+fn scope(error: Option<&ErrorStatus>) -> QuotaScope {
     let limit = error.and_then(|error| info(error).1).unwrap_or_default();
-    if limit.contains("PerProject") && !limit.contains("PerUser") { Scope::Project } else { Scope::User }
+    if limit.contains("PerProject") && !limit.contains("PerUser") { QuotaScope::Project } else { QuotaScope::User }
 }
 
 /// The longer of what the header and the body ask for.
 fn hint(headers: &HeaderMap, error: Option<&ErrorStatus>, now: Timestamp) -> Option<Duration> {
-    let header = headers.get(RETRY_AFTER).and_then(|value| hints::retry_after(value.to_str().ok()?, now));
+    let header = headers.get(RETRY_AFTER).and_then(|value| response_hints::retry_after(value.to_str().ok()?, now));
     let details = error.into_iter().flat_map(|error| &error.details);
     let body = details.filter_map(|detail| match detail {
-        ErrorDetail::RetryInfo { retry_delay } => hints::retry_delay(retry_delay),
+        ErrorDetail::RetryInfo { retry_delay } => response_hints::retry_delay(retry_delay),
         _ => None,
     });
     header.into_iter().chain(body).max()
@@ -162,7 +168,7 @@ mod tests {
 
     fn classified(status: u16, body: &str) -> Failure {
         let status = StatusCode::from_u16(status).unwrap();
-        classify(Api::Meet, status, &HeaderMap::new(), body.as_bytes(), Timestamp::UNIX_EPOCH)
+        classify(GoogleApi::Meet, status, &HeaderMap::new(), body.as_bytes(), Timestamp::UNIX_EPOCH)
     }
 
     fn error(code: u16, status: &str, reason: &str) -> String {
@@ -223,7 +229,7 @@ mod tests {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let now = Timestamp::UNIX_EPOCH;
         for (after, expected) in [("5", 12), ("20", 20), ("soon", 12)] {
-            let failure = classify(Api::Meet, status, &headers(after), body.as_bytes(), now);
+            let failure = classify(GoogleApi::Meet, status, &headers(after), body.as_bytes(), now);
             assert_eq!(failure.retry_after, Some(Duration::from_secs(expected)), "{after}");
         }
         assert_eq!(classified(429, "").retry_after, None);
@@ -239,9 +245,9 @@ mod tests {
             )
         };
         for (limit, scope) in [
-            ("ReadRequestsPerMinutePerProject", Scope::Project),
-            ("ReadRequestsPerMinutePerProjectPerUser", Scope::User),
-            ("", Scope::User),
+            ("ReadRequestsPerMinutePerProject", QuotaScope::Project),
+            ("ReadRequestsPerMinutePerProjectPerUser", QuotaScope::User),
+            ("", QuotaScope::User),
         ] {
             assert_eq!(classified(429, &body(limit)).used_up, Some(scope), "{limit}");
         }

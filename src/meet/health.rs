@@ -9,23 +9,23 @@ use prometheus::IntGauge;
 
 use super::error::Reason;
 use super::failure::Failure;
-use super::request::Api;
+use super::request::GoogleApi;
 use crate::model::IdentityName;
 use crate::status::{IdentityStatus, StatusBoard};
 
-/// What is known of an identity at one API: nothing yet, well, or ill of something.
-type State = Option<Result<(), Reason>>;
+/// What is known of an identity at one API: nothing yet, record_success, or record_failure of something.
+type ApiHealth = Option<Result<(), Reason>>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct IdentityHealth {
     name: IdentityName,
-    states: [Mutex<State>; 2],
+    states: [Mutex<ApiHealth>; 2],
     up: IntGauge,
     status: StatusBoard,
 }
 
-impl Health {
+impl IdentityHealth {
     /// Nothing is known yet. The identity gets its place on the board.
     pub(super) fn new(name: IdentityName, up: IntGauge, status: StatusBoard) -> Self {
         status.write().identities.entry(name.clone()).or_default();
@@ -33,7 +33,7 @@ impl Health {
     }
 
     /// A read succeeded.
-    pub(super) fn well(&self, api: Api) {
+    pub(super) fn record_success(&self, api: GoogleApi) {
         let mut state = self.state(api);
         if *state == Some(Ok(())) {
             return;
@@ -42,11 +42,11 @@ impl Health {
             tracing::info!(identity = %self.name, api = name(api), "the identity can read again");
         }
         *state = Some(Ok(()));
-        self.show(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
+        self.publish(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
     }
 
     /// A read failed. What does not concern the identity itself is passed over.
-    pub(super) fn ill(&self, api: Api, failure: &Failure) {
+    pub(super) fn record_failure(&self, api: GoogleApi, failure: &Failure) {
         if !concerns_identity(failure.reason) {
             return;
         }
@@ -58,11 +58,11 @@ impl Health {
         let Failure { reason, detail, remedy, .. } = failure;
         tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "the identity cannot read");
         let status = IdentityStatus { up: Some(false), reason: Some(reason.as_str()), remedy: Some(remedy) };
-        self.show(api, status);
+        self.publish(api, status);
     }
 
-    fn show(&self, api: Api, status: IdentityStatus) {
-        if api == Api::Meet {
+    fn publish(&self, api: GoogleApi, status: IdentityStatus) {
+        if api == GoogleApi::Meet {
             self.up.set(i64::from(status.up == Some(true)));
             // An identity that is gone from the configuration has no place any more, though a last read of it may come in.
             if let Some(place) = self.status.write().identities.get_mut(&self.name) {
@@ -71,7 +71,7 @@ impl Health {
         }
     }
 
-    fn state(&self, api: Api) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self, api: GoogleApi) -> std::sync::MutexGuard<'_, ApiHealth> {
         self.states[api as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,10 +84,10 @@ const fn concerns_identity(reason: Reason) -> bool {
     )
 }
 
-const fn name(api: Api) -> &'static str {
+const fn name(api: GoogleApi) -> &'static str {
     match api {
-        Api::Meet => "meet",
-        Api::People => "people",
+        GoogleApi::Meet => "meet",
+        GoogleApi::People => "people",
     }
 }
 
@@ -95,9 +95,9 @@ const fn name(api: Api) -> &'static str {
 mod tests {
     use super::*;
 
-    fn health() -> (Health, StatusBoard, IntGauge) {
+    fn health() -> (IdentityHealth, StatusBoard, IntGauge) {
         let (board, up) = (StatusBoard::default(), IntGauge::new("up", "up").unwrap());
-        (Health::new(IdentityName::parse("a").unwrap(), up.clone(), board.clone()), board, up)
+        (IdentityHealth::new(IdentityName::parse("a").unwrap(), up.clone(), board.clone()), board, up)
     }
 
     fn failure(reason: Reason) -> Failure {
@@ -110,25 +110,25 @@ mod tests {
         let status = || board.read().identities["a"].clone();
         assert_eq!(status().up, None);
         for reason in Reason::ALL.into_iter().filter(|reason| !concerns_identity(*reason)) {
-            health.ill(Api::Meet, &failure(reason));
+            health.record_failure(GoogleApi::Meet, &failure(reason));
             assert_eq!(status().up, None, "{reason}");
         }
-        health.well(Api::Meet);
+        health.record_success(GoogleApi::Meet);
         assert_eq!((status().up, up.get()), (Some(true), 1));
-        health.ill(Api::Meet, &failure(Reason::Delegation));
+        health.record_failure(GoogleApi::Meet, &failure(Reason::Delegation));
         assert_eq!((status().up, up.get()), (Some(false), 0));
         assert_eq!((status().reason, status().remedy), (Some("delegation"), Some("do this")));
-        health.ill(Api::Meet, &failure(Reason::NotFound));
+        health.record_failure(GoogleApi::Meet, &failure(Reason::NotFound));
         assert_eq!(status().up, Some(false));
-        health.well(Api::Meet);
+        health.record_success(GoogleApi::Meet);
         assert_eq!(status(), IdentityStatus { up: Some(true), reason: None, remedy: None });
     }
 
     #[test]
     fn a_missing_people_scope_leaves_the_identity_up() {
         let (health, board, up) = health();
-        health.well(Api::Meet);
-        health.ill(Api::People, &failure(Reason::ScopeMissing));
+        health.record_success(GoogleApi::Meet);
+        health.record_failure(GoogleApi::People, &failure(Reason::ScopeMissing));
         assert_eq!((board.read().identities["a"].up, up.get()), (Some(true), 1));
     }
 }

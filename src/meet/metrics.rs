@@ -40,7 +40,7 @@ impl Limit {
 
 /// See the module. Clones count together.
 #[derive(Debug, Clone)]
-pub(super) struct Metrics {
+pub(super) struct MeetMetrics {
     requests: [IntCounter; Method::ALL.len()],
     durations: [Histogram; Method::ALL.len()],
     failures: IntCounterVec,
@@ -48,7 +48,7 @@ pub(super) struct Metrics {
     limits: [IntCounter; Limit::ALL.len()],
 }
 
-impl Metrics {
+impl MeetMetrics {
     /// Registers the metrics of this room, with what is known of their labels at zero. `limits` is shared with other
     /// rooms and has the label `limit`.
     pub(super) fn new<'a>(

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::{borrowed, wire};
+use super::{borrowed_wire, wire};
 use crate::model::resources::display_name;
 use crate::model::{
     Conference, ConferenceName, InvalidName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
@@ -42,28 +42,28 @@ impl TryFrom<wire::Participant> for Participant {
     type Error = Unreadable;
 
     fn try_from(participant: wire::Participant) -> Result<Self, Unreadable> {
-        borrowed::Participant::from(&participant).try_into()
+        borrowed_wire::Participant::from(&participant).try_into()
     }
 }
 
-impl TryFrom<borrowed::Participant<'_>> for Participant {
+impl TryFrom<borrowed_wire::Participant<'_>> for Participant {
     type Error = Unreadable;
 
-    fn try_from(participant: borrowed::Participant<'_>) -> Result<Self, Unreadable> {
+    fn try_from(participant: borrowed_wire::Participant<'_>) -> Result<Self, Unreadable> {
         let (kind, user, name) = match &participant {
-            borrowed::Participant { signedin_user: Some(user), .. } => {
+            borrowed_wire::Participant { signedin_user: Some(user), .. } => {
                 // The account is worth having and nothing depends on it, so one of another shape is left out.
                 (Kind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
             }
-            borrowed::Participant { anonymous_user: Some(guest), .. } => {
+            borrowed_wire::Participant { anonymous_user: Some(guest), .. } => {
                 (Kind::Anonymous, None, display_name(&guest.display_name))
             }
-            borrowed::Participant { phone_user: Some(phone), .. } => {
+            borrowed_wire::Participant { phone_user: Some(phone), .. } => {
                 (Kind::Phone, None, display_name(&phone.display_name))
             }
             _ => (Kind::Unknown, None, None),
         };
-        let text = |text: &Option<borrowed::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
+        let text = |text: &Option<borrowed_wire::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
         Ok(Self {
             name: ParticipantName::parse(&participant.name)?,
             kind,

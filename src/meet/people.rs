@@ -11,7 +11,7 @@ use crate::model::resources::display_name;
 use crate::model::{Person, UserName};
 
 /// The most that one `people:batchGet` takes.
-pub const MOST_PEOPLE: usize = 200;
+pub const MAX_PEOPLE_PER_REQUEST: usize = 200;
 
 /// Where the People API looks (`sources`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

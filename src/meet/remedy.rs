@@ -1,16 +1,16 @@
 //! What the operator has to do, one sentence a cause. The log, the status and `check` all say these.
 
 use super::error::Reason;
-use super::request::Api;
+use super::request::GoogleApi;
 
-pub const MALFORMED: &str =
+pub(super) const MALFORMED: &str =
     "see whether a proxy or a wrong `endpoint` answers in Google's place; if neither does, report it as a defect";
-pub const NETWORK: &str = "see whether this machine can reach Google (name resolution, firewall, `proxy`)";
-pub const CERTIFICATE: &str =
+pub(super) const NETWORK: &str = "see whether this machine can reach Google (name resolution, firewall, `proxy`)";
+pub(super) const CERTIFICATE: &str =
     "see which certificate answers: a proxy that opens TLS, or a clock far off, is the usual cause";
-pub const OWN_SHARE: &str =
+pub(super) const OWN_SHARE: &str =
     "watch less with this identity, or ask Google for more quota and raise `[google.quota]` to it";
-pub const NO_SUCH_IDENTITY: &str = "use the name of an `[[identity]]` of the configuration";
+pub(super) const NO_SUCH_IDENTITY: &str = "use the name of an `[[identity]]` of the configuration";
 
 const MEET_DISABLED: &str = "enable the Google Meet API in the project that the credentials belong to (Cloud console, \
      APIs & Services, Library), then wait a few minutes";
@@ -34,12 +34,12 @@ const DELEGATION: &str = "in the Admin console under Security, API controls, Dom
 
 /// What helps against a reason of which nothing nearer is known. Empty where waiting does.
 #[must_use]
-pub const fn of(reason: Reason, api: Api) -> &'static str {
+pub(super) const fn of(reason: Reason, api: GoogleApi) -> &'static str {
     match (reason, api) {
-        (Reason::ApiDisabled, Api::Meet) => MEET_DISABLED,
-        (Reason::ApiDisabled, Api::People) => PEOPLE_DISABLED,
-        (Reason::ScopeMissing, Api::Meet) => MEET_SCOPE,
-        (Reason::ScopeMissing, Api::People) => PEOPLE_SCOPE,
+        (Reason::ApiDisabled, GoogleApi::Meet) => MEET_DISABLED,
+        (Reason::ApiDisabled, GoogleApi::People) => PEOPLE_DISABLED,
+        (Reason::ScopeMissing, GoogleApi::Meet) => MEET_SCOPE,
+        (Reason::ScopeMissing, GoogleApi::People) => PEOPLE_SCOPE,
         (Reason::Delegation, _) => DELEGATION,
         (Reason::Credentials, _) => CREDENTIALS,
         (Reason::Unauthenticated, _) => UNAUTHENTICATED,

@@ -8,7 +8,7 @@ use super::people::PersonQuery;
 
 /// Which of Google's APIs. Each has its own scopes and its own quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum GoogleApi {
     Meet,
     People,
 }
@@ -75,10 +75,10 @@ impl Method {
 
     /// Whose method it is.
     #[must_use]
-    pub const fn api(self) -> Api {
+    pub const fn api(self) -> GoogleApi {
         match self {
-            Self::GetPerson | Self::BatchGetPeople => Api::People,
-            _ => Api::Meet,
+            Self::GetPerson | Self::BatchGetPeople => GoogleApi::People,
+            _ => GoogleApi::Meet,
         }
     }
 
@@ -120,9 +120,9 @@ impl Base {
     }
 
     /// The address of a resource. Its name is one that the model has checked, so it stays in its place.
-    pub(super) fn get(&self, name: impl Display) -> Result<Url, InvalidAddress> {
+    pub(super) fn get(&self, name: impl Display) -> Result<Url, InvalidUrl> {
         if self.endpoint.cannot_be_a_base() {
-            return Err(InvalidAddress);
+            return Err(InvalidUrl);
         }
         let mut url = self.endpoint.clone();
         url.set_path(&format!("{}{name}", self.path));
@@ -136,7 +136,7 @@ impl Base {
         method: Method,
         filter: impl Display,
         page: PageRequest<'_>,
-    ) -> Result<Url, InvalidAddress> {
+    ) -> Result<Url, InvalidUrl> {
         let mut url = self.get(collection)?;
         let size = page.size.unwrap_or(method.max_page_size());
         let mut query = url.query_pairs_mut();
@@ -153,14 +153,14 @@ impl Base {
     }
 
     /// The address of one person, `people/…`.
-    pub(super) fn person(&self, name: &str, query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+    pub(super) fn person(&self, name: &str, query: PersonQuery<'_>) -> Result<Url, InvalidUrl> {
         let mut url = self.get(name)?;
         ask_for(&mut url, query);
         Ok(url)
     }
 
     /// The address of several people at once.
-    pub(super) fn people(&self, names: &[String], query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+    pub(super) fn people(&self, names: &[String], query: PersonQuery<'_>) -> Result<Url, InvalidUrl> {
         let mut url = self.get("people:batchGet")?;
         url.query_pairs_mut().extend_pairs(names.iter().map(|name| ("resourceNames", name)));
         ask_for(&mut url, query);
@@ -177,7 +177,7 @@ fn ask_for(url: &mut Url, query: PersonQuery<'_>) {
 /// An address that cannot be made. Only an endpoint that is no base for paths leads here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the endpoint is not an address that a path can follow")]
-pub(super) struct InvalidAddress;
+pub(super) struct InvalidUrl;
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ impl RetryPolicy {
         hint: Option<Duration>,
         random: &mut Random,
     ) -> Option<Duration> {
-        if !passes_by_itself(reason) || attempt >= self.max_attempts {
+        if !is_transient(reason) || attempt >= self.max_attempts {
             return None;
         }
         let delay = self.backoff.delay(attempt, random).max(hint.unwrap_or_default());
@@ -51,7 +51,7 @@ impl Default for RetryPolicy {
 }
 
 /// Trouble that waiting may cure.
-pub(super) const fn passes_by_itself(reason: Reason) -> bool {
+pub(super) const fn is_transient(reason: Reason) -> bool {
     matches!(reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled)
 }
 

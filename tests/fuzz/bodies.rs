@@ -6,14 +6,14 @@ mod rows;
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
-use meetwatch::delivery::retry_after;
-use meetwatch::meet::answer::Body;
-use meetwatch::meet::request::Api;
-use meetwatch::meet::{Page, Reason, failure, hints, wire};
+use meetwatch::meet::response_body::ResponseBody;
+use meetwatch::meet::request::GoogleApi;
+use meetwatch::meet::{Page, Reason, failure, response_hints, wire};
 use meetwatch::model::{
     Conference, ConferenceName, Event, EventId, MeetingCode, Participant, ParticipantName, Session, SessionName, Space,
     SpaceName, UserName,
 };
+use meetwatch::retry_after;
 use meetwatch::sim::filter;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -66,8 +66,8 @@ pub fn error(bytes: &[u8]) -> bool {
     let mut understood = false;
     for status in [400, 401, 403, 404, 409, 429, 500, 503] {
         let Ok(status) = StatusCode::from_u16(status) else { continue };
-        let failure = failure::classify(Api::Meet, status, &HeaderMap::new(), bytes, now);
-        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+        let failure = failure::classify(GoogleApi::Meet, status, &HeaderMap::new(), bytes, now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= response_hints::LONGEST_PAUSE));
         assert!(failure.detail.len() < 300 && failure.detail.is_ascii(), "{}", failure.detail);
         // Only Google may say that something is not there.
         understood |= failure.reason == Reason::NotFound;
@@ -79,12 +79,12 @@ pub fn error(bytes: &[u8]) -> bool {
 pub fn hints(bytes: &[u8]) -> bool {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let text = String::from_utf8_lossy(bytes);
-    let all = [hints::retry_after(&text, now), hints::retry_delay(&text)];
-    assert!(all.iter().flatten().all(|wait| *wait <= hints::LONGEST_PAUSE));
+    let all = [response_hints::retry_after(&text, now), response_hints::retry_delay(&text)];
+    assert!(all.iter().flatten().all(|wait| *wait <= response_hints::LONGEST_PAUSE));
     if let Ok(value) = HeaderValue::from_bytes(bytes) {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-        let failure = failure::classify(Api::Meet, StatusCode::TOO_MANY_REQUESTS, &headers, b"", now);
-        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+        let failure = failure::classify(GoogleApi::Meet, StatusCode::TOO_MANY_REQUESTS, &headers, b"", now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= response_hints::LONGEST_PAUSE));
     }
     all.iter().any(Option::is_some) || retry_after::parse(&text, now).is_some()
 }

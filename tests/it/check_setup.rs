@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use meetwatch::meet::auth::Scopes;
 use meetwatch::meet::error::Reason;
-use meetwatch::meet::request::Api;
+use meetwatch::meet::request::GoogleApi;
 use meetwatch::meet::settings::{Credentials, IdentitySettings};
-use meetwatch::meet::{ReadError, advice};
+use meetwatch::meet::{ReadError, setup_steps};
 use meetwatch::model::{IdentityName, MeetingCode};
 use meetwatch::sim::api::{ApiSettings, Forbidden, Method};
 use meetwatch::sim::faults::{Fault, Rule};
@@ -226,6 +226,6 @@ fn every_transcript_is_walked_through_and_every_reason_and_scope_is_in_the_text(
     };
     let (reason, attempted) = (Reason::ScopeMissing, "get a token");
     let error = ReadError { reason, attempted, detail: String::new(), remedy: "", retry_after: None };
-    let steps = advice::steps(&identity, Api::Meet, &error);
+    let steps = setup_steps::steps(&identity, GoogleApi::Meet, &error);
     assert!(TEXT.lines().any(|line| line == steps[0].paste), "gcloud is to be asked for {}", steps[0]);
 }

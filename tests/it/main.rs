@@ -33,7 +33,7 @@ mod house;
 mod kill;
 mod kill_daemon;
 mod meet_auth;
-mod meet_by_hand;
+mod meet_single_requests;
 mod meet_errors;
 mod meet_fake;
 mod meet_lists;

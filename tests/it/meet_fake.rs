@@ -9,7 +9,7 @@ use std::time::Duration;
 use meetwatch::backoff::Backoff;
 use meetwatch::clock::Clock;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
-use meetwatch::meet::{Client, Parts, Read, ReadError, Reader, Reading, RetryPolicy};
+use meetwatch::meet::{Client, ClientParts, Read, ReadError, Reader, Reading, RetryPolicy};
 use meetwatch::model::{ConferenceName, IdentityName};
 use meetwatch::status::StatusBoard;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -233,7 +233,7 @@ impl Bench {
         registry.register(Box::new(limits.clone())).unwrap();
         let millisecond = Duration::from_millis(1);
         let backoff = Backoff::new(millisecond, 2.0, millisecond * 4, 0.5).unwrap();
-        let client = Client::new(&Parts {
+        let client = Client::new(&ClientParts {
             google: &google,
             identities: &identities,
             clock: Clock::new(),

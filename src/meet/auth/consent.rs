@@ -11,14 +11,14 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::endpoint;
+use super::token_endpoint;
 use super::files::ClientSecret;
-use super::refusal::{Grant, refusal};
+use super::oauth_error::{GrantType, oauth_failure};
 use super::scopes::Scopes;
 use super::token_store::StoredToken;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
-use crate::meet::{client, remedy};
+use crate::meet::{http_clients, remedy};
 
 /// For the exchange of the code.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ impl Consent {
         }
         match (value("code"), value("error")) {
             (Some(code), None) => Ok(Some(code)),
-            (_, Some(error)) => Err(refusal(&error, "", Grant::User)),
+            (_, Some(error)) => Err(oauth_failure(&error, "", GrantType::User)),
             (None, None) => Err(Failure::new(Reason::Malformed, "an answer without a code", NOT_AN_ANSWER)),
         }
     }
@@ -100,11 +100,11 @@ impl Consent {
     /// Exchanges the code for a token to keep.
     ///
     /// # Errors
-    /// Where the endpoint refuses or cannot be reached, gives no refresh token, or the user unticked a scope.
+    /// Where the token_endpoint refuses or cannot be reached, gives no refresh token, or the user unticked a scope.
     pub async fn exchange(&self, proxy: Option<&Url>, code: &str) -> Result<StoredToken, Failure> {
-        let http = client::web(proxy, EXCHANGE_TIMEOUT)
+        let http = http_clients::build(proxy, EXCHANGE_TIMEOUT)
             .map_err(|_| Failure::new(Reason::Network, "cannot set up the connection to Google", remedy::NETWORK))?
-            .http;
+            .through_proxy;
         let form = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -113,7 +113,7 @@ impl Consent {
             ("redirect_uri", &self.redirect),
             ("code_verifier", &self.verifier),
         ];
-        let granted = endpoint::ask(&http, &self.client.token_uri, &form, Grant::User).await?;
+        let granted = token_endpoint::ask(&http, &self.client.token_uri, &form, GrantType::User).await?;
         if !granted.covers(&self.wanted) {
             return Err(Failure::new(Reason::ScopeMissing, "not everything was agreed to", AGREE_TO_ALL));
         }

@@ -59,7 +59,7 @@ pub(super) enum DefaultFile {
 /// Only as much as tells one kind of file from another.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Kind {
+struct FileKind {
     #[serde(rename = "type")]
     name: String,
     installed: Option<ClientSecret>,
@@ -122,11 +122,11 @@ pub(super) fn parse_default(bytes: &[u8]) -> Result<DefaultFile, Failure> {
     }
 }
 
-fn kind(bytes: &[u8]) -> Result<Kind, Failure> {
+fn kind(bytes: &[u8]) -> Result<FileKind, Failure> {
     let not_json = || Failure::new(Reason::Credentials, "the credentials file is not JSON", NOT_JSON);
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| not_json())?;
     // An object whose parts have other shapes is JSON all the same, only of no kind that is known here.
-    Ok(Kind::deserialize(value).unwrap_or_default())
+    Ok(FileKind::deserialize(value).unwrap_or_default())
 }
 
 fn google_auth_uri() -> String {

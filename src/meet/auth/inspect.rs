@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::files;
-use super::source::access_token;
+use super::token_source::access_token;
 use super::token_store::StoredToken;
 use crate::meet::failure::Failure;
 use crate::meet::settings::Credentials;

@@ -1,6 +1,6 @@
 //! Who we are to Google: a token for each identity and scope set, fresh, and never shown to anybody.
 //!
-//! `Tokens` caches, renews ahead of expiry and once more when Google refuses one; `Source` gets new ones. Service
+//! `Tokens` caches, renews ahead of expiry and once more when Google refuses one; `TokenSource` gets new ones. Service
 //! accounts and the metadata server go through yup-oauth2. A user's refresh token does not: yup-oauth2 swallows why a
 //! refresh failed and begins a new consent instead, waiting for a browser that a daemon does not have; so that one
 //! request is made here, and a revoked consent keeps its own reason.
@@ -10,19 +10,19 @@
 //! refuses such a configuration.
 
 pub mod consent;
-mod default;
-mod endpoint;
+mod application_default;
 pub mod files;
 mod inspect;
 mod refresh;
-mod refusal;
 pub mod scopes;
+mod oauth_error;
 mod service_account;
-mod source;
+mod token_endpoint;
+mod token_source;
 pub mod token_store;
 mod tokens;
 
 pub use inspect::{Inspection, Warning, inspect, inspect_key};
 pub use scopes::Scopes;
-pub(super) use source::{Source, Web};
+pub(super) use token_source::TokenSource;
 pub(super) use tokens::{Bearer, Tokens};

@@ -14,8 +14,8 @@ use yup_oauth2::client::{CustomHyperClientBuilder, DefaultHyperClientBuilder, Hy
 use yup_oauth2::error::SendError;
 use yup_oauth2::{AccessToken, Error, ServiceAccountAuthenticator, ServiceAccountKey};
 
-use super::endpoint::Token;
-use super::refusal::{Grant, refusal};
+use super::token_endpoint::Token;
+use super::oauth_error::{GrantType, oauth_failure};
 use super::scopes::Scopes;
 use crate::clock::{Clock, elapsed};
 use crate::meet::error::Reason;
@@ -48,7 +48,7 @@ async fn ask<C: HyperClientBuilder>(
     client: C,
     clock: &Clock,
 ) -> Result<Token, Failure> {
-    let grant = if subject.is_some() { Grant::Delegated } else { Grant::ServiceAccount };
+    let grant = if subject.is_some() { GrantType::Delegated } else { GrantType::ServiceAccount };
     let mut builder = ServiceAccountAuthenticator::with_client(key, client);
     if let Some(subject) = subject {
         builder = builder.subject(subject);
@@ -65,7 +65,7 @@ async fn ask<C: HyperClientBuilder>(
 
 /// The token in yup-oauth2's answer, its lifetime reckoned from now.
 pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<Token, Failure> {
-    let text = answer.token().ok_or_else(|| Failure::malformed("the token endpoint sent no token"))?.to_owned();
+    let text = answer.token().ok_or_else(|| Failure::malformed("the token token_endpoint sent no token"))?.to_owned();
     let lifetime = answer.expiration_time().and_then(|expiry| {
         let expiry = jiff::Timestamp::from_second(expiry.unix_timestamp()).ok()?;
         Some(elapsed(clock.now().wall, expiry))
@@ -74,19 +74,19 @@ pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<Token, Fai
 }
 
 /// What an error of yup-oauth2 means.
-pub(super) fn failure(error: &Error, grant: Grant) -> Failure {
+pub(super) fn failure(error: &Error, grant: GrantType) -> Failure {
     match error {
         Error::AuthError(refused) => {
-            refusal(refused.error.as_str(), refused.error_description.as_deref().unwrap_or_default(), grant)
+            oauth_failure(refused.error.as_str(), refused.error_description.as_deref().unwrap_or_default(), grant)
         }
         Error::HttpClientError(SendError::Timeout) => {
-            Failure::new(Reason::Timeout, "the token endpoint did not answer in time", "")
+            Failure::new(Reason::Timeout, "the token token_endpoint did not answer in time", "")
         }
         Error::HttpError(_) | Error::HttpClientError(_) => {
-            Failure::new(Reason::Network, "the token endpoint cannot be reached", remedy::NETWORK)
+            Failure::new(Reason::Network, "the token token_endpoint cannot be reached", remedy::NETWORK)
         }
         Error::JSONError(_) | Error::MissingAccessToken => {
-            Failure::malformed("the token endpoint did not answer in JSON")
+            Failure::malformed("the token token_endpoint did not answer in JSON")
         }
         _ => broken_key(),
     }

@@ -2,7 +2,7 @@
 //!
 //! A slot is empty, or holds a token; the token is fresh, then due (it still works, one task renews it while the others
 //! go on with it), then expired (all wait for the one that renews it). A renewal that fails is remembered for a while,
-//! so that many conferences of an identity in trouble do not ask the endpoint each by itself.
+//! so that many conferences of an identity in trouble do not ask the token_endpoint each by itself.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 
-use super::endpoint::Token;
+use super::token_endpoint::Token;
 use super::scopes::Scopes;
-use super::source::Source;
+use super::token_source::TokenSource;
 use crate::clock::{Clock, Mono};
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
-use crate::meet::request::Api;
-use crate::meet::retry::passes_by_itself;
+use crate::meet::request::GoogleApi;
+use crate::meet::retry::is_transient;
 
 /// How long before its end a token is renewed; half its life, where that is shorter.
 const AHEAD: Duration = Duration::from_secs(240);
 
-/// What a token is good for whose endpoint does not say.
+/// What a token is good for whose token_endpoint does not say.
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(300);
 
 /// How long a failed renewal stands for the next ones, where only the operator can cure it.
@@ -39,7 +39,7 @@ pub(in crate::meet) struct Bearer(HeaderValue);
 impl Bearer {
     fn new(token: &str) -> Result<Self, Failure> {
         let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| Failure::malformed("the token endpoint sent a token that no header can carry"))?;
+            .map_err(|_| Failure::malformed("the token token_endpoint sent a token that no header can carry"))?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -67,7 +67,7 @@ struct Slot {
 /// See the module.
 #[derive(Debug)]
 pub(in crate::meet) struct Tokens {
-    source: Source,
+    source: TokenSource,
     slots: [Slot; Scopes::ALL.len()],
     clock: Clock,
     timeout: Duration,
@@ -75,7 +75,7 @@ pub(in crate::meet) struct Tokens {
 
 impl Tokens {
     /// No tokens yet. `timeout` bounds each renewal.
-    pub(in crate::meet) fn new(source: Source, clock: Clock, timeout: Duration) -> Self {
+    pub(in crate::meet) fn new(source: TokenSource, clock: Clock, timeout: Duration) -> Self {
         Self { source, slots: Default::default(), clock, timeout }
     }
 
@@ -100,7 +100,7 @@ impl Tokens {
     }
 
     /// Another token than the one that Google refused.
-    pub(in crate::meet) async fn instead_of(&self, refused: &Bearer, scopes: Scopes) -> Result<Bearer, Failure> {
+    pub(in crate::meet) async fn replace_refused(&self, refused: &Bearer, scopes: Scopes) -> Result<Bearer, Failure> {
         if !self.source.may_be_cached() {
             let other = Bearer::new(&self.source.fetch(scopes).await?.text)?;
             return if other == *refused { Err(refused_again()) } else { Ok(other) };
@@ -120,7 +120,7 @@ impl Tokens {
     }
 
     /// Takes note that Google refused a new token too, so that the next reads do not each make one more.
-    pub(in crate::meet) async fn refused_twice(&self, scopes: Scopes) {
+    pub(in crate::meet) async fn note_second_refusal(&self, scopes: Scopes) {
         let mut renewal = self.slots[scopes as usize].renewal.lock().await;
         *renewal = Some((self.clock.mono(), refused_again()));
     }
@@ -143,7 +143,7 @@ impl Tokens {
         }
         let fetched = tokio::time::timeout(self.timeout, self.source.fetch(scopes))
             .await
-            .unwrap_or_else(|_| Err(Failure::new(Reason::Timeout, "the token endpoint did not answer in time", "")));
+            .unwrap_or_else(|_| Err(Failure::new(Reason::Timeout, "the token token_endpoint did not answer in time", "")));
         match fetched.and_then(|token| self.keep(scopes, &token)) {
             Ok(bearer) => {
                 *last = None;
@@ -178,18 +178,18 @@ impl Slot {
 }
 
 const fn memory(failure: &Failure) -> Duration {
-    if passes_by_itself(failure.reason) { REMEMBERED_BRIEFLY } else { REMEMBERED }
+    if is_transient(failure.reason) { REMEMBERED_BRIEFLY } else { REMEMBERED }
 }
 
 fn refused_again() -> Failure {
-    let remedy = remedy::of(Reason::Unauthenticated, Api::Meet);
+    let remedy = remedy::of(Reason::Unauthenticated, GoogleApi::Meet);
     Failure::new(Reason::Unauthenticated, "the token was refused, and there is no other", remedy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meet::client;
+    use crate::meet::http_clients;
     use crate::meet::settings::Credentials;
 
     /// Tokens of which no new one is to be had.
@@ -197,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let credentials = Credentials::ApplicationDefault { file: Some(folder.path().join("missing")) };
         let (clock, second) = (Clock::new(), Duration::from_secs(1));
-        Tokens::new(Source::new(credentials, client::web(None, second).unwrap(), clock), clock, second)
+        Tokens::new(TokenSource::new(credentials, http_clients::build(None, second).unwrap(), clock), clock, second)
     }
 
     fn cached(due: u64, expired: u64) -> Cached {

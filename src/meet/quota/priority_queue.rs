@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::bucket::{Bucket, Take};
+use super::bucket::{QuotaBucket, Take};
 use crate::clock::Mono;
 use crate::meet::reader::Priority;
 
@@ -18,32 +18,32 @@ const CLASSES: usize = Priority::ALL.len();
 
 /// One who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
+pub(super) struct Ticket(u64);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Turnstile {
-    bucket: Bucket,
+pub(super) struct PriorityQueue {
+    bucket: QuotaBucket,
     lines: [VecDeque<Ticket>; CLASSES],
     earned: [u32; CLASSES],
     issued: u64,
     most_waiting: usize,
 }
 
-impl Turnstile {
-    /// A turnstile with nobody waiting, and room for `most_waiting`.
+impl PriorityQueue {
+    /// A queue with nobody waiting, and room for `most_waiting`.
     #[must_use]
-    pub fn new(bucket: Bucket, most_waiting: usize) -> Self {
+    pub(super) fn new(bucket: QuotaBucket, most_waiting: usize) -> Self {
         Self { bucket, lines: std::array::from_fn(|_| VecDeque::new()), earned: [0; CLASSES], issued: 0, most_waiting }
     }
 
     /// Goes through at once, if nobody waits and a token is there.
-    pub fn try_pass(&mut self, now: Mono) -> bool {
+    pub(super) fn try_acquire(&mut self, now: Mono) -> bool {
         self.waiting() == 0 && self.bucket.take(now) == Take::Taken
     }
 
     /// Gets in line, unless the room is full.
-    pub fn enter(&mut self, priority: Priority) -> Option<Ticket> {
+    pub(super) fn enter(&mut self, priority: Priority) -> Option<Ticket> {
         if self.waiting() >= self.most_waiting {
             return None;
         }
@@ -54,13 +54,13 @@ impl Turnstile {
     }
 
     /// Gives up waiting. Without effect for one who is through.
-    pub fn leave(&mut self, ticket: Ticket, priority: Priority) {
+    pub(super) fn leave(&mut self, ticket: Ticket, priority: Priority) {
         self.lines[class(priority)].retain(|other| *other != ticket);
         self.forget_what_empty_lines_earned();
     }
 
     /// Lets the next one through, if there is one and a token for it. Call it until it says `None`.
-    pub fn admit(&mut self, now: Mono) -> Option<Ticket> {
+    pub(super) fn admit(&mut self, now: Mono) -> Option<Ticket> {
         let next = self.next_class()?;
         if self.bucket.take(now) != Take::Taken {
             return None;
@@ -75,7 +75,7 @@ impl Turnstile {
     }
 
     /// How long until it may be this one's turn: the time in which as many tokens come as there are people before it.
-    pub fn wait(&mut self, ticket: Ticket, priority: Priority, now: Mono) -> Duration {
+    pub(super) fn wait(&mut self, ticket: Ticket, priority: Priority, now: Mono) -> Duration {
         let own = class(priority);
         let before: usize = self.lines[..own].iter().map(VecDeque::len).sum();
         let within = self.lines[own].iter().position(|other| *other == ticket).unwrap_or(0);
@@ -83,18 +83,18 @@ impl Turnstile {
     }
 
     /// Lets nobody through for a time.
-    pub fn pause(&mut self, time: Duration, now: Mono) {
+    pub(super) fn pause(&mut self, time: Duration, now: Mono) {
         self.bucket.pause(time, now);
     }
 
     /// The bucket behind it.
-    pub const fn bucket(&mut self) -> &mut Bucket {
+    pub(super) const fn bucket(&mut self) -> &mut QuotaBucket {
         &mut self.bucket
     }
 
     /// How many wait.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.lines.iter().map(VecDeque::len).sum()
     }
 
@@ -126,35 +126,35 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// One token a second after the first six are gone.
-    fn drained() -> Turnstile {
-        let mut turnstile = Turnstile::new(Bucket::new(66.0, Duration::ZERO), 20_000);
-        while turnstile.try_pass(Duration::ZERO) {}
-        turnstile
+    fn drained() -> PriorityQueue {
+        let mut queue = PriorityQueue::new(QuotaBucket::new(66.0, Duration::ZERO), 20_000);
+        while queue.try_acquire(Duration::ZERO) {}
+        queue
     }
 
     #[test]
     fn what_matters_most_goes_first_and_equals_in_the_order_they_came() {
-        let mut turnstile = drained();
-        let sweep = turnstile.enter(Priority::Sweep).unwrap();
-        let one = turnstile.enter(Priority::Listing).unwrap();
-        let other = turnstile.enter(Priority::Listing).unwrap();
-        assert!(!turnstile.try_pass(SECOND * 2), "nobody overtakes those who wait");
-        let order: Vec<Ticket> = std::iter::from_fn(|| turnstile.admit(SECOND * 10)).collect();
+        let mut queue = drained();
+        let sweep = queue.enter(Priority::Sweep).unwrap();
+        let one = queue.enter(Priority::Listing).unwrap();
+        let other = queue.enter(Priority::Listing).unwrap();
+        assert!(!queue.try_acquire(SECOND * 2), "nobody overtakes those who wait");
+        let order: Vec<Ticket> = std::iter::from_fn(|| queue.admit(SECOND * 10)).collect();
         assert_eq!(order, vec![one, other, sweep]);
     }
 
     #[test]
     fn no_class_starves_and_each_keeps_its_share() {
-        let mut turnstile = drained();
+        let mut queue = drained();
         let mut class_of = std::collections::HashMap::new();
         for priority in Priority::ALL {
             for _ in 0..2000 {
-                class_of.insert(turnstile.enter(priority).unwrap(), priority);
+                class_of.insert(queue.enter(priority).unwrap(), priority);
             }
         }
         let mut served = [0_u32; CLASSES];
         for second in 1..=2000 {
-            while let Some(ticket) = turnstile.admit(SECOND * second) {
+            while let Some(ticket) = queue.admit(SECOND * second) {
                 served[class_of[&ticket] as usize] += 1;
             }
         }
@@ -165,30 +165,30 @@ mod tests {
 
     #[test]
     fn nobody_goes_through_without_a_token() {
-        let mut turnstile = drained();
-        turnstile.enter(Priority::Record).unwrap();
-        assert_eq!(turnstile.admit(Duration::ZERO), None);
-        assert!(turnstile.admit(SECOND * 2).is_some());
-        assert_eq!(turnstile.admit(SECOND * 10), None);
+        let mut queue = drained();
+        queue.enter(Priority::Record).unwrap();
+        assert_eq!(queue.admit(Duration::ZERO), None);
+        assert!(queue.admit(SECOND * 2).is_some());
+        assert_eq!(queue.admit(SECOND * 10), None);
     }
 
     #[test]
     fn who_leaves_is_not_let_through_and_the_room_is_bounded() {
-        let mut turnstile = Turnstile::new(Bucket::new(66.0, Duration::ZERO), 2);
-        let gone = turnstile.enter(Priority::Listing).unwrap();
-        let stays = turnstile.enter(Priority::Lookup).unwrap();
-        assert_eq!(turnstile.enter(Priority::Listing), None);
-        turnstile.leave(gone, Priority::Listing);
-        assert_eq!(turnstile.admit(SECOND), Some(stays));
+        let mut queue = PriorityQueue::new(QuotaBucket::new(66.0, Duration::ZERO), 2);
+        let gone = queue.enter(Priority::Listing).unwrap();
+        let stays = queue.enter(Priority::Lookup).unwrap();
+        assert_eq!(queue.enter(Priority::Listing), None);
+        queue.leave(gone, Priority::Listing);
+        assert_eq!(queue.admit(SECOND), Some(stays));
     }
 
     #[test]
     fn the_wait_grows_with_those_before() {
-        let mut turnstile = drained();
-        let first = turnstile.enter(Priority::Person).unwrap();
-        let second = turnstile.enter(Priority::Person).unwrap();
+        let mut queue = drained();
+        let first = queue.enter(Priority::Person).unwrap();
+        let second = queue.enter(Priority::Person).unwrap();
         let now = Duration::ZERO;
-        let (one, two) = (turnstile.wait(first, Priority::Person, now), turnstile.wait(second, Priority::Person, now));
+        let (one, two) = (queue.wait(first, Priority::Person, now), queue.wait(second, Priority::Person, now));
         assert!(one < two && two <= SECOND * 3, "{one:?} {two:?}");
     }
 }

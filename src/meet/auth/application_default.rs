@@ -6,13 +6,13 @@ use std::path::Path;
 
 use reqwest::{Client, Url};
 
-use super::endpoint::{Granted, Token};
+use super::token_endpoint::{TokenResponse, Token};
 use super::files::{self, DefaultFile};
 use super::scopes::Scopes;
-use super::source::Web;
+use crate::meet::http_clients::HttpClients;
 use super::{refresh, service_account};
 use crate::clock::Clock;
-use crate::meet::body;
+use crate::meet::transport;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 
@@ -27,10 +27,10 @@ const NO_DEFAULT: &str = "run `gcloud auth application-default login`, let GOOGL
      run on Google Cloud with a service account attached";
 
 /// From a service account's key or a user's own credentials.
-pub(super) async fn from_file(web: &Web, file: &Path, scopes: Scopes, clock: &Clock) -> Result<Token, Failure> {
+pub(super) async fn from_file(http: &HttpClients, file: &Path, scopes: Scopes, clock: &Clock) -> Result<Token, Failure> {
     match files::parse_default(&files::read(file)?)? {
-        DefaultFile::Key(key) => service_account::token(*key, None, scopes, web.proxy.as_ref(), clock).await,
-        DefaultFile::User(user) => refresh::from_default(&web.http, &user, scopes).await,
+        DefaultFile::Key(key) => service_account::token(*key, None, scopes, http.proxy.as_ref(), clock).await,
+        DefaultFile::User(user) => refresh::from_default(&http.through_proxy, &user, scopes).await,
     }
 }
 
@@ -42,10 +42,10 @@ pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes)
     let request = direct.get(url).header("Metadata-Flavor", "Google");
     let response = request.send().await.map_err(|_| none("no default credentials: no file and no metadata server"))?;
     let status = response.status();
-    let bytes = body::read(response, MOST_BYTES).await?;
+    let bytes = transport::read_body(response, MOST_BYTES).await?;
     match status.as_u16() {
-        200 => serde_json::from_slice::<Granted>(&bytes)
-            .map(Granted::token)
+        200 => serde_json::from_slice::<TokenResponse>(&bytes)
+            .map(TokenResponse::token)
             .map_err(|_| Failure::malformed("the metadata server sent no token")),
         404 => Err(none("this machine has no service account")),
         429 | 500..=599 => Err(Failure::new(Reason::Server, "the metadata server failed", "")),

@@ -1,4 +1,5 @@
-//! A response's body, read piece by piece up to a cap, and what it means when one breaks off.
+//! Reads response bodies, and classifies what went wrong between this machine and Google: a timeout, a connection that
+//! failed, a body that was cut off.
 
 use std::error::Error;
 use std::io;
@@ -8,24 +9,20 @@ use reqwest::Response;
 use super::error::Reason;
 use super::failure::Failure;
 use super::remedy;
+use crate::capped_body::{self, BodyError};
 
-/// What a body over its cap is called; see [`is_over_cap`].
-const OVER_CAP: &str = "a body larger than is read";
+/// The detail of a failure because of a body over its cap; see [`is_over_cap`].
+const OVER_CAP: &str = "the response body is larger than the limit";
 
-/// Reads a body of at most `cap` bytes. A larger one is given up as soon as that is known.
-pub(super) async fn read(mut response: Response, cap: usize) -> Result<Vec<u8>, Failure> {
-    let announced = response.content_length().unwrap_or(0);
-    if announced > cap as u64 {
-        return Err(Failure::malformed(OVER_CAP));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
-        if bytes.len() + chunk.len() > cap {
-            return Err(Failure::malformed(OVER_CAP));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+/// Reads a body of at most `cap` bytes.
+///
+/// # Errors
+/// `malformed` for a larger body and for one that was cut off, `timeout` or `network` for the rest.
+pub(super) async fn read_body(response: Response, cap: usize) -> Result<Vec<u8>, Failure> {
+    capped_body::read(response, cap).await.map_err(|error| match error {
+        BodyError::TooLarge => Failure::malformed(OVER_CAP),
+        BodyError::Broken(error) => failure_of(&error),
+    })
 }
 
 /// Whether a failure is that of a body over its cap.
@@ -34,7 +31,7 @@ pub(super) fn is_over_cap(failure: &Failure) -> bool {
 }
 
 /// What an error on the way means: too slow, not there, or broken off. The address is not repeated.
-pub(super) fn broken(error: &reqwest::Error) -> Failure {
+pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::new(Reason::Timeout, "no answer in time", "");
     }

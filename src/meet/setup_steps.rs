@@ -1,5 +1,5 @@
 //! A remedy spelled out: what to open, paste or run, with the client id, the project and the scopes of these very
-//! credentials. Nothing of it is a secret: of a credentials file only what is public is taken, and no address.
+//! credentials. Nothing of it is a secret: of a credentials file only what is public_fields is taken, and no address.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::{Scopes, files};
 use super::error::{ReadError, Reason};
-use super::request::Api;
+use super::request::GoogleApi;
 use super::settings::{Credentials, IdentitySettings};
 
 /// Where an administrator lets a service account act for the users of a domain.
@@ -19,13 +19,13 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// One thing to open, paste or run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct SetupStep {
     /// `open`, `client id`, `scopes` or `run`.
     pub what: &'static str,
     pub paste: String,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for SetupStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.paste)
     }
@@ -34,12 +34,12 @@ impl fmt::Display for Step {
 /// What helps this identity against this error at this API, beyond the error's own remedy. Empty where that says it all.
 /// Reads the files that the identity names.
 #[must_use]
-pub fn steps(identity: &IdentitySettings, api: Api, error: &ReadError) -> Vec<Step> {
-    let step = |what, paste| Step { what, paste };
+pub fn steps(identity: &IdentitySettings, api: GoogleApi, error: &ReadError) -> Vec<SetupStep> {
+    let step = |what, paste| SetupStep { what, paste };
     match (error.reason, &identity.credentials) {
         (Reason::ApiDisabled, credentials) => vec![step("open", library(api, project(credentials).as_deref()))],
         (Reason::Delegation | Reason::ScopeMissing, Credentials::ServiceAccount { key, subject: Some(_) }) => {
-            let client = public(key).client_id.map(|id| step("client id", id));
+            let client = public_fields(key).client_id.map(|id| step("client id", id));
             let open = step("open", DELEGATION_PAGE.to_owned());
             [open].into_iter().chain(client).chain([step("scopes", scopes(identity).join(","))]).collect()
         }
@@ -51,7 +51,7 @@ pub fn steps(identity: &IdentitySettings, api: Api, error: &ReadError) -> Vec<St
         (Reason::Credentials, Credentials::UserConsent { client_secret, .. })
             if error.remedy.contains("trust this app") =>
         {
-            let client = public(client_secret).client_id.map(|id| step("client id", id));
+            let client = public_fields(client_secret).client_id.map(|id| step("client id", id));
             client.into_iter().chain([step("scopes", scopes(identity).join(","))]).collect()
         }
         (Reason::ScopeMissing, Credentials::ApplicationDefault { file: Some(_) }) => {
@@ -71,10 +71,10 @@ fn scopes(identity: &IdentitySettings) -> Vec<&'static str> {
 }
 
 /// The page on which an API is enabled, in the project where it has to be.
-fn library(api: Api, project: Option<&str>) -> String {
+fn library(api: GoogleApi, project: Option<&str>) -> String {
     let service = match api {
-        Api::Meet => "meet.googleapis.com",
-        Api::People => "people.googleapis.com",
+        GoogleApi::Meet => "meet.googleapis.com",
+        GoogleApi::People => "people.googleapis.com",
     };
     let page = format!("https://console.cloud.google.com/apis/library/{service}");
     project.map_or(page.clone(), |project| format!("{page}?project={project}"))
@@ -96,7 +96,7 @@ fn project(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::ServiceAccount { key: file, .. }
         | Credentials::UserConsent { client_secret: file, .. }
-        | Credentials::ApplicationDefault { file: Some(file) } => public(file).project_id,
+        | Credentials::ApplicationDefault { file: Some(file) } => public_fields(file).project_id,
         Credentials::ApplicationDefault { file: None } | Credentials::AccessTokenFile(_) => None,
     }
 }
@@ -104,19 +104,19 @@ fn project(credentials: &Credentials) -> Option<String> {
 /// What a credentials file says of itself that is no secret.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Public {
+struct PublicFields {
     client_id: Option<String>,
     project_id: Option<String>,
     /// An OAuth client has it all in here.
-    installed: Option<Box<Public>>,
+    installed: Option<Box<PublicFields>>,
 }
 
 /// Nothing where the file cannot be read: whoever asked knows that already.
-fn public(file: &Path) -> Public {
-    let read = files::read(file).ok().and_then(|bytes| serde_json::from_slice::<Public>(&bytes).ok());
-    let mut public = read.unwrap_or_default();
-    let Public { client_id, project_id, .. } = public.installed.take().map_or(public, |installed| *installed);
-    Public {
+fn public_fields(file: &Path) -> PublicFields {
+    let read = files::read(file).ok().and_then(|bytes| serde_json::from_slice::<PublicFields>(&bytes).ok());
+    let mut public_fields = read.unwrap_or_default();
+    let PublicFields { client_id, project_id, .. } = public_fields.installed.take().map_or(public_fields, |installed| *installed);
+    PublicFields {
         client_id: client_id.filter(|id| is_id(id)),
         project_id: project_id.filter(|id| is_id(id)),
         installed: None,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn told(identity: &IdentitySettings, reason: Reason) -> Vec<String> {
-        steps(identity, Api::Meet, &error(reason, "`meetwatch login`")).iter().map(Step::to_string).collect()
+        steps(identity, GoogleApi::Meet, &error(reason, "`meetwatch login`")).iter().map(SetupStep::to_string).collect()
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             told(&me, Reason::Credentials),
             [r"run: meetwatch login --client-secret '/etc/a b.json' --token-store '/var/it'\''s' --people"]
         );
-        assert!(steps(&me, Api::Meet, &error(Reason::Credentials, "ask the administrator")).is_empty());
+        assert!(steps(&me, GoogleApi::Meet, &error(Reason::Credentials, "ask the administrator")).is_empty());
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
             ("no json", false),
         ] {
             std::fs::write(&file, content).unwrap();
-            assert_eq!(public(&file).client_id.is_some(), expected, "{content}");
+            assert_eq!(public_fields(&file).client_id.is_some(), expected, "{content}");
         }
     }
 }

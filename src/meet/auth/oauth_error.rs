@@ -1,15 +1,15 @@
-//! What a token endpoint's refusal means (RFC 6749, 5.2, and the words that Google adds), told apart by who asked.
+//! What a token token_endpoint's oauth_failure means (RFC 6749, 5.2, and the words that Google adds), told apart by who asked.
 //!
 //! Google's description is compared and never passed on: it may hold an address.
 
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
-use crate::meet::request::Api;
+use crate::meet::request::GoogleApi;
 
 /// On whose word a token is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grant {
+pub(super) enum GrantType {
     /// A service account for itself.
     ServiceAccount,
     /// A service account for a user of its domain.
@@ -28,27 +28,27 @@ const CLIENT_GONE: &str =
 const POLICY: &str = "ask the domain's administrator to trust this app (Admin console, Security, API controls)";
 
 /// The failure that an `error` and its `error_description` mean.
-pub(super) fn refusal(error: &str, description: &str, grant: Grant) -> Failure {
+pub(super) fn oauth_failure(error: &str, description: &str, grant: GrantType) -> Failure {
     let (reason, remedy) = match (error, grant) {
-        ("invalid_grant", Grant::ServiceAccount | Grant::Delegated) => {
+        ("invalid_grant", GrantType::ServiceAccount | GrantType::Delegated) => {
             (Reason::Credentials, bad_assertion(description))
         }
         ("invalid_grant", _) => (Reason::Credentials, CONSENT_GONE),
-        ("unauthorized_client" | "access_denied", Grant::Delegated) => {
-            (Reason::Delegation, remedy::of(Reason::Delegation, Api::Meet))
+        ("unauthorized_client" | "access_denied", GrantType::Delegated) => {
+            (Reason::Delegation, remedy::of(Reason::Delegation, GoogleApi::Meet))
         }
-        ("unauthorized_client" | "invalid_client" | "deleted_client", Grant::User) => {
+        ("unauthorized_client" | "invalid_client" | "deleted_client", GrantType::User) => {
             (Reason::Credentials, CLIENT_GONE)
         }
         ("admin_policy_enforced" | "access_denied" | "org_internal", _) => (Reason::Credentials, POLICY),
         ("unauthorized_client" | "invalid_client", _) => (Reason::Credentials, KEY_REFUSED),
-        ("invalid_scope", _) => (Reason::ScopeMissing, remedy::of(Reason::ScopeMissing, Api::Meet)),
+        ("invalid_scope", _) => (Reason::ScopeMissing, remedy::of(Reason::ScopeMissing, GoogleApi::Meet)),
         ("server_error" | "internal_failure" | "temporarily_unavailable" | "backend_error", _) => (Reason::Server, ""),
         ("slow_down" | "rate_limit_exceeded", _) => (Reason::Throttled, ""),
         ("invalid_request" | "unsupported_grant_type", _) => {
-            (Reason::BadRequest, remedy::of(Reason::BadRequest, Api::Meet))
+            (Reason::BadRequest, remedy::of(Reason::BadRequest, GoogleApi::Meet))
         }
-        _ => (Reason::Credentials, remedy::of(Reason::Credentials, Api::Meet)),
+        _ => (Reason::Credentials, remedy::of(Reason::Credentials, GoogleApi::Meet)),
     };
     Failure::new(reason, detail(error), remedy)
 }
@@ -78,31 +78,31 @@ mod tests {
     #[test]
     fn each_refusal_has_its_own_reason_and_remedy() {
         for (error, description, grant, reason, remedy) in [
-            ("invalid_grant", "Invalid JWT Signature.", Grant::Delegated, Reason::Credentials, KEY_REFUSED),
-            ("invalid_grant", "Invalid email or User ID", Grant::Delegated, Reason::Credentials, NO_SUCH_SUBJECT),
+            ("invalid_grant", "Invalid JWT Signature.", GrantType::Delegated, Reason::Credentials, KEY_REFUSED),
+            ("invalid_grant", "Invalid email or User ID", GrantType::Delegated, Reason::Credentials, NO_SUCH_SUBJECT),
             (
                 "invalid_grant",
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
-                Grant::ServiceAccount,
+                GrantType::ServiceAccount,
                 Reason::Credentials,
                 CLOCK_OFF,
             ),
-            ("invalid_grant", "Token has been expired or revoked.", Grant::User, Reason::Credentials, CONSENT_GONE),
-            ("deleted_client", "", Grant::User, Reason::Credentials, CLIENT_GONE),
-            ("admin_policy_enforced", "", Grant::User, Reason::Credentials, POLICY),
+            ("invalid_grant", "Token has been expired or revoked.", GrantType::User, Reason::Credentials, CONSENT_GONE),
+            ("deleted_client", "", GrantType::User, Reason::Credentials, CLIENT_GONE),
+            ("admin_policy_enforced", "", GrantType::User, Reason::Credentials, POLICY),
         ] {
-            let failure = refusal(error, description, grant);
+            let failure = oauth_failure(error, description, grant);
             assert_eq!((failure.reason, failure.remedy), (reason, remedy), "{error} {description}");
         }
-        assert_eq!(refusal("unauthorized_client", "", Grant::Delegated).reason, Reason::Delegation);
-        assert_eq!(refusal("unauthorized_client", "", Grant::ServiceAccount).reason, Reason::Credentials);
-        assert_eq!(refusal("invalid_scope", "", Grant::Delegated).reason, Reason::ScopeMissing);
-        assert_eq!(refusal("internal_failure", "", Grant::User).reason, Reason::Server);
+        assert_eq!(oauth_failure("unauthorized_client", "", GrantType::Delegated).reason, Reason::Delegation);
+        assert_eq!(oauth_failure("unauthorized_client", "", GrantType::ServiceAccount).reason, Reason::Credentials);
+        assert_eq!(oauth_failure("invalid_scope", "", GrantType::Delegated).reason, Reason::ScopeMissing);
+        assert_eq!(oauth_failure("internal_failure", "", GrantType::User).reason, Reason::Server);
     }
 
     #[test]
     fn what_the_endpoint_wrote_is_not_repeated() {
-        let failure = refusal("no such user ada@example.com", "ada@example.com", Grant::Delegated);
+        let failure = oauth_failure("no such user ada@example.com", "ada@example.com", GrantType::Delegated);
         assert_eq!(failure.detail, "no token: refused");
     }
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 
-use super::answer::Body;
+use super::response_body::ResponseBody;
 use super::auth::{Bearer, Scopes};
 use super::client::{Identity, Inner};
 use super::error::{ReadError, Reason};
 use super::failure::{Failure, classify};
 use super::metrics::Limit;
-use super::quota::Refusal;
+use super::quota::AcquireError;
 use super::reader::Priority;
-use super::request::{Api, Method};
-use super::{body, remedy};
+use super::request::{GoogleApi, Method};
+use super::{remedy, transport};
 use crate::clock::Mono;
 
 /// A refusal's body is not read further than this.
@@ -29,7 +29,7 @@ const LEEWAY: Duration = Duration::from_secs(10);
 
 /// Who asks what, and how urgently.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call<'a> {
+pub(super) struct RequestContext<'a> {
     pub(super) identity: &'a Identity,
     pub(super) method: Method,
     pub(super) priority: Priority,
@@ -37,38 +37,38 @@ pub(super) struct Call<'a> {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answered<T> {
+pub(super) struct Fetched<T> {
     pub(super) value: T,
     /// The header `Date`.
     pub(super) date: Option<HeaderValue>,
 }
 
-impl Call<'_> {
-    const fn api(&self) -> Api {
+impl RequestContext<'_> {
+    const fn api(&self) -> GoogleApi {
         self.method.api()
     }
 
     const fn scopes(&self) -> Scopes {
         match self.api() {
-            Api::Meet => Scopes::Meet,
-            Api::People => Scopes::People,
+            GoogleApi::Meet => Scopes::Meet,
+            GoogleApi::People => Scopes::People,
         }
     }
 }
 
 impl Inner {
     /// Asks until there is an answer, or no sense in asking any more.
-    pub(super) async fn fetch<T: Body>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, ReadError> {
+    pub(super) async fn fetch<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, ReadError> {
         let began = self.clock.mono();
         let mut attempt = 1;
         loop {
-            self.pass(call).await.map_err(|failure| self.note(call, failure).during(call.method))?;
+            self.wait_for_quota(call).await.map_err(|failure| self.record_failure(call, failure).during(call.method))?;
             let failure = match self.attempt(call, url).await {
                 Ok(answered) => {
-                    call.identity.health.well(call.api());
+                    call.identity.health.record_success(call.api());
                     return Ok(answered);
                 }
-                Err(failure) => self.note(call, failure),
+                Err(failure) => self.record_failure(call, failure),
             };
             match self.delay(attempt, began, &failure) {
                 None => return Err(failure.during(call.method)),
@@ -83,30 +83,30 @@ impl Inner {
     }
 
     /// Waits for leave to send a request.
-    async fn pass(&self, call: Call<'_>) -> Result<(), Failure> {
-        let refused = match self.quota.pass(&call.identity.name, call.api(), call.priority).await {
+    async fn wait_for_quota(&self, call: RequestContext<'_>) -> Result<(), Failure> {
+        let refused = match self.quota.acquire(&call.identity.name, call.api(), call.priority).await {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
         let (limit, detail) = match refused {
-            Refusal::TooLong => (Limit::QuotaWait, "our own share of the quota is used up"),
-            Refusal::Full => (Limit::QuotaWaiting, "too many reads wait for our own share of the quota"),
+            AcquireError::TooLong => (Limit::QuotaWait, "our own share of the quota is used up"),
+            AcquireError::Full => (Limit::QuotaWaiting, "too many reads wait for our own share of the quota"),
         };
         self.metrics.limit(limit);
         Err(Failure::new(Reason::Throttled, detail, remedy::OWN_SHARE))
     }
 
     /// One request; where Google refuses the token, one more with another.
-    async fn attempt<T: Body>(&self, call: Call<'_>, url: &Url) -> Result<Answered<T>, Failure> {
+    async fn attempt<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, Failure> {
         let (tokens, scopes) = (&call.identity.tokens, call.scopes());
         let bearer = tokens.bearer(scopes).await?;
         match self.send(call, url, &bearer).await {
             Err(failure) if failure.reason == Reason::Unauthenticated => {
-                let other = tokens.instead_of(&bearer, scopes).await?;
-                self.pass(call).await?;
+                let other = tokens.replace_refused(&bearer, scopes).await?;
+                self.wait_for_quota(call).await?;
                 let answer = self.send(call, url, &other).await;
                 if matches!(&answer, Err(failure) if failure.reason == Reason::Unauthenticated) {
-                    tokens.refused_twice(scopes).await;
+                    tokens.note_second_refusal(scopes).await;
                 }
                 answer
             }
@@ -114,12 +114,12 @@ impl Inner {
         }
     }
 
-    async fn send<T: Body>(&self, call: Call<'_>, url: &Url, bearer: &Bearer) -> Result<Answered<T>, Failure> {
+    async fn send<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url, bearer: &Bearer) -> Result<Fetched<T>, Failure> {
         let began = self.clock.mono();
         let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
         let answer = match request.send().await {
             Ok(response) => self.receive(call, response).await,
-            Err(error) => Err(body::broken(&error)),
+            Err(error) => Err(transport::failure_of(&error)),
         };
         let took = self.since(began);
         self.metrics.requested(call.method, took.as_secs_f64());
@@ -129,26 +129,26 @@ impl Inner {
         answer
     }
 
-    async fn receive<T: Body>(&self, call: Call<'_>, response: Response) -> Result<Answered<T>, Failure> {
+    async fn receive<T: ResponseBody>(&self, call: RequestContext<'_>, response: Response) -> Result<Fetched<T>, Failure> {
         let status = response.status();
         if !status.is_success() {
             let headers = response.headers().clone();
             // Without its body a refusal is known by its status alone, which is enough for all but 403 and 404.
-            let bytes = body::read(response, MOST_ERROR_BYTES).await.unwrap_or_default();
+            let bytes = transport::read_body(response, MOST_ERROR_BYTES).await.unwrap_or_default();
             return Err(classify(call.api(), status, &headers, &bytes, self.clock.now().wall));
         }
         let date = response.headers().get(DATE).cloned();
         let is_html = is_html(response.headers());
-        let bytes = body::read(response, self.max_body_bytes).await?;
+        let bytes = transport::read_body(response, self.max_body_bytes).await?;
         let value = T::parse(&bytes).map_err(|wrong| wrong.into_failure(is_html))?;
-        Ok(Answered { value, date })
+        Ok(Fetched { value, date })
     }
 
     /// Counts a failure and tells whom it concerns.
-    fn note(&self, call: Call<'_>, failure: Failure) -> Failure {
+    fn record_failure(&self, call: RequestContext<'_>, failure: Failure) -> Failure {
         self.metrics.failed(call.method, &call.identity.name, failure.reason);
-        call.identity.health.ill(call.api(), &failure);
-        if body::is_over_cap(&failure) {
+        call.identity.health.record_failure(call.api(), &failure);
+        if transport::is_over_cap(&failure) {
             self.metrics.limit(Limit::Body);
         }
         if let Some(scope) = failure.used_up {

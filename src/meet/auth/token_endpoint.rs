@@ -1,4 +1,4 @@
-//! One form to a token endpoint, one answer, for what yup-oauth2 does not do. Nothing of either is ever logged.
+//! One form to a token token_endpoint, one answer, for what yup-oauth2 does not do. Nothing of either is ever logged.
 
 use std::time::Duration;
 
@@ -6,66 +6,66 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
-use super::refusal::{Grant, refusal};
-use crate::meet::body;
+use super::oauth_error::{GrantType, oauth_failure};
+use crate::meet::transport;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 
-/// No answer of a token endpoint is larger.
+/// No answer of a token token_endpoint is larger.
 const MOST_BYTES: usize = 64 << 10;
 
 /// A new access token.
 pub(in crate::meet) struct Token {
     pub(in crate::meet) text: String,
-    /// How long it is good for, where the endpoint says so.
+    /// How long it is good for, where the token_endpoint says so.
     pub(in crate::meet) lifetime: Option<Duration>,
 }
 
-/// What an endpoint grants.
+/// What an token_endpoint grants.
 #[derive(Deserialize)]
-pub(super) struct Granted {
+pub(super) struct TokenResponse {
     access_token: String,
     expires_in: Option<u64>,
-    /// A refresh token, at the first exchange and where the endpoint rotates them.
+    /// A refresh token, at the first exchange and where the token_endpoint rotates them.
     pub(super) refresh_token: Option<String>,
     /// What the token is good for, separated by spaces.
     pub(super) scope: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Refused {
+struct OAuthErrorBody {
     error: String,
     #[serde(default)]
     error_description: String,
 }
 
-impl Granted {
+impl TokenResponse {
     /// The access token in it.
     pub(super) fn token(self) -> Token {
         Token { text: self.access_token, lifetime: self.expires_in.map(Duration::from_secs) }
     }
 
-    /// Whether all of `wanted` was granted. Where the endpoint does not say, it granted what was asked for.
+    /// Whether all of `wanted` was granted. Where the token_endpoint does not say, it granted what was asked for.
     pub(super) fn covers(&self, wanted: &[&str]) -> bool {
         self.scope.as_ref().is_none_or(|granted| wanted.iter().all(|scope| granted.split(' ').any(|one| one == *scope)))
     }
 }
 
 /// Sends a form and reads what was granted.
-pub(super) async fn ask(http: &Client, uri: &str, form: &[(&str, &str)], grant: Grant) -> Result<Granted, Failure> {
+pub(super) async fn ask(http: &Client, uri: &str, form: &[(&str, &str)], grant: GrantType) -> Result<TokenResponse, Failure> {
     let url = Url::parse(uri).map_err(|_| bad_address())?;
     let request = http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(encoded(form));
-    let response = request.send().await.map_err(|error| body::broken(&error))?;
+    let response = request.send().await.map_err(|error| transport::failure_of(&error))?;
     let status = response.status();
-    let bytes = body::read(response, MOST_BYTES).await?;
+    let bytes = transport::read_body(response, MOST_BYTES).await?;
     if status.is_success() {
-        return serde_json::from_slice(&bytes).map_err(|_| Failure::malformed("the token endpoint sent no token"));
+        return serde_json::from_slice(&bytes).map_err(|_| Failure::malformed("the token token_endpoint sent no token"));
     }
-    match serde_json::from_slice::<Refused>(&bytes) {
-        Ok(refused) => Err(refusal(&refused.error, &refused.error_description, grant)),
-        Err(_) if status.is_server_error() => Err(Failure::new(Reason::Server, "the token endpoint failed", "")),
-        Err(_) if status.as_u16() == 429 => Err(Failure::new(Reason::Throttled, "the token endpoint is busy", "")),
-        Err(_) => Err(Failure::malformed("the token endpoint did not answer in JSON")),
+    match serde_json::from_slice::<OAuthErrorBody>(&bytes) {
+        Ok(refused) => Err(oauth_failure(&refused.error, &refused.error_description, grant)),
+        Err(_) if status.is_server_error() => Err(Failure::new(Reason::Server, "the token token_endpoint failed", "")),
+        Err(_) if status.as_u16() == 429 => Err(Failure::new(Reason::Throttled, "the token token_endpoint is busy", "")),
+        Err(_) => Err(Failure::malformed("the token token_endpoint did not answer in JSON")),
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_leaves_a_scope_out_does_not_cover_it() {
-        let granted = |scope: &str| -> Granted {
+        let granted = |scope: &str| -> TokenResponse {
             serde_json::from_str(&format!(r#"{{"access_token":"t","expires_in":3599{scope}}}"#)).unwrap()
         };
         assert!(granted("").covers(&["a", "b"]));

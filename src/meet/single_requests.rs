@@ -1,17 +1,17 @@
 //! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
 //! stands on, and `check --online`. They share quota, tokens, retries and errors with the rest.
 
-use super::answer::Body;
+use super::response_body::ResponseBody;
 use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
-use super::exchange::{Answered, Call};
+use super::fetch::{Fetched, RequestContext};
 use super::failure::Failure;
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
-use super::pages::Page;
+use super::page::Page;
 use super::people::{self, PersonQuery};
 use super::reader::Priority;
-use super::request::{InvalidAddress, Method, PageRequest};
+use super::request::{InvalidUrl, Method, PageRequest};
 use super::wire;
 use crate::model::{Conference, ConferenceName, IdentityName, Participant, ParticipantName, Person, Session, UserName};
 use reqwest::Url;
@@ -96,14 +96,14 @@ impl Client {
         Ok(people::person(user.clone(), &answered.value))
     }
 
-    async fn ask<T: Body>(
+    async fn ask<T: ResponseBody>(
         &self,
         identity: &IdentityName,
         method: Method,
-        url: Result<Url, InvalidAddress>,
-    ) -> Result<Answered<T>, ReadError> {
+        url: Result<Url, InvalidUrl>,
+    ) -> Result<Fetched<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(method))?;
-        let call = Call { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
+        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
         self.0.fetch(call, &url).await
     }
 }

@@ -3,39 +3,28 @@
 
 use std::path::Path;
 
-use reqwest::{Client, Url};
-
-use super::endpoint::Token;
+use super::token_endpoint::Token;
 use super::scopes::Scopes;
-use super::{default, files, refresh, service_account};
+use super::{application_default, files, refresh, service_account};
 use crate::clock::Clock;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
+use crate::meet::http_clients::HttpClients;
 use crate::meet::settings::Credentials;
 
 const EMPTY: &str = "see why whoever mints access tokens left this file without one";
 
-/// The ways out to token endpoints.
-#[derive(Debug, Clone)]
-pub(in crate::meet) struct Web {
-    /// Through the proxy, where one is configured.
-    pub(in crate::meet) http: Client,
-    /// Never through a proxy.
-    pub(in crate::meet) direct: Client,
-    pub(in crate::meet) proxy: Option<Url>,
-}
-
 /// See the module.
 #[derive(Debug)]
-pub(in crate::meet) struct Source {
+pub(in crate::meet) struct TokenSource {
     credentials: Credentials,
-    web: Web,
+    http: HttpClients,
     clock: Clock,
 }
 
-impl Source {
-    pub(in crate::meet) const fn new(credentials: Credentials, web: Web, clock: Clock) -> Self {
-        Self { credentials, web, clock }
+impl TokenSource {
+    pub(in crate::meet) const fn new(credentials: Credentials, http: HttpClients, clock: Clock) -> Self {
+        Self { credentials, http, clock }
     }
 
     /// Whether tokens may be kept. An access token file is somebody else's to keep fresh, so it is read at each use.
@@ -45,20 +34,20 @@ impl Source {
 
     /// Gets a new token.
     pub(super) async fn fetch(&self, scopes: Scopes) -> Result<Token, Failure> {
-        let Web { http, direct, proxy } = &self.web;
+        let HttpClients { through_proxy, direct, proxy } = &self.http;
         match &self.credentials {
             Credentials::ServiceAccount { key, subject } => {
                 let key = files::parse_key(&files::read(key)?)?;
                 service_account::token(key, subject.as_deref(), scopes, proxy.as_ref(), &self.clock).await
             }
             Credentials::UserConsent { client_secret, token_store } => {
-                refresh::from_store(http, client_secret, token_store, scopes).await
+                refresh::from_store(through_proxy, client_secret, token_store, scopes).await
             }
             Credentials::ApplicationDefault { file: Some(file) } => {
-                default::from_file(&self.web, file, scopes, &self.clock).await
+                application_default::from_file(&self.http, file, scopes, &self.clock).await
             }
             Credentials::ApplicationDefault { file: None } => {
-                default::from_machine(direct, default::METADATA, scopes).await
+                application_default::from_machine(direct, application_default::METADATA, scopes).await
             }
             Credentials::AccessTokenFile(path) => access_token(path),
         }

@@ -8,64 +8,64 @@ use super::wire;
 use crate::model::{Conference, Participant, Session, Space};
 
 /// What a body can become.
-pub trait Body: Sized {
+pub trait ResponseBody: Sized {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`NotUnderstood`]
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood>;
+    /// [`UnreadableBody`]
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody>;
 }
 
 /// A body that is not what the API promises.
 #[derive(Debug, thiserror::Error)]
-pub enum NotUnderstood {
+pub enum UnreadableBody {
     #[error("a body that is not the JSON it should be")]
     Json(#[from] serde_json::Error),
     #[error("an answer with an {0}")]
     Content(#[from] Unreadable),
 }
 
-impl Body for Conference {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
-        by_wire::<wire::ConferenceRecord, _>(bytes)
+impl ResponseBody for Conference {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
+        parse_as::<wire::ConferenceRecord, _>(bytes)
     }
 }
 
-impl Body for Participant {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
-        by_wire::<wire::Participant, _>(bytes)
+impl ResponseBody for Participant {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
+        parse_as::<wire::Participant, _>(bytes)
     }
 }
 
-impl Body for Session {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
-        by_wire::<wire::ParticipantSession, _>(bytes)
+impl ResponseBody for Session {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
+        parse_as::<wire::ParticipantSession, _>(bytes)
     }
 }
 
-impl Body for Space {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
-        by_wire::<wire::Space, _>(bytes)
+impl ResponseBody for Space {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
+        parse_as::<wire::Space, _>(bytes)
     }
 }
 
-impl Body for wire::Person {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+impl ResponseBody for wire::Person {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
         Ok(serde_json::from_slice(bytes)?)
     }
 }
 
-impl Body for wire::GetPeopleResponse {
-    fn parse(bytes: &[u8]) -> Result<Self, NotUnderstood> {
+impl ResponseBody for wire::GetPeopleResponse {
+    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
         Ok(serde_json::from_slice(bytes)?)
     }
 }
 
-fn by_wire<W: DeserializeOwned, T: TryFrom<W, Error = Unreadable>>(bytes: &[u8]) -> Result<T, NotUnderstood> {
+fn parse_as<W: DeserializeOwned, T: TryFrom<W, Error = Unreadable>>(bytes: &[u8]) -> Result<T, UnreadableBody> {
     Ok(serde_json::from_slice::<W>(bytes)?.try_into()?)
 }
 
-impl NotUnderstood {
+impl UnreadableBody {
     /// What is wrong, and where; never what stands there.
     pub(super) fn into_failure(self, is_html: bool) -> Failure {
         match self {
