@@ -1,4 +1,4 @@
-//! The client: every identity's way to Google, cheap to clone, made once.
+//! The client that reads Google for all identities, and its replacement at a reload.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::model::IdentityName;
 use crate::status::StatusBoard;
 
-/// What a client is made of.
+/// What a client is built from.
 #[derive(Debug, Clone)]
 pub struct ClientParts<'a> {
     pub google: &'a GoogleSettings,
@@ -29,27 +29,27 @@ pub struct ClientParts<'a> {
     pub clock: Clock,
     /// For the jitter of retries.
     pub seed: u64,
-    /// Takes this room's metrics.
+    /// The metrics of this module are registered here.
     pub registry: &'a Registry,
     /// `meetwatch_limit_reached_total`, with the label `limit`.
     pub limits: &'a IntCounterVec,
-    /// Shows how each identity fares.
+    /// Shows whether each identity can read.
     pub status: StatusBoard,
     pub retry: RetryPolicy,
 }
 
-/// A client that cannot be made.
+/// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The certificates of this machine or the proxy's address are of no use.
+    /// The machine's certificates or the proxy's address cannot be used.
     #[error("cannot set up the connection to Google")]
     Http(#[source] reqwest::Error),
-    /// A metric of this name exists.
-    #[error("cannot register the metrics of reading Google")]
+    /// A metric of the same name exists already.
+    #[error("cannot register the metrics of the Google client")]
     MeetMetrics(#[source] prometheus::Error),
 }
 
-/// Reads Google for all identities. Clones share everything: quota, tokens, connections.
+/// Reads Google for all identities. Clones are cheap and share quota, tokens and connections.
 #[derive(Debug, Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 
@@ -66,13 +66,13 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) random: Mutex<Random>,
     pub(super) retry: RetryPolicy,
-    /// No request takes longer, unless the machine sleeps.
+    /// The longest time that a request takes, unless the machine is suspended.
     pub(super) timeout: Duration,
     pub(super) max_body_bytes: usize,
     pub(super) max_pages: u32,
 }
 
-/// One identity, ready to read.
+/// One identity with its tokens and its health.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: IdentityName,
@@ -82,7 +82,7 @@ pub(super) struct Identity {
 }
 
 impl Client {
-    /// Makes a client. No file is read and nobody is asked before the first read.
+    /// Builds a client. Reads no file and sends nothing before the first read.
     ///
     /// # Errors
     /// [`SetupError`]
@@ -137,7 +137,7 @@ impl Client {
         }))
     }
 
-    /// Makes ready for other settings; nothing changes yet.
+    /// Prepares a client with other settings. Nothing changes before [`Renewal::apply`].
     ///
     /// # Errors
     /// [`SetupError::Http`]
@@ -146,20 +146,21 @@ impl Client {
         Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), http })
     }
 
-    /// Reads of the Meet API a minute that this identity can do for ever, were it alone. Zero for one that is unknown.
+    /// The reads of the Meet API a minute that this identity can sustain if no other identity reads. Zero for an unknown
+    /// identity.
     #[must_use]
     pub fn budget_per_minute(&self, identity: &IdentityName) -> f64 {
         self.0.quota.user_budget(identity)
     }
 
-    /// Reads of the Meet API a minute that all identities together can do for ever.
+    /// The reads of the Meet API a minute that all identities together can sustain.
     #[must_use]
     pub fn project_budget_per_minute(&self) -> f64 {
         self.0.quota.project_budget()
     }
 }
 
-/// What a client shares with the one that takes its place.
+/// What a client shares with the client that replaces it.
 struct ClientShared {
     quota: Quota,
     limiters: ShownLimiters,
@@ -170,7 +171,7 @@ struct ClientShared {
     retry: RetryPolicy,
 }
 
-/// Another client that is ready to take a client's place.
+/// A prepared client that replaces another at a reload.
 #[derive(Debug)]
 pub struct Renewal {
     old: Client,
@@ -180,8 +181,8 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// The client under the new settings. It counts and spends together with the old one, which may finish what it is at,
-    /// and gets tokens of its own, so that every file of credentials is read anew.
+    /// Returns the client with the new settings. It shares metrics and quota with the old one, which may finish its reads.
+    /// It gets new tokens, so every credentials file is read again.
     #[must_use]
     pub fn apply(self) -> Client {
         let Self { old: Client(old), google, identities, http } = self;
@@ -189,8 +190,8 @@ impl Renewal {
         old.limiters.set(quota.limiters());
         let names: BTreeSet<_> = identities.iter().map(|identity| &identity.name).collect();
         old.status.write().identities.retain(|name, _| names.contains(name));
-        old.identities.keys().filter(|name| !names.contains(name)).for_each(|gone| old.metrics.forget(gone));
-        old.metrics.expect(names.iter().copied());
+        old.identities.keys().filter(|name| !names.contains(name)).for_each(|removed| old.metrics.remove_series(removed));
+        old.metrics.create_series(names.iter().copied());
         let random = old.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let shared = ClientShared {
             quota,
@@ -205,15 +206,15 @@ impl Renewal {
     }
 }
 
-/// Each identity, with the name under which its quota is known: its own, or that of one with the same credentials that is
-/// gone.
+/// Each identity with the name under which its quota is kept: its own name, or that of a removed identity with the same
+/// credentials.
 fn known_as<'a>(
     old: &'a BTreeMap<IdentityName, Identity>,
     identities: &'a [IdentitySettings],
 ) -> Vec<(&'a IdentityName, &'a IdentityName)> {
-    let gone = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
+    let removed = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
     let one = |settings: &'a IdentitySettings| {
-        let mut renamed = old.values().filter(|other| gone(&other.name) && other.credentials == settings.credentials);
+        let mut renamed = old.values().filter(|other| removed(&other.name) && other.credentials == settings.credentials);
         let own = old.get_key_value(&settings.name).map(|(name, _)| name);
         (&settings.name, own.or_else(|| renamed.next().map(|other| &other.name)).unwrap_or(&settings.name))
     };
@@ -221,9 +222,12 @@ fn known_as<'a>(
 }
 
 impl Inner {
-    /// The identity of that name.
+    /// The identity with this name.
+    ///
+    /// # Errors
+    /// `credentials` if there is none; `method` is what was attempted.
     pub(super) fn identity(&self, name: &IdentityName, method: Method) -> Result<&Identity, ReadError> {
-        let unknown = || Failure::new(Reason::Credentials, "no such identity", remedy::NO_SUCH_IDENTITY).during(method);
+        let unknown = || Failure::new(Reason::Credentials, "no identity has this name", remedy::NO_SUCH_IDENTITY).during(method);
         self.identities.get(name).ok_or_else(unknown)
     }
 }

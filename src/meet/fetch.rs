@@ -1,4 +1,5 @@
-//! One question and its answer: quota → token → request → body → JSON, with the retries of that one request.
+//! Sends one request: waits for quota, gets a token, sends, reads the body and parses it. A failure that may pass is
+//! retried.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -18,16 +19,16 @@ use super::request::{GoogleApi, Method};
 use super::{remedy, transport};
 use crate::clock::Mono;
 
-/// A refusal's body is not read further than this.
+/// The cap on the body of an error response.
 const MOST_ERROR_BYTES: usize = 64 << 10;
 
-/// How long an identity's reads pause at a 429 without any hint.
-const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
+/// How long reads pause after a 429 that does not say how long to wait.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 
-/// A timeout may strike so much late on a machine that has much to do.
-const LEEWAY: Duration = Duration::from_secs(10);
+/// How late a timeout may fire on a busy machine.
+const TIMEOUT_DELAY: Duration = Duration::from_secs(10);
 
-/// Who asks what, and how urgently.
+/// What a request is made for: the identity, the method, and its priority.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestContext<'a> {
     pub(super) identity: &'a Identity,
@@ -35,11 +36,11 @@ pub(super) struct RequestContext<'a> {
     pub(super) priority: Priority,
 }
 
-/// An answer.
+/// A parsed response.
 #[derive(Debug)]
 pub(super) struct Fetched<T> {
     pub(super) value: T,
-    /// The header `Date`.
+    /// The response's `Date` header.
     pub(super) date: Option<HeaderValue>,
 }
 
@@ -57,16 +58,19 @@ impl RequestContext<'_> {
 }
 
 impl Inner {
-    /// Asks until there is an answer, or no sense in asking any more.
+    /// Sends the request until there is an answer or the retry policy gives up.
+    ///
+    /// # Errors
+    /// The last failure, as a [`ReadError`]. Each attempt's failure is counted.
     pub(super) async fn fetch<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, ReadError> {
         let began = self.clock.mono();
         let mut attempt = 1;
         loop {
             self.wait_for_quota(call).await.map_err(|failure| self.record_failure(call, failure).during(call.method))?;
             let failure = match self.attempt(call, url).await {
-                Ok(answered) => {
+                Ok(fetched) => {
                     call.identity.health.record_success(call.api());
-                    return Ok(answered);
+                    return Ok(fetched);
                 }
                 Err(failure) => self.record_failure(call, failure),
             };
@@ -74,7 +78,7 @@ impl Inner {
                 None => return Err(failure.during(call.method)),
                 Some(delay) => {
                     tracing::debug!(identity = %call.identity.name, method = call.method.as_str(),
-                        reason = %failure.reason, attempt, ?delay, "trying again");
+                        reason = %failure.reason, attempt, ?delay, "request to Google failed; retrying after the delay");
                     tokio::time::sleep(delay).await;
                 }
             }
@@ -82,21 +86,21 @@ impl Inner {
         }
     }
 
-    /// Waits for leave to send a request.
+    /// Waits until the quota admits the request.
     async fn wait_for_quota(&self, call: RequestContext<'_>) -> Result<(), Failure> {
-        let refused = match self.quota.acquire(&call.identity.name, call.api(), call.priority).await {
+        let error = match self.quota.acquire(&call.identity.name, call.api(), call.priority).await {
             Ok(()) => return Ok(()),
-            Err(refused) => refused,
+            Err(error) => error,
         };
-        let (limit, detail) = match refused {
-            AcquireError::TooLong => (Limit::QuotaWait, "our own share of the quota is used up"),
-            AcquireError::Full => (Limit::QuotaWaiting, "too many reads wait for our own share of the quota"),
+        let (limit, detail) = match error {
+            AcquireError::TooLong => (Limit::QuotaWait, "the configured share of the quota is used up, and the wait for it would be too long"),
+            AcquireError::Full => (Limit::QuotaWaiting, "the configured share of the quota is used up, and too many reads wait for it already"),
         };
         self.metrics.limit(limit);
         Err(Failure::new(Reason::Throttled, detail, remedy::OWN_SHARE))
     }
 
-    /// One request; where Google refuses the token, one more with another.
+    /// Sends one request. If Google refuses the token, sends one more with a new token.
     async fn attempt<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, Failure> {
         let (tokens, scopes) = (&call.identity.tokens, call.scopes());
         let bearer = tokens.bearer(scopes).await?;
@@ -123,8 +127,8 @@ impl Inner {
         };
         let took = self.since(began);
         self.metrics.requested(call.method, took.as_secs_f64());
-        if slept(took, self.timeout) {
-            return Err(Failure::new(Reason::Timeout, "the machine slept while the answer was on its way", ""));
+        if was_suspended(took, self.timeout) {
+            return Err(Failure::new(Reason::Timeout, "the machine was suspended while it waited for the response", ""));
         }
         answer
     }
@@ -133,18 +137,18 @@ impl Inner {
         let status = response.status();
         if !status.is_success() {
             let headers = response.headers().clone();
-            // Without its body a refusal is known by its status alone, which is enough for all but 403 and 404.
+            // If its body cannot be read, an error is classified by its status, which suffices for all but 403 and 404.
             let bytes = transport::read_body(response, MOST_ERROR_BYTES).await.unwrap_or_default();
             return Err(classify(call.api(), status, &headers, &bytes, self.clock.now().wall));
         }
         let date = response.headers().get(DATE).cloned();
         let is_html = is_html(response.headers());
         let bytes = transport::read_body(response, self.max_body_bytes).await?;
-        let value = T::parse(&bytes).map_err(|wrong| wrong.into_failure(is_html))?;
+        let value = T::parse(&bytes).map_err(|unreadable| unreadable.into_failure(is_html))?;
         Ok(Fetched { value, date })
     }
 
-    /// Counts a failure and tells whom it concerns.
+    /// Counts a failure, updates the identity's health, and pauses reads if Google says that a quota is used up.
     fn record_failure(&self, call: RequestContext<'_>, failure: Failure) -> Failure {
         self.metrics.failed(call.method, &call.identity.name, failure.reason);
         call.identity.health.record_failure(call.api(), &failure);
@@ -152,7 +156,7 @@ impl Inner {
             self.metrics.limit(Limit::Body);
         }
         if let Some(scope) = failure.used_up {
-            let pause = failure.retry_after.unwrap_or(PAUSE_WITHOUT_HINT);
+            let pause = failure.retry_after.unwrap_or(DEFAULT_PAUSE);
             self.quota.pause(&call.identity.name, call.api(), scope, pause);
         }
         failure
@@ -168,10 +172,10 @@ impl Inner {
     }
 }
 
-/// Whether an answer says how things were and not how they are: the timeout of a request stands still while the machine
-/// sleeps, and the clock that measured `took` does not.
-fn slept(took: Duration, timeout: Duration) -> bool {
-    took > timeout.saturating_add(LEEWAY)
+/// Whether the machine was suspended during a request, so that the response may be out of date. The timer of the timeout
+/// stops during a suspend; the clock that measured `took` goes on.
+fn was_suspended(took: Duration, timeout: Duration) -> bool {
+    took > timeout.saturating_add(TIMEOUT_DELAY)
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
@@ -183,12 +187,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_slept_with_the_machine_is_none() {
+    fn a_response_from_before_a_suspend_is_refused() {
         const TIMEOUT: Duration = Duration::from_secs(20);
-        assert!(!slept(TIMEOUT, TIMEOUT));
-        assert!(!slept(Duration::from_secs(30), TIMEOUT));
-        assert!(slept(Duration::from_millis(30_001), TIMEOUT));
-        assert!(slept(Duration::from_secs(3600), TIMEOUT));
-        assert!(!slept(Duration::MAX, Duration::MAX));
+        assert!(!was_suspended(TIMEOUT, TIMEOUT));
+        assert!(!was_suspended(Duration::from_secs(30), TIMEOUT));
+        assert!(was_suspended(Duration::from_millis(30_001), TIMEOUT));
+        assert!(was_suspended(Duration::from_secs(3600), TIMEOUT));
+        assert!(!was_suspended(Duration::MAX, Duration::MAX));
     }
 }

@@ -1,7 +1,7 @@
-//! How an identity fares, told once for each change: in the log, on the gauge and on the status board.
+//! Whether an identity can read. Each change is reported once: in the log, in the gauge and on the status board.
 //!
-//! Only what says something about the identity itself counts. That it may not see one conference does not, and neither
-//! does Google's own trouble. The People API is told in the log alone: an identity without its scopes still watches.
+//! Only failures of the identity itself count: not that it may not see one conference, and not Google's own outages. For
+//! the People API a change goes into the log only, because an identity without its scopes can still watch.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -26,26 +26,26 @@ pub(super) struct IdentityHealth {
 }
 
 impl IdentityHealth {
-    /// Nothing is known yet. The identity gets its place on the board.
+    /// Nothing is known yet. Adds the identity to the status board.
     pub(super) fn new(name: IdentityName, up: IntGauge, status: StatusBoard) -> Self {
         status.write().identities.entry(name.clone()).or_default();
         Self { name, states: [Mutex::new(None), Mutex::new(None)], up, status }
     }
 
-    /// A read succeeded.
+    /// Notes that a read succeeded.
     pub(super) fn record_success(&self, api: GoogleApi) {
         let mut state = self.state(api);
         if *state == Some(Ok(())) {
             return;
         }
         if matches!(*state, Some(Err(_))) {
-            tracing::info!(identity = %self.name, api = name(api), "the identity can read again");
+            tracing::info!(identity = %self.name, api = name(api), "reads of this identity succeed again");
         }
         *state = Some(Ok(()));
         self.publish(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
     }
 
-    /// A read failed. What does not concern the identity itself is passed over.
+    /// Notes that a read failed. Ignores failures that are not the identity's own.
     pub(super) fn record_failure(&self, api: GoogleApi, failure: &Failure) {
         if !concerns_identity(failure.reason) {
             return;
@@ -56,7 +56,7 @@ impl IdentityHealth {
         }
         *state = Some(Err(failure.reason));
         let Failure { reason, detail, remedy, .. } = failure;
-        tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "the identity cannot read");
+        tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "reads of this identity fail; see remedy");
         let status = IdentityStatus { up: Some(false), reason: Some(reason.as_str()), remedy: Some(remedy) };
         self.publish(api, status);
     }
@@ -64,9 +64,9 @@ impl IdentityHealth {
     fn publish(&self, api: GoogleApi, status: IdentityStatus) {
         if api == GoogleApi::Meet {
             self.up.set(i64::from(status.up == Some(true)));
-            // An identity that is gone from the configuration has no place any more, though a last read of it may come in.
-            if let Some(place) = self.status.write().identities.get_mut(&self.name) {
-                *place = status;
+            // After a reload the identity may be gone from the board while a last read of it still comes in.
+            if let Some(shown) = self.status.write().identities.get_mut(&self.name) {
+                *shown = status;
             }
         }
     }
@@ -76,7 +76,7 @@ impl IdentityHealth {
     }
 }
 
-/// Whether a reason is the identity's, and not one conference's or Google's.
+/// Whether a reason lies with the identity, and not with one conference or with Google.
 const fn concerns_identity(reason: Reason) -> bool {
     matches!(
         reason,
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_one_conference_says_nothing_of_the_identity() {
+    fn failures_of_one_conference_do_not_mark_the_identity_as_down() {
         let (health, board, up) = health();
         let status = || board.read().identities["a"].clone();
         assert_eq!(status().up, None);

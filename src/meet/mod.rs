@@ -1,7 +1,8 @@
-//! Google's side: the Meet REST API and the People API, read only.
+//! The client for the Meet REST API and the People API. It only reads.
 //!
-//! A [`Read`] goes through quota → token → request → pages → parsing and comes back as a [`Reading`], whole, or as a
-//! [`ReadError`] with a named reason. The rest of the program sees the [`Reader`] trait and nothing of HTTP.
+//! [`Client`] does a [`Read`] on behalf of an identity: it waits for quota, obtains an access token, sends the request,
+//! retries what may pass, follows the pages of a list and parses the answer into the model. The result is a complete
+//! [`Reading`], or a [`ReadError`] with a reason and a remedy. `watch` sees the [`Reader`] trait and nothing of HTTP.
 
 pub mod setup_steps;
 pub mod response_body;

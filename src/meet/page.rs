@@ -9,9 +9,9 @@ use crate::model::{Conference, Participant, Session};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// What to ask for next. `None` on the last page.
+    /// The token of the next page. `None` on the last page.
     pub next_page_token: Option<String>,
-    /// How many the whole list has, where Google says so.
+    /// The number of items in the whole list, if Google says so.
     pub total_size: Option<i32>,
 }
 
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Text as strangers write it: with what JSON must escape.
+    /// Text with characters that JSON has to escape.
     fn text() -> impl Strategy<Value = String> {
         prop::sample::select(vec![
             "",
@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_page_that_borrows_means_what_the_wire_says(people in prop::collection::vec(participant(), 0..3)) {
+        fn the_borrowing_page_means_the_same_as_the_owned_one(people in prop::collection::vec(participant(), 0..3)) {
             let page = wire::Participants { participants: people, next_page_token: "a\"b".to_owned(), total_size: Some(3) };
             let json = serde_json::to_vec(&page).unwrap();
             let parse_as = Page::<Participant>::parse(page.participants, page.next_page_token, page.total_size);

@@ -5,28 +5,28 @@ use super::error::Reason;
 use super::failure::Failure;
 use super::remedy;
 
-/// The way through the pages of one list.
+/// The tokens of the pages that were requested so far.
 #[derive(Debug, Default)]
 pub(super) struct PageCursor {
     tokens: Vec<String>,
 }
 
-/// Why a list could not be followed to its end.
+/// Why a list could not be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PagingError {
-    /// A token came a second time.
+    /// Google returned a page token a second time.
     RepeatedToken,
-    /// There are more pages than are read.
+    /// The list has more pages than the cap.
     TooManyPages,
 }
 
 impl PageCursor {
-    /// The token of the page to ask for. `None` for the first.
+    /// The token of the page to request. `None` for the first page.
     pub(super) fn token(&self) -> Option<&str> {
         self.tokens.last().map(String::as_str)
     }
 
-    /// Goes on to the page of `next`, at most to the page of number `max_pages`.
+    /// Moves on to the page of `next`, at most to page number `max_pages`.
     pub(super) fn advance(&mut self, next: String, max_pages: u32) -> Result<(), PagingError> {
         if self.tokens.contains(&next) {
             return Err(PagingError::RepeatedToken);
@@ -38,7 +38,7 @@ impl PageCursor {
         Ok(())
     }
 
-    /// How many pages were asked for, the current one included.
+    /// How many pages were requested, including the current one.
     pub(super) fn pages(&self) -> u32 {
         u32::try_from(self.tokens.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
@@ -47,8 +47,8 @@ impl PageCursor {
 impl From<PagingError> for Failure {
     fn from(error: PagingError) -> Self {
         let detail = match error {
-            PagingError::RepeatedToken => "a page token that came before",
-            PagingError::TooManyPages => "more pages than are read",
+            PagingError::RepeatedToken => "the list repeats a page token, so it would never end",
+            PagingError::TooManyPages => "the list has more pages than the limit",
         };
         Self::new(Reason::Malformed, detail, remedy::MALFORMED)
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_last_page() {
+    fn the_number_of_pages_is_capped() {
         let mut cursor = PageCursor::default();
         cursor.advance("a".to_owned(), 2).unwrap();
         assert_eq!(cursor.advance("b".to_owned(), 2), Err(PagingError::TooManyPages));

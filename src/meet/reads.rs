@@ -1,4 +1,4 @@
-//! From a [`Read`] to a [`Reading`]: which requests it takes, and how their answers become one.
+//! Does a [`Read`]: sends the requests that it takes and combines their responses into one [`Reading`].
 
 use jiff::Timestamp;
 use reqwest::Url;
@@ -40,7 +40,7 @@ const fn method(read: &Read) -> Method {
     }
 }
 
-/// What was gathered so far of an answer.
+/// What the requests of a read returned so far.
 struct Gathered<T> {
     value: T,
     date: Option<HeaderValue>,
@@ -87,14 +87,14 @@ impl Inner {
         self.get(call, self.meet.get(alias.path())).await
     }
 
-    /// One resource.
+    /// Gets one resource.
     async fn get<T: ResponseBody>(&self, call: RequestContext<'_>, url: Result<Url, InvalidUrl>) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
         let Fetched { value, date } = self.fetch(call, &url).await?;
         Ok(Gathered { value, date, requests: 1 })
     }
 
-    /// All pages of a list, each resource once.
+    /// Lists all pages, each resource once.
     async fn list<T: Merge>(
         &self,
         call: RequestContext<'_>,
@@ -128,7 +128,7 @@ impl Inner {
         }
     }
 
-    /// Who these are, in batches.
+    /// Looks up people in batches.
     async fn people(
         &self,
         call: RequestContext<'_>,
@@ -140,7 +140,7 @@ impl Inner {
             let url = self.people.people(&names, PersonQuery::default());
             let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
             let Fetched { value, date } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
-            gathered.value.extend(people::found(value));
+            gathered.value.extend(people::found_people(value));
             gathered.date = date;
             gathered.requests += 1;
         }
@@ -148,9 +148,9 @@ impl Inner {
     }
 }
 
-/// What a space can be asked for by.
+/// A name by which `spaces.get` finds a space.
 pub(super) trait SpaceAlias: Send {
-    /// `spaces/…`
+    /// The resource name in the request, `spaces/…`.
     fn path(&self) -> String;
 }
 

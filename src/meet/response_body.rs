@@ -1,4 +1,5 @@
-//! An answer's body, from bytes to the model in one step, so that whatever is wrong with it is one failure, counted once.
+//! Parses the body of a response from bytes into the model in one step, so that anything wrong with it is one failure that
+//! is counted once.
 
 use serde::de::DeserializeOwned;
 
@@ -7,21 +8,21 @@ use super::parse::Unreadable;
 use super::wire;
 use crate::model::{Conference, Participant, Session, Space};
 
-/// What a body can become.
+/// A type that a response body is parsed into.
 pub trait ResponseBody: Sized {
-    /// Reads a whole body.
+    /// Parses a whole body.
     ///
     /// # Errors
     /// [`UnreadableBody`]
     fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody>;
 }
 
-/// A body that is not what the API promises.
+/// Why a body could not be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableBody {
-    #[error("a body that is not the JSON it should be")]
+    #[error("the response body is not the expected JSON")]
     Json(#[from] serde_json::Error),
-    #[error("an answer with an {0}")]
+    #[error("the response has an {0}")]
     Content(#[from] Unreadable),
 }
 
@@ -66,16 +67,16 @@ fn parse_as<W: DeserializeOwned, T: TryFrom<W, Error = Unreadable>>(bytes: &[u8]
 }
 
 impl UnreadableBody {
-    /// What is wrong, and where; never what stands there.
+    /// Says what is wrong and where, without quoting the body.
     pub(super) fn into_failure(self, is_html: bool) -> Failure {
         match self {
-            _ if is_html => Failure::malformed("HTML instead of JSON"),
-            Self::Content(unreadable) => Failure::malformed(format!("an answer with an {unreadable}")),
+            _ if is_html => Failure::malformed("the response is HTML instead of JSON"),
+            Self::Content(unreadable) => Failure::malformed(format!("the response has an {unreadable}")),
             Self::Json(error) => {
                 let what = match error.classify() {
-                    serde_json::error::Category::Eof => "JSON that breaks off",
-                    serde_json::error::Category::Data => "JSON of another shape",
-                    _ => "not JSON",
+                    serde_json::error::Category::Eof => "the JSON is cut off",
+                    serde_json::error::Category::Data => "the JSON has another structure than documented",
+                    _ => "the response is not JSON",
                 };
                 Failure::malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
             }

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_clamped_and_nonsense_is_none() {
+    fn a_hint_is_clamped_and_an_unreadable_one_is_none() {
         let now = at("1994-11-06T08:49:07Z");
         for long in ["86400", "99999999999999999999999999", "Sat, 06 Nov 2094 08:49:37 GMT"] {
             assert_eq!(retry_after(long, now), Some(LONGEST_PAUSE), "{long}");

@@ -1,5 +1,5 @@
-//! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
-//! stands on, and `check --online`. They share quota, tokens, retries and errors with the rest.
+//! Single requests with every parameter that Google's reference documents, for `meetwatch api` and `check --online`. They
+//! use the same quota, tokens, retries and errors as the reads of the daemon.
 
 use super::response_body::ResponseBody;
 use super::auth::Scopes;
@@ -16,12 +16,12 @@ use super::wire;
 use crate::model::{Conference, ConferenceName, IdentityName, Participant, ParticipantName, Person, Session, UserName};
 use reqwest::Url;
 
-/// Somebody waits for it.
+/// An operator waits for the answer.
 const PRIORITY: Priority = Priority::Listing;
 
 impl Client {
-    /// Gets a token for these scopes, unless there is one already. Nothing is read with it: whether Google takes it only
-    /// a read can tell.
+    /// Obtains a token for these scopes, unless there is one already. Reads nothing with it; only a read shows whether Google
+    /// accepts it.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -45,7 +45,7 @@ impl Client {
     ) -> Result<Page<Conference>, ReadError> {
         let method = Method::ListConferences;
         let url = self.0.meet.list("conferenceRecords", method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `conferenceRecords.participants.list`: one page.
@@ -61,7 +61,7 @@ impl Client {
     ) -> Result<Page<Participant>, ReadError> {
         let method = Method::ListParticipants;
         let url = self.0.meet.list(format_args!("{parent}/participants"), method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `conferenceRecords.participants.participantSessions.list`: one page.
@@ -77,7 +77,7 @@ impl Client {
     ) -> Result<Page<Session>, ReadError> {
         let method = Method::ListSessions;
         let url = self.0.meet.list(format_args!("{parent}/participantSessions"), method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `people.get`: one person.
@@ -92,8 +92,8 @@ impl Client {
     ) -> Result<Person, ReadError> {
         let method = Method::GetPerson;
         let url = self.0.people.person(&people::resource_name(user), query);
-        let answered = self.ask::<wire::Person>(identity, method, url).await?;
-        Ok(people::person(user.clone(), &answered.value))
+        let fetched = self.ask::<wire::Person>(identity, method, url).await?;
+        Ok(people::person(user.clone(), &fetched.value))
     }
 
     async fn ask<T: ResponseBody>(

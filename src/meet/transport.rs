@@ -25,19 +25,19 @@ pub(super) async fn read_body(response: Response, cap: usize) -> Result<Vec<u8>,
     })
 }
 
-/// Whether a failure is that of a body over its cap.
+/// Whether a failure is because of a body over its cap.
 pub(super) fn is_over_cap(failure: &Failure) -> bool {
     failure.detail == OVER_CAP
 }
 
-/// What an error on the way means: too slow, not there, or broken off. The address is not repeated.
+/// Returns what an error of the HTTP client means. The address is not repeated.
 pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
-        return Failure::new(Reason::Timeout, "no answer in time", "");
+        return Failure::new(Reason::Timeout, "no response within the timeout", "");
     }
     let causes = || causes(error);
     if (error.is_body() || error.is_decode()) && causes().any(is_cut_off) {
-        return Failure::malformed("a body that was cut off");
+        return Failure::malformed("the response body was cut off");
     }
     let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
     if error.is_connect() {
@@ -48,7 +48,7 @@ pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     Failure::new(Reason::Network, format!("the connection broke: {}", brief(&innermost)), remedy::NETWORK)
 }
 
-/// What is behind an error, the innermost cause last.
+/// The causes of an error, the innermost last.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| {
         let cause: &(dyn Error + 'static) = *cause;
@@ -56,14 +56,14 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     })
 }
 
-/// Whether the other side ended before it had sent what it promised.
+/// Whether the server closed the connection before it had sent the announced length.
 fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
     let by_hyper = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
     let by_io = cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
     by_hyper || by_io
 }
 
-/// The innermost cause names a kind of trouble and at most a host, never a path or a person; still, no novel.
+/// The first 120 characters. The innermost cause names a kind of error and at most a host, never a path or a person.
 fn brief(cause: &str) -> &str {
     let end = cause.char_indices().nth(120).map_or(cause.len(), |(at, _)| at);
     &cause[..end]
