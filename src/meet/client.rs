@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntCounterVec, Registry};
 use super::auth::{TokenSource, Tokens};
 use super::error::{ReadError, Reason};
 use super::failure::Failure;
 use super::health::IdentityHealth;
 use super::http_clients::{self, HttpClients};
 use super::metrics::MeetMetrics;
-use super::quota::{ShownLimiters, LONGEST_WAIT, Quota, QuotaCollector};
+use super::quota::{LONGEST_WAIT, Quota, QuotaCollector, ShownLimiters};
 use super::remedy;
 use super::request::{Base, Method};
 use super::retry::RetryPolicy;
@@ -20,6 +19,7 @@ use crate::backoff::Random;
 use crate::clock::Clock;
 use crate::model::IdentityName;
 use crate::status::StatusBoard;
+use prometheus::{IntCounterVec, Registry};
 
 /// What a client is built from.
 #[derive(Debug, Clone)]
@@ -190,7 +190,10 @@ impl Renewal {
         old.limiters.set(quota.limiters());
         let names: BTreeSet<_> = identities.iter().map(|identity| &identity.name).collect();
         old.status.write().identities.retain(|name, _| names.contains(name));
-        old.identities.keys().filter(|name| !names.contains(name)).for_each(|removed| old.metrics.remove_series(removed));
+        old.identities
+            .keys()
+            .filter(|name| !names.contains(name))
+            .for_each(|removed| old.metrics.remove_series(removed));
         old.metrics.create_series(names.iter().copied());
         let random = old.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let shared = ClientShared {
@@ -214,7 +217,8 @@ fn known_as<'a>(
 ) -> Vec<(&'a IdentityName, &'a IdentityName)> {
     let removed = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
     let one = |settings: &'a IdentitySettings| {
-        let mut renamed = old.values().filter(|other| removed(&other.name) && other.credentials == settings.credentials);
+        let mut renamed =
+            old.values().filter(|other| removed(&other.name) && other.credentials == settings.credentials);
         let own = old.get_key_value(&settings.name).map(|(name, _)| name);
         (&settings.name, own.or_else(|| renamed.next().map(|other| &other.name)).unwrap_or(&settings.name))
     };
@@ -227,7 +231,8 @@ impl Inner {
     /// # Errors
     /// `credentials` if there is none; `method` is what was attempted.
     pub(super) fn identity(&self, name: &IdentityName, method: Method) -> Result<&Identity, ReadError> {
-        let unknown = || Failure::new(Reason::Credentials, "no identity has this name", remedy::NO_SUCH_IDENTITY).during(method);
+        let unknown =
+            || Failure::new(Reason::Credentials, "no identity has this name", remedy::NO_SUCH_IDENTITY).during(method);
         self.identities.get(name).ok_or_else(unknown)
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 
-use super::response_body::ResponseBody;
 use super::auth::{Bearer, Scopes};
 use super::client::{Identity, Inner};
 use super::error::{ReadError, Reason};
@@ -16,6 +15,7 @@ use super::metrics::Limit;
 use super::quota::AcquireError;
 use super::reader::Priority;
 use super::request::{GoogleApi, Method};
+use super::response_body::ResponseBody;
 use super::{remedy, transport};
 use crate::clock::Mono;
 
@@ -62,11 +62,17 @@ impl Inner {
     ///
     /// # Errors
     /// The last failure, as a [`ReadError`]. Each attempt's failure is counted.
-    pub(super) async fn fetch<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, ReadError> {
+    pub(super) async fn fetch<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        url: &Url,
+    ) -> Result<Fetched<T>, ReadError> {
         let began = self.clock.mono();
         let mut attempt = 1;
         loop {
-            self.wait_for_quota(call).await.map_err(|failure| self.record_failure(call, failure).during(call.method))?;
+            self.wait_for_quota(call)
+                .await
+                .map_err(|failure| self.record_failure(call, failure).during(call.method))?;
             let failure = match self.attempt(call, url).await {
                 Ok(fetched) => {
                     call.identity.health.record_success(call.api());
@@ -93,8 +99,14 @@ impl Inner {
             Err(error) => error,
         };
         let (limit, detail) = match error {
-            AcquireError::TooLong => (Limit::QuotaWait, "the configured share of the quota is used up, and the wait for it would be too long"),
-            AcquireError::Full => (Limit::QuotaWaiting, "the configured share of the quota is used up, and too many reads wait for it already"),
+            AcquireError::TooLong => (
+                Limit::QuotaWait,
+                "the configured share of the quota is used up, and the wait for it would be too long",
+            ),
+            AcquireError::QueueFull => (
+                Limit::QuotaWaiting,
+                "the configured share of the quota is used up, and too many reads wait for it already",
+            ),
         };
         self.metrics.limit(limit);
         Err(Failure::new(Reason::Throttled, detail, remedy::OWN_SHARE))
@@ -118,7 +130,12 @@ impl Inner {
         }
     }
 
-    async fn send<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url, bearer: &Bearer) -> Result<Fetched<T>, Failure> {
+    async fn send<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        url: &Url,
+        bearer: &Bearer,
+    ) -> Result<Fetched<T>, Failure> {
         let began = self.clock.mono();
         let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
         let answer = match request.send().await {
@@ -128,12 +145,20 @@ impl Inner {
         let took = self.since(began);
         self.metrics.requested(call.method, took.as_secs_f64());
         if was_suspended(took, self.timeout) {
-            return Err(Failure::new(Reason::Timeout, "the machine was suspended while it waited for the response", ""));
+            return Err(Failure::new(
+                Reason::Timeout,
+                "the machine was suspended while it waited for the response",
+                "",
+            ));
         }
         answer
     }
 
-    async fn receive<T: ResponseBody>(&self, call: RequestContext<'_>, response: Response) -> Result<Fetched<T>, Failure> {
+    async fn receive<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        response: Response,
+    ) -> Result<Fetched<T>, Failure> {
         let status = response.status();
         if !status.is_success() {
             let headers = response.headers().clone();

@@ -13,7 +13,7 @@ use super::request::GoogleApi;
 use crate::model::IdentityName;
 use crate::status::{IdentityStatus, StatusBoard};
 
-/// What is known of an identity at one API: nothing yet, record_success, or record_failure of something.
+/// What is known about an identity at one API: nothing yet, that it can read, or why it cannot.
 type ApiHealth = Option<Result<(), Reason>>;
 
 /// See the module.

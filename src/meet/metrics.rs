@@ -76,7 +76,10 @@ impl MeetMetrics {
             &["method"],
         )?;
         let identity_up = IntGaugeVec::new(
-            Opts::new("meetwatch_identity_up", "1 if the last read showed that the identity's credentials work; 0 if they do not, or before the first read."),
+            Opts::new(
+                "meetwatch_identity_up",
+                "1 if the last read showed that the identity's credentials work; 0 if they do not, or before the first read.",
+            ),
             &["identity"],
         )?;
         registry.register(Box::new(requests.clone()))?;

@@ -4,20 +4,15 @@
 //! retries what may pass, follows the pages of a list and parses the answer into the model. The result is a complete
 //! [`Reading`], or a [`ReadError`] with a reason and a remedy. `watch` sees the [`Reader`] trait and nothing of HTTP.
 
-pub mod setup_steps;
-pub mod response_body;
 pub mod auth;
-mod transport;
 mod borrowed_wire;
-mod single_requests;
 mod client;
 pub mod error;
-mod fetch;
 pub mod failure;
+mod fetch;
 mod filter;
 mod health;
 mod http_clients;
-pub mod response_hints;
 pub(crate) mod merge;
 mod metrics;
 mod page;
@@ -30,8 +25,13 @@ mod reader;
 mod reads;
 mod remedy;
 pub mod request;
+pub mod response_body;
+pub mod response_hints;
 mod retry;
 pub mod settings;
+pub mod setup_steps;
+mod single_requests;
+mod transport;
 pub mod wire;
 
 pub use client::{Client, ClientParts, Renewal, SetupError};

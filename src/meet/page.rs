@@ -1,7 +1,7 @@
 //! One page of a list: its items parsed into the model, and the token of the next page.
 
-use super::response_body::{ResponseBody, UnreadableBody};
 use super::parse::Unreadable;
+use super::response_body::{ResponseBody, UnreadableBody};
 use super::{borrowed_wire, wire};
 use crate::model::{Conference, Participant, Session};
 

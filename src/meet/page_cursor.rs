@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_comes_again_ends_the_cursor_however_long_the_round() {
+    fn a_repeated_token_is_an_error_however_many_pages_lie_between() {
         let mut cursor = PageCursor::default();
         assert_eq!(cursor.token(), None);
         for token in ["a", "b", "c"] {

@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::response_body::ResponseBody;
 use super::client::{Client, Inner};
 use super::error::ReadError;
-use super::fetch::{Fetched, RequestContext};
 use super::failure::Failure;
+use super::fetch::{Fetched, RequestContext};
 use super::merge::{self, Merge};
 use super::metrics::Limit;
 use super::page::Page;
@@ -16,6 +15,7 @@ use super::page_cursor::{PageCursor, PagingError};
 use super::people::{self, MAX_PEOPLE_PER_REQUEST, PersonQuery};
 use super::reader::{Answer, Priority, Read, Reader, Reading};
 use super::request::{InvalidUrl, Method, PageRequest};
+use super::response_body::ResponseBody;
 use super::{response_hints, wire};
 use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 
@@ -83,12 +83,20 @@ impl Inner {
         })
     }
 
-    async fn space(&self, call: RequestContext<'_>, alias: impl SpaceAlias) -> Result<Gathered<crate::model::Space>, ReadError> {
+    async fn space(
+        &self,
+        call: RequestContext<'_>,
+        alias: impl SpaceAlias,
+    ) -> Result<Gathered<crate::model::Space>, ReadError> {
         self.get(call, self.meet.get(alias.path())).await
     }
 
     /// Gets one resource.
-    async fn get<T: ResponseBody>(&self, call: RequestContext<'_>, url: Result<Url, InvalidUrl>) -> Result<Gathered<T>, ReadError> {
+    async fn get<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        url: Result<Url, InvalidUrl>,
+    ) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
         let Fetched { value, date } = self.fetch(call, &url).await?;
         Ok(Gathered { value, date, requests: 1 })

@@ -1,5 +1,5 @@
-//! A remedy spelled out: what to open, paste or run, with the client id, the project and the scopes of these very
-//! credentials. Nothing of it is a secret: of a credentials file only what is public_fields is taken, and no address.
+//! The steps that fix a failing setup: what to open, paste or run, with the client id, the project and the scopes of the
+//! credentials at hand. They contain no secret and no address: only public fields of a credentials file are used.
 
 use std::fmt;
 use std::path::Path;
@@ -117,7 +117,8 @@ struct PublicFields {
 fn public_fields(file: &Path) -> PublicFields {
     let read = files::read(file).ok().and_then(|bytes| serde_json::from_slice::<PublicFields>(&bytes).ok());
     let mut public_fields = read.unwrap_or_default();
-    let PublicFields { client_id, project_id, .. } = public_fields.installed.take().map_or(public_fields, |installed| *installed);
+    let PublicFields { client_id, project_id, .. } =
+        public_fields.installed.take().map_or(public_fields, |installed| *installed);
     PublicFields {
         client_id: client_id.filter(|id| is_id(id)),
         project_id: project_id.filter(|id| is_id(id)),

@@ -1,17 +1,17 @@
 //! Single requests with every parameter that Google's reference documents, for `meetwatch api` and `check --online`. They
 //! use the same quota, tokens, retries and errors as the reads of the daemon.
 
-use super::response_body::ResponseBody;
 use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
-use super::fetch::{Fetched, RequestContext};
 use super::failure::Failure;
+use super::fetch::{Fetched, RequestContext};
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
 use super::page::Page;
 use super::people::{self, PersonQuery};
 use super::reader::Priority;
 use super::request::{InvalidUrl, Method, PageRequest};
+use super::response_body::ResponseBody;
 use super::wire;
 use crate::model::{Conference, ConferenceName, IdentityName, Participant, ParticipantName, Person, Session, UserName};
 use reqwest::Url;

@@ -6,8 +6,8 @@ mod rows;
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
-use meetwatch::meet::response_body::ResponseBody;
 use meetwatch::meet::request::GoogleApi;
+use meetwatch::meet::response_body::ResponseBody;
 use meetwatch::meet::{Page, Reason, failure, response_hints, wire};
 use meetwatch::model::{
     Conference, ConferenceName, Event, EventId, MeetingCode, Participant, ParticipantName, Session, SessionName, Space,

@@ -23,7 +23,7 @@ use crate::meet::error::Reason;
 use crate::meet::request::GoogleApi as Api;
 use crate::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::meet::{
-    Answer, Client, ConferenceFilter, ClientParts, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _,
+    Answer, Client, ClientParts, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _,
     RetryPolicy, setup_steps,
 };
 use crate::model::{EndpointName, UserName};

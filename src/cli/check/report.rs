@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use crate::meet::ReadError;
-use crate::meet::setup_steps::SetupStep;
 use crate::meet::error::Reason;
+use crate::meet::setup_steps::SetupStep;
 use crate::model::{EndpointName, IdentityName, TargetName};
 
 /// Everything, in the configuration's order.

@@ -1,55 +1,64 @@
-//! Application default credentials: the file that was found, or else the machine's metadata server.
+//! Application default credentials: from the file that `config` found, or else from the machine's metadata server.
 //!
-//! yup-oauth2 would look into the environment by itself to choose between the two; here only `config` does that.
+//! yup-oauth2 would read the environment to choose between the two; here only `config` reads it.
 
 use std::path::Path;
 
 use reqwest::{Client, Url};
 
-use super::token_endpoint::{TokenResponse, Token};
 use super::files::{self, DefaultFile};
 use super::scopes::Scopes;
-use crate::meet::http_clients::HttpClients;
+use super::token_endpoint::{Token, TokenResponse};
 use super::{refresh, service_account};
 use crate::clock::Clock;
-use crate::meet::transport;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
+use crate::meet::http_clients::HttpClients;
+use crate::meet::transport;
 
-/// Where a machine of Google Cloud finds its own tokens.
+/// The metadata server of a machine on Google Cloud.
 pub(super) const METADATA: &str =
     "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
 
-/// No answer of the metadata server is larger.
-const MOST_BYTES: usize = 64 << 10;
+/// The cap on a response of the metadata server.
+const MAX_BYTES: usize = 64 << 10;
 
-const NO_DEFAULT: &str = "run `gcloud auth application-default login`, let GOOGLE_APPLICATION_CREDENTIALS name a file, or \
+const NO_DEFAULT: &str = "run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS to a file, or \
      run on Google Cloud with a service account attached";
 
-/// From a service account's key or a user's own credentials.
-pub(super) async fn from_file(http: &HttpClients, file: &Path, scopes: Scopes, clock: &Clock) -> Result<Token, Failure> {
+/// Obtains a token from a file: a service account's key or a user's own credentials.
+pub(super) async fn from_file(
+    http: &HttpClients,
+    file: &Path,
+    scopes: Scopes,
+    clock: &Clock,
+) -> Result<Token, Failure> {
     match files::parse_default(&files::read(file)?)? {
         DefaultFile::Key(key) => service_account::token(*key, None, scopes, http.proxy.as_ref(), clock).await,
         DefaultFile::User(user) => refresh::from_default(&http.through_proxy, &user, scopes).await,
     }
 }
 
-/// From the metadata server at `address`, which is on this machine's own network and never behind a proxy.
+/// Obtains a token from the metadata server at `address`, which is on the machine's own network and never behind a proxy.
 pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes) -> Result<Token, Failure> {
-    let none = |detail: &'static str| Failure::new(Reason::Credentials, detail, NO_DEFAULT);
+    let unavailable = |detail: &'static str| Failure::new(Reason::Credentials, detail, NO_DEFAULT);
     let wanted = scopes.as_slice().join(",");
-    let url = Url::parse_with_params(address, [("scopes", wanted)]).map_err(|_| none("no metadata server"))?;
+    let url = Url::parse_with_params(address, [("scopes", wanted)])
+        .map_err(|_| unavailable("the address of the metadata server is invalid"))?;
     let request = direct.get(url).header("Metadata-Flavor", "Google");
-    let response = request.send().await.map_err(|_| none("no default credentials: no file and no metadata server"))?;
+    let response = request
+        .send()
+        .await
+        .map_err(|_| unavailable("no application default credentials: there is no file and no metadata server"))?;
     let status = response.status();
-    let bytes = transport::read_body(response, MOST_BYTES).await?;
+    let bytes = transport::read_body(response, MAX_BYTES).await?;
     match status.as_u16() {
         200 => serde_json::from_slice::<TokenResponse>(&bytes)
             .map(TokenResponse::token)
-            .map_err(|_| Failure::malformed("the metadata server sent no token")),
-        404 => Err(none("this machine has no service account")),
-        429 | 500..=599 => Err(Failure::new(Reason::Server, "the metadata server failed", "")),
-        _ => Err(none("the metadata server gives no token")),
+            .map_err(|_| Failure::malformed("the response of the metadata server contains no token")),
+        404 => Err(unavailable("this machine has no service account attached")),
+        429 | 500..=599 => Err(Failure::new(Reason::Server, "the metadata server had an internal error", "")),
+        _ => Err(unavailable("the metadata server refuses to issue a token")),
     }
 }
 
@@ -58,8 +67,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Asks a metadata server that gives this answer. With the token's text, and what the server was asked.
-    async fn asked(status: u16, body: &str) -> (Result<String, Failure>, String) {
+    /// Requests a token from a metadata server that sends this response. Returns the token's text and the request.
+    async fn requested(status: u16, body: &str) -> (Result<String, Failure>, String) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/token", listener.local_addr().unwrap());
         let answer =
@@ -79,22 +88,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_machine_gives_a_token_for_the_scopes_that_are_asked_for() {
-        let (token, request) = asked(200, r#"{"access_token":"T","expires_in":300,"token_type":"Bearer"}"#).await;
+    async fn the_metadata_server_issues_a_token_for_the_requested_scopes() {
+        let (token, request) = requested(200, r#"{"access_token":"T","expires_in":300,"token_type":"Bearer"}"#).await;
         assert_eq!(token, Ok("T".to_owned()));
         assert!(request.contains("metadata-flavor: google"), "{request}");
         assert!(request.contains("meetings.space.readonly"), "{request}");
     }
 
     #[tokio::test]
-    async fn a_machine_without_a_service_account_is_no_credentials() {
+    async fn a_machine_without_a_service_account_has_no_credentials() {
         for (status, body, reason) in [
             (404, "no account", Reason::Credentials),
             (403, "{}", Reason::Credentials),
             (503, "", Reason::Server),
             (200, "<html>", Reason::Malformed),
         ] {
-            assert_eq!(asked(status, body).await.0.unwrap_err().reason, reason, "{status}");
+            assert_eq!(requested(status, body).await.0.unwrap_err().reason, reason, "{status}");
         }
         let nobody = from_machine(&Client::new(), "http://127.0.0.1:1/token", Scopes::Meet).await;
         assert_eq!(nobody.err().map(|failure| failure.remedy), Some(NO_DEFAULT));

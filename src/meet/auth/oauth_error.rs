@@ -1,13 +1,13 @@
-//! What a token token_endpoint's oauth_failure means (RFC 6749, 5.2, and the words that Google adds), told apart by who asked.
+//! Classifies the error response of a token endpoint (RFC 6749, 5.2, and the codes that Google adds), by the kind of grant.
 //!
-//! Google's description is compared and never passed on: it may hold an address.
+//! Google's description is only compared and never passed on: it may contain an address.
 
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
 use crate::meet::request::GoogleApi;
 
-/// On whose word a token is asked for.
+/// How a token is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GrantType {
     /// A service account for itself.
@@ -18,16 +18,17 @@ pub(super) enum GrantType {
     User,
 }
 
-const KEY_REFUSED: &str = "make a new key for the service account: this one was deleted, disabled or belongs elsewhere";
-const CLOCK_OFF: &str = "set this machine's clock right: Google takes assertions of the last hour only";
-const NO_SUCH_SUBJECT: &str = "see whether `subject` is the primary address of an active user of the domain";
-const CONSENT_GONE: &str = "run `meetwatch login` again: the consent was revoked or has expired (that of an app in \
-     testing lasts seven days)";
+const KEY_REFUSED: &str =
+    "create a new key for the service account: this one was deleted or disabled, or belongs to another account";
+const CLOCK_OFF: &str = "correct this machine's clock: Google accepts only assertions of the last hour";
+const NO_SUCH_SUBJECT: &str = "check that `subject` is the primary address of an active user of the domain";
+const CONSENT_GONE: &str = "run `meetwatch login` again: the consent was revoked or has expired (for an app in \
+     testing it lasts seven days)";
 const CLIENT_GONE: &str =
-    "see whether the OAuth client still exists, and run `meetwatch login` with its current JSON again";
+    "check that the OAuth client still exists, and run `meetwatch login` with its current JSON again";
 const POLICY: &str = "ask the domain's administrator to trust this app (Admin console, Security, API controls)";
 
-/// The failure that an `error` and its `error_description` mean.
+/// Returns the failure for an `error` and its `error_description`.
 pub(super) fn oauth_failure(error: &str, description: &str, grant: GrantType) -> Failure {
     let (reason, remedy) = match (error, grant) {
         ("invalid_grant", GrantType::ServiceAccount | GrantType::Delegated) => {
@@ -53,7 +54,7 @@ pub(super) fn oauth_failure(error: &str, description: &str, grant: GrantType) ->
     Failure::new(reason, detail(error), remedy)
 }
 
-/// Google says `invalid_grant` of a key, of a clock and of a subject alike, and only its description tells them apart.
+/// Google sends `invalid_grant` for a bad key, a wrong clock and an unknown subject; only the description differs.
 fn bad_assertion(description: &str) -> &'static str {
     let description = description.to_ascii_lowercase();
     if description.contains("user id") || description.contains("invalid email") || description.contains("account") {
@@ -68,7 +69,7 @@ fn bad_assertion(description: &str) -> &'static str {
 fn detail(error: &str) -> String {
     let is_constant =
         !error.is_empty() && error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    format!("no token: {}", if is_constant { error } else { "refused" })
+    format!("the token endpoint refused: {}", if is_constant { error } else { "unknown error" })
 }
 
 #[cfg(test)]
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_its_own_reason_and_remedy() {
+    fn each_error_has_its_own_reason_and_remedy() {
         for (error, description, grant, reason, remedy) in [
             ("invalid_grant", "Invalid JWT Signature.", GrantType::Delegated, Reason::Credentials, KEY_REFUSED),
             ("invalid_grant", "Invalid email or User ID", GrantType::Delegated, Reason::Credentials, NO_SUCH_SUBJECT),
@@ -101,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_endpoint_wrote_is_not_repeated() {
+    fn the_endpoints_text_is_not_repeated() {
         let failure = oauth_failure("no such user ada@example.com", "ada@example.com", GrantType::Delegated);
-        assert_eq!(failure.detail, "no token: refused");
+        assert_eq!(failure.detail, "the token endpoint refused: unknown error");
     }
 }

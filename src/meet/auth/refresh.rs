@@ -1,21 +1,21 @@
-//! New access tokens for a user who consented: `grant_type=refresh_token` (RFC 6749, 6).
+//! Obtains access tokens with the refresh token of a user (`grant_type=refresh_token`, RFC 6749, 6).
 
 use std::path::Path;
 
 use reqwest::Client;
 
-use super::token_endpoint::{self, TokenResponse, Token};
 use super::files::{self, AuthorizedUser};
 use super::oauth_error::GrantType;
 use super::scopes::Scopes;
+use super::token_endpoint::{self, Token, TokenResponse};
 use super::token_store::StoredToken;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
 use crate::meet::request::GoogleApi;
 
-/// From what `meetwatch login` left behind. A refresh token that the token_endpoint rotates replaces the stored one before
-/// the access token is used.
+/// Obtains a token with the refresh token that `meetwatch login` stored. If the endpoint rotates the refresh token, the new
+/// one is stored before the access token is used.
 pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scopes: Scopes) -> Result<Token, Failure> {
     let secret = files::parse_client(&files::read(client)?)?;
     let mut stored = StoredToken::load(store)?;
@@ -24,20 +24,24 @@ pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scope
         return Err(scope_missing(scopes));
     }
     let form = form(&secret.client_id, &secret.client_secret, &stored.refresh_token);
-    let granted = token_endpoint::ask(http, &secret.token_uri, &form, GrantType::User).await?;
+    let granted = token_endpoint::request_token(http, &secret.token_uri, &form, GrantType::User).await?;
     if let Some(rotated) = granted.refresh_token.clone().filter(|rotated| *rotated != stored.refresh_token) {
         stored.refresh_token = rotated;
         stored.save(store).map_err(|_| {
-            Failure::new(Reason::Credentials, "the token store cannot be written", "let meetwatch write its folder")
+            Failure::new(
+                Reason::Credentials,
+                "the token store cannot be written",
+                "give meetwatch write access to the folder of `token_store`",
+            )
         })?;
     }
     covering(granted, scopes)
 }
 
-/// From application default credentials that are a user's own.
+/// Obtains a token with the refresh token in a user's application default credentials.
 pub(super) async fn from_default(http: &Client, user: &AuthorizedUser, scopes: Scopes) -> Result<Token, Failure> {
     let form = form(&user.client_id, &user.client_secret, &user.refresh_token);
-    covering(token_endpoint::ask(http, &user.token_uri, &form, GrantType::User).await?, scopes)
+    covering(token_endpoint::request_token(http, &user.token_uri, &form, GrantType::User).await?, scopes)
 }
 
 fn form<'a>(client_id: &'a str, client_secret: &'a str, refresh_token: &'a str) -> [(&'static str, &'a str); 4] {
@@ -58,5 +62,5 @@ fn scope_missing(scopes: Scopes) -> Failure {
         Scopes::Meet => GoogleApi::Meet,
         Scopes::People => GoogleApi::People,
     };
-    Failure::new(Reason::ScopeMissing, "the user did not agree to it", remedy::of(Reason::ScopeMissing, api))
+    Failure::new(Reason::ScopeMissing, "the user did not consent to this scope", remedy::of(Reason::ScopeMissing, api))
 }

@@ -1,10 +1,10 @@
-//! Where an identity's tokens come from, by the kind of its credentials. Files are read anew for each token, so that
-//! one that is replaced in place is taken up without a restart.
+//! Obtains the access tokens of an identity, by the kind of its credentials. Files are read for each token, so that a
+//! replaced file is used without a restart.
 
 use std::path::Path;
 
-use super::token_endpoint::Token;
 use super::scopes::Scopes;
+use super::token_endpoint::Token;
 use super::{application_default, files, refresh, service_account};
 use crate::clock::Clock;
 use crate::meet::error::Reason;
@@ -12,7 +12,7 @@ use crate::meet::failure::Failure;
 use crate::meet::http_clients::HttpClients;
 use crate::meet::settings::Credentials;
 
-const EMPTY: &str = "see why whoever mints access tokens left this file without one";
+const EMPTY: &str = "check the program that writes access tokens: this file contains none";
 
 /// See the module.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ impl TokenSource {
         Self { credentials, http, clock }
     }
 
-    /// Whether tokens may be kept. An access token file is somebody else's to keep fresh, so it is read at each use.
+    /// Whether tokens may be cached. Another program keeps an access token file up to date, so it is read at each use.
     pub(super) const fn may_be_cached(&self) -> bool {
         !matches!(self.credentials, Credentials::AccessTokenFile(_))
     }
 
-    /// Gets a new token.
+    /// Obtains a new token.
     pub(super) async fn fetch(&self, scopes: Scopes) -> Result<Token, Failure> {
         let HttpClients { through_proxy, direct, proxy } = &self.http;
         match &self.credentials {
@@ -54,14 +54,14 @@ impl TokenSource {
     }
 }
 
-/// The access token in a file, without the line's end that editors and shells leave.
+/// Reads the access token in a file, without the newline that editors and shells add.
 pub(super) fn access_token(path: &Path) -> Result<Token, Failure> {
     let bytes = files::read(path)?;
     match std::str::from_utf8(&bytes).map(str::trim) {
         Ok(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Token { text: text.to_owned(), lifetime: None })
         }
-        _ => Err(Failure::new(Reason::Credentials, "the access token file holds no token", EMPTY)),
+        _ => Err(Failure::new(Reason::Credentials, "the access token file contains no token", EMPTY)),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_access_token_file_may_end_in_a_newline_and_must_hold_one_token() {
+    fn an_access_token_file_may_end_in_a_newline_and_must_contain_one_token() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "ya29.a-b_c\n").unwrap();

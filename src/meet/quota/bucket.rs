@@ -95,8 +95,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The times of everything let through, for somebody who asks after each of `gaps`.
-    fn passed(bucket: &mut QuotaBucket, gaps: &[u64]) -> Vec<Duration> {
+    /// The times at which a token was taken, with an attempt after each of `gaps`.
+    fn taken_at(bucket: &mut QuotaBucket, gaps: &[u64]) -> Vec<Duration> {
         let mut now = Duration::ZERO;
         let mut times = Vec::new();
         for gap in gaps {
@@ -117,7 +117,7 @@ mod tests {
         #[test]
         fn no_minute_exceeds_the_limit(limit in 1.0_f64..1000.0, gaps in prop::collection::vec(0_u64..400, 1..3000)) {
             let mut bucket = QuotaBucket::new(limit, Duration::ZERO);
-            prop_assert!(fullest_minute(&passed(&mut bucket, &gaps)) as f64 <= limit + 1e-6);
+            prop_assert!(fullest_minute(&taken_at(&mut bucket, &gaps)) as f64 <= limit + 1e-6);
         }
 
         #[test]
@@ -141,10 +141,10 @@ mod tests {
         }
 
         #[test]
-        fn a_wait_that_was_kept_is_rewarded(limit in 1.0_f64..1000.0, asked in 1_usize..50) {
+        fn after_the_announced_wait_there_is_a_token(limit in 1.0_f64..1000.0, attempts in 1_usize..50) {
             let mut bucket = QuotaBucket::new(limit, Duration::ZERO);
             let mut now = Duration::ZERO;
-            for _ in 0..asked {
+            for _ in 0..attempts {
                 if let Take::Wait(wait) = bucket.take(now) {
                     now += wait + Duration::from_nanos(1);
                     prop_assert_eq!(bucket.take(now), Take::Taken);
@@ -154,16 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_minute_is_no_exception() {
+    fn the_first_minute_keeps_to_the_limit_too() {
         let mut bucket = QuotaBucket::new(480.0, Duration::ZERO);
-        let times = passed(&mut bucket, &[1; 120_000]);
+        let times = taken_at(&mut bucket, &[1; 120_000]);
         let first = times.iter().filter(|time| **time < 60 * SECOND).count();
         assert!((470..=480).contains(&first), "{first}");
         assert!((425..=480).contains(&times.iter().filter(|time| **time >= 60 * SECOND).count()));
     }
 
     #[test]
-    fn a_limit_that_is_set_anew_gives_nothing_back() {
+    fn another_limit_gives_nothing_back() {
         let mut bucket = QuotaBucket::new(600.0, Duration::ZERO);
         while bucket.take(Duration::ZERO) == Take::Taken {}
         bucket.set_limit(600.0, Duration::ZERO);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_gives_nothing_and_ends_without_a_rush() {
+    fn a_pause_gains_nothing_and_ends_without_a_burst() {
         let mut bucket = QuotaBucket::new(600.0, Duration::ZERO);
         bucket.pause(10 * SECOND, Duration::ZERO);
         assert_eq!(bucket.take(9 * SECOND), Take::Wait(SECOND));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_runs_backwards_is_no_time() {
+    fn time_that_runs_backwards_gains_nothing() {
         let mut bucket = QuotaBucket::new(10.0, 100 * SECOND);
         assert_eq!(bucket.take(100 * SECOND), Take::Taken);
         assert!(matches!(bucket.take(99 * SECOND), Take::Wait(_)));

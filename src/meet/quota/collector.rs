@@ -1,4 +1,4 @@
-//! The level of every bucket, read when somebody asks: a gauge set at the last request would be stale ever after.
+//! The metrics of the rate limiters, computed at each scrape: a gauge that is set at the last request would go stale.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,10 +8,10 @@ use prometheus::{GaugeVec, Opts};
 
 use super::rate_limiter::RateLimiter;
 
-/// ShownLimiters with their labels `scope` and `identity`.
+/// ShownLimiters with the values of the labels `scope` and `identity`.
 pub(in crate::meet) type LabelledLimiters = Vec<(&'static str, String, Arc<RateLimiter>)>;
 
-/// The limiters that are shown. Clones are the same.
+/// The limiters that are shown. Clones share them.
 #[derive(Debug, Clone)]
 pub(in crate::meet) struct ShownLimiters(Arc<RwLock<LabelledLimiters>>);
 
@@ -20,7 +20,7 @@ impl ShownLimiters {
         Self(Arc::new(RwLock::new(limiters)))
     }
 
-    /// Shows others from now on.
+    /// Shows these limiters from now on.
     pub(in crate::meet) fn set(&self, limiters: LabelledLimiters) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = limiters;
     }
@@ -41,11 +41,11 @@ impl QuotaCollector {
     }
 }
 
-/// `meetwatch_quota_limit` and `meetwatch_quota_available`, empty.
+/// The gauges `meetwatch_quota_limit` and `meetwatch_quota_available`, without series.
 fn gauges() -> prometheus::Result<(GaugeVec, GaugeVec)> {
     let gauge = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &["scope", "identity"]);
-    let limit = gauge("meetwatch_quota_limit", "Reads a minute that may be spent.")?;
-    Ok((limit, gauge("meetwatch_quota_available", "Reads that may be sent at once.")?))
+    let limit = gauge("meetwatch_quota_limit", "Reads a minute that the configuration allows.")?;
+    Ok((limit, gauge("meetwatch_quota_available", "Reads that may be sent now without waiting.")?))
 }
 
 impl Collector for QuotaCollector {
@@ -54,7 +54,7 @@ impl Collector for QuotaCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // Made for this scrape alone, so that nobody who is gone stays.
+        // New gauges for each scrape, so that removed identities have no series.
         let Ok((limit_shown, available_shown)) = gauges() else { return Vec::new() };
         let limiters = self.limiters.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (scope, identity, limiter) in &limiters {

@@ -1,12 +1,13 @@
-//! Never more than our share of Google's quota.
+//! Keeps requests within the configured share of Google's quota.
 //!
-//! A request passes its identity's `RateLimiter` and then its project's. A limiter is a token bucket with a waiting room in
-//! front: `bucket` and `priority_queue` are pure and take the time as an argument, `limiter` puts timers around them.
+//! A request waits for the `RateLimiter` of its identity and then for that of the project. A rate limiter is a token bucket
+//! with a priority queue of waiting requests: `bucket` and `priority_queue` are pure and take the time as an argument;
+//! `rate_limiter` adds the timers.
 
 mod bucket;
 mod collector;
-mod rate_limiter;
 mod priority_queue;
+mod rate_limiter;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,24 +19,24 @@ use super::request::GoogleApi;
 use super::settings::QuotaSettings;
 use crate::clock::Clock;
 use crate::model::IdentityName;
-pub(super) use collector::{ShownLimiters, LabelledLimiters, QuotaCollector};
-pub(super) use rate_limiter::{RateLimiter, AcquireError};
+pub(super) use collector::{LabelledLimiters, QuotaCollector, ShownLimiters};
+pub(super) use rate_limiter::{AcquireError, RateLimiter};
 
-/// The longest that a read waits for its turn before it fails as `throttled`.
+/// How long a read waits for quota before it fails as `throttled`.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// All limiters of one Google project.
+/// The rate limiters of one Google project.
 #[derive(Debug)]
 pub(super) struct Quota {
     project: Arc<RateLimiter>,
     users: BTreeMap<IdentityName, UserLimiters>,
-    /// Of identities that are no longer configured: should they come back, what they spent stays spent.
+    /// The limiters of identities that are no longer configured: if an identity comes back, what it spent stays spent.
     retired: BTreeMap<IdentityName, UserLimiters>,
     clock: Clock,
     longest_wait: Duration,
 }
 
-/// The limiters of one identity. The People API counts by itself.
+/// The rate limiters of one identity. The People API has a quota of its own.
 #[derive(Debug, Clone)]
 pub(super) struct UserLimiters {
     meet: Arc<RateLimiter>,
@@ -71,8 +72,8 @@ impl Quota {
         }
     }
 
-    /// The same quota under other settings, which hold at once for both. Each identity comes with the name under which its
-    /// limiters are known, if they are.
+    /// Returns the same quota with other settings, which take effect at once for both. Each identity comes with the name
+    /// under which its limiters are kept.
     pub(super) fn renewed<'a>(
         &self,
         settings: &QuotaSettings,
@@ -94,8 +95,16 @@ impl Quota {
         Self { project: Arc::clone(&self.project), users, retired, ..fresh }
     }
 
-    /// Waits for leave to send one request.
-    pub(super) async fn acquire(&self, identity: &IdentityName, api: GoogleApi, priority: Priority) -> Result<(), AcquireError> {
+    /// Waits until one request may be sent.
+    ///
+    /// # Errors
+    /// If the wait would be too long, or too many requests wait already.
+    pub(super) async fn acquire(
+        &self,
+        identity: &IdentityName,
+        api: GoogleApi,
+        priority: Priority,
+    ) -> Result<(), AcquireError> {
         let Some(user) = self.users.get(identity) else { return Ok(()) };
         let until = self.clock.mono().saturating_add(self.longest_wait);
         match api {
@@ -107,7 +116,7 @@ impl Quota {
         }
     }
 
-    /// Lets nobody through for `time`, because Google asked for it.
+    /// Admits no request for `time`, because Google asked for it.
     pub(super) fn pause(&self, identity: &IdentityName, api: GoogleApi, scope: QuotaScope, time: Duration) {
         let user = self.users.get(identity);
         match (api, scope) {
@@ -117,17 +126,17 @@ impl Quota {
         }
     }
 
-    /// Reads a minute that an identity can do for ever, were it alone in the project.
+    /// The reads a minute that an identity can sustain if no other identity of the project reads.
     pub(super) fn user_budget(&self, identity: &IdentityName) -> f64 {
         self.users.get(identity).map_or(0.0, |user| user.meet.per_minute()).min(self.project_budget())
     }
 
-    /// Reads a minute that all identities together can do for ever.
+    /// The reads a minute that all identities together can sustain.
     pub(super) fn project_budget(&self) -> f64 {
         self.project.per_minute()
     }
 
-    /// Every limiter with its labels `scope` and `identity`.
+    /// Every rate limiter with the values of its labels `scope` and `identity`.
     pub(super) fn limiters(&self) -> LabelledLimiters {
         let users = self.users.iter().flat_map(|(name, user)| {
             [("user", name.to_string(), user.meet.clone()), ("people", name.to_string(), user.people.clone())]

@@ -1,8 +1,9 @@
-//! Who goes next: a bucket with a waiting room, in which what matters most goes first and nothing starves.
+//! A token bucket with a queue of waiting requests, served by priority without starvation.
 //!
-//! Each class of [`Priority`] waits in a line of its own. The first class that has anybody waiting goes first, except
-//! that each time somebody goes, every other class with people waiting earns a twentieth of a turn; who has earned a
-//! whole one takes it. So under any load a class gets one token in twenty, and the rest go in order. Pure.
+//! Each [`Priority`] has a queue of its own. The most urgent priority with waiting requests is served first, with one
+//! exception: each time a request is admitted, every other priority with waiting requests earns a twentieth of a turn, and a
+//! priority that has earned a whole turn is served next. So under any load each priority gets at least one token in twenty.
+//! Pure: the time is an argument.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use super::bucket::{QuotaBucket, Take};
 use crate::clock::Mono;
 use crate::meet::reader::Priority;
 
-/// A class that others overtake earns one turn for so many of theirs.
+/// A priority earns one turn for so many requests of other priorities.
 const TURNS_FOR_ONE: u32 = 20;
 
 const CLASSES: usize = Priority::ALL.len();
 
-/// One who waits.
+/// A waiting request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Ticket(u64);
 
@@ -24,91 +25,92 @@ pub(super) struct Ticket(u64);
 #[derive(Debug)]
 pub(super) struct PriorityQueue {
     bucket: QuotaBucket,
-    lines: [VecDeque<Ticket>; CLASSES],
+    queues: [VecDeque<Ticket>; CLASSES],
     earned: [u32; CLASSES],
     issued: u64,
-    most_waiting: usize,
+    max_waiting: usize,
 }
 
 impl PriorityQueue {
-    /// A queue with nobody waiting, and room for `most_waiting`.
+    /// An empty queue for at most `max_waiting` requests.
     #[must_use]
-    pub(super) fn new(bucket: QuotaBucket, most_waiting: usize) -> Self {
-        Self { bucket, lines: std::array::from_fn(|_| VecDeque::new()), earned: [0; CLASSES], issued: 0, most_waiting }
+    pub(super) fn new(bucket: QuotaBucket, max_waiting: usize) -> Self {
+        Self { bucket, queues: std::array::from_fn(|_| VecDeque::new()), earned: [0; CLASSES], issued: 0, max_waiting }
     }
 
-    /// Goes through at once, if nobody waits and a token is there.
+    /// Takes a token if one is there and no request waits.
     pub(super) fn try_acquire(&mut self, now: Mono) -> bool {
         self.waiting() == 0 && self.bucket.take(now) == Take::Taken
     }
 
-    /// Gets in line, unless the room is full.
-    pub(super) fn enter(&mut self, priority: Priority) -> Option<Ticket> {
-        if self.waiting() >= self.most_waiting {
+    /// Adds a request. `None` if the queue is full.
+    pub(super) fn enqueue(&mut self, priority: Priority) -> Option<Ticket> {
+        if self.waiting() >= self.max_waiting {
             return None;
         }
         self.issued += 1;
         let ticket = Ticket(self.issued);
-        self.lines[class(priority)].push_back(ticket);
+        self.queues[class(priority)].push_back(ticket);
         Some(ticket)
     }
 
-    /// Gives up waiting. Without effect for one who is through.
-    pub(super) fn leave(&mut self, ticket: Ticket, priority: Priority) {
-        self.lines[class(priority)].retain(|other| *other != ticket);
-        self.forget_what_empty_lines_earned();
+    /// Removes a request. No effect if it was admitted already.
+    pub(super) fn remove(&mut self, ticket: Ticket, priority: Priority) {
+        self.queues[class(priority)].retain(|other| *other != ticket);
+        self.reset_empty_queues();
     }
 
-    /// Lets the next one through, if there is one and a token for it. Call it until it says `None`.
+    /// Admits the next request if there is one and a token for it. To be called until it returns `None`.
     pub(super) fn admit(&mut self, now: Mono) -> Option<Ticket> {
         let next = self.next_class()?;
         if self.bucket.take(now) != Take::Taken {
             return None;
         }
-        let ticket = self.lines[next].pop_front();
+        let ticket = self.queues[next].pop_front();
         self.earned[next] = self.earned[next].saturating_sub(TURNS_FOR_ONE);
         for other in (0..CLASSES).filter(|other| *other != next) {
             self.earned[other] += 1;
         }
-        self.forget_what_empty_lines_earned();
+        self.reset_empty_queues();
         ticket
     }
 
-    /// How long until it may be this one's turn: the time in which as many tokens come as there are people before it.
+    /// How long until this request may be admitted: the time in which the bucket gains a token for it and for each request
+    /// ahead of it.
     pub(super) fn wait(&mut self, ticket: Ticket, priority: Priority, now: Mono) -> Duration {
         let own = class(priority);
-        let before: usize = self.lines[..own].iter().map(VecDeque::len).sum();
-        let within = self.lines[own].iter().position(|other| *other == ticket).unwrap_or(0);
+        let before: usize = self.queues[..own].iter().map(VecDeque::len).sum();
+        let within = self.queues[own].iter().position(|other| *other == ticket).unwrap_or(0);
         self.bucket.wait_for(u32::try_from(before + within + 1).unwrap_or(u32::MAX), now)
     }
 
-    /// Lets nobody through for a time.
+    /// Admits no request for a time.
     pub(super) fn pause(&mut self, time: Duration, now: Mono) {
         self.bucket.pause(time, now);
     }
 
-    /// The bucket behind it.
+    /// The token bucket.
     pub(super) const fn bucket(&mut self) -> &mut QuotaBucket {
         &mut self.bucket
     }
 
-    /// How many wait.
+    /// The number of waiting requests.
     #[must_use]
     pub(super) fn waiting(&self) -> usize {
-        self.lines.iter().map(VecDeque::len).sum()
+        self.queues.iter().map(VecDeque::len).sum()
     }
 
     fn next_class(&self) -> Option<usize> {
-        let mut with_people = (0..CLASSES).filter(|class| !self.lines[*class].is_empty());
-        let first = with_people.clone().next()?;
+        let mut waiting = (0..CLASSES).filter(|class| !self.queues[*class].is_empty());
+        let first = waiting.clone().next()?;
         // `max_by_key` keeps the last of equals, so the search runs from the last class to the first.
-        let owed = with_people.by_ref().rev().filter(|class| self.earned[*class] >= TURNS_FOR_ONE);
-        Some(owed.max_by_key(|class| self.earned[*class]).unwrap_or(first))
+        let due = waiting.by_ref().rev().filter(|class| self.earned[*class] >= TURNS_FOR_ONE);
+        Some(due.max_by_key(|class| self.earned[*class]).unwrap_or(first))
     }
 
-    fn forget_what_empty_lines_earned(&mut self) {
-        for (line, earned) in self.lines.iter().zip(&mut self.earned) {
-            if line.is_empty() {
+    fn reset_empty_queues(&mut self) {
+        for (queue, earned) in self.queues.iter().zip(&mut self.earned) {
+            if queue.is_empty() {
                 *earned = 0;
             }
         }
@@ -125,7 +127,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// One token a second after the first six are gone.
+    /// One token a second, after the first six are taken.
     fn drained() -> PriorityQueue {
         let mut queue = PriorityQueue::new(QuotaBucket::new(66.0, Duration::ZERO), 20_000);
         while queue.try_acquire(Duration::ZERO) {}
@@ -133,23 +135,23 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_most_goes_first_and_equals_in_the_order_they_came() {
+    fn the_most_urgent_priority_is_served_first_and_equals_in_order_of_arrival() {
         let mut queue = drained();
-        let sweep = queue.enter(Priority::Sweep).unwrap();
-        let one = queue.enter(Priority::Listing).unwrap();
-        let other = queue.enter(Priority::Listing).unwrap();
-        assert!(!queue.try_acquire(SECOND * 2), "nobody overtakes those who wait");
+        let sweep = queue.enqueue(Priority::Sweep).unwrap();
+        let one = queue.enqueue(Priority::Listing).unwrap();
+        let other = queue.enqueue(Priority::Listing).unwrap();
+        assert!(!queue.try_acquire(SECOND * 2), "a new request does not overtake waiting ones");
         let order: Vec<Ticket> = std::iter::from_fn(|| queue.admit(SECOND * 10)).collect();
         assert_eq!(order, vec![one, other, sweep]);
     }
 
     #[test]
-    fn no_class_starves_and_each_keeps_its_share() {
+    fn no_priority_starves_and_each_keeps_its_share() {
         let mut queue = drained();
         let mut class_of = std::collections::HashMap::new();
         for priority in Priority::ALL {
             for _ in 0..2000 {
-                class_of.insert(queue.enter(priority).unwrap(), priority);
+                class_of.insert(queue.enqueue(priority).unwrap(), priority);
             }
         }
         let mut served = [0_u32; CLASSES];
@@ -164,29 +166,29 @@ mod tests {
     }
 
     #[test]
-    fn nobody_goes_through_without_a_token() {
+    fn no_request_is_admitted_without_a_token() {
         let mut queue = drained();
-        queue.enter(Priority::Record).unwrap();
+        queue.enqueue(Priority::Record).unwrap();
         assert_eq!(queue.admit(Duration::ZERO), None);
         assert!(queue.admit(SECOND * 2).is_some());
         assert_eq!(queue.admit(SECOND * 10), None);
     }
 
     #[test]
-    fn who_leaves_is_not_let_through_and_the_room_is_bounded() {
+    fn a_removed_request_is_not_admitted_and_the_queue_is_bounded() {
         let mut queue = PriorityQueue::new(QuotaBucket::new(66.0, Duration::ZERO), 2);
-        let gone = queue.enter(Priority::Listing).unwrap();
-        let stays = queue.enter(Priority::Lookup).unwrap();
-        assert_eq!(queue.enter(Priority::Listing), None);
-        queue.leave(gone, Priority::Listing);
+        let gone = queue.enqueue(Priority::Listing).unwrap();
+        let stays = queue.enqueue(Priority::Lookup).unwrap();
+        assert_eq!(queue.enqueue(Priority::Listing), None);
+        queue.remove(gone, Priority::Listing);
         assert_eq!(queue.admit(SECOND), Some(stays));
     }
 
     #[test]
-    fn the_wait_grows_with_those_before() {
+    fn the_wait_grows_with_the_requests_ahead() {
         let mut queue = drained();
-        let first = queue.enter(Priority::Person).unwrap();
-        let second = queue.enter(Priority::Person).unwrap();
+        let first = queue.enqueue(Priority::Person).unwrap();
+        let second = queue.enqueue(Priority::Person).unwrap();
         let now = Duration::ZERO;
         let (one, two) = (queue.wait(first, Priority::Person, now), queue.wait(second, Priority::Person, now));
         assert!(one < two && two <= SECOND * 3, "{one:?} {two:?}");

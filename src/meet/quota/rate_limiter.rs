@@ -1,7 +1,7 @@
-//! A [`PriorityQueue`] that tasks can wait at.
+//! A [`PriorityQueue`] with which tasks can wait for tokens.
 //!
-//! There is no task behind it: each who waits sleeps until its turn may have come, then lets through whoever is next,
-//! and sleeps again if that was somebody else. A task that is cancelled takes itself out of the line.
+//! There is no background task: each waiting task sleeps until its turn may have come, admits the next requests in the
+//! queue, and sleeps again if its own is not among them. Cancel-safe: a task that is dropped leaves the queue.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,23 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::bucket::QuotaBucket;
-use super::priority_queue::{Ticket, PriorityQueue};
+use super::priority_queue::{PriorityQueue, Ticket};
 use crate::clock::{Clock, Mono};
 use crate::meet::reader::Priority;
 
-/// Room for so many who wait at one limiter.
-const MOST_WAITING: usize = 4096;
+/// The most requests that may wait at one limiter.
+const MAX_WAITING: usize = 4096;
 
 /// The shortest sleep worth a timer.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// Why somebody was sent away.
+/// Why a request was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::meet) enum AcquireError {
-    /// The turn would come, or came, too late.
+    /// The wait is, or would be, longer than allowed.
     TooLong,
-    /// Too many wait already.
-    Full,
+    /// Too many requests wait already.
+    QueueFull,
 }
 
 /// See the module.
@@ -39,42 +39,45 @@ pub(in crate::meet) struct RateLimiter {
 #[derive(Debug)]
 struct LimiterState {
     queue: PriorityQueue,
-    calls: HashMap<Ticket, oneshot::Sender<()>>,
+    waiting: HashMap<Ticket, oneshot::Sender<()>>,
 }
 
 impl RateLimiter {
     /// A limiter for `limit` requests a minute.
     pub(in crate::meet) fn new(limit: f64, clock: Clock) -> Self {
-        let queue = PriorityQueue::new(QuotaBucket::new(limit, clock.mono()), MOST_WAITING);
-        Self { state: Mutex::new(LimiterState { queue, calls: HashMap::new() }), clock }
+        let queue = PriorityQueue::new(QuotaBucket::new(limit, clock.mono()), MAX_WAITING);
+        Self { state: Mutex::new(LimiterState { queue, waiting: HashMap::new() }), clock }
     }
 
-    /// Goes through, if that is possible without waiting.
+    /// Takes a token if that is possible without waiting.
     pub(in crate::meet) fn try_acquire(&self) -> bool {
         self.lock().queue.try_acquire(self.clock.mono())
     }
 
-    /// Goes through as soon as it is this one's turn, unless that is after `until`.
+    /// Waits for a token in order of priority, at the latest until `until`.
+    ///
+    /// # Errors
+    /// [`AcquireError`]
     pub(in crate::meet) async fn acquire(&self, priority: Priority, until: Mono) -> Result<(), AcquireError> {
         if self.try_acquire() {
             return Ok(());
         }
-        let (mut place, mut called) = self.enter(priority)?;
+        let (mut waiter, mut admitted) = self.enqueue(priority)?;
         loop {
             let now = self.clock.mono();
-            let wait = self.step(&place, now);
-            if called.try_recv().is_ok() {
-                place.through = true;
+            let wait = self.step(&waiter, now);
+            if admitted.try_recv().is_ok() {
+                waiter.admitted = true;
                 return Ok(());
             }
-            // A pause may be known to outlast the patience; there is no sense in waiting then.
+            // A pause may last longer than the request may wait: fail at once.
             let left = until.saturating_sub(now);
             if left.is_zero() || self.lock().queue.bucket().wait_for(1, now) > left {
                 return Err(AcquireError::TooLong);
             }
             tokio::select! {
-                answer = &mut called => if answer.is_ok() {
-                    place.through = true;
+                answer = &mut admitted => if answer.is_ok() {
+                    waiter.admitted = true;
                     return Ok(());
                 },
                 () = tokio::time::sleep(wait.min(left).max(SHORTEST_SLEEP)) => {}
@@ -82,30 +85,30 @@ impl RateLimiter {
         }
     }
 
-    /// Lets nobody through for a time.
+    /// Admits no request for a time.
     pub(in crate::meet) fn pause(&self, time: Duration) {
         let now = self.clock.mono();
         self.lock().queue.pause(time, now);
     }
 
-    /// Lets `limit` a minute through from now on. What was spent stays spent.
+    /// Admits `limit` requests a minute from now on. What was spent stays spent.
     pub(in crate::meet) fn set_limit(&self, limit: f64) {
         let now = self.clock.mono();
         self.lock().queue.bucket().set_limit(limit, now);
     }
 
-    /// Whether nothing of it is spent.
+    /// Whether all of its tokens are there.
     pub(in crate::meet) fn is_full(&self) -> bool {
         let now = self.clock.mono();
         self.lock().queue.bucket().is_full(now)
     }
 
-    /// What comes in, a minute.
+    /// The tokens gained in a minute.
     pub(in crate::meet) fn per_minute(&self) -> f64 {
         self.lock().queue.bucket().per_minute()
     }
 
-    /// The limit, and the tokens there now.
+    /// The limit a minute, and the tokens there now.
     pub(in crate::meet) fn level(&self) -> (f64, f64) {
         let now = self.clock.mono();
         let mut state = self.lock();
@@ -113,46 +116,46 @@ impl RateLimiter {
         (bucket.limit(), bucket.available(now))
     }
 
-    fn enter(&self, priority: Priority) -> Result<(Waiter<'_>, oneshot::Receiver<()>), AcquireError> {
-        let (call, called) = oneshot::channel();
+    fn enqueue(&self, priority: Priority) -> Result<(Waiter<'_>, oneshot::Receiver<()>), AcquireError> {
+        let (admit, admitted) = oneshot::channel();
         let mut state = self.lock();
-        let ticket = state.queue.enter(priority).ok_or(AcquireError::Full)?;
-        state.calls.insert(ticket, call);
-        Ok((Waiter { limiter: self, ticket, priority, through: false }, called))
+        let ticket = state.queue.enqueue(priority).ok_or(AcquireError::QueueFull)?;
+        state.waiting.insert(ticket, admit);
+        Ok((Waiter { limiter: self, ticket, priority, admitted: false }, admitted))
     }
 
-    /// Calls everybody who may go, and says when to look again.
-    fn step(&self, place: &Waiter<'_>, now: Mono) -> Duration {
+    /// Admits every request whose turn it is, and returns when to try again.
+    fn step(&self, waiter: &Waiter<'_>, now: Mono) -> Duration {
         let mut state = self.lock();
         while let Some(ticket) = state.queue.admit(now) {
-            if let Some(call) = state.calls.remove(&ticket) {
-                // One who was cancelled this very moment leaves its token unused, which is on the safe side.
-                let _cancelled = call.send(());
+            if let Some(admit) = state.waiting.remove(&ticket) {
+                // If that task was cancelled just now, its token stays unused, which errs on the safe side.
+                let _cancelled = admit.send(());
             }
         }
-        state.queue.wait(place.ticket, place.priority, now)
+        state.queue.wait(waiter.ticket, waiter.priority, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, LimiterState> {
-        // Nothing in here panics half-way; if it ever did, the counts are still the best that is known.
+        // No code panics while it holds the lock; if it did, the counts would still be the best that is known.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place in the line, given up when dropped.
+/// A request in the queue. Leaves the queue when dropped.
 struct Waiter<'a> {
     limiter: &'a RateLimiter,
     ticket: Ticket,
     priority: Priority,
-    through: bool,
+    admitted: bool,
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if !self.through {
+        if !self.admitted {
             let mut state = self.limiter.lock();
-            state.queue.leave(self.ticket, self.priority);
-            state.calls.remove(&self.ticket);
+            state.queue.remove(self.ticket, self.priority);
+            state.waiting.remove(&self.ticket);
         }
     }
 }
@@ -164,21 +167,21 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
-    /// A limiter whose tokens come every ten milliseconds, with none left.
+    /// A limiter that gains a token every ten milliseconds and has none left.
     fn empty() -> Arc<RateLimiter> {
         let limiter = Arc::new(RateLimiter::new(6_600.0, Clock::new()));
         while limiter.try_acquire() {}
         limiter
     }
 
-    /// What a limiter still remembers of those who came.
+    /// The number of requests that the limiter still holds.
     fn left_behind(limiter: &RateLimiter) -> usize {
         let state = limiter.lock();
-        state.calls.len() + state.queue.waiting()
+        state.waiting.len() + state.queue.waiting()
     }
 
     #[tokio::test]
-    async fn those_who_wait_all_get_through() {
+    async fn all_waiting_requests_are_admitted() {
         let limiter = empty();
         let waiting: Vec<_> = (0..30)
             .map(|n| {
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn patience_ends_and_leaves_no_trace() {
+    async fn a_request_that_waited_too_long_leaves_the_queue() {
         let limiter = empty();
         limiter.pause(LONG);
         let soon = limiter.clock.mono() + Duration::from_millis(5);
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_cancelled_leaves_the_line() {
+    async fn a_cancelled_request_leaves_the_queue() {
         let limiter = empty();
         limiter.pause(Duration::from_secs(60));
         let task = tokio::spawn({
