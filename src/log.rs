@@ -20,18 +20,18 @@ pub struct LogSettings {
     /// The least important lines of this program that are written; `info` if not set.
     pub level: Option<LevelFilter>,
     /// Text on a terminal and JSON otherwise, if not set.
-    pub format: Option<Format>,
+    pub format: Option<LogFormat>,
 }
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
 }
 
-impl Format {
+impl LogFormat {
     /// The name in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,7 +59,7 @@ impl LogSettings {
 /// If it was called before.
 pub fn install(settings: LogSettings, colours: bool) -> Result<Level, SetGlobalDefaultError> {
     let terminal = stderr().is_terminal();
-    let format = settings.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let format = settings.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let level = settings.level.unwrap_or(DEFAULT_LEVEL);
     // Not `init`, which would listen to the `log` crate too if some library turned that feature on.
     let (subscriber, level) = subscriber(level, format, terminal && colours, stderr);
@@ -90,7 +90,7 @@ fn filter(level: LevelFilter) -> Targets {
 /// What [`install`] installs, for any writer, and what sets its level.
 pub fn subscriber<W>(
     level: LevelFilter,
-    format: Format,
+    format: LogFormat,
     colours: bool,
     writer: W,
 ) -> (impl Subscriber + Send + Sync, Level)
@@ -99,8 +99,8 @@ where
 {
     let lines = fmt::layer().with_writer(writer);
     let lines = match format {
-        Format::Text => lines.with_ansi(colours).with_target(false).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => lines.with_ansi(colours).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter(level));
     (Registry::default().with(lines.with_filter(filter)), Level(handle))
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    fn logged(level: LevelFilter, format: Format, lines: impl FnOnce()) -> String {
+    fn logged(level: LevelFilter, format: LogFormat, lines: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
         let (subscriber, _) = subscriber(level, format, false, move || writer.clone());
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn libraries_are_not_heard_below_warn_whatever_is_asked() {
-        let text = logged(LevelFilter::TRACE, Format::Text, || {
+        let text = logged(LevelFilter::TRACE, LogFormat::Text, || {
             for (line, secret) in [("trace", "t0ken"), ("debug", "t0ken"), ("info", "t0ken")] {
                 let _ = line;
                 tracing::trace!(target: "yup_oauth2::authenticator", "found token {secret}");
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_library_says_less_where_less_is_asked() {
-        let text = logged(LevelFilter::ERROR, Format::Text, || {
+        let text = logged(LevelFilter::ERROR, LogFormat::Text, || {
             tracing::warn!(target: "h2", "a library's warning");
             tracing::warn!("our own warning");
             tracing::error!("our own error");
@@ -166,7 +166,7 @@ mod tests {
     fn the_level_can_be_set_while_lines_are_written_and_libraries_stay_silent() {
         let memory = Memory::default();
         let writer = memory.clone();
-        let (subscriber, level) = subscriber(LevelFilter::INFO, Format::Text, false, move || writer.clone());
+        let (subscriber, level) = subscriber(LevelFilter::INFO, LogFormat::Text, false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("not yet");
             level.set(Some(LevelFilter::TRACE));
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line_with_the_fields_beside_the_message() {
-        let text = logged(LevelFilter::INFO, Format::Json, || {
+        let text = logged(LevelFilter::INFO, LogFormat::Json, || {
             tracing::info!(conference = "conferenceRecords/c", "listed");
             tracing::debug!("unwanted");
         });

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::secret;
-use super::section::{Found, Section};
+use super::section::{Located, Section};
 
 /// What an address of an HTTP server looks like.
 const EXPECTED: &str = "an address such as \"https://example.com/path\"";
 
 /// The address of an HTTP server.
-pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, Url>> {
+pub(super) fn http<'a, T>(found: &Located<'a, T>, text: &str) -> Option<Located<'a, Url>> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let Some(url) = url else {
         found.problem(format!("must be {EXPECTED}"));
@@ -23,13 +23,13 @@ pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, 
 }
 
 /// The address of a proxy, which may hold a password.
-pub(super) fn proxy<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Url>> {
+pub(super) fn proxy<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Url>> {
     let found = secret::one(section, files, ["proxy", "proxy_file"], "the address of the proxy")?;
     http(&found, found.value.expose_secret())
 }
 
 /// Refuses to send `what` without encryption, except to this machine or where the operator allows it.
-pub(super) fn require_https(section: &Section<'_>, url: &Found<'_, Url>, allow_http: bool, what: &str) {
+pub(super) fn require_https(section: &Section<'_>, url: &Located<'_, Url>, allow_http: bool, what: &str) {
     if url.value.scheme() != "https" && !allow_http && !is_loopback(&url.value) {
         let path = section.path_of("allow_http");
         url.problem(format!("would send {what} unencrypted; use https, or set `{path} = true`"));

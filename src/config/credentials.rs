@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use super::environment::Environment;
-use super::files::{self, Files, warn_if_open};
+use super::files::{self, ReferencedFiles, warn_if_open};
 use super::key_file::KeyFile;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::meet::settings::Credentials;
 
 /// The four ways, by the key that chooses each.
 const WAYS: [&str; 4] = ["service_account_key", "client_secret", "application_default", "access_token_file"];
 
 /// The credentials of one `[[identity]]`; those of a service account without a subject.
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Credentials> {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Credentials> {
     let key = files.path(section, "service_account_key");
     let secret = files.path(section, "client_secret");
     let store = files.path(section, "token_store");
@@ -38,7 +38,7 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Credentia
 }
 
 fn exactly_one_way(section: &Section<'_>) -> Option<()> {
-    let all = words::list(&WAYS);
+    let all = suggest::list(&WAYS);
     match WAYS.iter().filter(|way| section.has(way)).count() {
         1 => return Some(()),
         0 => section.absent("", format!("has no credentials; give it one of {all}")),
@@ -47,7 +47,7 @@ fn exactly_one_way(section: &Section<'_>) -> Option<()> {
     None
 }
 
-fn service_account(key: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<Credentials> {
+fn service_account(key: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option<Credentials> {
     let found = key_file(key, files)?;
     if found != KeyFile::ServiceAccount {
         key.problem("the file is not the key of a service account (JSON with `\"type\": \"service_account\"`)");
@@ -58,9 +58,9 @@ fn service_account(key: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<Creden
 
 fn user_consent(
     section: &Section<'_>,
-    secret: &Found<'_, PathBuf>,
-    store: Option<Found<'_, PathBuf>>,
-    files: &Files<'_>,
+    secret: &Located<'_, PathBuf>,
+    store: Option<Located<'_, PathBuf>>,
+    files: &ReferencedFiles<'_>,
 ) -> Option<Credentials> {
     let client = key_file(secret, files);
     if client.as_ref().is_some_and(|client| *client != KeyFile::Client) {
@@ -76,7 +76,7 @@ fn user_consent(
     Some(Credentials::UserConsent { client_secret: secret.value.clone(), token_store: store.value })
 }
 
-fn application_default(flag: &Found<'_, bool>, environment: &Environment) -> Option<Credentials> {
+fn application_default(flag: &Located<'_, bool>, environment: &Environment) -> Option<Credentials> {
     if !flag.value {
         flag.problem("must be true, or left out");
         return None;
@@ -105,26 +105,26 @@ fn application_default(flag: &Found<'_, bool>, environment: &Environment) -> Opt
             None
         }
         Err(error) => {
-            file.problem(format!("the file of the application default credentials {}", files::told(&error)));
+            file.problem(format!("the file of the application default credentials {}", files::explain(&error)));
             None
         }
     }
 }
 
-/// What a file of credentials holds; the problem is told if it cannot be read or is not JSON.
-fn key_file(path: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<KeyFile> {
+/// What a file of credentials holds; the problem is explain if it cannot be read or is not JSON.
+fn key_file(path: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option<KeyFile> {
     let text = files.contents(path)?;
     warn_if_open(path, &path.value);
     KeyFile::recognize(&text.value).inspect_err(|wrong| path.problem(format!("the file {wrong}"))).ok()
 }
 
 /// Warns about a file that may still come.
-fn warn_unless_there(path: &Found<'_, PathBuf>, remedy: &str) {
+fn warn_unless_there(path: &Located<'_, PathBuf>, remedy: &str) {
     match files::read(&path.value) {
         Ok(_) => warn_if_open(path, &path.value),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             path.not_there(format!("the file does not exist yet; {remedy}"));
         }
-        Err(error) => path.not_there(format!("the file {}", files::told(&error))),
+        Err(error) => path.not_there(format!("the file {}", files::explain(&error))),
     }
 }

@@ -3,9 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Problem, Problems};
-use crate::serve::settings::{Inherited, Socket};
-
 /// The environment, read once and handed on as a plain value.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -40,13 +37,13 @@ impl Environment {
     }
 
     /// The file that a path in the configuration means: `credential:NAME` is a systemd credential, anything that is
-    /// not absolute lies beside the configuration file.
+    /// not absolute lies folder the configuration file.
     ///
     /// # Errors
-    /// What is wrong, in words, if it is a credential that cannot be.
-    pub(super) fn resolve(&self, written: &str, beside: &Path) -> Result<PathBuf, &'static str> {
+    /// What is wrong, in suggest, if it is a credential that cannot be.
+    pub(super) fn resolve(&self, written: &str, folder: &Path) -> Result<PathBuf, &'static str> {
         let Some(name) = written.strip_prefix("credential:") else {
-            return Ok(beside.join(written));
+            return Ok(folder.join(written));
         };
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
             return Err("must be `credential:` and the name that `LoadCredential=` gives it");
@@ -57,43 +54,6 @@ impl Environment {
                          `LoadCredential=` or `SetCredential=`"),
         }
     }
-}
-
-/// Has the server listen on the socket that systemd handed over, if it did: `LISTEN_PID` and `LISTEN_FDS`. To be called once, for
-/// what was handed over is there to be taken once.
-///
-/// # Errors
-/// [`Problems`] if more than one was handed over, or one that no server can listen on; or if it can be reached from other
-/// machines and nothing says who may ask.
-pub fn listen_where_told(config: &mut Config) -> Result<(), Problems> {
-    let mut handed = listenfd::ListenFd::from_env();
-    let wrong = |message: &str| {
-        let file = "LISTEN_FDS".into();
-        Problems::one(Problem { file, line: None, key: String::new(), message: message.to_owned(), absence: false })
-    };
-    let socket = match handed.len() {
-        0 => return Ok(()),
-        1 => match handed.take_tcp_listener(0) {
-            Ok(Some(listener)) => Socket::Tcp(listener),
-            _ => match handed.take_unix_listener(0) {
-                Ok(Some(listener)) => Socket::Unix(listener),
-                _ => return Err(wrong("the socket that was handed over is no listening stream; use `ListenStream=`")),
-            },
-        },
-        _ => return Err(wrong("more than one socket was handed over; keep one `ListenStream=`")),
-    };
-    let inherited = Inherited::new(socket);
-    let listen = inherited.listens_on().map_err(|_| wrong("the socket that was handed over has no address"))?;
-    let server = &mut config.server;
-    let all_open = server.expose.metrics && server.expose.health;
-    if !listen.is_local() && server.token.is_none() && server.api.is_empty() && !all_open {
-        return Err(wrong(
-            "the socket that was handed over can be reached from other machines; set `server.token_file`, or \
-             `expose = [\"metrics\", \"health\"]`, or listen on 127.0.0.1",
-        ));
-    }
-    (server.listen, server.inherited) = (listen, Some(inherited));
-    Ok(())
 }
 
 /// A variable that is set and not empty.

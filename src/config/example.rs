@@ -10,8 +10,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::report::Report;
-    use crate::config::{BESIDE_THE_STORE, Config, Environment, Origin, judge, load_store};
+    use crate::config::diagnostics::Diagnostics;
+    use crate::config::load::{OTHER_SECTIONS, Origin, judge, load_store};
+    use crate::config::{Config, Environment};
     use crate::meet::settings::GoogleSettings;
     use crate::serve::ServerSettings;
     use crate::store::StoreSettings;
@@ -26,11 +27,11 @@ mod tests {
         folder
     }
 
-    fn judged(text: &str, folder: &Path) -> (Config, Report) {
+    fn judged(text: &str, folder: &Path) -> (Config, Diagnostics) {
         let environment = Environment::default();
         let origin = Origin { file: "example.toml", folder, environment: &environment, world_readable: false };
-        let report = Report::new("example.toml", text);
-        (judge(text, &origin, &report), report)
+        let diagnostics = Diagnostics::new("example.toml", text);
+        (judge(text, &origin, &diagnostics), diagnostics)
     }
 
     /// The lines of the example with those keys that may be added, each with the section it belongs to.
@@ -55,8 +56,8 @@ mod tests {
     #[test]
     fn the_example_is_valid_and_says_what_the_defaults_are() {
         let folder = folder();
-        let (config, report) = judged(EXAMPLE, folder.path());
-        report.finish().unwrap();
+        let (config, diagnostics) = judged(EXAMPLE, folder.path());
+        diagnostics.finish().unwrap();
         assert_eq!((config.identities.len(), config.targets.len(), config.webhooks.len()), (3, 4, 1));
         assert_eq!(format!("{:?}", config.google), format!("{:?}", GoogleSettings::default()));
         assert_eq!(config.watch, WatchSettings::default());
@@ -67,9 +68,9 @@ mod tests {
     #[test]
     fn what_it_says_of_the_store_is_known_beside_every_section_that_there_is() {
         let folder = tempfile::tempdir().unwrap();
-        let (_, report) = judged(EXAMPLE, folder.path());
-        let known: Vec<_> = report.known().into_iter().filter(|key| !key.contains('.')).collect();
-        let mut passed_over = BESIDE_THE_STORE.to_vec();
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
+        let known: Vec<_> = diagnostics.known().into_iter().filter(|key| !key.contains('.')).collect();
+        let mut passed_over = OTHER_SECTIONS.to_vec();
         passed_over.push("store");
         passed_over.sort_unstable();
         assert_eq!(passed_over, known);
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn the_example_documents_every_key_and_no_other() {
         let folder = folder();
-        let (_, report) = judged(EXAMPLE, folder.path());
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let documented = keys(EXAMPLE);
-        let known = report.known();
+        let known = diagnostics.known();
         let missing: Vec<_> = known.difference(&documented).collect();
         let unknown: Vec<_> = documented.difference(&known).collect();
         assert!(missing.is_empty(), "not in the example: {missing:?}");
@@ -113,9 +114,9 @@ mod tests {
     #[test]
     fn the_manual_has_every_key_in_its_section() {
         let folder = folder();
-        let (_, report) = judged(EXAMPLE, folder.path());
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let manual = include_str!("../../docs/CONFIGURATION.md");
-        for known in report.known() {
+        for known in diagnostics.known() {
             let Some((section, key)) = known.rsplit_once('.') else { continue };
             let headings = [format!("# `[[{section}]]`"), format!("# `[{section}]`")];
             let begins = headings.iter().find_map(|heading| manual.find(heading.as_str()));
@@ -148,8 +149,8 @@ mod tests {
             if added == 0 {
                 continue;
             }
-            let (_, report) = judged(&changed.join("\n"), folder.path());
-            let problems = report.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
+            let (_, diagnostics) = judged(&changed.join("\n"), folder.path());
+            let problems = diagnostics.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
             let wrong =
                 ["must be a", "no such key", "not TOML", "not a list", "from "].map(|word| problems.contains(word));
             assert_eq!(wrong, [false; 5], "line {index}: {problems}");

@@ -5,32 +5,32 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::section::{Found, Section};
+use super::section::{Located, Section};
 
 /// More than any key, secret or list of subjects takes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Where the files of one configuration are looked for.
 #[derive(Debug, Clone)]
-pub(super) struct Files<'a> {
+pub(super) struct ReferencedFiles<'a> {
     pub(super) environment: &'a Environment,
     /// The folder of the configuration file.
-    pub(super) beside: &'a Path,
+    pub(super) folder: &'a Path,
 }
 
-impl Files<'_> {
+impl ReferencedFiles<'_> {
     /// The path that `key` names, if it is there and can be one.
-    pub(super) fn path<'a>(&self, section: &Section<'a>, key: &'static str) -> Option<Found<'a, PathBuf>> {
+    pub(super) fn path<'a>(&self, section: &Section<'a>, key: &'static str) -> Option<Located<'a, PathBuf>> {
         self.resolve(&section.text(key)?)
     }
 
     /// The path that a text means.
-    pub(super) fn resolve<'a>(&self, text: &Found<'a, &'a str>) -> Option<Found<'a, PathBuf>> {
+    pub(super) fn resolve<'a>(&self, text: &Located<'a, &'a str>) -> Option<Located<'a, PathBuf>> {
         if text.value.is_empty() || text.value.contains('\0') {
             text.problem("must be the path of a file, or `credential:NAME`");
             return None;
         }
-        match self.environment.resolve(text.value, self.beside) {
+        match self.environment.resolve(text.value, self.folder) {
             Ok(path) => Some(text.with(path)),
             Err(message) => {
                 text.problem(message);
@@ -40,11 +40,11 @@ impl Files<'_> {
     }
 
     /// What a file holds that has to be there.
-    pub(super) fn contents<'a>(&self, path: &Found<'a, PathBuf>) -> Option<Found<'a, String>> {
+    pub(super) fn contents<'a>(&self, path: &Located<'a, PathBuf>) -> Option<Located<'a, String>> {
         match read(&path.value) {
             Ok(text) => Some(path.with(text)),
             Err(error) => {
-                path.problem(format!("the file {}", told(&error)));
+                path.problem(format!("the file {}", explain(&error)));
                 None
             }
         }
@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Why a file could not be read and what to do, as the end of a sentence about it.
-pub(super) fn told(error: &io::Error) -> String {
+pub(super) fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist; put it there or correct the path".to_owned(),
         io::ErrorKind::PermissionDenied => "may not be read; let the user that runs meetwatch read it".to_owned(),
@@ -77,7 +77,7 @@ pub(super) fn told(error: &io::Error) -> String {
 }
 
 /// Warns if others than the owner and the group can read the file.
-pub(super) fn warn_if_open<T>(found: &Found<'_, T>, path: &Path) {
+pub(super) fn warn_if_open<T>(found: &Located<'_, T>, path: &Path) {
     if std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata)) {
         found.warning("every user of this machine can read the file; `chmod 600` it");
     }
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_no_plain_file_is_refused_unread() {
         let error = read(Path::new("/dev/zero")).unwrap_err();
-        assert_eq!(told(&error), "is not a plain file");
+        assert_eq!(explain(&error), "is not a plain file");
         assert!(read(tempfile::tempdir().unwrap().path()).is_err());
     }
 
@@ -112,7 +112,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
         std::fs::write(&path, vec![b'a'; usize::try_from(MAX_FILE_BYTES).unwrap() + 1]).unwrap();
-        assert_eq!(told(&read(&path).unwrap_err()), "is larger than 1 MiB");
+        assert_eq!(explain(&read(&path).unwrap_err()), "is larger than 1 MiB");
         std::fs::write(&path, "fine").unwrap();
         assert_eq!(read(&path).unwrap(), "fine");
     }

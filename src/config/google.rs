@@ -5,14 +5,14 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::address;
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::section::Section;
 use crate::meet::settings::{GoogleSettings, QuotaSettings};
 
 /// More reads a minute than any quota grants.
 const MAX_READS: u32 = 10_000_000;
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> GoogleSettings {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> GoogleSettings {
     let default = GoogleSettings::default();
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let second = Duration::from_secs(1);

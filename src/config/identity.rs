@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::credentials;
-use super::files::Files;
-use super::names::Names;
-use super::section::{Found, Section};
+use super::files::ReferencedFiles;
+use super::names::DeclaredNames;
+use super::section::{Located, Section};
 use super::subjects;
 use super::target;
 use crate::meet::settings::{Credentials, IdentitySettings};
@@ -14,7 +14,7 @@ use crate::watch::{TargetSettings, What};
 
 /// What one `[[identity]]` came to.
 #[derive(Debug, Default)]
-pub(super) struct Expanded {
+pub(super) struct ExpandedIdentity {
     /// One, or one for each subject.
     pub(super) identities: Vec<IdentitySettings>,
     /// For each subject, all that it organizes.
@@ -23,7 +23,7 @@ pub(super) struct Expanded {
     pub(super) group: Option<String>,
 }
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> Expanded {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>, names: &DeclaredNames) -> ExpandedIdentity {
     let name = names.read(section, IdentityName::parse);
     let credentials = credentials::read(section, files);
     let lookup = section.parsed("lookup", "\"people\"", |text| (text == "people").then_some(()));
@@ -36,7 +36,7 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> E
     if section.has("poll_interval") && many.is_none() {
         section.problem("poll_interval", "goes with `subjects` or `subjects_file` only; set it on the [[target]]");
     }
-    let (Some(name), Some(credentials)) = (name, credentials) else { return Expanded::default() };
+    let (Some(name), Some(credentials)) = (name, credentials) else { return ExpandedIdentity::default() };
     match (many, credentials) {
         (Some(many), Credentials::ServiceAccount { key, .. }) => {
             let with = |subject| Credentials::ServiceAccount { key: key.clone(), subject: Some(subject) };
@@ -51,7 +51,7 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> E
                 *place = Some(subject.value);
             }
             let identity = IdentitySettings { name: name.value, credentials, lookup_people };
-            Expanded { identities: vec![identity], ..Expanded::default() }
+            ExpandedIdentity { identities: vec![identity], ..ExpandedIdentity::default() }
         }
     }
 }
@@ -61,7 +61,7 @@ fn delegation_is_possible(section: &Section<'_>, credentials: Option<&Credential
     let given: Vec<&str> =
         ["subject", "subjects", "subjects_file"].into_iter().filter(|key| section.has(key)).collect();
     if let [first, second, ..] = given.as_slice() {
-        section.problem(second, format!("stands beside `{first}`; keep one of them"));
+        section.problem(second, format!("stands folder `{first}`; keep one of them"));
     }
     let delegates = matches!(credentials, None | Some(Credentials::ServiceAccount { .. }));
     if let (Some(key), false) = (given.first(), delegates) {
@@ -72,13 +72,13 @@ fn delegation_is_possible(section: &Section<'_>, credentials: Option<&Credential
 }
 
 fn expand(
-    name: &Found<'_, IdentityName>,
-    names: &Names,
+    name: &Located<'_, IdentityName>,
+    names: &DeclaredNames,
     subjects: Vec<String>,
     poll_interval: Duration,
     identity: impl Fn(IdentityName, String) -> IdentitySettings,
-) -> Expanded {
-    let mut expanded = Expanded { group: Some(name.value.to_string()), ..Expanded::default() };
+) -> ExpandedIdentity {
+    let mut expanded = ExpandedIdentity { group: Some(name.value.to_string()), ..ExpandedIdentity::default() };
     for subject in subjects {
         let opaque = subjects::opaque_name(name.value.as_str(), &subject);
         let (Ok(own), Ok(target)) = (IdentityName::parse(&opaque), TargetName::parse(&opaque)) else {

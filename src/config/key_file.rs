@@ -16,7 +16,7 @@ pub(super) enum KeyFile {
 }
 
 #[derive(Deserialize)]
-struct Shape {
+struct KeyFileFields {
     #[serde(rename = "type")]
     kind: Option<String>,
     client_email: Option<IgnoredAny>,
@@ -29,17 +29,17 @@ struct Shape {
 impl KeyFile {
     /// What the text is, or why it is not JSON, as the end of a sentence about the file. Never quotes it.
     pub(super) fn recognize(text: &str) -> Result<Self, String> {
-        let shape: Shape = match serde_json::from_str(text) {
-            Ok(shape) => shape,
+        let fields: KeyFileFields = match serde_json::from_str(text) {
+            Ok(fields) => fields,
             Err(error) if error.is_data() => return Ok(Self::Other),
             // Where, but not what: the message could quote the file.
             Err(error) => return Err(format!("is not JSON (line {}, column {})", error.line(), error.column())),
         };
-        let service_account = shape.client_email.is_some() && shape.private_key.is_some();
-        Ok(match shape.kind.as_deref() {
+        let service_account = fields.client_email.is_some() && fields.private_key.is_some();
+        Ok(match fields.kind.as_deref() {
             Some("service_account") if service_account => Self::ServiceAccount,
-            Some("authorized_user") if shape.refresh_token.is_some() => Self::AuthorizedUser,
-            None if shape.installed.is_some() || shape.web.is_some() => Self::Client,
+            Some("authorized_user") if fields.refresh_token.is_some() => Self::AuthorizedUser,
+            None if fields.installed.is_some() || fields.web.is_some() => Self::Client,
             _ => Self::Other,
         })
     }

@@ -3,20 +3,20 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::model::InvalidName;
 
 /// The names of one kind of thing, and where each was given. A thing that is wrong in another way has its name here
-/// all the same, so that whoever names it is not told that it does not exist.
+/// all the same, so that whoever names it is not explain that it does not exist.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct DeclaredNames {
     /// What is named, as its section is called.
     what: &'static str,
     given: RefCell<BTreeMap<String, Option<usize>>>,
 }
 
-impl Names {
+impl DeclaredNames {
     pub(super) fn new(what: &'static str) -> Self {
         Self { what, given: RefCell::default() }
     }
@@ -26,7 +26,7 @@ impl Names {
         &self,
         section: &Section<'a>,
         parse: fn(&str) -> Result<N, InvalidName>,
-    ) -> Option<Found<'a, N>> {
+    ) -> Option<Located<'a, N>> {
         let Some(text) = section.text("name") else {
             section.absent("name", format!("is missing; give this {} a name", self.what));
             return None;
@@ -55,12 +55,12 @@ impl Names {
     }
 
     /// Says that nothing has the name that was found.
-    pub(super) fn refuse(&self, found: &Found<'_, &str>) {
+    pub(super) fn refuse(&self, found: &Located<'_, &str>) {
         let given = self.given.borrow();
         let names: Vec<&str> = given.keys().map(String::as_str).collect();
         let hint = match names.as_slice() {
             [] => format!("there is no [[{}]] at all", self.what),
-            names => words::hint(found.value, names),
+            names => suggest::hint(found.value, names),
         };
         found.dangling(format!("no [[{}]] has this name; {hint}", self.what));
     }

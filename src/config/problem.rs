@@ -16,9 +16,9 @@ pub struct Problem {
     pub key: String,
     /// What is wrong; what to do.
     pub message: String,
-    /// Whether it is the absence of something that makes this a problem. A file that is no TOML may hold what is
-    /// missing in the part that could not be read, so such a problem is then not told.
-    pub(super) absence: bool,
+    /// Whether it is the by_absence of something that makes this a problem. A file that is no TOML may hold what is
+    /// missing in the part that could not be read, so such a problem is then not explain.
+    pub(super) by_absence: bool,
 }
 
 /// Everything that is wrong with a configuration, in the order of its lines. Nothing was started.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::report::Report;
-use super::words;
+use super::diagnostics::Diagnostics;
+use super::suggest;
 
 /// A table, such as `[watch]` or one `[[webhook]]`.
 #[derive(Debug)]
@@ -21,23 +21,23 @@ pub(super) struct Section<'a> {
     /// Where it begins; `None` if the file does not have it.
     line: Option<usize>,
     table: Option<&'a DeTable<'a>>,
-    report: &'a Report,
+    diagnostics: &'a Diagnostics,
     asked: RefCell<Vec<&'static str>>,
 }
 
 /// A value that was found, and where.
 #[derive(Debug)]
-pub(super) struct Found<'a, T> {
+pub(super) struct Located<'a, T> {
     pub(super) value: T,
     key: String,
     line: usize,
-    report: &'a Report,
+    diagnostics: &'a Diagnostics,
 }
 
 impl<'a> Section<'a> {
     /// Reads the whole file with `read`.
-    pub(super) fn read_root<T>(table: &'a DeTable<'a>, report: &'a Report, read: impl FnOnce(&Self) -> T) -> T {
-        Self { path: String::new(), line: None, table: Some(table), report, asked: RefCell::default() }.read(read)
+    pub(super) fn read_root<T>(table: &'a DeTable<'a>, diagnostics: &'a Diagnostics, read: impl FnOnce(&Self) -> T) -> T {
+        Self { path: String::new(), line: None, table: Some(table), diagnostics, asked: RefCell::default() }.read(read)
     }
 
     /// Reads the table `key` with `read`, as an empty one if it is not there.
@@ -56,7 +56,7 @@ impl<'a> Section<'a> {
             }
         });
         let line = table.and(found.as_ref().map(|found| found.line));
-        Self { path, line, table, report: self.report, asked: RefCell::default() }.read(read)
+        Self { path, line, table, diagnostics: self.diagnostics, asked: RefCell::default() }.read(read)
     }
 
     /// Reads each table of the list `key` with `read`.
@@ -70,14 +70,14 @@ impl<'a> Section<'a> {
         };
         let mut all = Vec::new();
         for item in items {
-            let line = self.report.line_of(item.span().start);
+            let line = self.diagnostics.line_of(item.span().start);
             if let DeValue::Table(table) = item.get_ref() {
                 let asked = RefCell::default();
                 let section =
-                    Self { path: path.clone(), line: Some(line), table: Some(table), report: self.report, asked };
+                    Self { path: path.clone(), line: Some(line), table: Some(table), diagnostics: self.diagnostics, asked };
                 all.push(section.read(&mut read));
             } else {
-                self.report.problem(Some(line), &path, format!("is not a section; {wanted}"));
+                self.diagnostics.problem(Some(line), &path, format!("is not a section; {wanted}"));
             }
         }
         all
@@ -96,11 +96,11 @@ impl<'a> Section<'a> {
             if asked.contains(&name) {
                 continue;
             }
-            let line = self.report.line_of(key.span().start);
-            let hint = words::hint(name, &asked);
-            self.report.problem(
+            let line = self.diagnostics.line_of(key.span().start);
+            let hint = suggest::hint(name, &asked);
+            self.diagnostics.problem(
                 Some(line),
-                &self.path_of(&words::shown(name)),
+                &self.path_of(&suggest::shown(name)),
                 format!("there is no such key; {hint}"),
             );
         }
@@ -115,16 +115,16 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn get(&self, key: &'static str) -> Option<Found<'a, &'a DeValue<'a>>> {
+    fn get(&self, key: &'static str) -> Option<Located<'a, &'a DeValue<'a>>> {
         self.asked.borrow_mut().push(key);
-        self.report.know(self.path_of(key));
+        self.diagnostics.know(self.path_of(key));
         let value = self.table?.get(key)?;
         Some(self.found(key, value, value.get_ref()))
     }
 
-    fn found<T>(&self, key: &str, at: &Spanned<DeValue<'a>>, value: T) -> Found<'a, T> {
-        let line = self.report.line_of(at.span().start);
-        Found { value, key: self.path_of(key), line, report: self.report }
+    fn found<T>(&self, key: &str, at: &Spanned<DeValue<'a>>, value: T) -> Located<'a, T> {
+        let line = self.diagnostics.line_of(at.span().start);
+        Located { value, key: self.path_of(key), line, diagnostics: self.diagnostics }
     }
 
     /// These keys may be here, and what they hold is not looked at.
@@ -139,23 +139,23 @@ impl<'a> Section<'a> {
 
     /// Something about `key` is wrong that has no better place than the section.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
-        self.report.problem(self.line, &self.path_of(key), message);
+        self.diagnostics.problem(self.line, &self.path_of(key), message);
     }
 
     /// `key` is not there and has to be.
     pub(super) fn absent(&self, key: &str, message: impl Into<String>) {
-        self.report.absent(self.line, &self.path_of(key), message);
+        self.diagnostics.absent(self.line, &self.path_of(key), message);
     }
 
     /// If `key` is here, it holds a secret, so that nobody else should be able to read the file.
     pub(super) fn mark_secret(&self, key: &str) {
         if let Some(value) = self.table.and_then(|table| table.get(key)) {
-            self.report.holds_a_secret(self.report.line_of(value.span().start), &self.path_of(key));
+            self.diagnostics.holds_a_secret(self.diagnostics.line_of(value.span().start), &self.path_of(key));
         }
     }
 
     /// A text, whatever it holds.
-    pub(super) fn text(&self, key: &'static str) -> Option<Found<'a, &'a str>> {
+    pub(super) fn text(&self, key: &'static str) -> Option<Located<'a, &'a str>> {
         self.get(key)?.must_be("a text in quotes", |value| match value {
             DeValue::String(text) => Some(text.as_ref()),
             _ => None,
@@ -168,12 +168,12 @@ impl<'a> Section<'a> {
         key: &'static str,
         expected: impl Display,
         parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<Found<'a, T>> {
+    ) -> Option<Located<'a, T>> {
         self.text(key)?.must_be(expected, parse)
     }
 
     /// A list of texts.
-    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Found<'a, &'a str>>> {
+    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Located<'a, &'a str>>> {
         let found = self.get(key)?;
         let DeValue::Array(items) = found.value else {
             found.problem("is not a list; write texts in brackets, such as [\"…\", \"…\"]");
@@ -259,7 +259,7 @@ impl<'a> Section<'a> {
     }
 
     /// Yes or no; no if it is not there.
-    pub(super) fn flag(&self, key: &'static str) -> Option<Found<'a, bool>> {
+    pub(super) fn flag(&self, key: &'static str) -> Option<Located<'a, bool>> {
         self.get(key)?.must_be("true or false", |value| match value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => None,
@@ -267,7 +267,7 @@ impl<'a> Section<'a> {
     }
 }
 
-impl<'a, T> Found<'a, T> {
+impl<'a, T> Located<'a, T> {
     /// The line it stands in, counted from 1.
     pub(super) fn line(&self) -> usize {
         self.line
@@ -275,36 +275,36 @@ impl<'a, T> Found<'a, T> {
 
     /// Something is wrong with this value.
     pub(super) fn problem(&self, message: impl Into<String>) {
-        self.report.problem(Some(self.line), &self.key, message);
+        self.diagnostics.problem(Some(self.line), &self.key, message);
     }
 
     /// This value names something that has to be elsewhere in the file and is not.
     pub(super) fn dangling(&self, message: impl Into<String>) {
-        self.report.absent(Some(self.line), &self.key, message);
+        self.diagnostics.absent(Some(self.line), &self.key, message);
     }
 
     /// Something about this value is allowed and dangerous.
     pub(super) fn warning(&self, message: impl Into<String>) {
-        self.report.warning(Some(self.line), &self.key, message);
+        self.diagnostics.warning(Some(self.line), &self.key, message);
     }
 
     /// What this value names is not there, and may still come.
     pub(super) fn not_there(&self, message: impl Into<String>) {
-        self.report.not_there(self.line, &self.key, message);
+        self.diagnostics.not_there(self.line, &self.key, message);
     }
 
     /// Another value in the same place.
-    pub(super) fn with<U>(&self, value: U) -> Found<'a, U> {
-        Found { value, key: self.key.clone(), line: self.line, report: self.report }
+    pub(super) fn with<U>(&self, value: U) -> Located<'a, U> {
+        Located { value, key: self.key.clone(), line: self.line, diagnostics: self.diagnostics }
     }
 
-    /// What `parse` makes of the value; if nothing, the problem is told.
-    pub(super) fn must_be<U>(self, expected: impl Display, parse: impl FnOnce(T) -> Option<U>) -> Option<Found<'a, U>> {
-        let Self { value, key, line, report } = self;
+    /// What `parse` makes of the value; if nothing, the problem is explain.
+    pub(super) fn must_be<U>(self, expected: impl Display, parse: impl FnOnce(T) -> Option<U>) -> Option<Located<'a, U>> {
+        let Self { value, key, line, diagnostics } = self;
         match parse(value) {
-            Some(value) => Some(Found { value, key, line, report }),
+            Some(value) => Some(Located { value, key, line, diagnostics }),
             None => {
-                report.problem(Some(line), &key, format!("must be {expected}"));
+                diagnostics.problem(Some(line), &key, format!("must be {expected}"));
                 None
             }
         }

@@ -4,17 +4,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use secrecy::SecretString;
 
-use super::files::{Files, warn_if_open};
+use super::files::{ReferencedFiles, warn_if_open};
 use super::secret;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::serve::ServerSettings;
 use crate::serve::settings::{BadServerTls, Expose, Keys, Listen, PasswordHash, Tls, TlsFiles};
 
 /// The shortest token that is taken, in characters.
 const MIN_TOKEN_CHARS: usize = 16;
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: usize) -> ServerSettings {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>, max_conferences: usize) -> ServerSettings {
     let default = ServerSettings::default();
     let listen = listen(section, files);
     let expose = expose(section);
@@ -65,7 +65,7 @@ pub(super) fn max_conferences(section: &Section<'_>) -> usize {
 /// The permissions of a socket in the file system, unless `socket_mode` says otherwise: the program's user and group.
 const SOCKET_MODE: u32 = 0o660;
 
-fn listen<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Listen>> {
+fn listen<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Listen>> {
     let expected = "an address and a port, such as \"127.0.0.1:9840\" or \"[::1]:9840\", or a socket, such as \"unix:/run/meetwatch/http.sock\"";
     let mode = section.parsed("socket_mode", "permissions in octal, such as \"0660\"", |text| {
         u32::from_str_radix(text, 8).ok().filter(|mode| text.len() <= 4 && *mode <= 0o777)
@@ -83,10 +83,10 @@ fn listen<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, List
 /// The longest path that a socket can have.
 const MAX_SOCKET_PATH: usize = 100;
 
-fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Listen> {
+fn listen_address(text: &str, files: &ReferencedFiles<'_>, mode: Option<u32>) -> Option<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
         let named = !path.is_empty();
-        let path = files.beside.join(path);
+        let path = files.folder.join(path);
         let fits = named && path.as_os_str().len() <= MAX_SOCKET_PATH && path.file_name().is_some();
         return fits.then(|| Listen::Unix { path, mode: mode.unwrap_or(SOCKET_MODE) });
     }
@@ -97,7 +97,7 @@ fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Li
 }
 
 /// `[server.api]` and `[server.metrics]`: what opens one of them.
-fn keys(section: &Section<'_>, files: &Files<'_>) -> Keys {
+fn keys(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Keys {
     let expected = "the bcrypt hash of a password, such as `htpasswd -nBC 10 NAME` prints it, with a cost of 4 to 14";
     let users = section.entries("basic_auth_users", expected, |name, hash| {
         let good = !name.is_empty() && !name.contains(':') && !name.chars().any(char::is_control);
@@ -106,7 +106,7 @@ fn keys(section: &Section<'_>, files: &Files<'_>) -> Keys {
     Keys { token: token(section, files), users }
 }
 
-fn tls(section: &Section<'_>, files: &Files<'_>) -> Option<TlsFiles> {
+fn tls(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<TlsFiles> {
     let certificate = files.path(section, "tls_certificate");
     let key = files.path(section, "tls_key");
     let client_authority = files.path(section, "tls_client_authority");
@@ -137,13 +137,13 @@ fn expose(section: &Section<'_>) -> Expose {
         match text.value {
             "metrics" => expose.metrics = true,
             "health" => expose.health = true,
-            other => text.problem(words::one_of(other, &KNOWN)),
+            other => text.problem(suggest::one_of(other, &KNOWN)),
         }
     }
     expose
 }
 
-fn token(section: &Section<'_>, files: &Files<'_>) -> Option<SecretString> {
+fn token(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<SecretString> {
     let found = secret::one(section, files, ["token", "token_file"], "the token")?;
     section.mark_secret("token");
     let good = |text: &str| text.len() >= MIN_TOKEN_CHARS && text.bytes().all(|b| b.is_ascii_graphic());

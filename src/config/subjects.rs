@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::section::Section;
 
 /// More than one project's quota can serve.
@@ -23,7 +23,7 @@ pub(super) const MAX_PREFIX_CHARS: usize = 64 - 1 - HASH_CHARS;
 pub(super) const EXPECTED: &str = "the e-mail address of a user";
 
 /// The subjects of `subjects` or `subjects_file`, each once. `None` if neither is there.
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Vec<String>> {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Vec<String>> {
     let list = section.texts("subjects");
     let file = files.path(section, "subjects_file");
     let (mut seen, mut subjects) = (BTreeSet::new(), Vec::new());

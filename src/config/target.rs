@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::names::Names;
-use super::section::{Found, Section};
-use super::words;
+use super::names::DeclaredNames;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::model::{ConferenceName, IdentityName, InvalidName, MeetingCode, SpaceName, TargetName};
 use crate::watch::{TargetSettings, What};
 
@@ -17,17 +17,17 @@ const WAYS: [&str; 4] = ["meeting_code", "space", "conference", "organizer"];
 
 /// The identities that a target can name.
 #[derive(Debug)]
-pub(super) struct Identities<'i> {
-    pub(super) names: &'i Names,
+pub(super) struct KnownIdentities<'i> {
+    pub(super) names: &'i DeclaredNames,
     /// Those that stand for several.
     pub(super) groups: &'i BTreeMap<String, Vec<TargetName>>,
     /// Whether there is one section only, which a target then need not name.
-    pub(super) one: bool,
+    pub(super) only_one: bool,
     /// That one, unless something is wrong with it or it stands for several.
     pub(super) only: Option<IdentityName>,
 }
 
-pub(super) fn read(section: &Section<'_>, names: &Names, identities: &Identities<'_>) -> Option<TargetSettings> {
+pub(super) fn read(section: &Section<'_>, names: &DeclaredNames, identities: &KnownIdentities<'_>) -> Option<TargetSettings> {
     let name = names.read(section, TargetName::parse);
     let identity = identity(section, identities);
     let what = what(section);
@@ -40,9 +40,9 @@ pub(super) fn poll_interval(section: &Section<'_>) -> Duration {
     section.duration("poll_interval", POLL_INTERVAL, Duration::from_secs(1)..=Duration::from_secs(3600))
 }
 
-fn identity(section: &Section<'_>, identities: &Identities<'_>) -> Option<IdentityName> {
+fn identity(section: &Section<'_>, identities: &KnownIdentities<'_>) -> Option<IdentityName> {
     let Some(text) = section.text("identity") else {
-        if (!identities.one || !identities.groups.is_empty()) && !section.has("identity") {
+        if (!identities.only_one || !identities.groups.is_empty()) && !section.has("identity") {
             section.absent("identity", "is missing, and there is not exactly one to take; name the one to use");
         }
         return identities.only.clone();
@@ -71,7 +71,7 @@ fn what(section: &Section<'_>) -> Option<What> {
         }
         flag.value.then_some(What::Organizer)
     });
-    let all = words::list(&WAYS);
+    let all = suggest::list(&WAYS);
     match WAYS.iter().filter(|way| section.has(way)).count() {
         1 => code.or(space).or(conference).or(organizer),
         0 => {
@@ -90,7 +90,7 @@ fn name_of(
     key: &'static str,
     parse: impl FnOnce(&str) -> Result<What, InvalidName>,
 ) -> Option<What> {
-    let text: Found<'_, &str> = section.text(key)?;
+    let text: Located<'_, &str> = section.text(key)?;
     parse(text.value).inspect_err(|invalid| text.problem(format!("must be {}", expected(invalid)))).ok()
 }
 

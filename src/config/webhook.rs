@@ -8,35 +8,35 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::address;
-use super::files::Files;
-use super::names::Names;
+use super::files::ReferencedFiles;
+use super::names::DeclaredNames;
 use super::secret;
 use super::section::Section;
-use super::words;
+use super::suggest;
 use super::{webhook_access, webhook_format};
 use crate::delivery::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::delivery::sign::SigningSecret;
-use crate::delivery::{EndpointSettings, Names as HowNamed};
+use crate::delivery::{EndpointSettings, Names};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
 
 /// What an endpoint may name.
 #[derive(Debug)]
-pub(super) struct Targets<'t> {
-    pub(super) names: &'t Names,
+pub(super) struct KnownTargets<'t> {
+    pub(super) names: &'t DeclaredNames,
     /// The targets of each identity that has subjects, under the name of the identity.
     pub(super) groups: &'t BTreeMap<String, Vec<TargetName>>,
 }
 
 pub(super) fn read(
     section: &Section<'_>,
-    files: &Files<'_>,
-    names: &Names,
-    targets: &Targets<'_>,
+    files: &ReferencedFiles<'_>,
+    names: &DeclaredNames,
+    targets: &KnownTargets<'_>,
 ) -> Option<EndpointSettings> {
     let name = names.read(section, EndpointName::parse);
     let wanted = webhook_format::read(section, files);
-    let url = url(section, files, wanted.as_ref().is_some_and(webhook_format::Wanted::is_chat));
+    let url = url(section, files, wanted.as_ref().is_some_and(webhook_format::FormatKeys::is_chat));
     let secrets = secrets(section, files, wanted.as_ref());
     let mut patterns = events(section);
     if let (false, Some(wanted)) = (section.has("events"), &wanted) {
@@ -48,9 +48,9 @@ pub(super) fn read(
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
     let (headers, tls) = (webhook_access::headers(section, files), webhook_access::tls(section, files));
     let hiding = section.text("names").and_then(|text| {
-        let names = HowNamed::parse(text.value);
+        let names = Names::parse(text.value);
         if names.is_none() {
-            text.problem(words::one_of(text.value, &HowNamed::ALL.map(HowNamed::as_str)));
+            text.problem(suggest::one_of(text.value, &Names::ALL.map(Names::as_str)));
         }
         names
     });
@@ -58,11 +58,11 @@ pub(super) fn read(
     let settle = section.duration("settle", Duration::ZERO, Duration::ZERO..=3600 * second);
     let ordered = section.flag("ordered");
     if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
-        flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
+        flag.problem("cannot be false folder `settle`, which holds later events of a conference back");
     }
     let gathers = || ["max_events", "max_wait", "digest"].into_iter().find(|key| section.has(key));
     if let (Some(flag), Some(key)) = (ordered.as_ref().filter(|flag| !flag.value), gathers()) {
-        flag.problem(format!("cannot be false beside `{key}`: what is sent together is in order"));
+        flag.problem(format!("cannot be false folder `{key}`: what is sent together is in order"));
     }
     let max_age = optional_duration(section, "max_age", second..=30 * day);
     if max_age.is_some_and(|age| batching.is_some_and(|batching| batching.max_wait >= age)) {
@@ -76,7 +76,7 @@ pub(super) fn read(
     let concurrency = section.integer("concurrency", 8, 1..=256);
 
     let name = name?.value;
-    let Reached { url, allow_private, proxy } = url?;
+    let Destination { url, allow_private, proxy } = url?;
     Some(EndpointSettings {
         route: Route { endpoint: name.clone(), events: patterns, kinds, targets, provenance },
         format: format?,
@@ -120,19 +120,19 @@ fn schedule(section: &Section<'_>) -> Vec<Duration> {
 }
 
 /// Where an endpoint is.
-struct Reached {
+struct Destination {
     url: Url,
     allow_private: bool,
     proxy: Option<Url>,
 }
 
-fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reached> {
+fn url(section: &Section<'_>, files: &ReferencedFiles<'_>, is_chat: bool) -> Option<Destination> {
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let allow_private = section.flag("allow_private").is_none_or(|flag| flag.value);
     let proxy = address::proxy(section, files);
     if let Some(proxy) = proxy.as_ref().filter(|_| !allow_private) {
         proxy.problem(format!(
-            "cannot stand beside `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
+            "cannot stand folder `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
             section.path_of("allow_private")
         ));
     }
@@ -153,26 +153,26 @@ fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reache
             section.path_of("allow_private")
         ));
     }
-    Some(Reached { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
+    Some(Destination { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
 }
 
 /// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.
 fn secrets(
     section: &Section<'_>,
-    files: &Files<'_>,
-    wanted: Option<&webhook_format::Wanted<'_>>,
+    files: &ReferencedFiles<'_>,
+    wanted: Option<&webhook_format::FormatKeys<'_>>,
 ) -> Option<Vec<SigningSecret>> {
     const KEYS: [&str; 4] = ["secret", "secret_file", "secrets", "secrets_files"];
     let found = secret::several(section, files, KEYS, "the secret");
     let given = KEYS.into_iter().find(|key| section.has(key));
     let Some(key) = given else {
-        if wanted.is_none_or(webhook_format::Wanted::must_be_signed) {
+        if wanted.is_none_or(webhook_format::FormatKeys::must_be_signed) {
             section.absent("secret", "is missing; deliveries are signed, so give a secret or its `secret_file`");
             return None;
         }
         return Some(Vec::new());
     };
-    if wanted.is_some_and(webhook_format::Wanted::is_chat) {
+    if wanted.is_some_and(webhook_format::FormatKeys::is_chat) {
         section.problem(key, "has no use: chats check no signature; keep their address secret, in `url_file`");
         return None;
     }
@@ -190,7 +190,7 @@ fn events(section: &Section<'_>) -> Vec<EventPattern> {
             Some(pattern) => patterns.push(pattern),
             None => text.problem(format!(
                 "must be `*`, a family such as `participant.*`, or an event{}",
-                words::meant(text.value, &known())
+                suggest::meant(text.value, &known())
             )),
         }
     }
@@ -210,13 +210,13 @@ fn one_of<T>(section: &Section<'_>, key: &'static str, known: &[&str], parse: fn
     for text in section.texts(key).unwrap_or_default() {
         match parse(text.value) {
             Some(value) => values.push(value),
-            None => text.problem(words::one_of(text.value, known)),
+            None => text.problem(suggest::one_of(text.value, known)),
         }
     }
     values
 }
 
-fn targets_of(section: &Section<'_>, targets: &Targets<'_>) -> Vec<TargetName> {
+fn targets_of(section: &Section<'_>, targets: &KnownTargets<'_>) -> Vec<TargetName> {
     let mut wanted = Vec::new();
     for text in section.texts("targets").unwrap_or_default() {
         if let Some(group) = targets.groups.get(text.value) {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::secret;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::delivery::Format;
 use crate::delivery::settings::{Batching, Chat, Sentence, Template};
 use crate::model::EventType;
@@ -17,26 +17,26 @@ use crate::model::route::EventPattern;
 /// The keys that only `format = "template"` has a use for.
 const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];
 
-/// What a chat is told unless the operator says otherwise: who comes and goes, not each device.
+/// What a chat is explain unless the operator says otherwise: who comes and goes, not each device.
 const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
 
 /// No digest waits for more: a message holds few more sentences.
 const DIGEST_EVENTS: u32 = 100;
 
 /// What was asked for, as far as it is known before the events are.
-pub(super) struct Wanted<'a> {
+pub(super) struct FormatKeys<'a> {
     name: &'a str,
     zone: TimeZone,
-    template: Option<Found<'a, String>>,
+    template: Option<Located<'a, String>>,
     token: Option<SecretString>,
 }
 
 /// Reads the keys of formats.
-pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wanted<'a>> {
+pub(super) fn read<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<FormatKeys<'a>> {
     let name = section.text("format").map(|text| {
         let known = Format::NAMES.contains(&text.value);
         if !known {
-            text.problem(words::one_of(text.value, &Format::NAMES));
+            text.problem(suggest::one_of(text.value, &Format::NAMES));
         }
         known.then_some(text.value)
     });
@@ -54,7 +54,7 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     } else if let Some(key) = OF_TEMPLATES.into_iter().find(|key| section.has(key)) {
         section.problem(key, "has no use without `format = \"template\"`");
     }
-    Some(Wanted {
+    Some(FormatKeys {
         name,
         zone: zone.map_or(TimeZone::UTC, |found| found.value),
         template,
@@ -63,10 +63,10 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
 }
 
 /// The template's text, which is no secret: what is, it prints as `token`.
-fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, String>> {
+fn template<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, String>> {
     let (written, file) = (section.text("template"), section.text("template_file"));
     if let (Some(_), Some(file)) = (&written, &file) {
-        file.problem("stands beside `template`; keep one of them");
+        file.problem("stands folder `template`; keep one of them");
     }
     match (written, file) {
         (Some(written), _) => Some(written.with(written.value.to_owned())),
@@ -75,7 +75,7 @@ fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, St
 }
 
 /// Reads how events are gathered. `None` where each goes alone.
-pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Option<Batching> {
+pub(super) fn batching(section: &Section<'_>, wanted: Option<&FormatKeys<'_>>) -> Option<Batching> {
     let (second, most) = (Duration::from_secs(1), Duration::from_secs(600));
     let max_events = section.integer("max_events", 100, 2..=1000);
     let max_wait = section.duration("max_wait", 5 * second, second..=most);
@@ -107,7 +107,7 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     }
 }
 
-impl Wanted<'_> {
+impl FormatKeys<'_> {
     /// Whether this is a chat, whose address is the only secret.
     pub(super) fn is_chat(&self) -> bool {
         matches!(self.name, "slack" | "google-chat")

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use meetwatch::log::{Format, subscriber};
+use meetwatch::log::{LogFormat, subscriber};
 use meetwatch::meet::settings::Credentials;
 use meetwatch::meet::{ParticipantFilter, Read};
 use tracing::level_filters::LevelFilter;
@@ -109,7 +109,7 @@ fn lines_with(lines: &[Line], secrets: &[&str]) -> Vec<Line> {
 async fn no_token_and_no_person_is_logged_at_any_level() {
     let (logged, traced, written) = (log_lines(), Lines::default(), Written::default());
     let writer = written.clone();
-    let (daemon, _) = subscriber(LevelFilter::TRACE, Format::Text, false, move || writer.clone());
+    let (daemon, _) = subscriber(LevelFilter::TRACE, LogFormat::Text, false, move || writer.clone());
     let _capture = tracing::subscriber::set_default(daemon.with(TraceCapture(traced.clone())));
     let subject = Some("secret-subject@example.com".to_owned());
     let bench =

@@ -9,7 +9,7 @@ use super::problem::{Problem, Problems, sorted};
 
 /// The gathering place that every section of one file shares.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct Diagnostics {
     file: Arc<str>,
     /// Where each line begins, in bytes.
     line_starts: Vec<usize>,
@@ -20,7 +20,7 @@ pub(super) struct Report {
     secret: RefCell<Option<(usize, String)>>,
 }
 
-impl Report {
+impl Diagnostics {
     pub(super) fn new(file: &str, text: &str) -> Self {
         let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Self {
@@ -91,7 +91,7 @@ impl Report {
         let broken: BTreeSet<_> = errors.iter().filter_map(line_of).collect();
         let all_is_read = errors.iter().all(costs_one_value);
         problems.retain(|problem| {
-            (all_is_read || !problem.absence) && problem.line.is_none_or(|line| !broken.contains(&line))
+            (all_is_read || !problem.by_absence) && problem.line.is_none_or(|line| !broken.contains(&line))
         });
         // Only the message: the whole error would quote the line, which may hold a secret.
         let syntax = errors.iter().map(|error| {
@@ -109,8 +109,8 @@ impl Report {
         }
     }
 
-    fn new_problem(&self, line: Option<usize>, key: &str, message: String, absence: bool) -> Problem {
-        Problem { file: self.file.clone(), line, key: key.to_owned(), message, absence }
+    fn new_problem(&self, line: Option<usize>, key: &str, message: String, by_absence: bool) -> Problem {
+        Problem { file: self.file.clone(), line, key: key.to_owned(), message, by_absence }
     }
 }
 
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn lines_are_counted_from_one_and_an_offset_past_the_end_is_on_the_last() {
-        let report = Report::new("f", "ab\n\ncd");
-        let lines: Vec<_> = [0, 2, 3, 4, 5, 99].map(|offset| report.line_of(offset)).into();
+        let diagnostics = Diagnostics::new("f", "ab\n\ncd");
+        let lines: Vec<_> = [0, 2, 3, 4, 5, 99].map(|offset| diagnostics.line_of(offset)).into();
         assert_eq!(lines, [1, 1, 2, 3, 3, 3]);
     }
 }

@@ -19,14 +19,14 @@ pub(super) fn nearest<'w>(given: &str, known: impl IntoIterator<Item = &'w str>)
 
 /// `did you mean …?`, or what there is to choose from.
 pub(super) fn hint<S: AsRef<str>>(given: &str, known: &[S]) -> String {
-    let words: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    match nearest(given, words.iter().copied()) {
+    let suggest: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    match nearest(given, suggest.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
-        None => format!("allowed are {}", list(&words)),
+        None => format!("allowed are {}", list(&suggest)),
     }
 }
 
-/// Which words there are to choose from, and the one that was meant.
+/// Which suggest there are to choose from, and the one that was meant.
 pub(super) fn one_of<S: AsRef<str>>(given: &str, known: &[S]) -> String {
     format!("must be one of {}{}", list(known), meant(given, known))
 }
@@ -38,8 +38,8 @@ pub(super) fn meant<S: AsRef<str>>(given: &str, known: &[S]) -> String {
 }
 
 /// `` `a`, `b` and `c` ``.
-pub(super) fn list<S: AsRef<str>>(words: &[S]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+pub(super) fn list<S: AsRef<str>>(suggest: &[S]) -> String {
+    let quoted: Vec<String> = suggest.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     match quoted.as_slice() {
         [] => "none".to_owned(),
         [one] => one.clone(),
