@@ -11,26 +11,26 @@ use crate::serve::ServerSettings;
 use crate::store::StoreSettings;
 use crate::watch::{TargetSettings, WatchSettings};
 
-/// Everything an operator set, valid as a whole.
+/// All settings, valid as a whole.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub google: GoogleSettings,
-    /// At least one. An `[[identity]]` with subjects is one for each of them.
+    /// At least one. An `[[identity]]` with subjects becomes one identity for each subject.
     pub identities: Vec<IdentitySettings>,
-    /// Each names one of `identities`.
+    /// Each target's identity is one of `identities`.
     pub targets: Vec<TargetSettings>,
     pub webhooks: Vec<EndpointSettings>,
     pub watch: WatchSettings,
     pub store: StoreSettings,
     pub server: ServerSettings,
     pub log: LogSettings,
-    /// What is allowed and dangerous, or will not work yet.
+    /// What is allowed but dangerous, or cannot work yet.
     pub warnings: Vec<Problem>,
-    /// Where it was read; `None` for a text that lies in no file.
+    /// The file it was read from. `None` if it was parsed from a text.
     pub source: Option<ConfigFile>,
 }
 
-/// Where a configuration was read, and can be read again.
+/// The file that a configuration was read from, and from which a reload reads it again.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     pub path: PathBuf,
@@ -38,8 +38,8 @@ pub struct ConfigFile {
 }
 
 impl Config {
-    /// Warnings about files that are not there, though they may still come.
+    /// The warnings about files that do not exist yet.
     pub fn missing_files(&self) -> impl Iterator<Item = &Problem> {
-        self.warnings.iter().filter(|warning| warning.by_absence)
+        self.warnings.iter().filter(|warning| warning.because_missing)
     }
 }

@@ -1,7 +1,7 @@
-//! The annotated example: every key there is, with its default.
+//! The annotated example configuration: every key, with its default.
 
-/// A whole configuration, as `meetwatch check --example` prints it. A line that begins with `#` and a key shows a key
-/// that may be added.
+/// A complete configuration, as `meetwatch check --example` prints it. A line that begins with `#` and a key shows an
+/// optional key.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
 #[cfg(test)]
@@ -11,7 +11,7 @@ mod tests {
 
     use super::*;
     use crate::config::diagnostics::Diagnostics;
-    use crate::config::load::{OTHER_SECTIONS, Origin, judge, load_store};
+    use crate::config::load::{OTHER_SECTIONS, Origin, load_store, read_text};
     use crate::config::{Config, Environment};
     use crate::meet::settings::GoogleSettings;
     use crate::serve::ServerSettings;
@@ -31,10 +31,10 @@ mod tests {
         let environment = Environment::default();
         let origin = Origin { file: "example.toml", folder, environment: &environment, world_readable: false };
         let diagnostics = Diagnostics::new("example.toml", text);
-        (judge(text, &origin, &diagnostics), diagnostics)
+        (read_text(text, &origin, &diagnostics), diagnostics)
     }
 
-    /// The lines of the example with those keys that may be added, each with the section it belongs to.
+    /// The keys in a text with their sections, including the optional ones.
     fn keys(text: &str) -> BTreeSet<String> {
         let mut section = String::new();
         let mut keys = BTreeSet::new();
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_valid_and_says_what_the_defaults_are() {
+    fn the_example_is_valid_and_shows_the_defaults() {
         let folder = folder();
         let (config, diagnostics) = judged(EXAMPLE, folder.path());
         diagnostics.finish().unwrap();
@@ -66,22 +66,22 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_of_the_store_is_known_beside_every_section_that_there_is() {
+    fn the_store_can_be_read_alone_whatever_sections_are_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let (_, diagnostics) = judged(EXAMPLE, folder.path());
-        let known: Vec<_> = diagnostics.known().into_iter().filter(|key| !key.contains('.')).collect();
-        let mut passed_over = OTHER_SECTIONS.to_vec();
-        passed_over.push("store");
-        passed_over.sort_unstable();
-        assert_eq!(passed_over, known);
-        // Here is none of the files that it names.
+        let known: Vec<_> = diagnostics.known_keys().into_iter().filter(|key| !key.contains('.')).collect();
+        let mut other_sections = OTHER_SECTIONS.to_vec();
+        other_sections.push("store");
+        other_sections.sort_unstable();
+        assert_eq!(other_sections, known);
+        // None of the files that the example names exists here.
         let path = folder.path().join("m.toml");
         std::fs::write(&path, EXAMPLE).unwrap();
         assert_eq!(load_store(&path, &Environment::default()).unwrap(), StoreSettings::default());
     }
 
     #[test]
-    fn what_the_example_shows_of_a_webhook_is_the_default() {
+    fn the_example_shows_the_defaults_of_a_webhook() {
         let folder = folder();
         let (shown, _) = judged(EXAMPLE, folder.path());
         let (bare, _) = judged(
@@ -104,7 +104,7 @@ mod tests {
         let folder = folder();
         let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let documented = keys(EXAMPLE);
-        let known = diagnostics.known();
+        let known = diagnostics.known_keys();
         let missing: Vec<_> = known.difference(&documented).collect();
         let unknown: Vec<_> = documented.difference(&known).collect();
         assert!(missing.is_empty(), "not in the example: {missing:?}");
@@ -112,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_has_every_key_in_its_section() {
+    fn docs_configuration_md_has_every_key_in_its_section() {
         let folder = folder();
         let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let manual = include_str!("../../docs/CONFIGURATION.md");
-        for known in diagnostics.known() {
+        for known in diagnostics.known_keys() {
             let Some((section, key)) = known.rsplit_once('.') else { continue };
             let headings = [format!("# `[[{section}]]`"), format!("# `[{section}]`")];
             let begins = headings.iter().find_map(|heading| manual.find(heading.as_str()));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_that_may_be_added_has_a_value_of_the_right_shape() {
+    fn every_optional_key_has_a_value_of_the_right_form() {
         let folder = folder();
         let lines: Vec<&str> = EXAMPLE.lines().collect();
         let mut index = 0;
@@ -152,7 +152,7 @@ mod tests {
             let (_, diagnostics) = judged(&changed.join("\n"), folder.path());
             let problems = diagnostics.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
             let wrong =
-                ["must be a", "no such key", "not TOML", "not a list", "from "].map(|word| problems.contains(word));
+                ["must be a", "unknown key", "syntax error", "not a list", "from "].map(|word| problems.contains(word));
             assert_eq!(wrong, [false; 5], "line {index}: {problems}");
         }
     }

@@ -1,17 +1,17 @@
-//! Recognizing the JSON files that Google hands out, without keeping anything of them.
+//! Recognizes the JSON files that Google provides, without keeping their contents.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What a file of credentials is.
+/// The kinds of credentials files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyFile {
     ServiceAccount,
-    /// What `gcloud auth application-default login` leaves.
+    /// The file that `gcloud auth application-default login` writes.
     AuthorizedUser,
     /// An OAuth client of an installed or a web application.
     Client,
-    /// JSON, and nothing this program can use.
+    /// JSON that this program cannot use.
     Other,
 }
 
@@ -27,12 +27,12 @@ struct KeyFileFields {
 }
 
 impl KeyFile {
-    /// What the text is, or why it is not JSON, as the end of a sentence about the file. Never quotes it.
+    /// Returns the kind of a file, or why it is not JSON, as the end of a sentence about the file. Never quotes the file.
     pub(super) fn recognize(text: &str) -> Result<Self, String> {
         let fields: KeyFileFields = match serde_json::from_str(text) {
             Ok(fields) => fields,
             Err(error) if error.is_data() => return Ok(Self::Other),
-            // Where, but not what: the message could quote the file.
+            // The position but not the message, which could quote the file.
             Err(error) => return Err(format!("is not JSON (line {}, column {})", error.line(), error.column())),
         };
         let service_account = fields.client_email.is_some() && fields.private_key.is_some();
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_file_is_recognized_and_a_cut_one_is_not_taken_for_json() {
+    fn each_kind_of_file_is_recognized_and_a_truncated_one_is_not_json() {
         let of = |text| KeyFile::recognize(text);
         let key = r#"{"type": "service_account", "client_email": "a", "private_key": "b"}"#;
         assert_eq!(of(key), Ok(KeyFile::ServiceAccount));

@@ -13,22 +13,22 @@ use super::section::Section;
 use super::{general, sections};
 use crate::store::StoreSettings;
 
-/// Where a configuration's text comes from.
+/// The origin of a configuration's text.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// How problems name the file.
+    /// The file's name in problems.
     pub file: &'a str,
-    /// What relative paths in it are relative to.
+    /// The folder that relative paths are relative to.
     pub folder: &'a Path,
     pub environment: &'a Environment,
     /// Whether every user of the machine can read the file.
     pub world_readable: bool,
 }
 
-/// Reads and judges a configuration file.
+/// Reads and validates a configuration file.
 ///
 /// # Errors
-/// All [`Problems`] at once: of the file itself, of its text, and of the files it names.
+/// All [`Problems`] at once: of the file, of its text, and of the files that it names.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
     let file = path.display().to_string();
     let text = text_of(path, &file)?;
@@ -39,12 +39,12 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
     Ok(config)
 }
 
-/// Reads of a configuration file only what it says of the store. So that is known also where the daemon's credentials are not
-/// handed over, and where something else in it is wrong.
+/// Reads only `[store]` of a configuration file. Works also without the daemon's credentials files, and if other sections
+/// have problems.
 ///
 /// # Errors
-/// The [`Problems`] of the file itself, of its TOML, of `[store]`, and sections that there are not: one of them may be a
-/// `[store]` with a slip of the pen in it.
+/// The [`Problems`] of the file, of its syntax and of `[store]`, and unknown sections: one of them may be a mistyped
+/// `[store]`.
 pub fn load_store(path: &Path, environment: &Environment) -> Result<StoreSettings, Problems> {
     let file = path.display().to_string();
     let text = text_of(path, &file)?;
@@ -52,7 +52,7 @@ pub fn load_store(path: &Path, environment: &Environment) -> Result<StoreSetting
     let (table, syntax) = DeTable::parse_recoverable(&text);
     let files = ReferencedFiles { environment, folder: path.parent().unwrap_or(Path::new("")) };
     let store = Section::read_root(table.get_ref(), &diagnostics, |root| {
-        root.pass_over(&OTHER_SECTIONS);
+        root.ignore(&OTHER_SECTIONS);
         root.table("store", |section| general::store(section, &files))
     });
     diagnostics.syntax(&syntax);
@@ -60,34 +60,35 @@ pub fn load_store(path: &Path, environment: &Environment) -> Result<StoreSetting
     Ok(store)
 }
 
-/// The sections that say nothing of the store.
-pub(super) const OTHER_SECTIONS: [&str; 8] = ["google", "identity", "log", "metrics", "server", "target", "watch", "webhook"];
+/// The sections other than `[store]`.
+pub(super) const OTHER_SECTIONS: [&str; 8] =
+    ["google", "identity", "log", "metrics", "server", "target", "watch", "webhook"];
 
 fn text_of(path: &Path, file: &str) -> Result<String, Problems> {
     files::read(path).map_err(|error| {
-        let message = format!("this file {}", files::explain(&error));
-        Problems::one(Problem { file: file.into(), line: None, key: String::new(), message, by_absence: false })
+        let message = format!("the configuration file {}", files::explain_io_error(&error));
+        Problems::one(Problem { file: file.into(), line: None, key: String::new(), message, because_missing: false })
     })
 }
 
-/// Judges the text of a configuration. Reads the files that it names.
+/// Validates the text of a configuration. Reads the files that it names.
 ///
 /// # Errors
 /// All [`Problems`] at once.
 pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, Problems> {
     let diagnostics = Diagnostics::new(origin.file, text);
-    let mut config = judge(text, origin, &diagnostics);
+    let mut config = read_text(text, origin, &diagnostics);
     config.warnings = diagnostics.finish()?;
     Ok(config)
 }
 
-/// What the text says, as far as it can be understood; the rest is in the diagnostics.
-pub(super) fn judge(text: &str, origin: &Origin<'_>, diagnostics: &Diagnostics) -> Config {
+/// Reads the text as far as possible. What is wrong with it is in the diagnostics.
+pub(super) fn read_text(text: &str, origin: &Origin<'_>, diagnostics: &Diagnostics) -> Config {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let files = ReferencedFiles { environment: origin.environment, folder: origin.folder };
     let config = Section::read_root(table.get_ref(), diagnostics, |root| sections::read(root, &files, diagnostics));
     if origin.world_readable {
-        diagnostics.file_is_open();
+        diagnostics.note_world_readable();
     }
     diagnostics.syntax(&syntax);
     config

@@ -7,6 +7,7 @@
 mod address;
 mod configuration;
 mod credentials;
+mod diagnostics;
 mod environment;
 mod example;
 mod files;
@@ -18,17 +19,16 @@ mod key_file;
 mod load;
 mod names;
 mod problem;
-mod diagnostics;
 mod secret;
 mod section;
 mod sections;
 mod server;
 mod subjects;
+mod suggest;
 mod target;
 mod webhook;
 mod webhook_access;
 mod webhook_format;
-mod suggest;
 
 pub use configuration::{Config, ConfigFile};
 pub use environment::Environment;

@@ -48,7 +48,7 @@ fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagn
     let sections = root.tables("identity", |section| identity::read(section, files, &identity_names));
     let only_one = sections.len() == 1;
     if sections.is_empty() {
-        diagnostics.absent(None, "identity", "there is none; add an [[identity]] with the credentials to read Google with");
+        diagnostics.absent(None, "identity", "there is none; add an [[identity]] with credentials for Google");
     }
     let mut read = WatchSections { identities: Vec::new(), targets: Vec::new(), names, groups: BTreeMap::new() };
     for expanded in sections {
@@ -68,7 +68,7 @@ fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagn
     let identities = target::KnownIdentities { names: &identity_names, groups: &read.groups, only_one, only };
     let targets = root.tables("target", |section| target::read(section, &read.names, &identities));
     if targets.is_empty() && read.targets.is_empty() {
-        diagnostics.warning(None, "target", "there is none, so nothing is read; add a [[target]]");
+        diagnostics.warning(None, "target", "there is none, so nothing is watched; add a [[target]]");
     }
     read.targets.extend(targets.into_iter().flatten());
     read

@@ -1,4 +1,4 @@
-//! `[[webhook]]`: where deliveries go, signed with what, and which events are wanted.
+//! `[[webhook]]`: where deliveries go, how they are signed, and which events are delivered.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ use crate::delivery::{EndpointSettings, Names};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
 
-/// What an endpoint may name.
+/// The targets that an endpoint can refer to.
 #[derive(Debug)]
 pub(super) struct KnownTargets<'t> {
     pub(super) names: &'t DeclaredNames,
@@ -58,15 +58,18 @@ pub(super) fn read(
     let settle = section.duration("settle", Duration::ZERO, Duration::ZERO..=3600 * second);
     let ordered = section.flag("ordered");
     if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
-        flag.problem("cannot be false folder `settle`, which holds later events of a conference back");
+        flag.problem("cannot be `false` together with `settle`, which delays later events of a conference");
     }
     let gathers = || ["max_events", "max_wait", "digest"].into_iter().find(|key| section.has(key));
     if let (Some(flag), Some(key)) = (ordered.as_ref().filter(|flag| !flag.value), gathers()) {
-        flag.problem(format!("cannot be false folder `{key}`: what is sent together is in order"));
+        flag.problem(format!("cannot be `false` together with `{key}`, because events in one delivery are in order"));
     }
     let max_age = optional_duration(section, "max_age", second..=30 * day);
     if max_age.is_some_and(|age| batching.is_some_and(|batching| batching.max_wait >= age)) {
-        section.problem("max_age", "has to be longer than what events wait for others, or none is ever sent");
+        section.problem(
+            "max_age",
+            "must be longer than `max_wait` or `digest`; otherwise every event expires before it is sent",
+        );
     }
     let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
     let schedule = schedule(section);
@@ -100,26 +103,26 @@ pub(super) fn read(
     })
 }
 
-/// A length of time that need not be there.
+/// Reads an optional duration.
 fn optional_duration(section: &Section<'_>, key: &'static str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
     let found = section.duration(key, Duration::ZERO, allowed);
     (!found.is_zero()).then_some(found)
 }
 
-/// How long to wait after each failed attempt.
+/// Reads `schedule`: the waits after failed attempts.
 fn schedule(section: &Section<'_>) -> Vec<Duration> {
     const MOST: usize = 50;
     let Some(texts) = section.texts("schedule") else { return DEFAULT_SCHEDULE.to_vec() };
     if texts.is_empty() || texts.len() > MOST {
-        section.problem("schedule", format!("must have 1 to {MOST} lengths of time"));
+        section.problem("schedule", format!("must have 1 to {MOST} durations"));
     }
     let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(86_400));
     let wait = |text: &str| humantime::parse_duration(text).ok().filter(|wait| (shortest..=longest).contains(wait));
-    let expected = "lengths of time such as \"5s\" or \"10m\", each of 1s to 1d";
+    let expected = "durations such as \"5s\" or \"10m\", each from 1s to 1d";
     texts.into_iter().filter_map(|text| text.must_be(expected, wait)).map(|found| found.value).collect()
 }
 
-/// Where an endpoint is.
+/// The address of an endpoint and how it is reached.
 struct Destination {
     url: Url,
     allow_private: bool,
@@ -132,7 +135,7 @@ fn url(section: &Section<'_>, files: &ReferencedFiles<'_>, is_chat: bool) -> Opt
     let proxy = address::proxy(section, files);
     if let Some(proxy) = proxy.as_ref().filter(|_| !allow_private) {
         proxy.problem(format!(
-            "cannot stand folder `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
+            "cannot be combined with `{} = false`: the proxy resolves the name itself, so private addresses cannot be refused here; remove that key and let the proxy refuse them",
             section.path_of("allow_private")
         ));
     }
@@ -141,7 +144,7 @@ fn url(section: &Section<'_>, files: &ReferencedFiles<'_>, is_chat: bool) -> Opt
     }
     let Some(text) = secret::one(section, files, ["url", "url_file"], "the address") else {
         if !section.has("url") && !section.has("url_file") {
-            section.absent("url", "is missing; say where deliveries go, here or in `url_file`");
+            section.absent("url", "is missing; set the address that deliveries are sent to, here or in `url_file`");
         }
         return None;
     };
@@ -149,14 +152,14 @@ fn url(section: &Section<'_>, files: &ReferencedFiles<'_>, is_chat: bool) -> Opt
     address::require_https(section, &url, allow_http, "deliveries");
     if !allow_private && refuses_literal(&url.value, is_public) {
         url.problem(format!(
-            "is no address of the public internet, and `{}` is false",
+            "is not an address of the public internet, and `{}` is false",
             section.path_of("allow_private")
         ));
     }
     Some(Destination { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
 }
 
-/// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.
+/// Reads the signing secrets. A chat has none, because its address is the secret; a template need not be signed.
 fn secrets(
     section: &Section<'_>,
     files: &ReferencedFiles<'_>,
@@ -167,13 +170,13 @@ fn secrets(
     let given = KEYS.into_iter().find(|key| section.has(key));
     let Some(key) = given else {
         if wanted.is_none_or(webhook_format::FormatKeys::must_be_signed) {
-            section.absent("secret", "is missing; deliveries are signed, so give a secret or its `secret_file`");
+            section.absent("secret", "is missing; deliveries are signed, so set a secret or `secret_file`");
             return None;
         }
         return Some(Vec::new());
     };
     if wanted.is_some_and(webhook_format::FormatKeys::is_chat) {
-        section.problem(key, "has no use: chats check no signature; keep their address secret, in `url_file`");
+        section.problem(key, "has no effect: chats do not check signatures; keep the address secret, in `url_file`");
         return None;
     }
     let secrets: Vec<_> = found.iter().filter_map(|secret| secret::checked(secret, SigningSecret::parse)).collect();
@@ -189,7 +192,7 @@ fn events(section: &Section<'_>) -> Vec<EventPattern> {
         match EventPattern::parse(text.value) {
             Some(pattern) => patterns.push(pattern),
             None => text.problem(format!(
-                "must be `*`, a family such as `participant.*`, or an event{}",
+                "must be `*`, a group such as `participant.*`, or an event{}",
                 suggest::meant(text.value, &known())
             )),
         }
@@ -224,7 +227,7 @@ fn targets_of(section: &Section<'_>, targets: &KnownTargets<'_>) -> Vec<TargetNa
         } else if let (true, Ok(name)) = (targets.names.has(text.value), TargetName::parse(text.value)) {
             wanted.push(name);
         } else {
-            targets.names.refuse(&text);
+            targets.names.report_unknown(&text);
         }
     }
     wanted

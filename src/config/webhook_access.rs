@@ -1,15 +1,15 @@
-//! How a `[[webhook]]` is reached: authorization, further headers, certificates.
+//! The access to the receiver of a `[[webhook]]`: authorization, additional headers, certificates.
 
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 
-use super::files::{ReferencedFiles, warn_if_open};
+use super::files::{ReferencedFiles, warn_if_world_readable};
 use super::secret;
 use super::section::{Located, Section};
 use crate::delivery::settings::{BadTls, ExtraHeaders, TlsSettings};
 
-/// Who meetwatch is there, and what else its requests carry.
+/// Reads the authorization and the additional headers.
 pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> ExtraHeaders {
     let mut headers = ExtraHeaders::default();
     let bearer = secret::one(section, files, ["bearer_token", "bearer_token_file"], "the token");
@@ -28,9 +28,9 @@ pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Ext
             }
         }
         (Some(user), None) if !section.has("password") && !section.has("password_file") => {
-            user.problem("needs a `password` or `password_file` folder it");
+            user.problem("needs a `password` or `password_file`");
         }
-        (None, Some(password)) => password.problem("needs a `username` folder it"),
+        (None, Some(password)) => password.problem("needs a `username`"),
         _ => {}
     }
     for line in section.texts("headers").unwrap_or_default() {
@@ -41,7 +41,7 @@ pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Ext
     for text in section.texts("headers_files").unwrap_or_default() {
         let Some(path) = files.resolve(&text) else { continue };
         let Some(contents) = files.contents(&path) else { continue };
-        warn_if_open(&path, &path.value);
+        warn_if_world_readable(&path, &path.value);
         for line in contents.value.lines().filter(|line| !line.trim().is_empty()) {
             if let Err(error) = headers.add_line(line) {
                 contents.problem(format!("has a line that {error}"));
@@ -51,13 +51,13 @@ pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Ext
     headers
 }
 
-/// The certificate to show and the authority to trust.
+/// Reads the client certificate and the certificate authority to trust.
 pub(super) fn tls(section: &Section<'_>, files: &ReferencedFiles<'_>) -> TlsSettings {
     let [chain, key, authority] =
         ["client_certificate", "client_key", "certificate_authority"].map(|name| files.path(section, name));
     let mut tls = TlsSettings::default();
     if let Some(key) = &key {
-        warn_if_open(key, &key.value);
+        warn_if_world_readable(key, &key.value);
     }
     match (chain, key) {
         (Some(chain), Some(key)) => {
@@ -65,8 +65,8 @@ pub(super) fn tls(section: &Section<'_>, files: &ReferencedFiles<'_>) -> TlsSett
                 tls = with_client(tls, &chain, &key);
             }
         }
-        (Some(chain), None) => chain.problem("needs its `client_key` folder it"),
-        (None, Some(key)) => key.problem("needs its `client_certificate` folder it"),
+        (Some(chain), None) => chain.problem("needs a `client_key`"),
+        (None, Some(key)) => key.problem("needs a `client_certificate`"),
         (None, None) => {}
     }
     match authority.and_then(|path: Located<'_, PathBuf>| files.contents(&path)) {

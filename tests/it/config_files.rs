@@ -72,7 +72,7 @@ fn a_key_file_that_is_missing_or_no_key_is_told() {
     fs::remove_file(folder.0.path().join("key.json")).unwrap();
     assert!(folder.refusal().contains("the file does not exist"));
     fs::create_dir(folder.0.path().join("key.json")).unwrap();
-    assert!(folder.refusal().contains("is not a plain file"));
+    assert!(folder.refusal().contains("is not a regular file"));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_secret_is_given_in_one_way_only() {
     );
     let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + &hook));
     let told = folder.refusal();
-    assert!(told.contains("webhook.url_file: stands beside `url`"), "{told}");
+    assert!(told.contains("webhook.url_file: cannot be combined with `url`"), "{told}");
     assert!(told.contains("more than one of `secret`, `secret_file`, `secrets` and `secrets_files`"), "{told}");
 }
 
