@@ -69,9 +69,11 @@ impl TokenBucket {
     }
 
     /// Whether the bucket is neither paused nor short of a token.
-    pub fn is_at_capacity(&mut self, now: Mono) -> bool {
-        self.refill(now);
-        self.counted_to <= now && self.tokens >= self.capacity
+    #[must_use]
+    pub fn is_at_capacity(&self, now: Mono) -> bool {
+        let mut refilled = *self;
+        refilled.refill(now);
+        refilled.counted_to <= now && refilled.tokens >= refilled.capacity
     }
 
     /// Tokens gained a second.

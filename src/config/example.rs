@@ -124,7 +124,7 @@ mod tests {
             let chapter = chapter.split("\n## ").next().unwrap();
             let row =
                 |line: &str| line.starts_with('|') && line.split('|').nth(1).unwrap().contains(&format!("`{key}`"));
-            // These are sections of their own and have no row in the one they belong to.
+            // These are sections of their own and have no row in the section above.
             let is_section = ["google.quota", "server.api", "server.metrics"].contains(&known.as_str());
             assert!(chapter.lines().any(row) || is_section, "{known} is not in the manual");
         }

@@ -20,7 +20,7 @@ use super::{remedy, transport};
 use crate::clock::Mono;
 
 /// The cap on the body of an error response.
-const MOST_ERROR_BYTES: usize = 64 << 10;
+const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// How long reads pause after a 429 that does not say how long to wait.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
@@ -163,7 +163,7 @@ impl Inner {
         if !status.is_success() {
             let headers = response.headers().clone();
             // If its body cannot be read, an error is classified by its status, which suffices for all but 403 and 404.
-            let bytes = transport::read_body(response, MOST_ERROR_BYTES).await.unwrap_or_default();
+            let bytes = transport::read_body(response, MAX_ERROR_BYTES).await.unwrap_or_default();
             return Err(classify(call.api(), status, &headers, &bytes, self.clock.now().wall));
         }
         let date = response.headers().get(DATE).cloned();

@@ -183,13 +183,13 @@ pub struct PersonResponse {
     pub person: Option<Person>,
     pub requested_resource_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<ItemStatus>,
+    pub status: Option<RpcStatus>,
 }
 
 /// `google.rpc.Status` of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ItemStatus {
+pub struct RpcStatus {
     pub code: i32,
     pub message: String,
 }

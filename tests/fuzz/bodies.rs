@@ -1,5 +1,5 @@
-//! What strangers send, or what lies on a disk, in any shape: none of it may do more than be refused. Each function takes
-//! whatever bytes there are, panics only if a promise is broken, and says whether it understood them.
+//! The fuzz targets: parsers of what others send or of what is on a disk. Each function takes any bytes, panics only if a
+//! promise is broken, and returns whether it accepted them.
 
 mod rows;
 
@@ -20,10 +20,10 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 pub use rows::{idle_lines, rows};
 
-/// One fuzzed body.
+/// One fuzz target.
 pub type Fuzzed = fn(&[u8]) -> bool;
 
-/// Every body, by the name of its corpus.
+/// Every fuzz target, by the name of its corpus.
 pub const ALL: [(&str, Fuzzed); 7] = [
     ("google", google),
     ("error", error),
@@ -60,7 +60,7 @@ pub fn google(bytes: &[u8]) -> bool {
     understood.contains(&true)
 }
 
-/// Google's error body, under every status that has a meaning. Nothing of it may come through but words of fixed vocabularies.
+/// Google's error body, with every status that has a meaning. Only words of fixed vocabularies may come through.
 pub fn error(bytes: &[u8]) -> bool {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let mut understood = false;
@@ -69,13 +69,13 @@ pub fn error(bytes: &[u8]) -> bool {
         let failure = failure::classify(GoogleApi::Meet, status, &HeaderMap::new(), bytes, now);
         assert!(failure.retry_after.is_none_or(|wait| wait <= response_hints::LONGEST_PAUSE));
         assert!(failure.detail.len() < 300 && failure.detail.is_ascii(), "{}", failure.detail);
-        // Only Google may say that something is not there.
+        // Only a body in Google's error format may mean that a resource does not exist.
         understood |= failure.reason == Reason::NotFound;
     }
     understood
 }
 
-/// `Retry-After`, as Google and receivers of webhooks send it, and `RetryInfo`.
+/// `Retry-After`, from Google and from webhook receivers, and `RetryInfo`.
 pub fn hints(bytes: &[u8]) -> bool {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let text = String::from_utf8_lossy(bytes);
@@ -98,7 +98,7 @@ pub fn filter(bytes: &[u8]) -> bool {
     true
 }
 
-/// The configuration. What it says of files is not followed out of the house.
+/// The configuration. Texts that name system files are skipped.
 pub fn config(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if ["/dev", "/proc", "/sys", "\\"].iter().any(|outside| text.contains(outside)) {
@@ -119,7 +119,7 @@ pub fn config(bytes: &[u8]) -> bool {
     }
 }
 
-/// What stands in a row of the store: an event's body, or a name.
+/// The contents of a row of the store: an event's body, or a name.
 pub fn stored(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if let Ok(event) = serde_json::from_str::<Event>(text) {

@@ -1,4 +1,4 @@
-//! Nothing of a token, a key or a person in any log line, at any level.
+//! No log line contains a token, a key or a person, at any level.
 //!
 //! The libraries do log them, at `debug` and `trace`: the first test shows that the capture sees such a line. What the
 //! daemon writes goes through the subscriber of `meetwatch::log`, which holds libraries at `warn` and ignores the `log`
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use crate::meet_auth::key_file;
 use crate::meet_fake::{Bench, conference, error, json, token};
 
-/// One line: who wrote it, how loudly, and all that it says.
+/// One log line: its target, its level, and its text with all fields.
 #[derive(Debug, Clone)]
 struct Line {
     target: String,
@@ -25,7 +25,7 @@ struct Line {
 
 type Lines = Arc<Mutex<Vec<Line>>>;
 
-/// Takes everything that goes through `log`.
+/// Captures everything that goes through `log`.
 struct LogCapture(Lines);
 
 impl log::Log for LogCapture {
@@ -48,7 +48,7 @@ impl log::Log for LogCapture {
     fn flush(&self) {}
 }
 
-/// What `log` brought, of all tests of this program: look for what only one of them knows.
+/// The lines of the `log` crate of all tests in this process: a test has to look for texts that only it uses.
 fn log_lines() -> Lines {
     static LINES: OnceLock<Lines> = OnceLock::new();
     LINES
@@ -61,7 +61,7 @@ fn log_lines() -> Lines {
         .clone()
 }
 
-/// Takes everything that goes through `tracing`.
+/// Captures everything that goes through `tracing`.
 struct TraceCapture(Lines);
 
 impl<S: tracing::Subscriber> Layer<S> for TraceCapture {
@@ -157,7 +157,7 @@ async fn no_token_and_no_person_is_logged_at_any_level() {
 }
 
 #[tokio::test]
-async fn an_identity_in_trouble_is_logged_once_for_each_change() {
+async fn a_failing_identity_is_logged_once_for_each_change() {
     let traced = Lines::default();
     let _capture = tracing::subscriber::set_default(tracing_subscriber::registry().with(TraceCapture(traced.clone())));
     let bench = Bench::new().await;
@@ -167,5 +167,5 @@ async fn an_identity_in_trouble_is_logged_once_for_each_change() {
         let _either = bench.get().await;
     }
     let count = |text: &str| traced.lock().unwrap().iter().filter(|line| line.text.contains(text)).count();
-    assert_eq!((count("the identity cannot read"), count("the identity can read again")), (2, 1));
+    assert_eq!((count("reads of this identity fail; see remedy"), count("reads of this identity succeed again")), (2, 1));
 }

@@ -8,7 +8,7 @@ use reqwest::{Client, Url};
 
 use super::files::{self, DefaultFile};
 use super::scopes::Scopes;
-use super::token_endpoint::{Token, TokenResponse};
+use super::token_endpoint::{IssuedToken, TokenResponse};
 use super::{refresh, service_account};
 use crate::clock::Clock;
 use crate::meet::error::Reason;
@@ -32,7 +32,7 @@ pub(super) async fn from_file(
     file: &Path,
     scopes: Scopes,
     clock: &Clock,
-) -> Result<Token, Failure> {
+) -> Result<IssuedToken, Failure> {
     match files::parse_default(&files::read(file)?)? {
         DefaultFile::Key(key) => service_account::token(*key, None, scopes, http.proxy.as_ref(), clock).await,
         DefaultFile::User(user) => refresh::from_default(&http.through_proxy, &user, scopes).await,
@@ -40,7 +40,7 @@ pub(super) async fn from_file(
 }
 
 /// Obtains a token from the metadata server at `address`, which is on the machine's own network and never behind a proxy.
-pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes) -> Result<Token, Failure> {
+pub(super) async fn from_machine(direct: &Client, address: &str, scopes: Scopes) -> Result<IssuedToken, Failure> {
     let unavailable = |detail: &'static str| Failure::new(Reason::Credentials, detail, NO_DEFAULT);
     let wanted = scopes.as_slice().join(",");
     let url = Url::parse_with_params(address, [("scopes", wanted)])

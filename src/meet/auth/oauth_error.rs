@@ -83,12 +83,12 @@ mod tests {
             ("invalid_grant", "Invalid email or User ID", GrantType::Delegated, Reason::Credentials, NO_SUCH_SUBJECT),
             (
                 "invalid_grant",
-                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
+                "Invalid JWT: IssuedToken must be a short-lived token (60 minutes) and in a reasonable timeframe.",
                 GrantType::ServiceAccount,
                 Reason::Credentials,
                 CLOCK_OFF,
             ),
-            ("invalid_grant", "Token has been expired or revoked.", GrantType::User, Reason::Credentials, CONSENT_GONE),
+            ("invalid_grant", "IssuedToken has been expired or revoked.", GrantType::User, Reason::Credentials, CONSENT_GONE),
             ("deleted_client", "", GrantType::User, Reason::Credentials, CLIENT_GONE),
             ("admin_policy_enforced", "", GrantType::User, Reason::Credentials, POLICY),
         ] {

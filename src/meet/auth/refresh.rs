@@ -7,7 +7,7 @@ use reqwest::Client;
 use super::files::{self, AuthorizedUser};
 use super::oauth_error::GrantType;
 use super::scopes::Scopes;
-use super::token_endpoint::{self, Token, TokenResponse};
+use super::token_endpoint::{self, IssuedToken, TokenResponse};
 use super::token_store::StoredToken;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
@@ -16,7 +16,7 @@ use crate::meet::request::GoogleApi;
 
 /// Obtains a token with the refresh token that `meetwatch login` stored. If the endpoint rotates the refresh token, the new
 /// one is stored before the access token is used.
-pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scopes: Scopes) -> Result<Token, Failure> {
+pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scopes: Scopes) -> Result<IssuedToken, Failure> {
     let secret = files::parse_client(&files::read(client)?)?;
     let mut stored = StoredToken::load(store)?;
     let agreed = |scope: &&str| stored.scopes.iter().any(|agreed| agreed == scope);
@@ -39,7 +39,7 @@ pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scope
 }
 
 /// Obtains a token with the refresh token in a user's application default credentials.
-pub(super) async fn from_default(http: &Client, user: &AuthorizedUser, scopes: Scopes) -> Result<Token, Failure> {
+pub(super) async fn from_default(http: &Client, user: &AuthorizedUser, scopes: Scopes) -> Result<IssuedToken, Failure> {
     let form = form(&user.client_id, &user.client_secret, &user.refresh_token);
     covering(token_endpoint::request_token(http, &user.token_uri, &form, GrantType::User).await?, scopes)
 }
@@ -53,7 +53,7 @@ fn form<'a>(client_id: &'a str, client_secret: &'a str, refresh_token: &'a str) 
     ]
 }
 
-fn covering(granted: TokenResponse, scopes: Scopes) -> Result<Token, Failure> {
+fn covering(granted: TokenResponse, scopes: Scopes) -> Result<IssuedToken, Failure> {
     if granted.covers(scopes.as_slice()) { Ok(granted.token()) } else { Err(scope_missing(scopes)) }
 }
 

@@ -16,7 +16,7 @@ use yup_oauth2::{AccessToken, Error, ServiceAccountAuthenticator, ServiceAccount
 
 use super::oauth_error::{GrantType, oauth_failure};
 use super::scopes::Scopes;
-use super::token_endpoint::Token;
+use super::token_endpoint::IssuedToken;
 use crate::clock::{Clock, elapsed};
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
@@ -32,7 +32,7 @@ pub(super) async fn token(
     scopes: Scopes,
     proxy: Option<&Url>,
     clock: &Clock,
-) -> Result<Token, Failure> {
+) -> Result<IssuedToken, Failure> {
     match proxy {
         Some(proxy) => request_token(key, subject, scopes, through(proxy)?, clock).await,
         // Without TLS no certificates are needed, and the machine may have none.
@@ -47,7 +47,7 @@ async fn request_token<C: HyperClientBuilder>(
     scopes: Scopes,
     client: C,
     clock: &Clock,
-) -> Result<Token, Failure> {
+) -> Result<IssuedToken, Failure> {
     let grant = if subject.is_some() { GrantType::Delegated } else { GrantType::ServiceAccount };
     let mut builder = ServiceAccountAuthenticator::with_client(key, client);
     if let Some(subject) = subject {
@@ -66,7 +66,7 @@ async fn request_token<C: HyperClientBuilder>(
 }
 
 /// The token in yup-oauth2's answer, with its lifetime from now on.
-pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<Token, Failure> {
+pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<IssuedToken, Failure> {
     let text = answer
         .token()
         .ok_or_else(|| Failure::malformed("the response of the token endpoint contains no token"))?
@@ -75,7 +75,7 @@ pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<Token, Fai
         let expiry = jiff::Timestamp::from_second(expiry.unix_timestamp()).ok()?;
         Some(elapsed(clock.now().wall, expiry))
     });
-    Ok(Token { text, lifetime })
+    Ok(IssuedToken { text, lifetime })
 }
 
 /// Classifies an error of yup-oauth2.

@@ -16,7 +16,7 @@ use crate::meet::transport;
 const MAX_BYTES: usize = 64 << 10;
 
 /// A new access token.
-pub(in crate::meet) struct Token {
+pub(in crate::meet) struct IssuedToken {
     pub(in crate::meet) text: String,
     /// How long it is valid, if the endpoint says so.
     pub(in crate::meet) lifetime: Option<Duration>,
@@ -42,8 +42,8 @@ struct OAuthErrorBody {
 
 impl TokenResponse {
     /// The access token.
-    pub(super) fn token(self) -> Token {
-        Token { text: self.access_token, lifetime: self.expires_in.map(Duration::from_secs) }
+    pub(super) fn token(self) -> IssuedToken {
+        IssuedToken { text: self.access_token, lifetime: self.expires_in.map(Duration::from_secs) }
     }
 
     /// Whether all scopes in `wanted` were granted. An endpoint that does not say granted what was requested.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::scopes::Scopes;
-use super::token_endpoint::Token;
+use super::token_endpoint::IssuedToken;
 use super::{application_default, files, refresh, service_account};
 use crate::clock::Clock;
 use crate::meet::error::Reason;
@@ -33,7 +33,7 @@ impl TokenSource {
     }
 
     /// Obtains a new token.
-    pub(super) async fn fetch(&self, scopes: Scopes) -> Result<Token, Failure> {
+    pub(super) async fn fetch(&self, scopes: Scopes) -> Result<IssuedToken, Failure> {
         let HttpClients { through_proxy, direct, proxy } = &self.http;
         match &self.credentials {
             Credentials::ServiceAccount { key, subject } => {
@@ -55,11 +55,11 @@ impl TokenSource {
 }
 
 /// Reads the access token in a file, without the newline that editors and shells add.
-pub(super) fn access_token(path: &Path) -> Result<Token, Failure> {
+pub(super) fn access_token(path: &Path) -> Result<IssuedToken, Failure> {
     let bytes = files::read(path)?;
     match std::str::from_utf8(&bytes).map(str::trim) {
         Ok(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) => {
-            Ok(Token { text: text.to_owned(), lifetime: None })
+            Ok(IssuedToken { text: text.to_owned(), lifetime: None })
         }
         _ => Err(Failure::new(Reason::Credentials, "the access token file contains no token", EMPTY)),
     }

@@ -11,7 +11,7 @@ use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 
 use super::scopes::Scopes;
-use super::token_endpoint::Token;
+use super::token_endpoint::IssuedToken;
 use super::token_source::TokenSource;
 use crate::clock::{Clock, Mono};
 use crate::meet::error::Reason;
@@ -163,7 +163,7 @@ impl Tokens {
         }
     }
 
-    fn keep(&self, scopes: Scopes, token: &Token) -> Result<Bearer, Failure> {
+    fn keep(&self, scopes: Scopes, token: &IssuedToken) -> Result<Bearer, Failure> {
         let bearer = Bearer::new(&token.text)?;
         let now = self.clock.mono();
         let lifetime = token.lifetime.unwrap_or(ASSUMED_LIFETIME);
@@ -227,7 +227,7 @@ mod tests {
         let tokens = without_a_source();
         for (lifetime, ahead) in [(Some(3599), 240), (Some(60), 30), (None, 150)] {
             let lifetime = lifetime.map(Duration::from_secs);
-            tokens.keep(Scopes::Meet, &Token { text: "T".to_owned(), lifetime }).unwrap();
+            tokens.keep(Scopes::Meet, &IssuedToken { text: "T".to_owned(), lifetime }).unwrap();
             let cached = tokens.slots[0].get().unwrap();
             assert_eq!(cached.expired - cached.due, Duration::from_secs(ahead));
         }

@@ -45,7 +45,7 @@ impl QuotaBucket {
     }
 
     /// Whether nothing of it is spent.
-    pub(super) fn is_full(&mut self, now: Mono) -> bool {
+    pub(super) fn is_full(&self, now: Mono) -> bool {
         self.tokens.is_at_capacity(now)
     }
 
