@@ -225,5 +225,5 @@ fn a_webhook_can_refer_to_all_subjects_by_the_name_of_their_section() {
 #[test]
 fn an_unreadable_configuration_is_one_problem() {
     let told = load(Path::new("/nonexistent/m.toml"), &Environment::default()).unwrap_err().to_string();
-    assert_eq!(told, "/nonexistent/m.toml: this file does not exist; create it or correct the path");
+    assert_eq!(told, "/nonexistent/m.toml: the configuration file does not exist; create it or correct the path");
 }

@@ -51,7 +51,7 @@ async fn a_response_that_is_not_as_documented_is_malformed() {
     for (reply, detail) in [
         (answer(200, "text/html", "", "<html>Sign in to the network</html>"), "the response is HTML instead of JSON"),
         (json(200, r#"{"name":"conferenceRecords/c""#), "the JSON is cut off, at line 1 column 29"),
-        (json(200, "Ada"), "not JSON, at line 1 column 1"),
+        (json(200, "Ada"), "the response is not JSON, at line 1 column 1"),
         (json(200, r#"{"name":["Ada"]}"#), "the JSON has another structure than documented, at line 1 column 8"),
         (json(200, ""), "the JSON is cut off, at line 1 column 0"),
         (
@@ -80,7 +80,10 @@ async fn a_body_over_the_cap_is_not_read() {
         let bench = small().await;
         bench.fake.will([reply]);
         let error = bench.get().await.unwrap_err();
-        assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "the response body is larger than the limit"));
+        assert_eq!(
+            (error.reason, error.detail.as_str()),
+            (Reason::Malformed, "the response body is larger than the limit")
+        );
         assert_eq!(bench.metric("meetwatch_limit_reached_total", &["google_body"]), Some(1.0));
     }
 }

@@ -59,7 +59,10 @@ async fn a_repeated_page_token_fails_the_list() {
     let bench = Bench::new().await;
     bench.fake.will([page(0..1, "a"), page(1..2, "b"), page(2..3, "a"), page(3..4, "")]);
     let error = bench.read(active()).await.unwrap_err();
-    assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "the list repeats a page token, so it would never end"));
+    assert_eq!(
+        (error.reason, error.detail.as_str()),
+        (Reason::Malformed, "the list repeats a page token, so it would never end")
+    );
     assert_eq!(bench.fake.asked().len(), 3);
 }
 

@@ -167,5 +167,8 @@ async fn a_failing_identity_is_logged_once_for_each_change() {
         let _either = bench.get().await;
     }
     let count = |text: &str| traced.lock().unwrap().iter().filter(|line| line.text.contains(text)).count();
-    assert_eq!((count("reads of this identity fail; see remedy"), count("reads of this identity succeed again")), (2, 1));
+    assert_eq!(
+        (count("reads of this identity fail; see remedy"), count("reads of this identity succeed again")),
+        (2, 1)
+    );
 }

@@ -88,7 +88,13 @@ mod tests {
                 Reason::Credentials,
                 CLOCK_OFF,
             ),
-            ("invalid_grant", "IssuedToken has been expired or revoked.", GrantType::User, Reason::Credentials, CONSENT_GONE),
+            (
+                "invalid_grant",
+                "IssuedToken has been expired or revoked.",
+                GrantType::User,
+                Reason::Credentials,
+                CONSENT_GONE,
+            ),
             ("deleted_client", "", GrantType::User, Reason::Credentials, CLIENT_GONE),
             ("admin_policy_enforced", "", GrantType::User, Reason::Credentials, POLICY),
         ] {

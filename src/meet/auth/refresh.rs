@@ -16,7 +16,12 @@ use crate::meet::request::GoogleApi;
 
 /// Obtains a token with the refresh token that `meetwatch login` stored. If the endpoint rotates the refresh token, the new
 /// one is stored before the access token is used.
-pub(super) async fn from_store(http: &Client, client: &Path, store: &Path, scopes: Scopes) -> Result<IssuedToken, Failure> {
+pub(super) async fn from_store(
+    http: &Client,
+    client: &Path,
+    store: &Path,
+    scopes: Scopes,
+) -> Result<IssuedToken, Failure> {
     let secret = files::parse_client(&files::read(client)?)?;
     let mut stored = StoredToken::load(store)?;
     let agreed = |scope: &&str| stored.scopes.iter().any(|agreed| agreed == scope);
