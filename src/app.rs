@@ -111,7 +111,7 @@ impl App {
         registry.register(Box::new(outbox))?;
 
         let retry = RetryPolicy::default();
-        let client = Client::new(&meet::Parts {
+        let client = Client::new(&meet::ClientParts {
             google: &config.google,
             identities: &config.identities,
             clock,

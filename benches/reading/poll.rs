@@ -12,7 +12,7 @@ use meetwatch::failpoints::HangAt;
 use meetwatch::heartbeat::Pulse;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
-    Client, ParticipantFilter, Parts, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
+    Client, ClientParts, ParticipantFilter, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
 };
 use meetwatch::model::{ConferenceName, IdentityName};
 use meetwatch::sim::{Settings, Simulator, Time};
@@ -174,7 +174,7 @@ fn client(url: &str, key: std::path::PathBuf) -> Result<Client> {
     };
     let credentials = Credentials::ServiceAccount { key, subject: Some("person0@example.com".to_owned()) };
     let identity = IdentitySettings { name: identity()?, credentials, lookup_people: false };
-    Ok(Client::new(&Parts {
+    Ok(Client::new(&ClientParts {
         google: &google,
         identities: &[identity],
         clock: Clock::new(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{front, give_pseudonyms, server_token, setup};
 use crate::clock::Clock;
-use crate::config::{self, Config, Problem, Source};
+use crate::config::{self, Config, ConfigFile, Problem};
 use crate::delivery::{self, EndpointSettings, Endpoints, Policy};
 use crate::log::Level;
 use crate::meet::settings::IdentitySettings;
@@ -262,7 +262,7 @@ fn unavailable(why: &str) -> NotReloaded {
 
 /// Reads the file and those that it names. One that is being written at this moment is refused, and so is one that names
 /// files that have vanished: at a start they may still come, but here something works without them.
-fn read(source: &Source) -> Result<Config, NotReloaded> {
+fn read(source: &ConfigFile) -> Result<Config, NotReloaded> {
     let looks = || {
         let metadata = std::fs::metadata(&source.path).ok()?;
         let changed: Option<SystemTime> = metadata.modified().ok();

@@ -1,42 +1,42 @@
-//! How a `[[webhook]]` writes its deliveries: its format, and what each format needs.
+//! The format of a `[[webhook]]`'s deliveries, and the keys that each format needs.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::secret;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::delivery::Format;
 use crate::delivery::settings::{Batching, Chat, Sentence, Template};
 use crate::model::EventType;
 use crate::model::route::EventPattern;
 
-/// The keys that only `format = "template"` has a use for.
+/// The keys that only `format = "template"` uses.
 const OF_TEMPLATES: [&str; 4] = ["template", "template_file", "template_token", "template_token_file"];
 
-/// What a chat is told unless the operator says otherwise: who comes and goes, not each device.
+/// The default of `events` for a chat: participants but not each of their devices.
 const CHAT_EVENTS: [&str; 3] = ["participant.*", "conference.*", "watch.gap"];
 
-/// No digest waits for more: a message holds few more sentences.
+/// The most events in a digest: a message has little room for more sentences.
 const DIGEST_EVENTS: u32 = 100;
 
-/// What was asked for, as far as it is known before the events are.
-pub(super) struct Wanted<'a> {
+/// The keys of the format, read before the events are known.
+pub(super) struct FormatKeys<'a> {
     name: &'a str,
     zone: TimeZone,
-    template: Option<Found<'a, String>>,
+    template: Option<Located<'a, String>>,
     token: Option<SecretString>,
 }
 
-/// Reads the keys of formats.
-pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wanted<'a>> {
+/// Reads the keys that belong to formats.
+pub(super) fn read<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<FormatKeys<'a>> {
     let name = section.text("format").map(|text| {
         let known = Format::NAMES.contains(&text.value);
         if !known {
-            text.problem(words::one_of(text.value, &Format::NAMES));
+            text.problem(suggest::one_of(text.value, &Format::NAMES));
         }
         known.then_some(text.value)
     });
@@ -49,12 +49,12 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     let name = name.unwrap_or(Some(Format::NAMES[0]))?;
     if name == "template" {
         if !section.has("template") && !section.has("template_file") {
-            section.absent("template_file", "is missing; say which template writes the deliveries");
+            section.absent("template_file", "is missing; set the template that writes the deliveries");
         }
     } else if let Some(key) = OF_TEMPLATES.into_iter().find(|key| section.has(key)) {
-        section.problem(key, "has no use without `format = \"template\"`");
+        section.problem(key, "is used with `format = \"template\"` only");
     }
-    Some(Wanted {
+    Some(FormatKeys {
         name,
         zone: zone.map_or(TimeZone::UTC, |found| found.value),
         template,
@@ -62,11 +62,11 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     })
 }
 
-/// The template's text, which is no secret: what is, it prints as `token`.
-fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, String>> {
+/// Reads the template's text. It is not a secret; a secret in a template is printed as `token`.
+fn template<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, String>> {
     let (written, file) = (section.text("template"), section.text("template_file"));
     if let (Some(_), Some(file)) = (&written, &file) {
-        file.problem("stands beside `template`; keep one of them");
+        file.problem("cannot be combined with `template`; keep one of them");
     }
     match (written, file) {
         (Some(written), _) => Some(written.with(written.value.to_owned())),
@@ -74,8 +74,8 @@ fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, St
     }
 }
 
-/// Reads how events are gathered. `None` where each goes alone.
-pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Option<Batching> {
+/// Reads how events are batched. `None` if each is delivered alone.
+pub(super) fn batching(section: &Section<'_>, wanted: Option<&FormatKeys<'_>>) -> Option<Batching> {
     let (second, most) = (Duration::from_secs(1), Duration::from_secs(600));
     let max_events = section.integer("max_events", 100, 2..=1000);
     let max_wait = section.duration("max_wait", 5 * second, second..=most);
@@ -83,11 +83,11 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     let batch = ["max_events", "max_wait"].into_iter().find(|key| section.has(key));
     let wanted = wanted?;
     if let Some(key) = batch.filter(|_| !wanted.must_be_signed()) {
-        let instead = if wanted.is_chat() { "; a chat gathers with `digest`" } else { "" };
+        let instead = if wanted.is_chat() { "; a chat uses `digest`" } else { "" };
         section.problem(
             key,
             format!(
-                "has no use with `format = \"{}\"`: only `standard` and `cloudevents` have batches{instead}",
+                "has no effect with `format = \"{}\"`: only `standard` and `cloudevents` have batches{instead}",
                 wanted.name
             ),
         );
@@ -97,7 +97,10 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
         let instead = if wanted.must_be_signed() { "; `max_events` makes batches" } else { "" };
         section.problem(
             "digest",
-            format!("has no use with `format = \"{}\"`: only `slack` and `google-chat` have one{instead}", wanted.name),
+            format!(
+                "has no effect with `format = \"{}\"`: only `slack` and `google-chat` have one{instead}",
+                wanted.name
+            ),
         );
         return None;
     }
@@ -107,8 +110,8 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     }
 }
 
-impl Wanted<'_> {
-    /// Whether this is a chat, whose address is the only secret.
+impl FormatKeys<'_> {
+    /// Whether the format is a chat, whose address is its only secret.
     pub(super) fn is_chat(&self) -> bool {
         matches!(self.name, "slack" | "google-chat")
     }
@@ -118,12 +121,12 @@ impl Wanted<'_> {
         matches!(self.name, "standard" | "cloudevents")
     }
 
-    /// What is wanted where the operator does not say.
+    /// The default of `events`.
     pub(super) fn default_events(&self) -> Vec<EventPattern> {
         if self.is_chat() { CHAT_EVENTS.into_iter().filter_map(EventPattern::parse).collect() } else { Vec::new() }
     }
 
-    /// The format for an endpoint that wants these events. A template is tried with every event it may get.
+    /// Returns the format for an endpoint that gets these events. A template is tried with each of them.
     pub(super) fn format(self, events: &[EventPattern]) -> Option<Format> {
         let chat = |zone: TimeZone| Chat::new(Sentence::new(zone));
         Some(match self.name {
@@ -137,7 +140,7 @@ impl Wanted<'_> {
 
     fn template(self, events: &[EventPattern]) -> Option<Format> {
         let found = self.template?;
-        // A retraction goes to whoever got what it takes back, and a test to whoever is tested.
+        // A retraction goes to every endpoint that got the retracted event, and a test to the endpoint under test.
         let always = |event| matches!(event, EventType::EventRetracted | EventType::WebhookTest);
         let wanted = |event| events.is_empty() || always(event) || events.iter().any(|pattern| pattern.matches(event));
         let parsed = Template::parse(&found.value, self.zone, self.token);

@@ -17,7 +17,6 @@ pub mod pace;
 pub mod probe;
 pub mod pseudonym_key;
 pub mod redact;
-pub mod retry_after;
 pub mod send;
 pub mod settings;
 pub mod sign;

@@ -18,11 +18,12 @@ use super::guard::{Guarded, Permit, Refused, SystemResolver, is_public, refuses_
 use super::headers::ExtraHeaders;
 use super::outcome::{Outcome, Reason, Reply};
 use super::redact::NoKey;
-use super::retry_after;
 use super::settings::{EndpointSettings, Format, redacted};
 use super::sign::SigningSecret;
+use crate::capped_body::{self, BodyError};
 use crate::clock::Clock;
 use crate::model::EventId;
+use crate::retry_after;
 
 /// No receiver's answer is larger than this; one that is fails.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -156,19 +157,11 @@ impl Sender {
         let status = response.status().as_u16();
         let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = wish.and_then(|wish| retry_after::parse(wish, self.clock.now().wall));
-        let (mut length, mut start) = (0, Vec::new());
-        let outcome = loop {
-            match response.chunk().await {
-                Ok(None) => break Outcome::Answered { status, retry_after },
-                Ok(Some(chunk)) => {
-                    length += chunk.len();
-                    start.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - start.len())]);
-                }
-                Err(error) => break Outcome::Failed { reason: classify(&error), status: Some(status) },
-            }
-            if length > MAX_ANSWER_BYTES {
-                break Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) };
-            }
+        let mut start = Vec::new();
+        let outcome = match capped_body::read_start(&mut response, MAX_ANSWER_BYTES, READ_BYTES, &mut start).await {
+            Ok(()) => Outcome::Answered { status, retry_after },
+            Err(BodyError::TooLarge) => Outcome::Failed { reason: Reason::BodyTooLarge, status: Some(status) },
+            Err(BodyError::Broken(error)) => Outcome::Failed { reason: classify(&error), status: Some(status) },
         };
         Reply { outcome, answer: self.redaction.keep(&start) }
     }

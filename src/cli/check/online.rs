@@ -20,11 +20,11 @@ use crate::delivery::settings::PseudonymKey;
 use crate::delivery::{self, EndpointSettings, Probe};
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
-use crate::meet::request::Api;
+use crate::meet::request::GoogleApi as Api;
 use crate::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::meet::{
-    Answer, Client, ConferenceFilter, PageRequest, Parts, PersonQuery, Priority, Read, ReadError, Reader as _,
-    RetryPolicy, advice,
+    Answer, Client, ClientParts, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _,
+    RetryPolicy, setup_steps,
 };
 use crate::model::{EndpointName, UserName};
 use crate::serve::metrics::limit_reached;
@@ -89,7 +89,7 @@ fn client(config: &Config) -> anyhow::Result<Client> {
     google.quota.spend = share(google.quota.spend);
     let second = Duration::from_secs(1);
     let retry = RetryPolicy::new(Backoff::new(second, 2.0, second, 0.5)?, 2, RETRY_WITHIN);
-    Ok(Client::new(&Parts {
+    Ok(Client::new(&ClientParts {
         google: &google,
         identities: &config.identities,
         clock: Clock::new(),
@@ -163,7 +163,7 @@ impl Asker {
     }
 
     fn trouble(&self, api: Api, error: ReadError) -> Trouble {
-        let steps = advice::steps(&self.settings, api, &error);
+        let steps = setup_steps::steps(&self.settings, api, &error);
         Trouble::new(error, steps)
     }
 

@@ -1,21 +1,32 @@
-//! `Retry-After`, as RFC 9110 section 10.2.3 has it: a number of seconds or an HTTP date.
+//! Parses the header `Retry-After` and the HTTP dates in it (RFC 9110, sections 5.6.7 and 10.2.3). Pure: the time is an
+//! argument.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// How long a `Retry-After` asks to wait from `now` on; `None` for what is neither seconds nor a date. A date that is past
-/// asks for nothing, a number beyond all measure for the longest wait there is: the caller clamps.
+/// Returns how long a `Retry-After` asks to wait from `now`: a number of seconds, or the time until an HTTP date. `None` if
+/// the value is neither. A date in the past is [`Duration::ZERO`]; a number too large for 64 bits is `u64::MAX` seconds. The
+/// caller applies its own cap.
 #[must_use]
 pub fn parse(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let date = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let now = Duration::try_from(now.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or(Duration::ZERO);
-    Some(date.saturating_sub(now))
+    Some(since_epoch(value)?.saturating_sub(now))
+}
+
+/// Parses an HTTP date in any of the three forms that RFC 9110 requires a recipient to accept.
+#[must_use]
+pub fn parse_date(value: &str) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(since_epoch(value)?.as_secs()).ok()?).ok()
+}
+
+fn since_epoch(date: &str) -> Option<Duration> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    Some(date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -44,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_no_wish() {
+    fn what_is_neither_seconds_nor_a_date_is_none() {
         for value in ["", " ", "-1", "1.5", "+5", "soon", "Sun, 31 Feb 1994 08:49:37 GMT", "1e9"] {
             assert_eq!(wait(value), None, "{value}");
         }
@@ -57,12 +68,12 @@ mod tests {
         }
 
         #[test]
-        fn any_number_of_seconds_is_obeyed(seconds: u64) {
+        fn any_number_of_seconds_is_returned(seconds: u64) {
             prop_assert_eq!(wait(&seconds.to_string()), Some(Duration::from_secs(seconds)));
         }
 
         #[test]
-        fn any_date_is_obeyed_to_the_second(ahead in 0_u64..10_000_000) {
+        fn any_date_is_exact_to_the_second(ahead in 0_u64..10_000_000) {
             let date = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_740 + ahead);
             prop_assert_eq!(wait(&httpdate::fmt_http_date(date)), Some(Duration::from_secs(ahead)));
         }

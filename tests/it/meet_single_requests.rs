@@ -1,4 +1,4 @@
-//! `meetwatch api`: what Google shows, as a table and as JSON.
+//! `meetwatch api`: single requests to Google, printed as a table and as JSON.
 
 use clap::Parser;
 use meetwatch::cli::api;
@@ -26,7 +26,7 @@ const PEOPLE: &str = r#"{"participants":[
      "latestEndTime":"2026-01-05T10:02:00Z","anonymousUser":{"displayName":"\u001b[2JEve"}}],"nextPageToken":"next"}"#;
 
 #[tokio::test]
-async fn a_list_is_a_table_and_a_hostile_name_is_only_text() {
+async fn a_list_is_a_table_and_a_hostile_name_is_escaped() {
     let bench = Bench::new().await;
     bench.fake.will([json(200, PEOPLE), json(200, "{}")]);
     let text = printed(&bench, "participants conferenceRecords/c --active").await.unwrap();
@@ -47,7 +47,7 @@ async fn one_page_comes_with_the_token_of_the_next() {
 }
 
 #[tokio::test]
-async fn a_single_thing_is_an_object() {
+async fn a_single_resource_is_an_object() {
     let bench = Bench::new().await;
     bench.fake.will([json(200, CONFERENCE), json(200, r#"{"names":[{"displayName":"Ada"}]}"#)]);
     let text = printed(&bench, "get conferenceRecords/c --json").await.unwrap();
@@ -58,7 +58,7 @@ async fn a_single_thing_is_an_object() {
 }
 
 #[tokio::test]
-async fn a_refusal_comes_with_its_remedy() {
+async fn an_error_contains_its_remedy() {
     let bench = Bench::new().await;
     bench.fake.will([error(403, "PERMISSION_DENIED", "SERVICE_DISABLED")]);
     let error = printed(&bench, "conferences").await.unwrap_err().to_string();

@@ -1,30 +1,23 @@
-//! What Google says about time beside its answers: how long to stay away, and what its own clock shows.
+//! What Google's responses say about time besides their content: how long to wait before the next request, and what
+//! Google's own clock shows.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::elapsed;
+use crate::retry_after;
 
-/// The longest that Google is obeyed when it asks to be left alone. A longer wish would look like an outage, and the
-/// next 429 repeats it anyway.
+/// The longest wait that is taken from a hint. A longer one would look like an outage, and the next 429 repeats it anyway.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3), at most [`LONGEST_PAUSE`]. A date in the past is no
-/// wait; anything else that cannot be read is no hint.
+/// Returns the wait that a `Retry-After` header asks for, at most [`LONGEST_PAUSE`]. `None` if it cannot be read.
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit is a very long time, not a hint to ignore.
-        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
-    } else {
-        elapsed(now, http_date(value)?)
-    };
-    Some(wait.min(LONGEST_PAUSE))
+    Some(retry_after::parse(value, now)?.min(LONGEST_PAUSE))
 }
 
-/// `google.protobuf.Duration` in JSON, as `RetryInfo` has it: `12s`, `0.5s`. At most [`LONGEST_PAUSE`].
+/// Returns the wait that a `google.rpc.RetryInfo` asks for, at most [`LONGEST_PAUSE`]. The value is a
+/// `google.protobuf.Duration` in JSON, such as `12s` or `0.5s`.
 #[must_use]
 pub fn retry_delay(value: &str) -> Option<Duration> {
     let number = value.strip_suffix('s')?;
@@ -33,10 +26,10 @@ pub fn retry_delay(value: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(LONGEST_PAUSE))
 }
 
-/// An HTTP date in the form that servers send (`Sun, 06 Nov 1994 08:49:37 GMT`).
+/// Returns the time in a `Date` header: Google's clock, in whole seconds.
 #[must_use]
-pub fn http_date(value: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(value).ok().map(|zoned| zoned.timestamp())
+pub fn date(value: &str) -> Option<Timestamp> {
+    retry_after::parse_date(value)
 }
 
 #[cfg(test)]
@@ -56,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_clamped_and_nonsense_is_none() {
+    fn a_hint_is_clamped_and_an_unreadable_one_is_none() {
         let now = at("1994-11-06T08:49:07Z");
         for long in ["86400", "99999999999999999999999999", "Sat, 06 Nov 2094 08:49:37 GMT"] {
             assert_eq!(retry_after(long, now), Some(LONGEST_PAUSE), "{long}");

@@ -1,4 +1,5 @@
-//! A response's body, read piece by piece up to a cap, and what it means when one breaks off.
+//! Reads response bodies, and classifies what went wrong between this machine and Google: a timeout, a connection that
+//! failed, a body that was cut off.
 
 use std::error::Error;
 use std::io;
@@ -8,39 +9,35 @@ use reqwest::Response;
 use super::error::Reason;
 use super::failure::Failure;
 use super::remedy;
+use crate::capped_body::{self, BodyError};
 
-/// What a body over its cap is called; see [`is_over_cap`].
-const OVER_CAP: &str = "a body larger than is read";
+/// The detail of a failure because of a body over its cap; see [`is_over_cap`].
+const OVER_CAP: &str = "the response body is larger than the limit";
 
-/// Reads a body of at most `cap` bytes. A larger one is given up as soon as that is known.
-pub(super) async fn read(mut response: Response, cap: usize) -> Result<Vec<u8>, Failure> {
-    let announced = response.content_length().unwrap_or(0);
-    if announced > cap as u64 {
-        return Err(Failure::malformed(OVER_CAP));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
-        if bytes.len() + chunk.len() > cap {
-            return Err(Failure::malformed(OVER_CAP));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+/// Reads a body of at most `cap` bytes.
+///
+/// # Errors
+/// `malformed` for a larger body and for one that was cut off, `timeout` or `network` for the rest.
+pub(super) async fn read_body(response: Response, cap: usize) -> Result<Vec<u8>, Failure> {
+    capped_body::read(response, cap).await.map_err(|error| match error {
+        BodyError::TooLarge => Failure::malformed(OVER_CAP),
+        BodyError::Broken(error) => failure_of(&error),
+    })
 }
 
-/// Whether a failure is that of a body over its cap.
+/// Whether a failure is because of a body over its cap.
 pub(super) fn is_over_cap(failure: &Failure) -> bool {
     failure.detail == OVER_CAP
 }
 
-/// What an error on the way means: too slow, not there, or broken off. The address is not repeated.
-pub(super) fn broken(error: &reqwest::Error) -> Failure {
+/// Returns what an error of the HTTP client means. The address is not repeated.
+pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
-        return Failure::new(Reason::Timeout, "no answer in time", "");
+        return Failure::new(Reason::Timeout, "no response within the timeout", "");
     }
     let causes = || causes(error);
     if (error.is_body() || error.is_decode()) && causes().any(is_cut_off) {
-        return Failure::malformed("a body that was cut off");
+        return Failure::malformed("the response body was cut off");
     }
     let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
     if error.is_connect() {
@@ -51,7 +48,7 @@ pub(super) fn broken(error: &reqwest::Error) -> Failure {
     Failure::new(Reason::Network, format!("the connection broke: {}", brief(&innermost)), remedy::NETWORK)
 }
 
-/// What is behind an error, the innermost cause last.
+/// The causes of an error, the innermost last.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| {
         let cause: &(dyn Error + 'static) = *cause;
@@ -59,14 +56,14 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     })
 }
 
-/// Whether the other side ended before it had sent what it promised.
+/// Whether the server closed the connection before it had sent the announced length.
 fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
     let by_hyper = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
     let by_io = cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
     by_hyper || by_io
 }
 
-/// The innermost cause names a kind of trouble and at most a host, never a path or a person; still, no novel.
+/// The first 120 characters. The innermost cause names a kind of error and at most a host, never a path or a person.
 fn brief(cause: &str) -> &str {
     let end = cause.char_indices().nth(120).map_or(cause.len(), |(at, _)| at);
     &cause[..end]

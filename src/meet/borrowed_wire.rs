@@ -1,5 +1,6 @@
-//! `ListParticipantsResponse` once more, borrowing from the body: what is read every few seconds for every conference,
-//! of which nothing outlives the parsing. It means the same as [`super::wire::Participants`], and a test holds it to it.
+//! `ListParticipantsResponse` with texts that borrow from the body. This response is read every few seconds for every
+//! conference and dropped after parsing, so owned texts would be wasted. A test checks that it means the same as
+//! [`super::wire::Participants`].
 
 use std::borrow::Cow;
 

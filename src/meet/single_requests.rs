@@ -1,27 +1,27 @@
-//! Google's reads one request at a time, each with every parameter that its reference documents: what `meetwatch api`
-//! stands on, and `check --online`. They share quota, tokens, retries and errors with the rest.
+//! Single requests with every parameter that Google's reference documents, for `meetwatch api` and `check --online`. They
+//! use the same quota, tokens, retries and errors as the reads of the daemon.
 
-use super::answer::Body;
 use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
-use super::exchange::{Answered, Call};
 use super::failure::Failure;
+use super::fetch::{Fetched, RequestContext};
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
-use super::pages::Page;
+use super::page::Page;
 use super::people::{self, PersonQuery};
 use super::reader::Priority;
-use super::request::{InvalidAddress, Method, PageRequest};
+use super::request::{InvalidUrl, Method, PageRequest};
+use super::response_body::ResponseBody;
 use super::wire;
 use crate::model::{Conference, ConferenceName, IdentityName, Participant, ParticipantName, Person, Session, UserName};
 use reqwest::Url;
 
-/// Somebody waits for it.
+/// An operator waits for the answer.
 const PRIORITY: Priority = Priority::Listing;
 
 impl Client {
-    /// Gets a token for these scopes, unless there is one already. Nothing is read with it: whether Google takes it only
-    /// a read can tell.
+    /// Obtains a token for these scopes, unless there is one already. Reads nothing with it; only a read shows whether Google
+    /// accepts it.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -45,7 +45,7 @@ impl Client {
     ) -> Result<Page<Conference>, ReadError> {
         let method = Method::ListConferences;
         let url = self.0.meet.list("conferenceRecords", method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `conferenceRecords.participants.list`: one page.
@@ -61,7 +61,7 @@ impl Client {
     ) -> Result<Page<Participant>, ReadError> {
         let method = Method::ListParticipants;
         let url = self.0.meet.list(format_args!("{parent}/participants"), method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `conferenceRecords.participants.participantSessions.list`: one page.
@@ -77,7 +77,7 @@ impl Client {
     ) -> Result<Page<Session>, ReadError> {
         let method = Method::ListSessions;
         let url = self.0.meet.list(format_args!("{parent}/participantSessions"), method, filter, page);
-        self.ask(identity, method, url).await.map(|answered| answered.value)
+        self.ask(identity, method, url).await.map(|fetched| fetched.value)
     }
 
     /// `people.get`: one person.
@@ -92,35 +92,18 @@ impl Client {
     ) -> Result<Person, ReadError> {
         let method = Method::GetPerson;
         let url = self.0.people.person(&people::resource_name(user), query);
-        let answered = self.ask::<wire::Person>(identity, method, url).await?;
-        Ok(people::person(user.clone(), &answered.value))
+        let fetched = self.ask::<wire::Person>(identity, method, url).await?;
+        Ok(people::person(user.clone(), &fetched.value))
     }
 
-    /// `people.getBatchGet`: at most [`people::MOST_PEOPLE`] people. Who was not found is missing from the answer.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub async fn batch_get_people(
-        &self,
-        identity: &IdentityName,
-        users: &[UserName],
-        query: PersonQuery<'_>,
-    ) -> Result<Vec<Person>, ReadError> {
-        let method = Method::BatchGetPeople;
-        let names: Vec<String> = users.iter().map(people::resource_name).collect();
-        let url = self.0.people.people(&names, query);
-        let answered = self.ask::<wire::GetPeopleResponse>(identity, method, url).await?;
-        Ok(people::found(answered.value))
-    }
-
-    async fn ask<T: Body>(
+    async fn ask<T: ResponseBody>(
         &self,
         identity: &IdentityName,
         method: Method,
-        url: Result<Url, InvalidAddress>,
-    ) -> Result<Answered<T>, ReadError> {
+        url: Result<Url, InvalidUrl>,
+    ) -> Result<Fetched<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(method))?;
-        let call = Call { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
+        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
         self.0.fetch(call, &url).await
     }
 }

@@ -1,13 +1,13 @@
-//! Finding the word that was meant.
+//! Suggestions for mistyped words, and lists of allowed words for messages.
 
 use crate::model::text;
 
-/// The longest piece of an operator's key that is repeated in a problem, in characters.
+/// The characters of an unknown key that a problem repeats at most.
 const SHOWN_CHARS: usize = 40;
 
-/// The known word that `given` most resembles, if it resembles any.
+/// Returns the known word that is most similar to `given`, if any is similar.
 pub(super) fn nearest<'w>(given: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    // Edit distance takes time in proportion to both lengths: what is this long resembles no key.
+    // The time for an edit distance grows with both lengths, and no key is this long.
     if given.len() > 4 * SHOWN_CHARS {
         return None;
     }
@@ -17,27 +17,27 @@ pub(super) fn nearest<'w>(given: &str, known: impl IntoIterator<Item = &'w str>)
     known.into_iter().filter(close).min_by_key(distance)
 }
 
-/// `did you mean …?`, or what there is to choose from.
+/// Returns `did you mean …?`, or the list of allowed words.
 pub(super) fn hint<S: AsRef<str>>(given: &str, known: &[S]) -> String {
     let words: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
     match nearest(given, words.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
-        None => format!("allowed are {}", list(&words)),
+        None => format!("allowed: {}", list(&words)),
     }
 }
 
-/// Which words there are to choose from, and the one that was meant.
+/// Returns `must be one of …`, with a suggestion.
 pub(super) fn one_of<S: AsRef<str>>(given: &str, known: &[S]) -> String {
     format!("must be one of {}{}", list(known), meant(given, known))
 }
 
-/// `; did you mean …?`, if any known word resembles the one that was given.
+/// Returns `; did you mean …?` if a known word is similar to `given`, and else an empty text.
 pub(super) fn meant<S: AsRef<str>>(given: &str, known: &[S]) -> String {
     let meant = nearest(given, known.iter().map(AsRef::as_ref));
     meant.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
-/// `` `a`, `b` and `c` ``.
+/// Returns `` `a`, `b` and `c` ``.
 pub(super) fn list<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     match quoted.as_slice() {
@@ -47,7 +47,7 @@ pub(super) fn list<S: AsRef<str>>(words: &[S]) -> String {
     }
 }
 
-/// A key that somebody wrote, cut and made harmless for a terminal.
+/// Returns an unknown key, shortened and escaped for a terminal.
 pub(super) fn shown(key: &str) -> String {
     let cut = key.char_indices().nth(SHOWN_CHARS).map_or(key.len(), |(at, _)| at);
     let dots = if cut < key.len() { "…" } else { "" };
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_is_the_one_that_was_mistyped() {
+    fn the_nearest_word_to_a_mistyped_one_is_suggested() {
         let known = ["secret", "secret_file", "secrets", "timeout"];
         assert_eq!(nearest("secert_file", known), Some("secret_file"));
         assert_eq!(nearest("Timeout", known), Some("timeout"));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_an_attack_is_shown_harmless_and_short() {
+    fn a_hostile_key_is_escaped_and_shortened() {
         assert_eq!(shown("a\u{1b}b"), "a\\u{1b}b");
         assert!(shown(&"x".repeat(10_000)).len() < 50);
     }
