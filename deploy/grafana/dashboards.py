@@ -204,7 +204,7 @@ def operations():
                 ("max by (identity, read) (meetwatch_poll_stretch_ratio{%s})" % OWN, "{{identity}} {{read}}"))
     board.lines("Failed requests", "Failed requests to Google per minute, by identity and reason.",
                 ("60 * " + rate("meetwatch_api_request_failures_total", by="identity, reason") + " > 0 or vector(0)", "{{identity}} {{reason}}"), stack=True)
-    board.lines("Limits", "How often a limit of the program was reached, per minute.", ("60 * " + rate("meetwatch_limit_reached_total", by="limit"), "{{limit}}"))
+    board.lines("Limits", "How often a built-in limit of the program was reached, per minute.", ("60 * " + rate("meetwatch_limit_reached_total", by="limit"), "{{limit}}"))
     board.lines("Conferences without series", "Conferences without series of their own because of max_conferences, within the last hour.",
                 ("sum by (instance) (increase(meetwatch_conferences_dropped_total{%s}[1h]))" % OWN, "{{instance}}"))
 
