@@ -28,7 +28,7 @@ use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
 use crate::status::StatusBoard;
-use crate::store::{Store, StoreError, StoreMetrics, keeper};
+use crate::store::{Store, StoreError, StoreMetrics, retention_loop};
 use crate::systemd::{self, Notifier};
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
 
@@ -67,8 +67,8 @@ pub struct App {
     server: Server,
     readiness: Readiness,
     scheduler: Scheduler,
-    watching: watch::Parts<Client>,
-    changed: mpsc::Receiver<watch::Change<Client>>,
+    watching: watch::WatchParts<Client>,
+    changed: mpsc::Receiver<watch::ReconfigureRequest<Client>>,
     dispatcher: Dispatcher,
     retention: value::Receiver<Duration>,
     reloader: Reloader,
@@ -111,7 +111,7 @@ impl App {
         registry.register(Box::new(outbox))?;
 
         let retry = RetryPolicy::default();
-        let client = Client::new(&meet::Parts {
+        let client = Client::new(&meet::ClientParts {
             google: &config.google,
             identities: &config.identities,
             clock,
@@ -121,14 +121,14 @@ impl App {
             status: board.clone(),
             retry,
         })?;
-        let metrics = watch::Metrics::new(&registry, limits.clone())?;
+        let metrics = watch::WatchMetrics::new(&registry, limits.clone())?;
         let scheduler = schedule(&config, &client, &store, metrics.clone(), board.clone(), clock, seed).await?;
         let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
         let deliveries = WebhookMetrics::register(&registry, names)?;
         let random = Random::with_seed(seed.rotate_left(32));
         let options = DispatcherOptions::default();
         let dispatcher =
-            Dispatcher::new(&config.webhooks, store.clone(), clock, bell.clone(), deliveries, random, &options)?
+            Dispatcher::new(&config.webhooks, store.clone(), clock, deliveries, random, &options)?
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
@@ -148,8 +148,8 @@ impl App {
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
         let (pulse, hang) = (Pulse::default(), HangAt::default());
-        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
-        let (changes, changed) = watch::changes();
+        let watching = watch::WatchParts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
+        let (changes, changed) = watch::reconfigure_channel();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {
             running: config,
@@ -221,7 +221,7 @@ impl App {
         // The first to stop: what it hands over, the others are still there to take.
         let reloading = Part::spawn("reloading", |stop| reloader.run(asked, stop));
         let watching = Part::spawn("watching", |stop| watch::run(scheduler, watching, changed, stop));
-        let pruning = Part::spawn("pruning", |stop| keeper::keep(store.clone(), clock, retention, stop));
+        let pruning = Part::spawn("pruning", |stop| retention_loop::run(store.clone(), clock, retention, stop));
         let sending = Part::spawn("sending", |stop| dispatcher.run(stop));
         let serving = Part::spawn("serving", |stop| server.run(stop));
         notifier.ready().await;
@@ -307,7 +307,7 @@ async fn schedule(
     config: &Config,
     client: &Client,
     store: &Store,
-    metrics: watch::Metrics,
+    metrics: watch::WatchMetrics,
     board: StatusBoard,
     clock: Clock,
     seed: u64,

@@ -1,18 +1,18 @@
-//! A validated retry policy, and the only caller of randomness outside the simulator.
+//! Exponential back-off with jitter, and the only use of an unseeded random source outside the simulator.
 
 use std::time::Duration;
 
-/// A seeded source of jitter. Give the daemon a random seed and a test a fixed one.
+/// A seeded random source, for jitter. The daemon uses a random seed and a test a fixed one.
 pub type Random = fastrand::Rng;
 
-/// A seed that differs from process to process.
+/// Returns a seed that differs between processes.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the room of randomness")]
+#[expect(clippy::disallowed_methods, reason = "the only place that seeds from the system")]
 pub fn random_seed() -> u64 {
     fastrand::u64(..)
 }
 
-/// Truncated exponential back-off: `min(first × factor^n, cap)`, and up to `jitter` of it on top or below.
+/// Truncated exponential back-off: `min(first × factor^n, cap)`, plus or minus up to the share `jitter` of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
     first: Duration,
@@ -21,13 +21,13 @@ pub struct Backoff {
     jitter: f64,
 }
 
-/// A policy that would never wait, wait for ever, or shrink.
+/// The parameters make no valid back-off: it would never wait, wait forever, or shrink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a back-off needs 0 < first <= cap, a factor of at least 1 and a jitter between 0 and 1")]
 pub struct InvalidBackoff;
 
 impl Backoff {
-    /// A policy. `jitter` is a share of the delay, 0.2 for ±20 %.
+    /// A back-off. `jitter` is a share of the delay: 0.2 for ±20 %.
     ///
     /// # Errors
     /// [`InvalidBackoff`] unless `0 < first <= cap`, `factor >= 1` and `0 <= jitter < 1`.
@@ -47,7 +47,7 @@ impl Backoff {
     }
 }
 
-/// `period`, up to `jitter` (a share of it) longer or shorter, so that many of them do not beat in time.
+/// Returns `period`, longer or shorter by up to the share `jitter`, so that many periods do not run in step.
 #[must_use]
 pub fn jittered(period: Duration, jitter: f64, random: &mut Random) -> Duration {
     Duration::from_secs_f64(spread(period.as_secs_f64(), jitter.clamp(0.0, 1.0), random))
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_makes_no_sense_is_refused() {
+    fn invalid_parameters_are_refused() {
         let second = Duration::from_secs(1);
         assert!(Backoff::new(Duration::ZERO, 2.0, second, 0.0).is_err());
         assert!(Backoff::new(second * 2, 2.0, second, 0.0).is_err());

@@ -1,45 +1,45 @@
-//! The only caller of the wall clock and of the monotonic one. Everything that decides takes a [`Now`] as an argument,
-//! so that a test moves five minutes by adding five minutes.
+//! The machine's clocks. No other module reads them: everything that decides takes a [`Now`] as an argument, so that a test
+//! advances time by adding to it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// One instant, on both clocks.
+/// One instant on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// What schedules are kept on: time since some fixed instant of this process. Never jumps, dies with the process, and
-    /// goes on while the machine sleeps.
+    /// The time since this process created its clock. Used for scheduling. It never jumps, means nothing to another
+    /// process, and continues while the machine sleeps.
     pub mono: Mono,
-    /// What is written down: UTC. May jump either way.
+    /// UTC, for what is stored and reported. It may jump either way.
     pub wall: Timestamp,
 }
 
 impl Now {
-    /// The same instant, `by` later on both clocks.
+    /// Returns the instant that is later by `by` on both clocks.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self { mono: self.mono + by, wall: saturating_add(self.wall, by) }
     }
 }
 
-/// A point on the monotonic clock, as the time since the clock was made.
+/// A point on the monotonic clock, as the time since the clock was created.
 pub type Mono = Duration;
 
-/// Adds without leaving the range of timestamps.
+/// Adds a duration. A result outside of the range of timestamps becomes the last one.
 #[must_use]
 pub fn saturating_add(time: Timestamp, by: Duration) -> Timestamp {
     time.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// `later - earlier`, or zero where the clocks disagree about which is which.
+/// Returns `later - earlier`, or zero if `later` is before `earlier`.
 #[must_use]
 pub fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)
 }
 
-/// The time since the machine booted, without what it slept: what `CLOCK_MONOTONIC` says, which is the same in every
+/// Returns `CLOCK_MONOTONIC`: the time since the machine booted, without the time it slept. It is the same in every
 /// process.
 #[must_use]
 pub fn monotonic() -> Duration {
@@ -54,7 +54,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose monotonic side begins now. One per process is enough; give it to whoever needs the time.
+    /// Creates a clock whose monotonic side begins now. A process needs one, and copies it.
     #[must_use]
     pub fn new() -> Self {
         Self { start: since_boot() }
@@ -67,15 +67,15 @@ impl Clock {
         Now { mono: self.mono(), wall: Timestamp::now() }
     }
 
-    /// Reads the monotonic clock alone, which is cheaper where nothing is written down.
+    /// Reads the monotonic clock alone, which is cheaper.
     #[must_use]
     pub fn mono(&self) -> Mono {
         since_boot().saturating_sub(self.start)
     }
 }
 
-/// The monotonic time of the machine. On Linux the standard library's stands still while the machine sleeps, and a night
-/// in which nobody looked would not be noticed.
+/// Returns the monotonic time of the machine. Unlike the standard library's clock on Linux, it continues while the machine
+/// sleeps; otherwise a night of sleep would not be noticed as a gap.
 fn since_boot() -> Duration {
     #[cfg(target_os = "linux")]
     const CLOCK: ClockId = ClockId::Boottime;

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod backoff;
+pub mod capped_body;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -13,10 +14,14 @@ pub mod heartbeat;
 pub mod log;
 pub mod meet;
 pub mod model;
+pub mod pseudonym;
+pub mod secret_file;
+pub mod retry_after;
 pub mod serve;
 pub mod sim;
 pub mod status;
 pub mod store;
 pub mod systemd;
+pub mod token_bucket;
 pub mod verify;
 pub mod watch;

@@ -1,8 +1,8 @@
-//! What the program says about itself: one line for each thing that an operator can act on, on standard error.
+//! The log of the program, written to standard error: one line for each event that an operator can act on.
 //!
-//! Only this crate's own lines follow the level that was asked for. Libraries are held at `warn` whatever was asked:
-//! at their debug levels some print tokens and addresses. Libraries that use the `log` crate are not listened to at
-//! all, for nothing here installs a logger for it.
+//! Only lines of this crate follow the configured level. Libraries are limited to `warn` at any level, because some print
+//! tokens and addresses at their debug levels. Lines of libraries that use the `log` crate are dropped, because no logger
+//! is installed for it.
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -14,24 +14,24 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
-/// `[log]`. What is not set is chosen by [`install`].
+/// `[log]`. [`install`] chooses what is not set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The least important lines of this program that are written; `info` if not set.
+    /// The lowest level that is written; `info` if not set.
     pub level: Option<LevelFilter>,
-    /// Text on a terminal and JSON otherwise, if not set.
-    pub format: Option<Format>,
+    /// If not set: text on a terminal, JSON otherwise.
+    pub format: Option<LogFormat>,
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     Text,
-    /// One object a line.
+    /// One JSON object a line.
     Json,
 }
 
-impl Format {
+impl LogFormat {
     /// The name in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -43,23 +43,23 @@ impl Format {
 }
 
 impl LogSettings {
-    /// The levels by name, the most important first.
+    /// The names of the levels, the most severe first.
     pub const LEVELS: [&'static str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-    /// The level of that name.
+    /// Parses the name of a level. `None` if it is not in [`Self::LEVELS`].
     #[must_use]
     pub fn parse_level(name: &str) -> Option<LevelFilter> {
         Self::LEVELS.contains(&name).then(|| name.parse().ok()).flatten()
     }
 }
 
-/// Writes what this process logs to standard error from now on. To be called by a command, once.
+/// Installs the subscriber that writes this process's log to standard error. To be called once, by a command.
 ///
 /// # Errors
-/// If it was called before.
+/// If a subscriber is installed already.
 pub fn install(settings: LogSettings, colours: bool) -> Result<Level, SetGlobalDefaultError> {
     let terminal = stderr().is_terminal();
-    let format = settings.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let format = settings.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let level = settings.level.unwrap_or(DEFAULT_LEVEL);
     // Not `init`, which would listen to the `log` crate too if some library turned that feature on.
     let (subscriber, level) = subscriber(level, format, terminal && colours, stderr);
@@ -67,19 +67,19 @@ pub fn install(settings: LogSettings, colours: bool) -> Result<Level, SetGlobalD
     Ok(level)
 }
 
-/// Sets what is written while the program runs.
+/// A handle that changes the level while the program runs.
 #[derive(Debug, Clone)]
 pub struct Level(reload::Handle<Targets, Registry>);
 
 impl Level {
-    /// Writes lines of this importance and above from now on; without one, those of `info`.
+    /// Sets the lowest level that is written; `info` if `None`.
     pub fn set(&self, level: Option<LevelFilter>) {
-        // Fails only when nothing writes any more, and then there is nothing to set.
+        // Fails only if the subscriber is gone, and then there is nothing to set.
         let _ = self.0.reload(filter(level.unwrap_or(DEFAULT_LEVEL)));
     }
 }
 
-/// What is written unless somebody says otherwise.
+/// The level if none is configured.
 const DEFAULT_LEVEL: LevelFilter = LevelFilter::INFO;
 
 fn filter(level: LevelFilter) -> Targets {
@@ -87,10 +87,10 @@ fn filter(level: LevelFilter) -> Targets {
     Targets::new().with_default(libraries).with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
-/// What [`install`] installs, for any writer, and what sets its level.
+/// Builds the subscriber that [`install`] installs, for any writer, and the handle for its level.
 pub fn subscriber<W>(
     level: LevelFilter,
-    format: Format,
+    format: LogFormat,
     colours: bool,
     writer: W,
 ) -> (impl Subscriber + Send + Sync, Level)
@@ -99,8 +99,8 @@ where
 {
     let lines = fmt::layer().with_writer(writer);
     let lines = match format {
-        Format::Text => lines.with_ansi(colours).with_target(false).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => lines.with_ansi(colours).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter(level));
     (Registry::default().with(lines.with_filter(filter)), Level(handle))
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Memory {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -127,8 +127,8 @@ mod tests {
         }
     }
 
-    fn logged(level: LevelFilter, format: Format, lines: impl FnOnce()) -> String {
-        let memory = Memory::default();
+    fn logged(level: LevelFilter, format: LogFormat, lines: impl FnOnce()) -> String {
+        let memory = Buffer::default();
         let writer = memory.clone();
         let (subscriber, _) = subscriber(level, format, false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, lines);
@@ -137,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_not_heard_below_warn_whatever_is_asked() {
-        let text = logged(LevelFilter::TRACE, Format::Text, || {
+    fn libraries_are_limited_to_warn_at_any_level() {
+        let text = logged(LevelFilter::TRACE, LogFormat::Text, || {
             for (line, secret) in [("trace", "t0ken"), ("debug", "t0ken"), ("info", "t0ken")] {
                 let _ = line;
                 tracing::trace!(target: "yup_oauth2::authenticator", "found token {secret}");
@@ -153,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn a_library_says_less_where_less_is_asked() {
-        let text = logged(LevelFilter::ERROR, Format::Text, || {
+    fn a_level_above_warn_applies_to_libraries_too() {
+        let text = logged(LevelFilter::ERROR, LogFormat::Text, || {
             tracing::warn!(target: "h2", "a library's warning");
             tracing::warn!("our own warning");
             tracing::error!("our own error");
@@ -163,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn the_level_can_be_set_while_lines_are_written_and_libraries_stay_silent() {
-        let memory = Memory::default();
+    fn the_level_can_be_changed_at_run_time_and_libraries_stay_limited() {
+        let memory = Buffer::default();
         let writer = memory.clone();
-        let (subscriber, level) = subscriber(LevelFilter::INFO, Format::Text, false, move || writer.clone());
+        let (subscriber, level) = subscriber(LevelFilter::INFO, LogFormat::Text, false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("not yet");
             level.set(Some(LevelFilter::TRACE));
@@ -182,8 +182,8 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_object_a_line_with_the_fields_beside_the_message() {
-        let text = logged(LevelFilter::INFO, Format::Json, || {
+    fn json_is_one_object_a_line_with_the_fields_next_to_the_message() {
+        let text = logged(LevelFilter::INFO, LogFormat::Json, || {
             tracing::info!(conference = "conferenceRecords/c", "listed");
             tracing::debug!("unwanted");
         });
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_have_their_names_and_no_others() {
+    fn only_the_names_of_levels_are_parsed() {
         assert_eq!(LogSettings::parse_level("debug"), Some(LevelFilter::DEBUG));
         for bad in ["off", "DEBUG", "5", ""] {
             assert_eq!(LogSettings::parse_level(bad), None, "{bad}");

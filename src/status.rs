@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 
-use crate::model::{ConferenceName, IdentityName, Kind, TargetName};
+use crate::model::{ConferenceName, IdentityName, ParticipantKind, TargetName};
 
 /// The shared board. Clones show the same.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +30,8 @@ pub struct ConferenceStatus {
     pub start: Timestamp,
     /// When its participants were last listed completely, by our clock.
     pub last_read: Option<Timestamp>,
-    /// How many are present, by the index of their kind in [`Kind::ALL`].
-    pub present: [u32; Kind::ALL.len()],
+    /// How many are present, by the index of their kind in [`ParticipantKind::ALL`].
+    pub present: [u32; ParticipantKind::ALL.len()],
     pub open_sessions: u32,
     /// How many events it has had.
     pub sequence: u64,

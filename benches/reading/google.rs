@@ -1,13 +1,13 @@
-//! What Google would answer about a world, straight from it: no socket, no JSON, no fault.
+//! What Google would answer about a world, without a socket, JSON or failures.
 //!
-//! An [`answer`] has names of its own, parsed as they would be from the wire: who keeps them shares no memory with the
-//! world.
+//! The names in an [`answer`] are parsed anew, as they would be from JSON, so that they share no memory with the world.
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use meetwatch::meet::{Answer, ConferenceFilter, ParticipantFilter, Read, SessionFilter};
 use meetwatch::model::{
-    Conference, ConferenceName, Kind, Participant, ParticipantName, Session, SessionName, Space, SpaceName, UserName,
+    Conference, ConferenceName, Participant, ParticipantKind, ParticipantName, Session, SessionName, Space, SpaceName,
+    UserName,
 };
 use meetwatch::sim::world::{self, ConferenceTruth, Person, SpaceKey, World};
 
@@ -16,7 +16,7 @@ use crate::figures::number;
 /// The largest page of participants or sessions, as Google documents it.
 pub(crate) const PAGE: usize = 250;
 
-/// A world in which so many conferences have just begun, each with so many people who stay.
+/// Creates a world in which conferences have just begun, each with people who stay.
 pub(crate) fn world(seed: u64, start: Timestamp, conferences: usize, people: usize) -> Result<(World, Vec<SpaceKey>)> {
     let mut world = World::empty(seed, start);
     let cast: Vec<_> = (0..people)
@@ -34,7 +34,7 @@ pub(crate) fn world(seed: u64, start: Timestamp, conferences: usize, people: usi
     Ok((world, spaces))
 }
 
-/// The answer, and how many requests it takes.
+/// Returns the answer, and how many requests it takes.
 pub(crate) fn answer(world: &World, read: &Read) -> Result<(Answer, usize)> {
     Ok(match read {
         Read::Conference(name) => (Answer::Conference(record(world, conference(world, name)?)), 1),
@@ -69,16 +69,16 @@ pub(crate) fn answer(world: &World, read: &Read) -> Result<(Answer, usize)> {
             let (name, meeting_code) = (space.name.clone(), Some(space.code.clone()));
             (Answer::Space(Space { name, meeting_code, active_conference: active }), 1)
         }
-        other => bail!("nobody asks {other:?} here"),
+        other => bail!("the schedule never makes the read {other:?} here"),
     })
 }
 
-/// How many pages a list of so many takes; an empty one takes one, too.
+/// Returns how many pages a list takes. An empty one takes one too.
 pub(crate) fn pages(items: usize, page: usize) -> usize {
     items.div_ceil(page).max(1)
 }
 
-/// The participants of a conference as a listing shows them.
+/// Returns the participants of a conference as a list shows them.
 pub(crate) fn participants(
     world: &World,
     conference: &world::Conference,
@@ -93,7 +93,7 @@ pub(crate) fn participants(
     conference.participants().filter(wanted).map(|participant| shown(world, participant)).collect()
 }
 
-/// The sessions of a participant as a listing shows them.
+/// Returns the sessions of a participant as a list shows them.
 pub(crate) fn sessions(participant: &world::Participant, filter: SessionFilter) -> Vec<Session> {
     let wanted = |session: &&world::Session| filter == SessionFilter::All || session.end.is_none();
     let session =
@@ -101,7 +101,7 @@ pub(crate) fn sessions(participant: &world::Participant, filter: SessionFilter) 
     participant.sessions.iter().filter(wanted).map(session).collect()
 }
 
-/// The record of a conference.
+/// Returns the record of a conference.
 pub(crate) fn record(world: &World, conference: &world::Conference) -> Conference {
     Conference {
         name: conference.name.clone(),
@@ -112,13 +112,13 @@ pub(crate) fn record(world: &World, conference: &world::Conference) -> Conferenc
     }
 }
 
-/// How long the conferences of a world have lasted until `now`, together, in hours.
+/// Returns how long the conferences of a world have lasted until `now`, together, in hours.
 pub(crate) fn conference_hours(world: &World, now: Timestamp) -> f64 {
     let lengths = world.conferences().map(|truth| truth.end.unwrap_or(now).duration_since(truth.start));
     lengths.map(|length| length.as_secs_f64()).sum::<f64>() / 3600.0
 }
 
-/// How many people came to the conferences of a world, on average.
+/// Returns how many people came to the conferences of a world, on average.
 pub(crate) fn people_each(world: &World) -> f64 {
     number(world.participants().count()) / number(world.conferences().count().max(1))
 }
@@ -130,7 +130,7 @@ fn conference<'w>(world: &'w World, name: &ConferenceName) -> Result<&'w world::
 
 fn shown(world: &World, participant: &world::Participant) -> Participant {
     let person = world.person(participant.person);
-    let is_signed_in = person.kind == Kind::SignedIn;
+    let is_signed_in = person.kind == ParticipantKind::SignedIn;
     Participant {
         name: participant.name.clone(),
         kind: person.kind,

@@ -1,5 +1,5 @@
-//! How fast is verification? Hours of conferences that go by in a second of one core: whole histories with the real
-//! store, the schedule without a store, and the roster alone.
+//! How fast is verification? Measures the hours of conferences in a second of one core: for whole histories with the real
+//! store, for the schedule without a store, and for the roster alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use meetwatch::model::{ConferenceName, IdentityName, ParticipantName};
 use meetwatch::sim::world::{Conference, World, WorldSettings};
 use meetwatch::verify::history::{self, Options};
 use meetwatch::watch::Roster;
-use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
+use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
 use crate::figures::{cpu_of, line, title};
 use crate::google;
@@ -63,7 +63,7 @@ pub(crate) fn measure() -> Result<()> {
     Ok(())
 }
 
-/// A world like those of whole histories.
+/// Creates a world like those of whole histories.
 fn world(seed: u64) -> World {
     World::new(WorldSettings { conferences: 3, people: 8, ..WorldSettings::starting(BEGINNING, seed) })
 }
@@ -73,14 +73,14 @@ fn show(what: &str, hours: f64, time: Duration) {
     line(what, &format!("{:>7.0} ({hours:.0} hours in {seconds:.2} s)", hours / seconds));
 }
 
-/// Rosters of a world, without a schedule: a listing every ten seconds, the sessions of whoever needs attention, and
-/// everything at the end.
+/// The rosters of a world without a schedule: a listing every ten seconds, the rechecks that are due, and everything at the
+/// end.
 struct Alone {
     world: World,
     rosters: BTreeMap<ConferenceName, Roster>,
     by: IdentityName,
     directory: Directory,
-    rules: Rules,
+    rules: RosterRules,
 }
 
 impl Alone {
@@ -91,11 +91,11 @@ impl Alone {
             rosters: BTreeMap::new(),
             by: IdentityName::parse("organizer")?,
             directory: Directory::default(),
-            rules: Rules::new(seconds(10), seconds(60), seconds(600)),
+            rules: RosterRules::new(seconds(10), seconds(60), seconds(600)),
         })
     }
 
-    /// Returns the hours of conferences.
+    /// Plays the world. Returns the hours of conferences.
     fn play(mut self, length: Duration) -> Result<f64> {
         let mut time = Duration::ZERO;
         while time < length {
@@ -120,16 +120,12 @@ impl Alone {
         let participants = google::participants(&self.world, conference, ParticipantFilter::Active);
         roster = self.observe(&roster, Seen::Active { participants, reason: "late" }, now);
         let mono = elapsed(BEGINNING, now);
-        let due: Vec<ParticipantName> = roster
-            .attention()
-            .iter()
-            .filter(|(_, attention)| attention.due <= mono)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let due: Vec<ParticipantName> =
+            roster.rechecks().iter().filter(|(_, recheck)| recheck.due <= mono).map(|(name, _)| name.clone()).collect();
         due.iter().fold(roster, |roster, name| self.sessions(conference, roster, name, now))
     }
 
-    /// Reads everything of those that are over, and forgets them.
+    /// Reads everything of the conferences that are over, and forgets them.
     fn close(&mut self, now: Timestamp) -> Result<()> {
         let live: Vec<_> =
             self.world.spaces().filter_map(|(key, _)| self.world.live_in(key)).map(|live| live.name.clone()).collect();

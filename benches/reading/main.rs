@@ -1,9 +1,8 @@
 //! What reading costs: `cargo bench --bench reading`, or `cargo bench --bench reading -- poll memory` for some of it.
 //!
-//! Each question has a file and is measured in a process of its own, beside something outside that does the same work
-//! plainly, in the same run: on a busy machine the ratio still means something where the microseconds do not. What is
-//! counted is the CPU time of the measuring thread; whoever answers runs on another. The same seeds every time.
-//! Nothing here decides a test.
+//! Each question has a file and is measured in a process of its own. Beside it, in the same run, something outside of this
+//! program does the same work plainly: on a busy machine the ratio still means something, and microseconds do not. Counted
+//! is the CPU time of the measuring thread; answers are made on another. Seeds are fixed. No test depends on the results.
 
 mod figures;
 mod google;
@@ -16,10 +15,10 @@ mod watching;
 
 use anyhow::{Context, Result, ensure};
 
-/// Answers a question.
+/// Measures and prints the answer to a question.
 type Measure = fn() -> Result<()>;
 
-/// What can be asked, in the order in which it is answered.
+/// The questions, in the order in which they are answered.
 const QUESTIONS: [(&str, Measure); 5] = [
     ("poll", poll::measure),
     ("roster", roster::measure),
@@ -29,7 +28,7 @@ const QUESTIONS: [(&str, Measure); 5] = [
 ];
 
 fn main() -> Result<()> {
-    // `cargo bench` adds flags that mean something to other harnesses.
+    // `cargo bench` adds flags that are meant for other harnesses.
     let asked: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let [one] = asked.as_slice() {
         let (_, measure) =

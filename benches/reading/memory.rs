@@ -1,4 +1,4 @@
-//! How much memory does somebody take who is in a call? 10 000 conferences of ten people, polled for some minutes.
+//! How much memory does a participant take? 10 000 conferences of ten people, polled for some minutes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const PEOPLE: usize = 10;
 
 pub(crate) fn measure() -> Result<()> {
     title(&format!("Memory: {CONFERENCES} conferences of {PEOPLE} people in the real schedule"));
-    // The world is there before, so that it does not count.
+    // The world is created before, so that it does not count.
     let (world, _) = google::world(1, BEGINNING, CONFERENCES, PEOPLE)?;
     let before = resident()?;
     let mut watching = Watching::new(world)?;
@@ -37,7 +37,7 @@ pub(crate) fn measure() -> Result<()> {
     Ok(())
 }
 
-/// The memory of this process that is resident, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> Result<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").context("this needs Linux")?;
     let pages: usize = statm.split(' ').nth(1).context("no resident size")?.parse()?;

@@ -1,5 +1,5 @@
-//! What does a poll cost that finds nothing new? Ten people, over a real socket, from the question to the decision that
-//! nothing is to be told. Beside it, a bare loop of `reqwest` and `serde_json` that reads the same page.
+//! What does a poll cost that finds nothing new? Ten people, over a real socket, from the request to the decision that
+//! nothing is emitted. Beside it, a bare loop of `reqwest` and `serde_json` that reads the same page.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -12,13 +12,13 @@ use meetwatch::failpoints::HangAt;
 use meetwatch::heartbeat::Pulse;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
-    Client, ParticipantFilter, Parts, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
+    Client, ClientParts, ParticipantFilter, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
 };
 use meetwatch::model::{ConferenceName, IdentityName};
 use meetwatch::sim::{Settings, Simulator, Time};
 use meetwatch::status::StatusBoard;
 use meetwatch::store::{Store, StoreMetrics};
-use meetwatch::watch::{self, Command, Input, Scheduler, WatchSettings, What};
+use meetwatch::watch::{self, Scheduler, SchedulerCommand, SchedulerInput, TargetSelector, WatchSettings};
 use prometheus::Registry;
 use reqwest::Url;
 use tokio::sync::{Notify, oneshot};
@@ -31,12 +31,12 @@ use crate::watching;
 const PEOPLE: usize = 10;
 const ROUNDS: usize = 25;
 const POLLS: usize = 200;
-/// A loop that waits between polls is measured for a shorter time.
+/// A loop that waits between polls is measured for fewer rounds.
 const LOOP_ROUNDS: usize = 5;
 const LOOP_POLLS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(1);
 const POLL: Duration = Duration::from_secs(10);
-/// Longer than this runs, on the clock of the world too.
+/// Longer than this benchmark takes, also by the clock of the world.
 const NEVER: Duration = Duration::from_secs(10_000 * 86_400);
 
 pub(crate) fn measure() -> Result<()> {
@@ -89,7 +89,7 @@ pub(crate) fn measure() -> Result<()> {
     })
 }
 
-/// The simulator on a thread of its own.
+/// The simulator, on a thread of its own.
 struct Google {
     url: String,
     key: String,
@@ -111,7 +111,7 @@ impl Google {
                 let running = Simulator::start(Settings { time, ..Settings::new(world) }).await?;
                 let key = running.service_account_key()?.to_string();
                 tell.send((running.url().to_owned(), key, conference))?;
-                // Whether stopped or dropped, it is over.
+                // The sender may have gone; both mean stop.
                 let _over = stopped.await;
                 running.stop().await;
                 Ok(())
@@ -122,7 +122,7 @@ impl Google {
     }
 }
 
-/// What anybody would write first.
+/// The plainest poller.
 struct Bare {
     http: reqwest::Client,
     url: String,
@@ -142,7 +142,7 @@ impl Bare {
         Ok(())
     }
 
-    /// The same as polls really come: what the caches held is cold by the next one.
+    /// The same with pauses, as in the daemon: the CPU's caches are cold at the next poll.
     async fn polls_with_pauses(&self, polls: usize) -> Result<()> {
         for _ in 0..polls {
             self.poll().await?;
@@ -174,7 +174,7 @@ fn client(url: &str, key: std::path::PathBuf) -> Result<Client> {
     };
     let credentials = Credentials::ServiceAccount { key, subject: Some("person0@example.com".to_owned()) };
     let identity = IdentitySettings { name: identity()?, credentials, lookup_people: false };
-    Ok(Client::new(&Parts {
+    Ok(Client::new(&ClientParts {
         google: &google,
         identities: &[identity],
         clock: Clock::new(),
@@ -198,19 +198,19 @@ async fn client_polls(client: &Client, conference: &ConferenceName, polls: usize
     Ok(())
 }
 
-/// Nothing but listings, so that every read is a poll.
+/// Settings under which every read is a listing.
 fn only_listings() -> WatchSettings {
     WatchSettings { session_sweep: NEVER, backfill: NEVER, discovery: NEVER, ..WatchSettings::default() }
 }
 
-/// The real schedule with the real client, ten seconds after ten seconds without waiting. What is written down, which
-/// each sixth poll is, is made and not stored.
+/// The real schedule with the real client, in steps of ten seconds without waiting. Every sixth poll leads to a commit,
+/// which is built and not stored.
 struct Polling {
     client: Arc<Client>,
     scheduler: Scheduler,
     begun: Timestamp,
     mono: Mono,
-    /// The world's clock.
+    /// The clock of the world, in seconds.
     seconds: Arc<AtomicI64>,
 }
 
@@ -218,7 +218,7 @@ impl Polling {
     /// Watches until everything is known.
     async fn new(client: Arc<Client>, google: &Google, begun: Timestamp, seconds: Arc<AtomicI64>) -> Result<Self> {
         let now = Now { mono: Mono::ZERO, wall: begun };
-        let what = What::Conference(google.conference.clone());
+        let what = TargetSelector::Conference(google.conference.clone());
         let scheduler = watching::scheduler(what, POLL, only_listings(), now)?;
         let mut polling = Self { client, scheduler, begun, mono: Mono::ZERO, seconds };
         polling.polls(3).await?;
@@ -239,18 +239,18 @@ impl Polling {
         Ok(())
     }
 
-    /// Does what is due now. Returns how much was read.
+    /// Does what is due now. Returns how many reads that took.
     async fn turn(&mut self) -> Result<usize> {
         let now = Now { mono: self.mono, wall: saturating_add(self.begun, self.mono) };
-        let mut commands = self.scheduler.step(now, Input::Tick);
+        let mut commands = self.scheduler.step(now, SchedulerInput::Tick);
         let mut reads = 0;
         while let Some(command) = commands.pop() {
             let input = match command {
-                Command::Read { key, identity, priority, read } => {
+                SchedulerCommand::Read { key, identity, priority, read } => {
                     reads += 1;
-                    Input::Answered(key, Ok(self.client.read(&identity, priority, &read).await?))
+                    SchedulerInput::Answered(key, Ok(self.client.read(&identity, priority, &read).await?))
                 }
-                Command::Commit { key, .. } => Input::Committed(key, true),
+                SchedulerCommand::Commit { key, .. } => SchedulerInput::Committed(key, true),
             };
             commands.extend(self.scheduler.step(now, input));
         }
@@ -258,16 +258,16 @@ impl Polling {
     }
 }
 
-/// `watch::run` as the daemon runs it, with a store, and a millisecond between polls. Returns microseconds for each.
+/// Runs `watch::run` as the daemon does, with a store and a millisecond between polls. Returns microseconds for each poll.
 async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &std::path::Path) -> Result<f64> {
     let clock = Clock::new();
-    let what = What::Conference(conference.clone());
+    let what = TargetSelector::Conference(conference.clone());
     let scheduler = watching::scheduler(what, PAUSE, only_listings(), clock.now())?;
     let store = Store::open(path, clock, StoreMetrics::register(&Registry::new())?)?;
     let stop = CancellationToken::new();
     let counting =
         Arc::new(Counting { client: Arc::clone(client), stop: stop.clone(), polls: std::sync::Mutex::default() });
-    let parts = watch::Parts {
+    let parts = watch::WatchParts {
         reader: Arc::clone(&counting),
         store: store.clone(),
         clock,
@@ -276,7 +276,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         pulse: Pulse::default(),
         hang: HangAt::default(),
     };
-    let (_changes, changed) = watch::changes();
+    let (_changes, changed) = watch::reconfigure_channel();
     watch::run(scheduler, parts, changed, stop).await;
     store.close(POLL).await?;
     let polls = counting.polls.lock().map_err(|_| anyhow::anyhow!("a poll panicked"))?;
@@ -284,7 +284,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
     Ok(ended.saturating_sub(begun).as_secs_f64() * 1e6 / number(LOOP_POLLS))
 }
 
-/// A reader that takes the time of its polls, and stops everything after the last.
+/// A reader that measures its polls, and stops the loop after the last one.
 #[derive(Debug)]
 struct Counting {
     client: Arc<Client>,
@@ -318,7 +318,7 @@ impl Reader for Counting {
     }
 }
 
-/// Microseconds of this thread for each poll.
+/// Returns the microseconds of this thread for each poll.
 async fn micros(work: impl Future<Output = Result<()>>) -> Result<f64> {
     let begun = cpu();
     work.await?;

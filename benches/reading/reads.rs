@@ -1,5 +1,5 @@
-//! How many requests does a conference cost, quiet and busy? Beside it, a poller that is as exact: at every poll it
-//! reads the record, lists everybody, and lists the sessions of each.
+//! How many requests does a conference cost, quiet and busy? Beside it, a poller that is as exact: at every poll it reads
+//! the record, lists everybody, and lists the sessions of each.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::google::{self, PAGE, pages};
 use crate::watching::{BEGINNING, Watching};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Enough for everybody's first reading.
+/// Long enough for everybody's first reads.
 const SETTLED: Duration = Duration::from_secs(300);
-/// How often both of them poll.
+/// The interval of both pollers.
 const POLL: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure() -> Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn measure() -> Result<()> {
     busy()
 }
 
-/// One conference in which nothing changes.
+/// Measures one conference in which nothing changes.
 fn quiet(people: usize) -> Result<()> {
     let (world, _) = google::world(2, BEGINNING, 1, people)?;
     let mut watching = Watching::new(world)?;
@@ -43,7 +43,7 @@ fn quiet(people: usize) -> Result<()> {
     Ok(())
 }
 
-/// Meetings as a seed makes them, one after the other: people come, change devices, drop out and return.
+/// Measures meetings made from a seed, one after the other: people come, change devices, drop out and return.
 fn busy() -> Result<()> {
     let settings = WorldSettings { conferences: 20, people: 12, ..WorldSettings::starting(BEGINNING, 3) };
     let mut watching = Watching::new(World::new(settings))?;
@@ -56,7 +56,7 @@ fn busy() -> Result<()> {
     }
     let now = watching.google();
     watching.world.end_all(now);
-    // Whatever follows the end belongs to the price: the full reading, and the one after it.
+    // The complete reads after the end count too.
     watching.go_on(HOUR)?;
     let hours = google::conference_hours(&watching.world, now);
     let spent = watching.requests;
@@ -83,7 +83,7 @@ fn busy() -> Result<()> {
     Ok(())
 }
 
-/// What one round of the plain poller takes.
+/// Returns how many requests one poll of the plain poller takes.
 fn every_poll(world: &World) -> usize {
     let live = world.spaces().filter_map(|(key, _)| world.live_in(key));
     live.map(|conference| 1 + pages(conference.participants().len(), PAGE) + conference.participants().len()).sum()

@@ -1,4 +1,4 @@
-//! What does it cost to take a listing in? Beside it, the difference of two sets of the same names.
+//! What does it cost to take in a listing? Beside it, the difference of two sets of the same names.
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -11,14 +11,14 @@ use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{IdentityName, Participant, ParticipantName};
 use meetwatch::sim::world::{self, Person, World};
 use meetwatch::watch::Roster;
-use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
+use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
 use crate::figures::{Figures, cpu_of, line, number, title};
 use crate::google;
 use crate::watching::BEGINNING;
 
 const PEOPLE: usize = 250;
-/// So many leave, and as many come.
+/// How many people leave, and how many join.
 const LEAVE: usize = 5;
 const ROUNDS: usize = 31;
 const TIMES: usize = 500;
@@ -32,7 +32,7 @@ pub(crate) fn measure() -> Result<()> {
     let before = active(&world)?;
 
     let unchanged = watcher.active(before.clone(), at(10));
-    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).told.is_empty(), "something was told");
+    ensure!(roster.observe(&unchanged, &watcher.directory, &watcher.rules).emitted.is_empty(), "something was emitted");
 
     let leaving: Vec<_> = live(&world)?.participants().take(LEAVE).map(|participant| participant.person).collect();
     for person in leaving {
@@ -43,8 +43,8 @@ pub(crate) fn measure() -> Result<()> {
     let after = active(&world)?;
     let changed = watcher.active(after.clone(), at(20));
     let reads = watcher.sessions_of_changed(&world, &before, &after)?;
-    let told = watcher.all(&roster, &changed, &reads);
-    ensure!(told == 4 * LEAVE, "{told} were told");
+    let emitted = watcher.all(&roster, &changed, &reads);
+    ensure!(emitted == 4 * LEAVE, "{emitted} events were emitted");
 
     let [mut plain, mut same, mut differs, mut whole] = [const { Figures::new() }; 4];
     let mut plain_changed = Figures::new();
@@ -68,7 +68,7 @@ pub(crate) fn measure() -> Result<()> {
 struct Watcher {
     by: IdentityName,
     directory: Directory,
-    rules: Rules,
+    rules: RosterRules,
 }
 
 impl Watcher {
@@ -77,7 +77,7 @@ impl Watcher {
         Ok(Self {
             by: IdentityName::parse("organizer")?,
             directory: Directory::default(),
-            rules: Rules::new(seconds(10), seconds(60), seconds(600)),
+            rules: RosterRules::new(seconds(10), seconds(60), seconds(600)),
         })
     }
 
@@ -95,7 +95,7 @@ impl Watcher {
         self.seen(Seen::Sessions { participant: participant.name.clone(), sessions, all: true }, wall)
     }
 
-    /// A roster that knows everything.
+    /// Returns a roster that knows everything.
     fn full(&self, world: &World, wall: Timestamp) -> Result<Roster> {
         let conference = live(world)?;
         let empty = Roster::new(conference.name.clone(), None, None, conference.start);
@@ -106,7 +106,7 @@ impl Watcher {
         Ok(observations.into_iter().fold(empty, observe))
     }
 
-    /// The sessions of those who are in one listing only.
+    /// Returns the sessions of those who are in one listing only.
     fn sessions_of_changed(
         &self,
         world: &World,
@@ -120,20 +120,20 @@ impl Watcher {
         Ok(changed.map(|participant| self.sessions(participant, at(20))).collect())
     }
 
-    /// One observation, and how much there is to tell.
+    /// Takes in one observation. Returns how many events it emits.
     fn one(&self, roster: &Roster, observation: &Observation) -> usize {
-        roster.observe(observation, &self.directory, &self.rules).told.len()
+        roster.observe(observation, &self.directory, &self.rules).emitted.len()
     }
 
-    /// A listing and the readings that follow from it, and how much there is to tell.
+    /// Takes in a listing and the reads that follow from it. Returns how many events they emit.
     fn all(&self, roster: &Roster, listing: &Observation, reads: &[Observation]) -> usize {
         let mut outcome = roster.observe(listing, &self.directory, &self.rules);
-        let mut told = outcome.told.len();
+        let mut emitted = outcome.emitted.len();
         for read in reads {
             outcome = outcome.roster.observe(read, &self.directory, &self.rules);
-            told += outcome.told.len();
+            emitted += outcome.emitted.len();
         }
-        told
+        emitted
     }
 }
 
@@ -153,7 +153,7 @@ fn names(participants: &[Participant]) -> HashSet<ParticipantName> {
     participants.iter().map(|participant| participant.name.clone()).collect()
 }
 
-/// Who came and who left, and the set for the next time.
+/// Returns who came, who left, and the set for the next time.
 fn difference(
     before: &HashSet<ParticipantName>,
     listed: &[Participant],

@@ -1,4 +1,4 @@
-//! The real schedule and rosters on a clock of their own, reading a world: hours in moments.
+//! The real schedule and rosters on a simulated clock, reading a world.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use meetwatch::model::{IdentityName, TargetName};
 use meetwatch::sim::world::World;
 use meetwatch::status::StatusBoard;
 use meetwatch::watch::{
-    Command, Input, Key, Memory, Metrics, Scheduler, Setup, TargetSettings, WatchIdentity, WatchSettings, What,
+    Memory, Scheduler, SchedulerCommand, SchedulerInput, Setup, TargetSelector, TargetSettings, WatchIdentity,
+    WatchMetrics, WatchSettings, WorkKey,
 };
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -22,33 +23,33 @@ use crate::google;
 pub(crate) const BEGINNING: Timestamp = Timestamp::constant(1_767_603_600, 0);
 /// How long Google takes to answer.
 const LATENCY: Duration = Duration::from_millis(150);
-/// Answers come at least so far apart, so that what ten thousand conferences ask at once is not all answered at once.
+/// The least time between two answers, so that the reads of ten thousand conferences are not all answered at one instant.
 const APART: Duration = Duration::from_micros(100);
-/// How long the store takes to write.
+/// How long a commit takes.
 const COMMIT: Duration = Duration::from_millis(5);
 
-/// Requests, by what they were for.
+/// The number of requests, by purpose.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Requests {
     pub(crate) listings: usize,
     pub(crate) sessions: usize,
     pub(crate) backfills: usize,
     pub(crate) records: usize,
-    /// Everybody once more at the end, and the space at the beginning.
+    /// The complete reads at the end, and the space at the beginning.
     pub(crate) others: usize,
-    /// Not for a conference, but for the target that finds them.
+    /// The reads of targets.
     pub(crate) discovery: usize,
 }
 
 impl Requests {
-    /// All that were for conferences.
+    /// Returns the requests that were for conferences.
     pub(crate) const fn of_conferences(self) -> usize {
         self.listings + self.sessions + self.backfills + self.records + self.others
     }
 
-    fn add(&mut self, key: &Key, read: &Read, requests: usize) {
+    fn add(&mut self, key: &WorkKey, read: &Read, requests: usize) {
         let count = match (key, read) {
-            (Key::Target(_), _) => &mut self.discovery,
+            (WorkKey::Target(_), _) => &mut self.discovery,
             (_, Read::Participants(_, ParticipantFilter::Active)) => &mut self.listings,
             (_, Read::Participants(_, ParticipantFilter::LeftSince(_))) => &mut self.backfills,
             (_, Read::Sessions(..)) => &mut self.sessions,
@@ -59,14 +60,14 @@ impl Requests {
     }
 }
 
-/// A schedule at work.
+/// A schedule with a world to read.
 #[derive(Debug)]
 pub(crate) struct Watching {
     pub(crate) world: World,
     pub(crate) scheduler: Scheduler,
     pub(crate) requests: Requests,
     mono: Mono,
-    /// When the last answer comes that was asked for.
+    /// When the last answer comes of those that are under way.
     last_answer: Mono,
     queue: BTreeMap<(Mono, u64), Happening>,
     queued: u64,
@@ -74,15 +75,15 @@ pub(crate) struct Watching {
 
 #[derive(Debug)]
 enum Happening {
-    Answer(Key, Read),
-    Committed(Key),
+    Answer(WorkKey, Read),
+    Committed(WorkKey),
 }
 
 impl Watching {
-    /// Watches everything in a world that begins at [`BEGINNING`], with the default settings and quota enough.
+    /// Watches everything in a world that begins at [`BEGINNING`], with default settings and enough quota.
     pub(crate) fn new(world: World) -> Result<Self> {
         let now = Now { mono: Mono::ZERO, wall: BEGINNING };
-        let scheduler = scheduler(What::Organizer, Duration::from_secs(10), WatchSettings::default(), now)?;
+        let scheduler = scheduler(TargetSelector::Organizer, Duration::from_secs(10), WatchSettings::default(), now)?;
         let mut watching = Self {
             world,
             scheduler,
@@ -92,16 +93,16 @@ impl Watching {
             queue: BTreeMap::new(),
             queued: 0,
         };
-        watching.step(Input::Tick);
+        watching.step(SchedulerInput::Tick);
         Ok(watching)
     }
 
-    /// What time it is in the world.
+    /// Returns the time in the world.
     pub(crate) fn google(&self) -> Timestamp {
         saturating_add(BEGINNING, self.mono)
     }
 
-    /// Goes on for a while.
+    /// Lets time pass.
     pub(crate) fn go_on(&mut self, time: Duration) -> Result<()> {
         let until = self.mono + time;
         loop {
@@ -117,7 +118,7 @@ impl Watching {
                     let happening = entry.remove();
                     self.happen(happening)?;
                 }
-                _ => self.step(Input::Tick),
+                _ => self.step(SchedulerInput::Tick),
             }
         }
     }
@@ -131,22 +132,22 @@ impl Watching {
                 self.requests.add(&key, &read, requests);
                 let google_time = Timestamp::from_second(google.as_second()).ok();
                 let pages = u32::try_from(requests)?;
-                self.step(Input::Answered(key, Ok(Reading { answer, google_time, pages })));
+                self.step(SchedulerInput::Answered(key, Ok(Reading { answer, google_time, pages })));
             }
-            Happening::Committed(key) => self.step(Input::Committed(key, true)),
+            Happening::Committed(key) => self.step(SchedulerInput::Committed(key, true)),
         }
         Ok(())
     }
 
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: SchedulerInput) {
         let now = Now { mono: self.mono, wall: self.google() };
         for command in self.scheduler.step(now, input) {
             let (at, happening) = match command {
-                Command::Read { key, read, .. } => {
+                SchedulerCommand::Read { key, read, .. } => {
                     self.last_answer = (self.mono + LATENCY).max(self.last_answer + APART);
                     (self.last_answer, Happening::Answer(key, read))
                 }
-                Command::Commit { key, .. } => (self.mono + COMMIT, Happening::Committed(key)),
+                SchedulerCommand::Commit { key, .. } => (self.mono + COMMIT, Happening::Committed(key)),
             };
             self.queued += 1;
             self.queue.insert((at, self.queued), happening);
@@ -154,10 +155,16 @@ impl Watching {
     }
 }
 
-/// A schedule for one target, as the daemon makes it.
-pub(crate) fn scheduler(what: What, poll_interval: Duration, settings: WatchSettings, now: Now) -> Result<Scheduler> {
+/// Creates a schedule for one target, as the daemon does.
+pub(crate) fn scheduler(
+    selector: TargetSelector,
+    poll_interval: Duration,
+    settings: WatchSettings,
+    now: Now,
+) -> Result<Scheduler> {
     let identity = IdentityName::parse("organizer")?;
-    let target = TargetSettings { name: TargetName::parse("all")?, identity: identity.clone(), what, poll_interval };
+    let target =
+        TargetSettings { name: TargetName::parse("all")?, identity: identity.clone(), selector, poll_interval };
     let setup = Setup {
         settings,
         targets: vec![target],
@@ -170,12 +177,12 @@ pub(crate) fn scheduler(what: What, poll_interval: Duration, settings: WatchSett
     Ok(Scheduler::new(setup, Memory::default(), backoff, Random::with_seed(7), metrics()?, StatusBoard::default(), now))
 }
 
-/// Metrics that nobody collects.
-pub(crate) fn metrics() -> Result<Metrics> {
-    Ok(Metrics::new(&Registry::new(), limits()?)?)
+/// Returns metrics that nobody collects.
+pub(crate) fn metrics() -> Result<WatchMetrics> {
+    Ok(WatchMetrics::new(&Registry::new(), limits()?)?)
 }
 
-/// The counter of limits that all rooms share.
+/// Returns the counter of limits that all modules share.
 pub(crate) fn limits() -> Result<IntCounterVec> {
     Ok(IntCounterVec::new(Opts::new("meetwatch_limit_reached_total", "limits"), &["limit"])?)
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prints the licences of what is built into meetwatch, each text once, with the crates that it is of.
+"""Prints the licences of the crates that are built into meetwatch: each text once, with the crates that use it.
 
-It takes what the crates themselves ship and asks nobody. `cargo deny check licenses` is what judges them.
+It uses the licence files that the crates ship, and no network. `cargo deny check licenses` checks whether the licences are allowed.
 """
 
 import collections
@@ -16,7 +16,7 @@ RULE = "=" * 80
 
 
 def built_in():
-    """The packages that end up in the binary: all but what only tests and build scripts use."""
+    """Returns the packages that end up in the binary: all except those used only by tests and build scripts."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET]
     metadata = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}
@@ -38,7 +38,7 @@ def texts_of(package):
     files = {path for path in folder.iterdir() if path.is_file() and NAMES.match(path.name)}
     if package["license_file"]:
         files.add(folder / package["license_file"])
-    # Some ship a folder of them.
+    # Some crates ship a folder of licence files.
     for inner in folder.iterdir():
         if inner.is_dir() and NAMES.match(inner.name):
             files.update(path for path in inner.iterdir() if path.is_file())
@@ -55,9 +55,9 @@ def main():
             users[text].append(line)
         if not texts:
             bare.append(line)
-    print(f"What is built into meetwatch besides its own code: {len(packages)} crates, and under which licences.")
+    print(f"The {len(packages)} crates that are built into meetwatch, and their licences.")
     if bare:
-        print(f"\n{RULE}\nThese ship no text of their own; the licences that they name are among those below.\n")
+        print(f"\n{RULE}\nThese crates ship no licence text. The licences that they name are among those below.\n")
         print("\n".join(bare))
     for text, lines in sorted(users.items(), key=lambda item: (-len(item[1]), item[1])):
         print(f"\n{RULE}\n" + "\n".join(lines) + f"\n{'-' * 80}\n{text}")

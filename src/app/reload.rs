@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{front, give_pseudonyms, server_token, setup};
 use crate::clock::Clock;
-use crate::config::{self, Config, Problem, Source};
+use crate::config::{self, Config, ConfigFile, Problem};
 use crate::delivery::{self, EndpointSet, EndpointSettings, Policy};
 use crate::log::Level;
 use crate::meet::settings::IdentitySettings;
@@ -25,7 +25,7 @@ use crate::model::IdentityName;
 use crate::serve::{Front, Fronts, NotReloaded, Reload};
 use crate::store::{ShownEndpoints, Store, TargetRow};
 use crate::systemd::Notifier;
-use crate::watch::{Changes, Revision};
+use crate::watch::{ReconfigureSender, Revision};
 
 /// How many may wait for a reload; whoever comes then is told to come again.
 const MOST_WAITING: usize = 16;
@@ -117,7 +117,7 @@ pub(super) struct Reloader {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) client: Client,
-    pub(super) watching: Changes<Client>,
+    pub(super) watching: ReconfigureSender<Client>,
     pub(super) sending: delivery::ReconfigureHandle,
     pub(super) retention: watch::Sender<Duration>,
     pub(super) shown: ShownEndpoints,
@@ -262,7 +262,7 @@ fn unavailable(why: &str) -> NotReloaded {
 
 /// Reads the file and those that it names. One that is being written at this moment is refused, and so is one that names
 /// files that have vanished: at a start they may still come, but here something works without them.
-fn read(source: &Source) -> Result<Config, NotReloaded> {
+fn read(source: &ConfigFile) -> Result<Config, NotReloaded> {
     let looks = || {
         let metadata = std::fs::metadata(&source.path).ok()?;
         let changed: Option<SystemTime> = metadata.modified().ok();

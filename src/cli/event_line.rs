@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::text::for_terminal;
-use crate::model::{Event, EventType, Kind, Provenance};
+use crate::model::{Event, EventType, ParticipantKind, Provenance};
 
 const MEETING_WIDTH: usize = 14;
 const WHO_WIDTH: usize = 24;
@@ -47,10 +47,10 @@ fn meeting(event: &Event) -> String {
 fn who(event: &Event) -> String {
     let Some(person) = &event.participant else { return "-".to_owned() };
     let unnamed = match person.kind {
-        Kind::SignedIn => "somebody signed in",
-        Kind::Anonymous => "a guest",
-        Kind::Phone => "a telephone",
-        Kind::Unknown => "somebody",
+        ParticipantKind::SignedIn => "somebody signed in",
+        ParticipantKind::Anonymous => "a guest",
+        ParticipantKind::Phone => "a telephone",
+        ParticipantKind::Unknown => "somebody",
     };
     person.display_name.as_deref().unwrap_or(unnamed).to_owned()
 }

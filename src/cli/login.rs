@@ -59,7 +59,7 @@ pub async fn run(args: Args, out: &mut (impl Write + Send)) -> anyhow::Result<Ex
         .with_context(|| format!("cannot listen on port {} of this machine", args.port))?;
     let port = listener.local_addr().context("cannot tell which port was bound")?.port();
     let scopes: &[Scopes] = if args.people { &Scopes::ALL } else { &[Scopes::Meet] };
-    let consent = Arc::new(Consent::ask(client, scopes, port, &secrets()?));
+    let consent = Arc::new(Consent::new(client, scopes, port, &secrets()?));
     let address = consent.address().map_err(explain)?;
     invite(&address, port, out)?;
     if !args.no_browser && open::that_detached(address.as_str()).is_err() {

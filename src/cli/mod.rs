@@ -155,7 +155,7 @@ impl Command {
 async fn ask_google(args: api::Args) -> anyhow::Result<ExitCode> {
     let config = config::load(&args.config, &Environment::read())?;
     let registry = Registry::new();
-    let client = Client::new(&meet::Parts {
+    let client = Client::new(&meet::ClientParts {
         google: &config.google,
         identities: &config.identities,
         clock: Clock::new(),

@@ -35,7 +35,7 @@ pub struct Args {
 pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode> {
     let environment = Environment::read();
     let mut config = config::load(&args.config, &environment)?;
-    config::listen_where_told(&mut config)?;
+    config::listen_on_inherited_socket(&mut config)?;
     let level = log.install(config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");

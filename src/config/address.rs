@@ -1,19 +1,19 @@
-//! Addresses on the network, and which of them may be spoken to without encryption.
+//! Addresses of HTTP servers, and to which of them unencrypted connections are allowed.
 
 use std::net::IpAddr;
 
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::secret;
-use super::section::{Found, Section};
+use super::section::{Located, Section};
 
-/// What an address of an HTTP server looks like.
+/// What is expected of an address, with an example.
 const EXPECTED: &str = "an address such as \"https://example.com/path\"";
 
-/// The address of an HTTP server.
-pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, Url>> {
+/// Parses the address of an HTTP server.
+pub(super) fn http<'a, T>(found: &Located<'a, T>, text: &str) -> Option<Located<'a, Url>> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let Some(url) = url else {
         found.problem(format!("must be {EXPECTED}"));
@@ -22,21 +22,21 @@ pub(super) fn http<'a, T>(found: &Found<'a, T>, text: &str) -> Option<Found<'a, 
     Some(found.with(url))
 }
 
-/// The address of a proxy, which may hold a password.
-pub(super) fn proxy<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Url>> {
+/// Reads `proxy` or `proxy_file`: the address may contain a password.
+pub(super) fn proxy<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Url>> {
     let found = secret::one(section, files, ["proxy", "proxy_file"], "the address of the proxy")?;
     http(&found, found.value.expose_secret())
 }
 
-/// Refuses to send `what` without encryption, except to this machine or where the operator allows it.
-pub(super) fn require_https(section: &Section<'_>, url: &Found<'_, Url>, allow_http: bool, what: &str) {
+/// Reports a problem if `what` would be sent unencrypted, except to this machine or if the operator allows it.
+pub(super) fn require_https(section: &Section<'_>, url: &Located<'_, Url>, allow_http: bool, what: &str) {
     if url.value.scheme() != "https" && !allow_http && !is_loopback(&url.value) {
         let path = section.path_of("allow_http");
         url.problem(format!("would send {what} unencrypted; use https, or set `{path} = true`"));
     }
 }
 
-/// Whether an address is on this machine.
+/// Whether an address is on the loopback interface or named `localhost`.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_loopback() {
+    fn only_addresses_of_this_machine_are_loopback() {
         let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
         for here in
             ["http://localhost:1", "http://127.0.0.1/x", "http://127.9.9.9", "http://[::1]:8", "http://LOCALHOST"]

@@ -1,28 +1,28 @@
-//! How an identity proves who it is, and whether the files for it are what they should be.
+//! The credentials of an identity. Checks that their files exist and are of the right kind.
 
 use std::path::PathBuf;
 
 use super::environment::Environment;
-use super::files::{self, Files, warn_if_open};
+use super::files::{self, ReferencedFiles, warn_if_world_readable};
 use super::key_file::KeyFile;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::meet::settings::Credentials;
 
-/// The four ways, by the key that chooses each.
-const WAYS: [&str; 4] = ["service_account_key", "client_secret", "application_default", "access_token_file"];
+/// The keys of the four kinds of credentials.
+const KINDS: [&str; 4] = ["service_account_key", "client_secret", "application_default", "access_token_file"];
 
-/// The credentials of one `[[identity]]`; those of a service account without a subject.
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Credentials> {
+/// Reads the credentials of one `[[identity]]`. Those of a service account have no subject yet.
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Credentials> {
     let key = files.path(section, "service_account_key");
     let secret = files.path(section, "client_secret");
     let store = files.path(section, "token_store");
     let default = section.flag("application_default");
     let token = files.path(section, "access_token_file");
 
-    exactly_one_way(section)?;
+    exactly_one_kind(section)?;
     if let (Some(store), false) = (&store, section.has("client_secret")) {
-        store.problem("goes with `client_secret` only");
+        store.problem("is used with `client_secret` only");
     }
     if let Some(key) = key {
         return service_account(&key, files);
@@ -31,23 +31,23 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Credentia
         return user_consent(section, &secret, store, files);
     }
     if let Some(token) = token {
-        warn_unless_there(&token, "whoever mints the tokens has to put it there");
+        warn_unless_there(&token, "the program that creates the tokens has to write it");
         return Some(Credentials::AccessTokenFile(token.value));
     }
     application_default(&default?, files.environment)
 }
 
-fn exactly_one_way(section: &Section<'_>) -> Option<()> {
-    let all = words::list(&WAYS);
-    match WAYS.iter().filter(|way| section.has(way)).count() {
+fn exactly_one_kind(section: &Section<'_>) -> Option<()> {
+    let all = suggest::list(&KINDS);
+    match KINDS.iter().filter(|key| section.has(key)).count() {
         1 => return Some(()),
-        0 => section.absent("", format!("has no credentials; give it one of {all}")),
+        0 => section.absent("", format!("has no credentials; set one of {all}")),
         _ => section.problem("", format!("has several kinds of credentials; keep one of {all}")),
     }
     None
 }
 
-fn service_account(key: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<Credentials> {
+fn service_account(key: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option<Credentials> {
     let found = key_file(key, files)?;
     if found != KeyFile::ServiceAccount {
         key.problem("the file is not the key of a service account (JSON with `\"type\": \"service_account\"`)");
@@ -58,9 +58,9 @@ fn service_account(key: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<Creden
 
 fn user_consent(
     section: &Section<'_>,
-    secret: &Found<'_, PathBuf>,
-    store: Option<Found<'_, PathBuf>>,
-    files: &Files<'_>,
+    secret: &Located<'_, PathBuf>,
+    store: Option<Located<'_, PathBuf>>,
+    files: &ReferencedFiles<'_>,
 ) -> Option<Credentials> {
     let client = key_file(secret, files);
     if client.as_ref().is_some_and(|client| *client != KeyFile::Client) {
@@ -68,63 +68,69 @@ fn user_consent(
     }
     let Some(store) = store else {
         if !section.has("token_store") {
-            section.absent("token_store", "is missing; `client_secret` needs the file that `meetwatch login` writes");
+            section.absent(
+                "token_store",
+                "is missing; set it to the file that `meetwatch login` writes, which `client_secret` needs",
+            );
         }
         return None;
     };
-    warn_unless_there(&store, "run `meetwatch login` once");
+    warn_unless_there(&store, "create it with `meetwatch login`");
     Some(Credentials::UserConsent { client_secret: secret.value.clone(), token_store: store.value })
 }
 
-fn application_default(flag: &Found<'_, bool>, environment: &Environment) -> Option<Credentials> {
+fn application_default(flag: &Located<'_, bool>, environment: &Environment) -> Option<Credentials> {
     if !flag.value {
-        flag.problem("must be true, or left out");
+        flag.problem("must be `true`; otherwise remove the key");
         return None;
     }
     let named = environment.google_application_credentials.clone();
     let gcloud = environment.gcloud_credentials.clone().filter(|path| path.exists());
     let Some(path) = named.or(gcloud) else {
-        // Neither file: the machine's metadata server is left.
+        // There is neither file, so the machine's metadata server is used.
         return Some(Credentials::ApplicationDefault { file: None });
     };
     let file = flag.with(path);
     match files::read(&file.value).map(|text| KeyFile::recognize(&text)) {
         Ok(Ok(KeyFile::ServiceAccount | KeyFile::AuthorizedUser)) => {
-            warn_if_open(&file, &file.value);
+            warn_if_world_readable(&file, &file.value);
             Some(Credentials::ApplicationDefault { file: Some(file.value) })
         }
         Ok(Ok(_)) => {
             file.problem(
                 "the file of the application default credentials is neither a service account's key nor a user's; \
-                 federated and impersonated credentials are not available",
+                 federated and impersonated credentials are not supported",
             );
             None
         }
-        Ok(Err(wrong)) => {
-            file.problem(format!("the file of the application default credentials {wrong}"));
+        Ok(Err(message)) => {
+            file.problem(format!("the file of the application default credentials {message}"));
             None
         }
         Err(error) => {
-            file.problem(format!("the file of the application default credentials {}", files::told(&error)));
+            file.problem(format!(
+                "the file of the application default credentials {}",
+                files::explain_io_error(&error)
+            ));
             None
         }
     }
 }
 
-/// What a file of credentials holds; the problem is told if it cannot be read or is not JSON.
-fn key_file(path: &Found<'_, PathBuf>, files: &Files<'_>) -> Option<KeyFile> {
+/// Recognizes a credentials file. Reports a problem if it cannot be read or is not JSON.
+fn key_file(path: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option<KeyFile> {
     let text = files.contents(path)?;
-    warn_if_open(path, &path.value);
-    KeyFile::recognize(&text.value).inspect_err(|wrong| path.problem(format!("the file {wrong}"))).ok()
+    warn_if_world_readable(path, &path.value);
+    KeyFile::recognize(&text.value).inspect_err(|message| path.problem(format!("the file {message}"))).ok()
 }
 
-/// Warns about a file that may still come.
-fn warn_unless_there(path: &Found<'_, PathBuf>, remedy: &str) {
+/// Warns if a file does not exist yet.
+fn warn_unless_there(path: &Located<'_, PathBuf>, remedy: &str) {
     match files::read(&path.value) {
-        Ok(_) => warn_if_open(path, &path.value),
+        Ok(_) => warn_if_world_readable(path, &path.value),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             path.not_there(format!("the file does not exist yet; {remedy}"));
         }
-        Err(error) => path.not_there(format!("the file {}", files::told(&error))),
+        Err(error) => path.not_there(format!("the file {}", files::explain_io_error(&error))),
     }
 }

@@ -1,26 +1,23 @@
-//! What is taken from the environment, and the only reading of it in the whole program.
+//! The environment variables that the program uses. No other file reads the environment.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Problem, Problems};
-use crate::serve::settings::{Inherited, Socket};
-
-/// The environment, read once and handed on as a plain value.
+/// The environment, read once and passed on as a plain value.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `LoadCredential=` names. Without it, where it puts what it names
-    /// for the service, if that runs: so root can ask the daemon with the daemon's own configuration.
+    /// `CREDENTIALS_DIRECTORY`: the folder in which systemd puts the files of `LoadCredential=`. If it is not set, the folder
+    /// of the running service, so that root can run commands with the daemon's own configuration.
     pub credentials_directory: Option<PathBuf>,
-    /// `GOOGLE_APPLICATION_CREDENTIALS`: the file that application default credentials come from.
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: the file of the application default credentials.
     pub google_application_credentials: Option<PathBuf>,
-    /// Where `gcloud auth application-default login` leaves its file: in `CLOUDSDK_CONFIG`, or under `HOME`.
+    /// The file that `gcloud auth application-default login` writes: in `CLOUDSDK_CONFIG`, or under `HOME`.
     pub gcloud_credentials: Option<PathBuf>,
-    /// `NO_COLOR`: whoever set it wants no colours.
+    /// `NO_COLOR`: whether it is set, so that output has no colours.
     pub no_colour: bool,
-    /// `NOTIFY_SOCKET`: where a service manager wants to hear how it goes.
+    /// `NOTIFY_SOCKET`: the socket on which the service manager expects notifications.
     pub notify_socket: Option<PathBuf>,
-    /// `WATCHDOG_USEC`: how long the manager waits for a sign of life, where `WATCHDOG_PID` does not mean another process.
+    /// `WATCHDOG_USEC`: the timeout of the service manager's watchdog, unless `WATCHDOG_PID` is another process.
     pub watchdog: Option<Duration>,
 }
 
@@ -30,7 +27,7 @@ impl Environment {
     pub fn read() -> Self {
         let gcloud = path("CLOUDSDK_CONFIG").or_else(|| path("HOME").map(|home| home.join(".config/gcloud")));
         Self {
-            credentials_directory: path("CREDENTIALS_DIRECTORY").or_else(of_the_service),
+            credentials_directory: path("CREDENTIALS_DIRECTORY").or_else(service_credentials),
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_credentials: gcloud.map(|folder| folder.join("application_default_credentials.json")),
             no_colour: path("NO_COLOR").is_some(),
@@ -39,71 +36,36 @@ impl Environment {
         }
     }
 
-    /// The file that a path in the configuration means: `credential:NAME` is a systemd credential, anything that is
-    /// not absolute lies beside the configuration file.
+    /// Returns the file that a path in the configuration means. `credential:NAME` is a systemd credential; a relative path is
+    /// relative to `folder`, the folder of the configuration file.
     ///
     /// # Errors
-    /// What is wrong, in words, if it is a credential that cannot be.
-    pub(super) fn resolve(&self, written: &str, beside: &Path) -> Result<PathBuf, &'static str> {
+    /// The end of a sentence about the path, if it is a credential that cannot exist.
+    pub(super) fn resolve(&self, written: &str, folder: &Path) -> Result<PathBuf, &'static str> {
         let Some(name) = written.strip_prefix("credential:") else {
-            return Ok(beside.join(written));
+            return Ok(folder.join(written));
         };
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-            return Err("must be `credential:` and the name that `LoadCredential=` gives it");
+            return Err("must be `credential:` followed by a name from `LoadCredential=`");
         }
         match &self.credentials_directory {
             Some(folder) => Ok(folder.join(name)),
-            None => Err("is a systemd credential, and those are there only when systemd starts the program with \
-                         `LoadCredential=` or `SetCredential=`"),
+            None => {
+                Err("is a systemd credential, which exists only if systemd starts the program with `LoadCredential=` \
+                         or `SetCredential=`")
+            }
         }
     }
 }
 
-/// Has the server listen on the socket that systemd handed over, if it did: `LISTEN_PID` and `LISTEN_FDS`. To be called once, for
-/// what was handed over is there to be taken once.
-///
-/// # Errors
-/// [`Problems`] if more than one was handed over, or one that no server can listen on; or if it can be reached from other
-/// machines and nothing says who may ask.
-pub fn listen_where_told(config: &mut Config) -> Result<(), Problems> {
-    let mut handed = listenfd::ListenFd::from_env();
-    let wrong = |message: &str| {
-        let file = "LISTEN_FDS".into();
-        Problems::one(Problem { file, line: None, key: String::new(), message: message.to_owned(), absence: false })
-    };
-    let socket = match handed.len() {
-        0 => return Ok(()),
-        1 => match handed.take_tcp_listener(0) {
-            Ok(Some(listener)) => Socket::Tcp(listener),
-            _ => match handed.take_unix_listener(0) {
-                Ok(Some(listener)) => Socket::Unix(listener),
-                _ => return Err(wrong("the socket that was handed over is no listening stream; use `ListenStream=`")),
-            },
-        },
-        _ => return Err(wrong("more than one socket was handed over; keep one `ListenStream=`")),
-    };
-    let inherited = Inherited::new(socket);
-    let listen = inherited.listens_on().map_err(|_| wrong("the socket that was handed over has no address"))?;
-    let server = &mut config.server;
-    let all_open = server.expose.metrics && server.expose.health;
-    if !listen.is_local() && server.token.is_none() && server.api.is_empty() && !all_open {
-        return Err(wrong(
-            "the socket that was handed over can be reached from other machines; set `server.token_file`, or \
-             `expose = [\"metrics\", \"health\"]`, or listen on 127.0.0.1",
-        ));
-    }
-    (server.listen, server.inherited) = (listen, Some(inherited));
-    Ok(())
-}
-
 /// A variable that is set and not empty.
-#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+#[expect(clippy::disallowed_methods, reason = "only this file reads the environment")]
 fn path(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Where the credentials of the service `meetwatch` are, while it runs.
-fn of_the_service() -> Option<PathBuf> {
+/// The folder of the systemd credentials of `meetwatch.service`, if it runs.
+fn service_credentials() -> Option<PathBuf> {
     let folder = PathBuf::from("/run/credentials/meetwatch.service");
     folder.is_dir().then_some(folder)
 }
@@ -112,9 +74,9 @@ fn number(variable: &str) -> Option<u64> {
     path(variable)?.to_str()?.parse().ok()
 }
 
-/// The patience of a watchdog, as sd_watchdog_enabled(3) has it: without a process id it is everybody's.
-fn watchdog(microseconds: Option<u64>, meant: Option<u64>, own: u32) -> Option<Duration> {
-    let ours = meant.is_none_or(|meant| meant == u64::from(own));
+/// Returns the timeout of the watchdog, as sd_watchdog_enabled(3) does: without a process id it applies to every process.
+fn watchdog(microseconds: Option<u64>, process: Option<u64>, own: u32) -> Option<Duration> {
+    let ours = process.is_none_or(|process| process == u64::from(own));
     microseconds.filter(|microseconds| *microseconds > 0 && ours).map(Duration::from_micros)
 }
 
@@ -123,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watchdog_that_waits_for_another_process_is_none() {
+    fn a_watchdog_of_another_process_does_not_count() {
         let minute = Some(Duration::from_secs(60));
         assert_eq!(watchdog(Some(60_000_000), None, 7), minute);
         assert_eq!(watchdog(Some(60_000_000), Some(7), 7), minute);

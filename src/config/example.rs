@@ -1,7 +1,7 @@
-//! The annotated example: every key there is, with its default.
+//! The annotated example configuration: every key, with its default.
 
-/// A whole configuration, as `meetwatch check --example` prints it. A line that begins with `#` and a key shows a key
-/// that may be added.
+/// A complete configuration, as `meetwatch check --example` prints it. A line that begins with `#` and a key shows an
+/// optional key.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
 #[cfg(test)]
@@ -10,8 +10,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::report::Report;
-    use crate::config::{BESIDE_THE_STORE, Config, Environment, Origin, judge, load_store};
+    use crate::config::diagnostics::Diagnostics;
+    use crate::config::load::{OTHER_SECTIONS, Origin, load_store, read_text};
+    use crate::config::{Config, Environment};
     use crate::meet::settings::GoogleSettings;
     use crate::serve::ServerSettings;
     use crate::store::StoreSettings;
@@ -26,14 +27,14 @@ mod tests {
         folder
     }
 
-    fn judged(text: &str, folder: &Path) -> (Config, Report) {
+    fn judged(text: &str, folder: &Path) -> (Config, Diagnostics) {
         let environment = Environment::default();
         let origin = Origin { file: "example.toml", folder, environment: &environment, world_readable: false };
-        let report = Report::new("example.toml", text);
-        (judge(text, &origin, &report), report)
+        let diagnostics = Diagnostics::new("example.toml", text);
+        (read_text(text, &origin, &diagnostics), diagnostics)
     }
 
-    /// The lines of the example with those keys that may be added, each with the section it belongs to.
+    /// The keys in a text with their sections, including the optional ones.
     fn keys(text: &str) -> BTreeSet<String> {
         let mut section = String::new();
         let mut keys = BTreeSet::new();
@@ -53,10 +54,10 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_valid_and_says_what_the_defaults_are() {
+    fn the_example_is_valid_and_shows_the_defaults() {
         let folder = folder();
-        let (config, report) = judged(EXAMPLE, folder.path());
-        report.finish().unwrap();
+        let (config, diagnostics) = judged(EXAMPLE, folder.path());
+        diagnostics.finish().unwrap();
         assert_eq!((config.identities.len(), config.targets.len(), config.webhooks.len()), (3, 4, 1));
         assert_eq!(format!("{:?}", config.google), format!("{:?}", GoogleSettings::default()));
         assert_eq!(config.watch, WatchSettings::default());
@@ -65,22 +66,22 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_of_the_store_is_known_beside_every_section_that_there_is() {
+    fn the_store_can_be_read_alone_whatever_sections_are_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (_, report) = judged(EXAMPLE, folder.path());
-        let known: Vec<_> = report.known().into_iter().filter(|key| !key.contains('.')).collect();
-        let mut passed_over = BESIDE_THE_STORE.to_vec();
-        passed_over.push("store");
-        passed_over.sort_unstable();
-        assert_eq!(passed_over, known);
-        // Here is none of the files that it names.
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
+        let known: Vec<_> = diagnostics.known_keys().into_iter().filter(|key| !key.contains('.')).collect();
+        let mut other_sections = OTHER_SECTIONS.to_vec();
+        other_sections.push("store");
+        other_sections.sort_unstable();
+        assert_eq!(other_sections, known);
+        // None of the files that the example names exists here.
         let path = folder.path().join("m.toml");
         std::fs::write(&path, EXAMPLE).unwrap();
         assert_eq!(load_store(&path, &Environment::default()).unwrap(), StoreSettings::default());
     }
 
     #[test]
-    fn what_the_example_shows_of_a_webhook_is_the_default() {
+    fn the_example_shows_the_defaults_of_a_webhook() {
         let folder = folder();
         let (shown, _) = judged(EXAMPLE, folder.path());
         let (bare, _) = judged(
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn the_example_documents_every_key_and_no_other() {
         let folder = folder();
-        let (_, report) = judged(EXAMPLE, folder.path());
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let documented = keys(EXAMPLE);
-        let known = report.known();
+        let known = diagnostics.known_keys();
         let missing: Vec<_> = known.difference(&documented).collect();
         let unknown: Vec<_> = documented.difference(&known).collect();
         assert!(missing.is_empty(), "not in the example: {missing:?}");
@@ -111,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_has_every_key_in_its_section() {
+    fn docs_configuration_md_has_every_key_in_its_section() {
         let folder = folder();
-        let (_, report) = judged(EXAMPLE, folder.path());
+        let (_, diagnostics) = judged(EXAMPLE, folder.path());
         let manual = include_str!("../../docs/CONFIGURATION.md");
-        for known in report.known() {
+        for known in diagnostics.known_keys() {
             let Some((section, key)) = known.rsplit_once('.') else { continue };
             let headings = [format!("# `[[{section}]]`"), format!("# `[{section}]`")];
             let begins = headings.iter().find_map(|heading| manual.find(heading.as_str()));
@@ -123,14 +124,14 @@ mod tests {
             let chapter = chapter.split("\n## ").next().unwrap();
             let row =
                 |line: &str| line.starts_with('|') && line.split('|').nth(1).unwrap().contains(&format!("`{key}`"));
-            // These are sections of their own and have no row in the one they belong to.
+            // These are sections of their own and have no row in the section above.
             let is_section = ["google.quota", "server.api", "server.metrics"].contains(&known.as_str());
             assert!(chapter.lines().any(row) || is_section, "{known} is not in the manual");
         }
     }
 
     #[test]
-    fn every_key_that_may_be_added_has_a_value_of_the_right_shape() {
+    fn every_optional_key_has_a_value_of_the_right_form() {
         let folder = folder();
         let lines: Vec<&str> = EXAMPLE.lines().collect();
         let mut index = 0;
@@ -148,10 +149,10 @@ mod tests {
             if added == 0 {
                 continue;
             }
-            let (_, report) = judged(&changed.join("\n"), folder.path());
-            let problems = report.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
+            let (_, diagnostics) = judged(&changed.join("\n"), folder.path());
+            let problems = diagnostics.finish().err().map(|problems| problems.to_string()).unwrap_or_default();
             let wrong =
-                ["must be a", "no such key", "not TOML", "not a list", "from "].map(|word| problems.contains(word));
+                ["must be a", "unknown key", "syntax error", "not a list", "from "].map(|word| problems.contains(word));
             assert_eq!(wrong, [false; 5], "line {index}: {problems}");
         }
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::section::Section;
-use super::words;
-use crate::log::{Format, LogSettings};
+use super::suggest;
+use crate::log::{LogFormat, LogSettings};
 use crate::store::StoreSettings;
 use crate::watch::WatchSettings;
 
@@ -25,7 +25,7 @@ pub(super) fn watch(section: &Section<'_>) -> WatchSettings {
     }
 }
 
-pub(super) fn store(section: &Section<'_>, files: &Files<'_>) -> StoreSettings {
+pub(super) fn store(section: &Section<'_>, files: &ReferencedFiles<'_>) -> StoreSettings {
     let default = StoreSettings::default();
     StoreSettings {
         path: files.path(section, "path").map_or(default.path, |found| found.value),
@@ -35,8 +35,8 @@ pub(super) fn store(section: &Section<'_>, files: &Files<'_>) -> StoreSettings {
 
 pub(super) fn log(section: &Section<'_>) -> LogSettings {
     let levels = LogSettings::LEVELS;
-    let level = section.parsed("level", words::list(&levels), LogSettings::parse_level);
-    let formats = [Format::Text, Format::Json];
+    let level = section.parsed("level", suggest::list(&levels), LogSettings::parse_level);
+    let formats = [LogFormat::Text, LogFormat::Json];
     let format = section
         .parsed("format", "\"text\" or \"json\"", |text| formats.into_iter().find(|format| format.as_str() == text));
     LogSettings { level: level.map(|found| found.value), format: format.map(|found| found.value) }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::address;
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::section::Section;
 use crate::meet::settings::{GoogleSettings, QuotaSettings};
 
-/// More reads a minute than any quota grants.
+/// The cap on reads a minute: more than any quota grants.
 const MAX_READS: u32 = 10_000_000;
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> GoogleSettings {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> GoogleSettings {
     let default = GoogleSettings::default();
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let second = Duration::from_secs(1);
@@ -32,7 +32,7 @@ fn endpoint(section: &Section<'_>, key: &'static str, allow_http: bool) -> Optio
     let text = section.text(key)?;
     let url = address::http(&text, text.value)?;
     if url.value.query().is_some() || url.value.fragment().is_some() {
-        url.problem("must end before any `?` or `#`");
+        url.problem("must not have a query (`?`) or a fragment (`#`)");
         return None;
     }
     address::require_https(section, &url, allow_http, "access tokens");
@@ -41,8 +41,8 @@ fn endpoint(section: &Section<'_>, key: &'static str, allow_http: bool) -> Optio
 
 fn domain(text: &str) -> Option<String> {
     let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let good = text.len() <= 253 && text.contains('.') && text.split('.').all(label);
-    good.then(|| text.to_ascii_lowercase())
+    let is_domain = text.len() <= 253 && text.contains('.') && text.split('.').all(label);
+    is_domain.then(|| text.to_ascii_lowercase())
 }
 
 fn quota(section: &Section<'_>) -> QuotaSettings {

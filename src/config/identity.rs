@@ -1,29 +1,29 @@
-//! `[[identity]]`: the credentials of one Google user, or of one for each of many subjects.
+//! `[[identity]]`: the credentials of one Google user, or of a service account for each of several subjects.
 
 use std::time::Duration;
 
 use super::credentials;
-use super::files::Files;
-use super::names::Names;
-use super::section::{Found, Section};
+use super::files::ReferencedFiles;
+use super::names::DeclaredNames;
+use super::section::{Located, Section};
 use super::subjects;
 use super::target;
 use crate::meet::settings::{Credentials, IdentitySettings};
 use crate::model::{IdentityName, TargetName};
-use crate::watch::{TargetSettings, What};
+use crate::watch::{TargetSelector, TargetSettings};
 
-/// What one `[[identity]]` came to.
+/// The identities and targets that one `[[identity]]` stands for.
 #[derive(Debug, Default)]
-pub(super) struct Expanded {
-    /// One, or one for each subject.
+pub(super) struct ExpandedIdentity {
+    /// One identity, or one for each subject.
     pub(super) identities: Vec<IdentitySettings>,
-    /// For each subject, all that it organizes.
+    /// For each subject, a target for all conferences that it organizes.
     pub(super) targets: Vec<TargetSettings>,
-    /// The name of the section, where it stands for several.
+    /// The name of the section if it stands for several identities.
     pub(super) group: Option<String>,
 }
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> Expanded {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>, names: &DeclaredNames) -> ExpandedIdentity {
     let name = names.read(section, IdentityName::parse);
     let credentials = credentials::read(section, files);
     let lookup = section.parsed("lookup", "\"people\"", |text| (text == "people").then_some(()));
@@ -34,9 +34,9 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> E
 
     delegation_is_possible(section, credentials.as_ref());
     if section.has("poll_interval") && many.is_none() {
-        section.problem("poll_interval", "goes with `subjects` or `subjects_file` only; set it on the [[target]]");
+        section.problem("poll_interval", "is used with `subjects` or `subjects_file` only; set it in the [[target]]");
     }
-    let (Some(name), Some(credentials)) = (name, credentials) else { return Expanded::default() };
+    let (Some(name), Some(credentials)) = (name, credentials) else { return ExpandedIdentity::default() };
     match (many, credentials) {
         (Some(many), Credentials::ServiceAccount { key, .. }) => {
             let with = |subject| Credentials::ServiceAccount { key: key.clone(), subject: Some(subject) };
@@ -51,49 +51,54 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, names: &Names) -> E
                 *place = Some(subject.value);
             }
             let identity = IdentitySettings { name: name.value, credentials, lookup_people };
-            Expanded { identities: vec![identity], ..Expanded::default() }
+            ExpandedIdentity { identities: vec![identity], ..ExpandedIdentity::default() }
         }
     }
 }
 
-/// Subjects need a service account's key, and only one way to name them.
+/// Checks that subjects are named in only one way and come with a service account's key.
 fn delegation_is_possible(section: &Section<'_>, credentials: Option<&Credentials>) {
-    let given: Vec<&str> =
+    let given_keys: Vec<&str> =
         ["subject", "subjects", "subjects_file"].into_iter().filter(|key| section.has(key)).collect();
-    if let [first, second, ..] = given.as_slice() {
-        section.problem(second, format!("stands beside `{first}`; keep one of them"));
+    if let [first, second, ..] = given_keys.as_slice() {
+        section.problem(second, format!("cannot be combined with `{first}`; keep one of them"));
     }
     let delegates = matches!(credentials, None | Some(Credentials::ServiceAccount { .. }));
-    if let (Some(key), false) = (given.first(), delegates) {
-        let message = "works with `service_account_key` only; delegation without a key file, and with application \
-                       default credentials, is not available";
+    if let (Some(key), false) = (given_keys.first(), delegates) {
+        let message = "needs `service_account_key`; delegation without a key file or with application default \
+                       credentials is not supported";
         section.problem(key, message);
     }
 }
 
 fn expand(
-    name: &Found<'_, IdentityName>,
-    names: &Names,
+    name: &Located<'_, IdentityName>,
+    names: &DeclaredNames,
     subjects: Vec<String>,
     poll_interval: Duration,
     identity: impl Fn(IdentityName, String) -> IdentitySettings,
-) -> Expanded {
-    let mut expanded = Expanded { group: Some(name.value.to_string()), ..Expanded::default() };
+) -> ExpandedIdentity {
+    let mut expanded = ExpandedIdentity { group: Some(name.value.to_string()), ..ExpandedIdentity::default() };
     for subject in subjects {
         let opaque = subjects::opaque_name(name.value.as_str(), &subject);
         let (Ok(own), Ok(target)) = (IdentityName::parse(&opaque), TargetName::parse(&opaque)) else {
             name.problem(format!(
-                "is too long where subjects get names of their own; {} characters are possible",
+                "is too long for an identity with subjects, whose names are derived from it; use at most {} characters",
                 subjects::MAX_PREFIX_CHARS
             ));
             break;
         };
         if names.has(&opaque) {
-            name.problem("gives a subject the name of another identity; choose another name");
+            name.problem("makes the name of a subject equal to that of another identity; choose another name");
         }
         names.add(&opaque, None);
         expanded.identities.push(identity(own.clone(), subject));
-        expanded.targets.push(TargetSettings { name: target, identity: own, what: What::Organizer, poll_interval });
+        expanded.targets.push(TargetSettings {
+            name: target,
+            identity: own,
+            selector: TargetSelector::Organizer,
+            poll_interval,
+        });
     }
     expanded
 }

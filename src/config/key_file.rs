@@ -1,22 +1,22 @@
-//! Recognizing the JSON files that Google hands out, without keeping anything of them.
+//! Recognizes the JSON files that Google provides, without keeping their contents.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What a file of credentials is.
+/// The kinds of credentials files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyFile {
     ServiceAccount,
-    /// What `gcloud auth application-default login` leaves.
+    /// The file that `gcloud auth application-default login` writes.
     AuthorizedUser,
     /// An OAuth client of an installed or a web application.
     Client,
-    /// JSON, and nothing this program can use.
+    /// JSON that this program cannot use.
     Other,
 }
 
 #[derive(Deserialize)]
-struct Shape {
+struct KeyFileFields {
     #[serde(rename = "type")]
     kind: Option<String>,
     client_email: Option<IgnoredAny>,
@@ -27,19 +27,19 @@ struct Shape {
 }
 
 impl KeyFile {
-    /// What the text is, or why it is not JSON, as the end of a sentence about the file. Never quotes it.
+    /// Returns the kind of a file, or why it is not JSON, as the end of a sentence about the file. Never quotes the file.
     pub(super) fn recognize(text: &str) -> Result<Self, String> {
-        let shape: Shape = match serde_json::from_str(text) {
-            Ok(shape) => shape,
+        let fields: KeyFileFields = match serde_json::from_str(text) {
+            Ok(fields) => fields,
             Err(error) if error.is_data() => return Ok(Self::Other),
-            // Where, but not what: the message could quote the file.
+            // The position but not the message, which could quote the file.
             Err(error) => return Err(format!("is not JSON (line {}, column {})", error.line(), error.column())),
         };
-        let service_account = shape.client_email.is_some() && shape.private_key.is_some();
-        Ok(match shape.kind.as_deref() {
+        let service_account = fields.client_email.is_some() && fields.private_key.is_some();
+        Ok(match fields.kind.as_deref() {
             Some("service_account") if service_account => Self::ServiceAccount,
-            Some("authorized_user") if shape.refresh_token.is_some() => Self::AuthorizedUser,
-            None if shape.installed.is_some() || shape.web.is_some() => Self::Client,
+            Some("authorized_user") if fields.refresh_token.is_some() => Self::AuthorizedUser,
+            None if fields.installed.is_some() || fields.web.is_some() => Self::Client,
             _ => Self::Other,
         })
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_file_is_recognized_and_a_cut_one_is_not_taken_for_json() {
+    fn each_kind_of_file_is_recognized_and_a_truncated_one_is_not_json() {
         let of = |text| KeyFile::recognize(text);
         let key = r#"{"type": "service_account", "client_email": "a", "private_key": "b"}"#;
         assert_eq!(of(key), Ok(KeyFile::ServiceAccount));

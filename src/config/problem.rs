@@ -1,34 +1,32 @@
-//! What is wrong with a configuration, said so that an operator can mend all of it at once.
+//! The problems of a configuration, collected so that an operator can fix all of them at once.
 //!
-//! No text here ever repeats a value from the file: any value may be a secret that went to the wrong place, or a
-//! person's address. The line says which one is meant.
+//! No message repeats a value from the file, because any value may be a misplaced secret or a person's address. The line
+//! number says which value is meant.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// One thing that is wrong, or, as a warning, one thing that is dangerous.
+/// One problem or, as a warning, one danger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub file: Arc<str>,
-    /// Counted from 1. `None` where the problem is the file itself or something that is not in it.
+    /// Counted from 1. `None` if the problem is the file itself or something missing from it.
     pub line: Option<usize>,
-    /// The key with its section, such as `webhook.url`. Empty where the problem is the file itself.
+    /// The key with its section, such as `webhook.url`. Empty if the problem is the file itself.
     pub key: String,
-    /// What is wrong; what to do.
+    /// What is wrong, and what to do.
     pub message: String,
-    /// Whether it is the absence of something that makes this a problem. A file that is no TOML may hold what is
-    /// missing in the part that could not be read, so such a problem is then not told.
-    pub(super) absence: bool,
+    /// Whether the problem is that something is missing. If the file has a syntax error, the missing part may be in what
+    /// could not be parsed, so such a problem is then not reported.
+    pub(super) because_missing: bool,
 }
 
-/// Everything that is wrong with a configuration, in the order of its lines. Nothing was started.
+/// All problems of a configuration, in the order of their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The problems in the order of their lines, each once.
-    ///
-    /// An empty list is no error: this is `None` then.
+    /// The problems in the order of their lines, each once. `None` if there are none.
     pub(super) fn of(problems: Vec<Problem>) -> Option<Self> {
         (!problems.is_empty()).then(|| Self(sorted(problems)))
     }
@@ -38,14 +36,14 @@ impl Problems {
         Self(vec![problem])
     }
 
-    /// Each problem, in the order of lines.
+    /// The problems, in the order of their lines.
     #[must_use]
     pub fn as_slice(&self) -> &[Problem] {
         &self.0
     }
 }
 
-/// In the order of lines, those without a line last, each text once.
+/// Sorts by line, problems without a line last, and removes duplicates.
 pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     let mut said = std::collections::HashSet::new();

@@ -1,4 +1,4 @@
-//! Reading one table of the file: each key is asked for by name, and what nobody asked for is unknown.
+//! Reads one table of the file. Each key is asked for by name; a key that is not asked for is unknown and a problem.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,44 +10,49 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::report::Report;
-use super::words;
+use super::diagnostics::Diagnostics;
+use super::suggest;
 
 /// A table, such as `[watch]` or one `[[webhook]]`.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
-    /// The table's key, such as `google.quota`; empty for the whole file.
+    /// The path of the table, such as `google.quota`. Empty for the whole file.
     path: String,
-    /// Where it begins; `None` if the file does not have it.
+    /// The line on which it begins. `None` if the file does not have it.
     line: Option<usize>,
     table: Option<&'a DeTable<'a>>,
-    report: &'a Report,
-    asked: RefCell<Vec<&'static str>>,
+    diagnostics: &'a Diagnostics,
+    requested: RefCell<Vec<&'static str>>,
 }
 
-/// A value that was found, and where.
+/// A value with its key and line.
 #[derive(Debug)]
-pub(super) struct Found<'a, T> {
+pub(super) struct Located<'a, T> {
     pub(super) value: T,
     key: String,
     line: usize,
-    report: &'a Report,
+    diagnostics: &'a Diagnostics,
 }
 
 impl<'a> Section<'a> {
     /// Reads the whole file with `read`.
-    pub(super) fn read_root<T>(table: &'a DeTable<'a>, report: &'a Report, read: impl FnOnce(&Self) -> T) -> T {
-        Self { path: String::new(), line: None, table: Some(table), report, asked: RefCell::default() }.read(read)
+    pub(super) fn read_root<T>(
+        table: &'a DeTable<'a>,
+        diagnostics: &'a Diagnostics,
+        read: impl FnOnce(&Self) -> T,
+    ) -> T {
+        Self { path: String::new(), line: None, table: Some(table), diagnostics, requested: RefCell::default() }
+            .read(read)
     }
 
-    /// Reads the table `key` with `read`, as an empty one if it is not there.
+    /// Reads the table `key` with `read`. A missing table is read as an empty one.
     pub(super) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Self) -> T) -> T {
         let path = self.path_of(key);
         let found = self.get(key);
         let table = found.as_ref().and_then(|found| match found.value {
             DeValue::Table(table) => Some(table),
             DeValue::Array(_) => {
-                found.problem(format!("is written several times; write `[{path}]`, once"));
+                found.problem(format!("is a list; write `[{path}]`, once"));
                 None
             }
             _ => {
@@ -56,7 +61,7 @@ impl<'a> Section<'a> {
             }
         });
         let line = table.and(found.as_ref().map(|found| found.line));
-        Self { path, line, table, report: self.report, asked: RefCell::default() }.read(read)
+        Self { path, line, table, diagnostics: self.diagnostics, requested: RefCell::default() }.read(read)
     }
 
     /// Reads each table of the list `key` with `read`.
@@ -70,14 +75,19 @@ impl<'a> Section<'a> {
         };
         let mut all = Vec::new();
         for item in items {
-            let line = self.report.line_of(item.span().start);
+            let line = self.diagnostics.line_of(item.span().start);
             if let DeValue::Table(table) = item.get_ref() {
-                let asked = RefCell::default();
-                let section =
-                    Self { path: path.clone(), line: Some(line), table: Some(table), report: self.report, asked };
+                let requested = RefCell::default();
+                let section = Self {
+                    path: path.clone(),
+                    line: Some(line),
+                    table: Some(table),
+                    diagnostics: self.diagnostics,
+                    requested,
+                };
                 all.push(section.read(&mut read));
             } else {
-                self.report.problem(Some(line), &path, format!("is not a section; {wanted}"));
+                self.diagnostics.problem(Some(line), &path, format!("is not a section; {wanted}"));
             }
         }
         all
@@ -85,24 +95,20 @@ impl<'a> Section<'a> {
 
     fn read<T>(self, read: impl FnOnce(&Self) -> T) -> T {
         let value = read(&self);
-        self.refuse_unknown();
+        self.report_unknown_keys();
         value
     }
 
-    fn refuse_unknown(&self) {
-        let asked = self.asked.borrow();
+    fn report_unknown_keys(&self) {
+        let requested = self.requested.borrow();
         for (key, _) in self.table.into_iter().flatten() {
             let name = key.get_ref().as_ref();
-            if asked.contains(&name) {
+            if requested.contains(&name) {
                 continue;
             }
-            let line = self.report.line_of(key.span().start);
-            let hint = words::hint(name, &asked);
-            self.report.problem(
-                Some(line),
-                &self.path_of(&words::shown(name)),
-                format!("there is no such key; {hint}"),
-            );
+            let line = self.diagnostics.line_of(key.span().start);
+            let hint = suggest::hint(name, &requested);
+            self.diagnostics.problem(Some(line), &self.path_of(&suggest::shown(name)), format!("unknown key; {hint}"));
         }
     }
 
@@ -115,72 +121,72 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn get(&self, key: &'static str) -> Option<Found<'a, &'a DeValue<'a>>> {
-        self.asked.borrow_mut().push(key);
-        self.report.know(self.path_of(key));
+    fn get(&self, key: &'static str) -> Option<Located<'a, &'a DeValue<'a>>> {
+        self.requested.borrow_mut().push(key);
+        self.diagnostics.note_key(self.path_of(key));
         let value = self.table?.get(key)?;
         Some(self.found(key, value, value.get_ref()))
     }
 
-    fn found<T>(&self, key: &str, at: &Spanned<DeValue<'a>>, value: T) -> Found<'a, T> {
-        let line = self.report.line_of(at.span().start);
-        Found { value, key: self.path_of(key), line, report: self.report }
+    fn found<T>(&self, key: &str, at: &Spanned<DeValue<'a>>, value: T) -> Located<'a, T> {
+        let line = self.diagnostics.line_of(at.span().start);
+        Located { value, key: self.path_of(key), line, diagnostics: self.diagnostics }
     }
 
-    /// These keys may be here, and what they hold is not looked at.
-    pub(super) fn pass_over(&self, keys: &[&'static str]) {
-        self.asked.borrow_mut().extend(keys);
+    /// Makes these keys known without reading them.
+    pub(super) fn ignore(&self, keys: &[&'static str]) {
+        self.requested.borrow_mut().extend(keys);
     }
 
-    /// Whether the file has this key, be its value good or bad.
+    /// Whether the file has this key, with a valid value or not.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Something about `key` is wrong that has no better place than the section.
+    /// Adds a problem with `key` at the line of the section.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
-        self.report.problem(self.line, &self.path_of(key), message);
+        self.diagnostics.problem(self.line, &self.path_of(key), message);
     }
 
-    /// `key` is not there and has to be.
+    /// Adds the problem that `key` is missing.
     pub(super) fn absent(&self, key: &str, message: impl Into<String>) {
-        self.report.absent(self.line, &self.path_of(key), message);
+        self.diagnostics.absent(self.line, &self.path_of(key), message);
     }
 
-    /// If `key` is here, it holds a secret, so that nobody else should be able to read the file.
+    /// Notes that `key`, if it is set, is a secret, so that the file should not be readable for every user.
     pub(super) fn mark_secret(&self, key: &str) {
         if let Some(value) = self.table.and_then(|table| table.get(key)) {
-            self.report.holds_a_secret(self.report.line_of(value.span().start), &self.path_of(key));
+            self.diagnostics.note_secret(self.diagnostics.line_of(value.span().start), &self.path_of(key));
         }
     }
 
-    /// A text, whatever it holds.
-    pub(super) fn text(&self, key: &'static str) -> Option<Found<'a, &'a str>> {
-        self.get(key)?.must_be("a text in quotes", |value| match value {
+    /// A string.
+    pub(super) fn text(&self, key: &'static str) -> Option<Located<'a, &'a str>> {
+        self.get(key)?.must_be("a string in quotes", |value| match value {
             DeValue::String(text) => Some(text.as_ref()),
             _ => None,
         })
     }
 
-    /// A text that `parse` understands. `expected` says what it would have understood.
+    /// A string that `parse` accepts. `expected` completes the sentence "must be …".
     pub(super) fn parsed<T>(
         &self,
         key: &'static str,
         expected: impl Display,
         parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<Found<'a, T>> {
+    ) -> Option<Located<'a, T>> {
         self.text(key)?.must_be(expected, parse)
     }
 
-    /// A list of texts.
-    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Found<'a, &'a str>>> {
+    /// A list of strings.
+    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Located<'a, &'a str>>> {
         let found = self.get(key)?;
         let DeValue::Array(items) = found.value else {
-            found.problem("is not a list; write texts in brackets, such as [\"…\", \"…\"]");
+            found.problem("must be a list of strings, such as [\"…\", \"…\"]");
             return None;
         };
         let one = |item: &'a Spanned<DeValue<'a>>| {
-            self.found(key, item, item.get_ref()).must_be("a list of texts in quotes", |value| match value {
+            self.found(key, item, item.get_ref()).must_be("a list of strings in quotes", |value| match value {
                 DeValue::String(text) => Some(text.as_ref()),
                 _ => None,
             })
@@ -188,14 +194,13 @@ impl<'a> Section<'a> {
         Some(items.iter().filter_map(one).collect())
     }
 
-    /// A list of texts, each of which `parse` understands; empty if it is not there.
+    /// A list of strings that `parse` accepts. Empty if the key is missing.
     pub(super) fn each<T>(&self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let texts = self.texts(key).unwrap_or_default();
         texts.into_iter().filter_map(|text| text.must_be(expected, &parse)).map(|found| found.value).collect()
     }
 
-    /// The entries of a table with whatever keys, each a text that `parse` understands together with its key; empty if it is
-    /// not there.
+    /// The entries of a table with free keys. `parse` gets each key and its value, a string. Empty if the table is missing.
     pub(super) fn entries<T>(
         &self,
         key: &'static str,
@@ -204,7 +209,7 @@ impl<'a> Section<'a> {
     ) -> BTreeMap<String, T> {
         let Some(found) = self.get(key) else { return BTreeMap::new() };
         let DeValue::Table(table) = found.value else {
-            found.problem("is not a table; write `{ name = \"…\" }`");
+            found.problem("must be a table, such as `{ name = \"…\" }`");
             return BTreeMap::new();
         };
         let one = |(name, item): (&Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
@@ -218,11 +223,11 @@ impl<'a> Section<'a> {
         table.iter().filter_map(one).collect()
     }
 
-    /// A length of time as humans write it.
+    /// A duration such as `10s` or `1h 30m`.
     pub(super) fn duration(&self, key: &'static str, default: Duration, allowed: RangeInclusive<Duration>) -> Duration {
         let show = humantime::format_duration;
         let expected = format!(
-            "a length of time such as \"10s\" or \"2m\", from {} to {}",
+            "a duration such as \"10s\" or \"2m\", from {} to {}",
             show(*allowed.start()),
             show(*allowed.end())
         );
@@ -243,7 +248,7 @@ impl<'a> Section<'a> {
         found.map_or(default, |found| found.value)
     }
 
-    /// A share of a whole, above 0 and at most 1.
+    /// A share above 0 and at most 1.
     pub(super) fn share(&self, key: &'static str, default: f64) -> f64 {
         let parse = |value: &DeValue<'_>| match value {
             DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
@@ -258,8 +263,8 @@ impl<'a> Section<'a> {
         found.map_or(default, |found| found.value)
     }
 
-    /// Yes or no; no if it is not there.
-    pub(super) fn flag(&self, key: &'static str) -> Option<Found<'a, bool>> {
+    /// A boolean. `None` if the key is missing.
+    pub(super) fn flag(&self, key: &'static str) -> Option<Located<'a, bool>> {
         self.get(key)?.must_be("true or false", |value| match value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => None,
@@ -267,44 +272,48 @@ impl<'a> Section<'a> {
     }
 }
 
-impl<'a, T> Found<'a, T> {
-    /// The line it stands in, counted from 1.
+impl<'a, T> Located<'a, T> {
+    /// The line of the value, counted from 1.
     pub(super) fn line(&self) -> usize {
         self.line
     }
 
-    /// Something is wrong with this value.
+    /// Adds a problem with this value.
     pub(super) fn problem(&self, message: impl Into<String>) {
-        self.report.problem(Some(self.line), &self.key, message);
+        self.diagnostics.problem(Some(self.line), &self.key, message);
     }
 
-    /// This value names something that has to be elsewhere in the file and is not.
+    /// Adds the problem that this value refers to something that is missing elsewhere in the file.
     pub(super) fn dangling(&self, message: impl Into<String>) {
-        self.report.absent(Some(self.line), &self.key, message);
+        self.diagnostics.absent(Some(self.line), &self.key, message);
     }
 
-    /// Something about this value is allowed and dangerous.
+    /// Adds a warning: this value is allowed but dangerous.
     pub(super) fn warning(&self, message: impl Into<String>) {
-        self.report.warning(Some(self.line), &self.key, message);
+        self.diagnostics.warning(Some(self.line), &self.key, message);
     }
 
-    /// What this value names is not there, and may still come.
+    /// Adds a warning that the file which this value names does not exist yet.
     pub(super) fn not_there(&self, message: impl Into<String>) {
-        self.report.not_there(self.line, &self.key, message);
+        self.diagnostics.not_there(self.line, &self.key, message);
     }
 
-    /// Another value in the same place.
-    pub(super) fn with<U>(&self, value: U) -> Found<'a, U> {
-        Found { value, key: self.key.clone(), line: self.line, report: self.report }
+    /// Another value with the same key and line.
+    pub(super) fn with<U>(&self, value: U) -> Located<'a, U> {
+        Located { value, key: self.key.clone(), line: self.line, diagnostics: self.diagnostics }
     }
 
-    /// What `parse` makes of the value; if nothing, the problem is told.
-    pub(super) fn must_be<U>(self, expected: impl Display, parse: impl FnOnce(T) -> Option<U>) -> Option<Found<'a, U>> {
-        let Self { value, key, line, report } = self;
+    /// Parses the value. If `parse` returns `None`, adds the problem "must be `expected`".
+    pub(super) fn must_be<U>(
+        self,
+        expected: impl Display,
+        parse: impl FnOnce(T) -> Option<U>,
+    ) -> Option<Located<'a, U>> {
+        let Self { value, key, line, diagnostics } = self;
         match parse(value) {
-            Some(value) => Some(Found { value, key, line, report }),
+            Some(value) => Some(Located { value, key, line, diagnostics }),
             None => {
-                report.problem(Some(line), &key, format!("must be {expected}"));
+                diagnostics.problem(Some(line), &key, format!("must be {expected}"));
                 None
             }
         }

@@ -4,24 +4,26 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use secrecy::SecretString;
 
-use super::files::{Files, warn_if_open};
+use super::files::{ReferencedFiles, warn_if_world_readable};
 use super::secret;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::serve::ServerSettings;
 use crate::serve::settings::{BadServerTls, Expose, Keys, Listen, PasswordHash, Tls, TlsFiles};
 
-/// The shortest token that is taken, in characters.
+/// The minimum length of a token, in characters.
 const MIN_TOKEN_CHARS: usize = 16;
 
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: usize) -> ServerSettings {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>, max_conferences: usize) -> ServerSettings {
     let default = ServerSettings::default();
     let listen = listen(section, files);
     let expose = expose(section);
     let has_token = section.has("token") || section.has("token_file");
     let token = token(section, files);
-    let (api, metrics) =
-        (section.table("api", |face| keys(face, files)), section.table("metrics", |face| keys(face, files)));
+    let (api, metrics) = (
+        section.table("api", |section| keys(section, files)),
+        section.table("metrics", |section| keys(section, files)),
+    );
     let tls = tls(section, files);
     if let Some(listen) = &listen {
         let all_open = expose.metrics && expose.health;
@@ -40,7 +42,7 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: us
     {
         let path = section.path_of("tls_certificate");
         listen.warning(format!(
-            "tokens and passwords go over the network unencrypted; set `{path}`, or keep a proxy with TLS before it"
+            "tokens and passwords go over the network unencrypted; set `{path}`, or put a proxy with TLS in front"
         ));
     }
     ServerSettings {
@@ -52,20 +54,20 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>, max_conferences: us
         metrics,
         inherited: None,
         max_conferences,
-        hosts: section.each("hosts", "names of this machine, without a port", host_name),
+        hosts: section.each("hosts", "host names of this machine, without a port", host_name),
     }
 }
 
-/// `[metrics]`: how many conferences have series of their own.
+/// `[metrics]`: the most conferences that have metric series of their own.
 pub(super) fn max_conferences(section: &Section<'_>) -> usize {
     let number = section.integer("max_conferences", 1000, 0..=100_000);
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// The permissions of a socket in the file system, unless `socket_mode` says otherwise: the program's user and group.
+/// The default of `socket_mode`: read and write for the program's user and group.
 const SOCKET_MODE: u32 = 0o660;
 
-fn listen<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, Listen>> {
+fn listen<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Listen>> {
     let expected = "an address and a port, such as \"127.0.0.1:9840\" or \"[::1]:9840\", or a socket, such as \"unix:/run/meetwatch/http.sock\"";
     let mode = section.parsed("socket_mode", "permissions in octal, such as \"0660\"", |text| {
         u32::from_str_radix(text, 8).ok().filter(|mode| text.len() <= 4 && *mode <= 0o777)
@@ -75,18 +77,18 @@ fn listen<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, List
     if let Some(mode) = &mode
         && !found.as_ref().is_some_and(|found| matches!(found.value, Listen::Unix { .. }))
     {
-        mode.problem("goes with a socket, `listen = \"unix:…\"`, only");
+        mode.problem("is used with a socket (`listen = \"unix:…\"`) only");
     }
     found
 }
 
-/// The longest path that a socket can have.
+/// The maximum length of a socket's path, in bytes.
 const MAX_SOCKET_PATH: usize = 100;
 
-fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Listen> {
+fn listen_address(text: &str, files: &ReferencedFiles<'_>, mode: Option<u32>) -> Option<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
         let named = !path.is_empty();
-        let path = files.beside.join(path);
+        let path = files.folder.join(path);
         let fits = named && path.as_os_str().len() <= MAX_SOCKET_PATH && path.file_name().is_some();
         return fits.then(|| Listen::Unix { path, mode: mode.unwrap_or(SOCKET_MODE) });
     }
@@ -96,17 +98,17 @@ fn listen_address(text: &str, files: &Files<'_>, mode: Option<u32>) -> Option<Li
     text.parse().ok().map(Listen::Tcp)
 }
 
-/// `[server.api]` and `[server.metrics]`: what opens one of them.
-fn keys(section: &Section<'_>, files: &Files<'_>) -> Keys {
-    let expected = "the bcrypt hash of a password, such as `htpasswd -nBC 10 NAME` prints it, with a cost of 4 to 14";
+/// Reads `[server.api]` or `[server.metrics]`: the token and the passwords that give access.
+fn keys(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Keys {
+    let expected = "the bcrypt hash of a password with a cost of 4 to 14, as `htpasswd -nBC 10 NAME` prints it";
     let users = section.entries("basic_auth_users", expected, |name, hash| {
-        let good = !name.is_empty() && !name.contains(':') && !name.chars().any(char::is_control);
-        PasswordHash::parse(hash).filter(|_| good)
+        let is_valid = !name.is_empty() && !name.contains(':') && !name.chars().any(char::is_control);
+        PasswordHash::parse(hash).filter(|_| is_valid)
     });
     Keys { token: token(section, files), users }
 }
 
-fn tls(section: &Section<'_>, files: &Files<'_>) -> Option<TlsFiles> {
+fn tls(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<TlsFiles> {
     let certificate = files.path(section, "tls_certificate");
     let key = files.path(section, "tls_key");
     let client_authority = files.path(section, "tls_client_authority");
@@ -118,7 +120,7 @@ fn tls(section: &Section<'_>, files: &Files<'_>) -> Option<TlsFiles> {
     };
     let authority = client_authority.as_ref().map(|authority| authority.value.clone());
     let tls = TlsFiles { certificate: certificate.value.clone(), key: key.value.clone(), client_authority: authority };
-    warn_if_open(key, &key.value);
+    warn_if_world_readable(key, &key.value);
     if let Err(error) = Tls::load(&tls) {
         let place = match (&error, &client_authority) {
             (BadServerTls::ClientAuthority, Some(authority)) => authority,
@@ -137,19 +139,19 @@ fn expose(section: &Section<'_>) -> Expose {
         match text.value {
             "metrics" => expose.metrics = true,
             "health" => expose.health = true,
-            other => text.problem(words::one_of(other, &KNOWN)),
+            other => text.problem(suggest::one_of(other, &KNOWN)),
         }
     }
     expose
 }
 
-fn token(section: &Section<'_>, files: &Files<'_>) -> Option<SecretString> {
+fn token(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<SecretString> {
     let found = secret::one(section, files, ["token", "token_file"], "the token")?;
     section.mark_secret("token");
-    let good = |text: &str| text.len() >= MIN_TOKEN_CHARS && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_valid = |text: &str| text.len() >= MIN_TOKEN_CHARS && text.bytes().all(|b| b.is_ascii_graphic());
     secret::checked(&found, |text| {
-        let wrong = format!("must be at least {MIN_TOKEN_CHARS} letters, digits and signs, without spaces");
-        if good(text) { Ok(SecretString::from(text)) } else { Err(wrong) }
+        let message = format!("must be at least {MIN_TOKEN_CHARS} printable ASCII characters without spaces");
+        if is_valid(text) { Ok(SecretString::from(text)) } else { Err(message) }
     })
 }
 

@@ -1,29 +1,30 @@
-//! Many subjects for one service account: who is meant, and the names they get.
+//! The subjects of a service account: their addresses, and the names of their identities.
 //!
-//! An address is personal data and a name goes into logs and labels, so a subject's name is made of the identity's name
-//! and a hash of the address. It depends on nothing else: reordering, adding and removing others leaves it as it is.
+//! An address is personal data, and names appear in logs and metric labels. So the name of a subject's identity is made of
+//! the section's name and a hash of the address. It depends on nothing else, so it stays the same if other subjects are
+//! added, removed or reordered.
 
 use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::section::Section;
 
-/// More than one project's quota can serve.
+/// The most subjects of a section: more than one project's quota can serve.
 const MAX_SUBJECTS: usize = 10_000;
 
-/// How many characters of the hash a name has.
+/// The characters of the hash in a name.
 const HASH_CHARS: usize = 12;
 
-/// How long the name of an identity may be if it has subjects.
+/// The maximum length of the name of an identity with subjects, in characters.
 pub(super) const MAX_PREFIX_CHARS: usize = 64 - 1 - HASH_CHARS;
 
-/// What a subject looks like.
+/// What is expected of a subject.
 pub(super) const EXPECTED: &str = "the e-mail address of a user";
 
-/// The subjects of `subjects` or `subjects_file`, each once. `None` if neither is there.
-pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Vec<String>> {
+/// Reads `subjects` or `subjects_file`, each address once. `None` if neither key is set.
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Vec<String>> {
     let list = section.texts("subjects");
     let file = files.path(section, "subjects_file");
     let (mut seen, mut subjects) = (BTreeSet::new(), Vec::new());
@@ -52,21 +53,22 @@ pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Vec<Strin
     }
     let key = if section.has("subjects") { "subjects" } else { "subjects_file" };
     match subjects.len() {
-        0 => section.problem(key, "names nobody; give at least one address"),
+        0 => section.problem(key, "contains no address; give at least one"),
         1..=MAX_SUBJECTS => {}
-        _ => section.problem(key, format!("names more than {MAX_SUBJECTS} users; split them over several instances")),
+        _ => section
+            .problem(key, format!("contains more than {MAX_SUBJECTS} addresses; split them over several daemons")),
     }
     Some(subjects)
 }
 
-/// An address, in lower case: Google does not tell upper from lower in the addresses of users.
+/// Parses an address and converts it to lower case, because Google ignores case in the addresses of users.
 pub(super) fn parse(text: &str) -> Option<String> {
     let (user, domain) = text.split_once('@')?;
     let plain = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@');
     (text.len() <= 254 && plain(user) && plain(domain)).then(|| text.to_lowercase())
 }
 
-/// The name of one subject: the identity's, a dot, and the first 12 hexadecimal digits of the SHA-256 of its address
+/// The name of a subject's identity: the section's name, a dot, and the first 12 hexadecimal digits of the SHA-256 of its address
 /// in lower case.
 pub(super) fn opaque_name(identity: &str, subject: &str) -> String {
     let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(subject.as_bytes()));
@@ -78,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_subject_is_stable_across_versions_and_shows_no_address() {
+    fn the_name_of_a_subject_is_stable_across_versions_and_contains_no_address() {
         // printf %s alice@example.com | sha256sum | cut -c1-12
         assert_eq!(opaque_name("staff", &parse("Alice@Example.com").unwrap()), "staff.ff8d9819fc0e");
     }
 
     #[test]
-    fn what_is_no_address_is_no_subject() {
+    fn only_an_address_is_a_subject() {
         for bad in ["", "alice", "@example.com", "alice@", "a@b@c", "a b@example.com", "a@example.com\n"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }

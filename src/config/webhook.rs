@@ -1,4 +1,4 @@
-//! `[[webhook]]`: where deliveries go, signed with what, and which events are wanted.
+//! `[[webhook]]`: where deliveries go, how they are signed, and which events are delivered.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,35 +8,35 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::address;
-use super::files::Files;
-use super::names::Names;
+use super::files::ReferencedFiles;
+use super::names::DeclaredNames;
 use super::secret;
 use super::section::Section;
-use super::words;
+use super::suggest;
 use super::{webhook_access, webhook_format};
 use crate::delivery::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::delivery::sign::SigningSecret;
-use crate::delivery::{EndpointSettings, Names as HowNamed};
+use crate::delivery::{EndpointSettings, Names};
 use crate::model::route::EventPattern;
-use crate::model::{EndpointName, EventType, Kind, Provenance, Route, TargetName};
+use crate::model::{EndpointName, EventType, ParticipantKind, Provenance, Route, TargetName};
 
-/// What an endpoint may name.
+/// The targets that an endpoint can refer to.
 #[derive(Debug)]
-pub(super) struct Targets<'t> {
-    pub(super) names: &'t Names,
+pub(super) struct KnownTargets<'t> {
+    pub(super) names: &'t DeclaredNames,
     /// The targets of each identity that has subjects, under the name of the identity.
     pub(super) groups: &'t BTreeMap<String, Vec<TargetName>>,
 }
 
 pub(super) fn read(
     section: &Section<'_>,
-    files: &Files<'_>,
-    names: &Names,
-    targets: &Targets<'_>,
+    files: &ReferencedFiles<'_>,
+    names: &DeclaredNames,
+    targets: &KnownTargets<'_>,
 ) -> Option<EndpointSettings> {
     let name = names.read(section, EndpointName::parse);
     let wanted = webhook_format::read(section, files);
-    let url = url(section, files, wanted.as_ref().is_some_and(webhook_format::Wanted::is_chat));
+    let url = url(section, files, wanted.as_ref().is_some_and(webhook_format::FormatKeys::is_chat));
     let secrets = secrets(section, files, wanted.as_ref());
     let mut patterns = events(section);
     if let (false, Some(wanted)) = (section.has("events"), &wanted) {
@@ -48,9 +48,9 @@ pub(super) fn read(
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
     let (headers, tls) = (webhook_access::headers(section, files), webhook_access::tls(section, files));
     let hiding = section.text("names").and_then(|text| {
-        let names = HowNamed::parse(text.value);
+        let names = Names::parse(text.value);
         if names.is_none() {
-            text.problem(words::one_of(text.value, &HowNamed::ALL.map(HowNamed::as_str)));
+            text.problem(suggest::one_of(text.value, &Names::ALL.map(Names::as_str)));
         }
         names
     });
@@ -58,15 +58,18 @@ pub(super) fn read(
     let settle = section.duration("settle", Duration::ZERO, Duration::ZERO..=3600 * second);
     let ordered = section.flag("ordered");
     if let Some(flag) = ordered.as_ref().filter(|flag| !flag.value && !settle.is_zero()) {
-        flag.problem("cannot be false beside `settle`, which holds later events of a conference back");
+        flag.problem("cannot be `false` together with `settle`, which delays later events of a conference");
     }
     let gathers = || ["max_events", "max_wait", "digest"].into_iter().find(|key| section.has(key));
     if let (Some(flag), Some(key)) = (ordered.as_ref().filter(|flag| !flag.value), gathers()) {
-        flag.problem(format!("cannot be false beside `{key}`: what is sent together is in order"));
+        flag.problem(format!("cannot be `false` together with `{key}`, because events in one delivery are in order"));
     }
     let max_age = optional_duration(section, "max_age", second..=30 * day);
     if max_age.is_some_and(|age| batching.is_some_and(|batching| batching.max_wait >= age)) {
-        section.problem("max_age", "has to be longer than what events wait for others, or none is ever sent");
+        section.problem(
+            "max_age",
+            "must be longer than `max_wait` or `digest`; otherwise every event expires before it is sent",
+        );
     }
     let max_hold = section.duration("max_hold", 6 * 3600 * second, 60 * second..=30 * day);
     let schedule = schedule(section);
@@ -76,7 +79,7 @@ pub(super) fn read(
     let concurrency = section.integer("concurrency", 8, 1..=256);
 
     let name = name?.value;
-    let Reached { url, allow_private, proxy } = url?;
+    let Destination { url, allow_private, proxy } = url?;
     Some(EndpointSettings {
         route: Route { endpoint: name.clone(), events: patterns, kinds, targets, provenance },
         format: format?,
@@ -100,39 +103,39 @@ pub(super) fn read(
     })
 }
 
-/// A length of time that need not be there.
+/// Reads an optional duration.
 fn optional_duration(section: &Section<'_>, key: &'static str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
     let found = section.duration(key, Duration::ZERO, allowed);
     (!found.is_zero()).then_some(found)
 }
 
-/// How long to wait after each failed attempt.
+/// Reads `schedule`: the waits after failed attempts.
 fn schedule(section: &Section<'_>) -> Vec<Duration> {
     const MOST: usize = 50;
     let Some(texts) = section.texts("schedule") else { return DEFAULT_SCHEDULE.to_vec() };
     if texts.is_empty() || texts.len() > MOST {
-        section.problem("schedule", format!("must have 1 to {MOST} lengths of time"));
+        section.problem("schedule", format!("must have 1 to {MOST} durations"));
     }
     let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(86_400));
     let wait = |text: &str| humantime::parse_duration(text).ok().filter(|wait| (shortest..=longest).contains(wait));
-    let expected = "lengths of time such as \"5s\" or \"10m\", each of 1s to 1d";
+    let expected = "durations such as \"5s\" or \"10m\", each from 1s to 1d";
     texts.into_iter().filter_map(|text| text.must_be(expected, wait)).map(|found| found.value).collect()
 }
 
-/// Where an endpoint is.
-struct Reached {
+/// The address of an endpoint and how it is reached.
+struct Destination {
     url: Url,
     allow_private: bool,
     proxy: Option<Url>,
 }
 
-fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reached> {
+fn url(section: &Section<'_>, files: &ReferencedFiles<'_>, is_chat: bool) -> Option<Destination> {
     let allow_http = section.flag("allow_http").is_some_and(|flag| flag.value);
     let allow_private = section.flag("allow_private").is_none_or(|flag| flag.value);
     let proxy = address::proxy(section, files);
     if let Some(proxy) = proxy.as_ref().filter(|_| !allow_private) {
         proxy.problem(format!(
-            "cannot stand beside `{} = false`: the proxy looks the name up itself and goes where it leads; take that key away and let the proxy refuse private addresses",
+            "cannot be combined with `{} = false`: the proxy resolves the name itself, so private addresses cannot be refused here; remove that key and let the proxy refuse them",
             section.path_of("allow_private")
         ));
     }
@@ -141,7 +144,7 @@ fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reache
     }
     let Some(text) = secret::one(section, files, ["url", "url_file"], "the address") else {
         if !section.has("url") && !section.has("url_file") {
-            section.absent("url", "is missing; say where deliveries go, here or in `url_file`");
+            section.absent("url", "is missing; set the address that deliveries are sent to, here or in `url_file`");
         }
         return None;
     };
@@ -149,31 +152,31 @@ fn url(section: &Section<'_>, files: &Files<'_>, is_chat: bool) -> Option<Reache
     address::require_https(section, &url, allow_http, "deliveries");
     if !allow_private && refuses_literal(&url.value, is_public) {
         url.problem(format!(
-            "is no address of the public internet, and `{}` is false",
+            "is not an address of the public internet, and `{}` is false",
             section.path_of("allow_private")
         ));
     }
-    Some(Reached { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
+    Some(Destination { url: url.value, allow_private, proxy: proxy.map(|found| found.value) })
 }
 
-/// What signs. A chat's address is its secret; a template's receiver may know nothing of signatures.
+/// Reads the signing secrets. A chat has none, because its address is the secret; a template need not be signed.
 fn secrets(
     section: &Section<'_>,
-    files: &Files<'_>,
-    wanted: Option<&webhook_format::Wanted<'_>>,
+    files: &ReferencedFiles<'_>,
+    wanted: Option<&webhook_format::FormatKeys<'_>>,
 ) -> Option<Vec<SigningSecret>> {
     const KEYS: [&str; 4] = ["secret", "secret_file", "secrets", "secrets_files"];
     let found = secret::several(section, files, KEYS, "the secret");
     let given = KEYS.into_iter().find(|key| section.has(key));
     let Some(key) = given else {
-        if wanted.is_none_or(webhook_format::Wanted::must_be_signed) {
-            section.absent("secret", "is missing; deliveries are signed, so give a secret or its `secret_file`");
+        if wanted.is_none_or(webhook_format::FormatKeys::must_be_signed) {
+            section.absent("secret", "is missing; deliveries are signed, so set a secret or `secret_file`");
             return None;
         }
         return Some(Vec::new());
     };
-    if wanted.is_some_and(webhook_format::Wanted::is_chat) {
-        section.problem(key, "has no use: chats check no signature; keep their address secret, in `url_file`");
+    if wanted.is_some_and(webhook_format::FormatKeys::is_chat) {
+        section.problem(key, "has no effect: chats do not check signatures; keep the address secret, in `url_file`");
         return None;
     }
     let secrets: Vec<_> = found.iter().filter_map(|secret| secret::checked(secret, SigningSecret::parse)).collect();
@@ -189,16 +192,16 @@ fn events(section: &Section<'_>) -> Vec<EventPattern> {
         match EventPattern::parse(text.value) {
             Some(pattern) => patterns.push(pattern),
             None => text.problem(format!(
-                "must be `*`, a family such as `participant.*`, or an event{}",
-                words::meant(text.value, &known())
+                "must be `*`, a group such as `participant.*`, or an event{}",
+                suggest::meant(text.value, &known())
             )),
         }
     }
     patterns
 }
 
-fn kinds(section: &Section<'_>) -> Vec<Kind> {
-    one_of(section, "kinds", &Kind::ALL.map(Kind::as_str), Kind::parse)
+fn kinds(section: &Section<'_>) -> Vec<ParticipantKind> {
+    one_of(section, "kinds", &ParticipantKind::ALL.map(ParticipantKind::as_str), ParticipantKind::parse)
 }
 
 fn provenance(section: &Section<'_>) -> Vec<Provenance> {
@@ -210,13 +213,13 @@ fn one_of<T>(section: &Section<'_>, key: &'static str, known: &[&str], parse: fn
     for text in section.texts(key).unwrap_or_default() {
         match parse(text.value) {
             Some(value) => values.push(value),
-            None => text.problem(words::one_of(text.value, known)),
+            None => text.problem(suggest::one_of(text.value, known)),
         }
     }
     values
 }
 
-fn targets_of(section: &Section<'_>, targets: &Targets<'_>) -> Vec<TargetName> {
+fn targets_of(section: &Section<'_>, targets: &KnownTargets<'_>) -> Vec<TargetName> {
     let mut wanted = Vec::new();
     for text in section.texts("targets").unwrap_or_default() {
         if let Some(group) = targets.groups.get(text.value) {
@@ -224,7 +227,7 @@ fn targets_of(section: &Section<'_>, targets: &Targets<'_>) -> Vec<TargetName> {
         } else if let (true, Ok(name)) = (targets.names.has(text.value), TargetName::parse(text.value)) {
             wanted.push(name);
         } else {
-            targets.names.refuse(&text);
+            targets.names.report_unknown(&text);
         }
     }
     wanted

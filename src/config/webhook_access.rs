@@ -1,16 +1,16 @@
-//! How a `[[webhook]]` is reached: authorization, further headers, certificates.
+//! The access to the receiver of a `[[webhook]]`: authorization, additional headers, certificates.
 
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 
-use super::files::{Files, warn_if_open};
+use super::files::{ReferencedFiles, warn_if_world_readable};
 use super::secret;
-use super::section::{Found, Section};
+use super::section::{Located, Section};
 use crate::delivery::settings::{BadTls, ExtraHeaders, TlsSettings};
 
-/// Who meetwatch is there, and what else its requests carry.
-pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders {
+/// Reads the authorization and the additional headers.
+pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> ExtraHeaders {
     let mut headers = ExtraHeaders::default();
     let bearer = secret::one(section, files, ["bearer_token", "bearer_token_file"], "the token");
     let user = section.text("username");
@@ -28,9 +28,9 @@ pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders 
             }
         }
         (Some(user), None) if !section.has("password") && !section.has("password_file") => {
-            user.problem("needs a `password` or `password_file` beside it");
+            user.problem("needs a `password` or `password_file`");
         }
-        (None, Some(password)) => password.problem("needs a `username` beside it"),
+        (None, Some(password)) => password.problem("needs a `username`"),
         _ => {}
     }
     for line in section.texts("headers").unwrap_or_default() {
@@ -41,7 +41,7 @@ pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders 
     for text in section.texts("headers_files").unwrap_or_default() {
         let Some(path) = files.resolve(&text) else { continue };
         let Some(contents) = files.contents(&path) else { continue };
-        warn_if_open(&path, &path.value);
+        warn_if_world_readable(&path, &path.value);
         for line in contents.value.lines().filter(|line| !line.trim().is_empty()) {
             if let Err(error) = headers.add_line(line) {
                 contents.problem(format!("has a line that {error}"));
@@ -51,13 +51,13 @@ pub(super) fn headers(section: &Section<'_>, files: &Files<'_>) -> ExtraHeaders 
     headers
 }
 
-/// The certificate to show and the authority to trust.
-pub(super) fn tls(section: &Section<'_>, files: &Files<'_>) -> TlsSettings {
+/// Reads the client certificate and the certificate authority to trust.
+pub(super) fn tls(section: &Section<'_>, files: &ReferencedFiles<'_>) -> TlsSettings {
     let [chain, key, authority] =
         ["client_certificate", "client_key", "certificate_authority"].map(|name| files.path(section, name));
     let mut tls = TlsSettings::default();
     if let Some(key) = &key {
-        warn_if_open(key, &key.value);
+        warn_if_world_readable(key, &key.value);
     }
     match (chain, key) {
         (Some(chain), Some(key)) => {
@@ -65,11 +65,11 @@ pub(super) fn tls(section: &Section<'_>, files: &Files<'_>) -> TlsSettings {
                 tls = with_client(tls, &chain, &key);
             }
         }
-        (Some(chain), None) => chain.problem("needs its `client_key` beside it"),
-        (None, Some(key)) => key.problem("needs its `client_certificate` beside it"),
+        (Some(chain), None) => chain.problem("needs a `client_key`"),
+        (None, Some(key)) => key.problem("needs a `client_certificate`"),
         (None, None) => {}
     }
-    match authority.and_then(|path: Found<'_, PathBuf>| files.contents(&path)) {
+    match authority.and_then(|path: Located<'_, PathBuf>| files.contents(&path)) {
         None => tls,
         Some(bundle) => match tls.clone().with_authorities(&bundle.value) {
             Ok(tls) => tls,
@@ -81,7 +81,7 @@ pub(super) fn tls(section: &Section<'_>, files: &Files<'_>) -> TlsSettings {
     }
 }
 
-fn with_client(tls: TlsSettings, chain: &Found<'_, String>, key: &Found<'_, String>) -> TlsSettings {
+fn with_client(tls: TlsSettings, chain: &Located<'_, String>, key: &Located<'_, String>) -> TlsSettings {
     match tls.clone().with_client_certificate(&chain.value, &key.value) {
         Ok(tls) => tls,
         Err(error) => {

@@ -1,14 +1,14 @@
-//! How a `[[webhook]]` writes its deliveries: its format, and what each format needs.
+//! The format of a `[[webhook]]`'s deliveries, and the keys that each format needs.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::files::Files;
+use super::files::ReferencedFiles;
 use super::secret;
-use super::section::{Found, Section};
-use super::words;
+use super::section::{Located, Section};
+use super::suggest;
 use crate::delivery::settings::Batching;
 use crate::delivery::{FORMATS, Format, FormatOptions, FormatSpec, Grouping, Signing};
 use crate::model::EventType;
@@ -18,19 +18,19 @@ use crate::model::route::EventPattern;
 const DIGEST_EVENTS: u32 = 100;
 
 /// What was asked for, as far as it is known before the events are.
-pub(super) struct Wanted<'a> {
+pub(super) struct FormatKeys<'a> {
     spec: &'static FormatSpec,
     zone: TimeZone,
-    template: Option<Found<'a, String>>,
+    template: Option<Located<'a, String>>,
     token: Option<SecretString>,
 }
 
 /// Reads the keys of formats.
-pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wanted<'a>> {
+pub(super) fn read<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<FormatKeys<'a>> {
     let spec = section.text("format").map(|text| {
         let known = FORMATS.into_iter().find(|spec| spec.name == text.value);
         if known.is_none() {
-            text.problem(words::one_of(text.value, &FORMATS.map(|spec| spec.name)));
+            text.problem(suggest::one_of(text.value, &FORMATS.map(|spec| spec.name)));
         }
         known
     });
@@ -42,16 +42,16 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     section.mark_secret("template_token");
     let spec = spec.unwrap_or(Some(FORMATS[0]))?;
     if spec.own_keys.contains(&"template") && !section.has("template") && !section.has("template_file") {
-        section.absent("template_file", "is missing; say which template writes the deliveries");
+        section.absent("template_file", "is missing; set the template that writes the deliveries");
     }
     let others = FORMATS.into_iter().filter(|other| other.name != spec.name);
     let foreign = others.flat_map(|other| other.own_keys.iter().map(|key| (*key, other.name)));
     if let Some((key, other)) =
         foreign.filter(|(key, _)| !spec.own_keys.contains(key)).find(|(key, _)| section.has(key))
     {
-        section.problem(key, format!("has no use without `format = \"{other}\"`"));
+        section.problem(key, format!("is used with `format = \"{other}\"` only"));
     }
-    Some(Wanted {
+    Some(FormatKeys {
         spec,
         zone: zone.map_or(TimeZone::UTC, |found| found.value),
         template,
@@ -59,11 +59,11 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Wante
     })
 }
 
-/// The template's text, which is no secret: what is, it prints as `token`.
-fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, String>> {
+/// Reads the template's text. It is not a secret; a secret in a template is printed as `token`.
+fn template<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, String>> {
     let (written, file) = (section.text("template"), section.text("template_file"));
     if let (Some(_), Some(file)) = (&written, &file) {
-        file.problem("stands beside `template`; keep one of them");
+        file.problem("cannot be combined with `template`; keep one of them");
     }
     match (written, file) {
         (Some(written), _) => Some(written.with(written.value.to_owned())),
@@ -71,8 +71,8 @@ fn template<'a>(section: &Section<'a>, files: &Files<'_>) -> Option<Found<'a, St
     }
 }
 
-/// Reads how events are gathered. `None` where each goes alone.
-pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Option<Batching> {
+/// Reads how events are batched. `None` if each is delivered alone.
+pub(super) fn batching(section: &Section<'_>, wanted: Option<&FormatKeys<'_>>) -> Option<Batching> {
     let (second, most) = (Duration::from_secs(1), Duration::from_secs(600));
     let max_events = section.integer("max_events", 100, 2..=1000);
     let max_wait = section.duration("max_wait", 5 * second, second..=most);
@@ -81,15 +81,15 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&Wanted<'_>>) -> Op
     let wanted = wanted?;
     let FormatSpec { name, grouping, .. } = wanted.spec;
     if let Some(key) = batch.filter(|_| *grouping != Grouping::Batches) {
-        let instead = if *grouping == Grouping::Digests { "; a chat gathers with `digest`" } else { "" };
+        let instead = if *grouping == Grouping::Digests { "; a chat uses `digest`" } else { "" };
         let which = formats_with(Grouping::Batches);
-        section.problem(key, format!("has no use with `format = \"{name}\"`: only {which} have batches{instead}"));
+        section.problem(key, format!("has no effect with `format = \"{name}\"`: only {which} have batches{instead}"));
         return None;
     }
     if section.has("digest") && *grouping != Grouping::Digests {
         let instead = if *grouping == Grouping::Batches { "; `max_events` makes batches" } else { "" };
         let which = formats_with(Grouping::Digests);
-        section.problem("digest", format!("has no use with `format = \"{name}\"`: only {which} have one{instead}"));
+        section.problem("digest", format!("has no effect with `format = \"{name}\"`: only {which} have one{instead}"));
         return None;
     }
     match batch {
@@ -104,7 +104,7 @@ fn formats_with(grouping: Grouping) -> String {
     which.map(|spec| format!("`{}`", spec.name)).collect::<Vec<_>>().join(" and ")
 }
 
-impl Wanted<'_> {
+impl FormatKeys<'_> {
     /// Returns whether the address is the only secret, as with chats.
     pub(super) fn is_chat(&self) -> bool {
         self.spec.signing == Signing::AddressIsSecret

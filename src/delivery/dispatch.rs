@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +47,6 @@ impl Default for DispatcherOptions {
 pub struct Dispatcher {
     store: Store,
     clock: Clock,
-    wake: Arc<Notify>,
     metrics: WebhookMetrics,
     core: Core,
     links: BTreeMap<EndpointName, EndpointLink>,
@@ -63,7 +61,8 @@ pub struct Dispatcher {
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
 
 impl Dispatcher {
-    /// Makes a dispatcher for these endpoints. After a commit, and after switching an endpoint on, notify `wake`.
+    /// Makes a dispatcher for these endpoints. It follows [`Store::progress`], so it learns of commits and admin changes by
+    /// itself.
     ///
     /// # Errors
     /// [`SenderError`] if an HTTP client cannot be set up, or names are to be replaced and there is no key.
@@ -71,8 +70,7 @@ impl Dispatcher {
         endpoints: &[EndpointSettings],
         store: Store,
         clock: Clock,
-        wake: Arc<Notify>,
-        metrics: WebhookMetrics,
+            metrics: WebhookMetrics,
         random: Random,
         options: &DispatcherOptions,
     ) -> Result<Self, SenderError> {
@@ -80,7 +78,7 @@ impl Dispatcher {
         let core = Core::new(endpoints, random);
         let (reconfigure, replacements) = ReconfigureHandle::new();
         let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, wake, metrics, core, links, grace, abort, pulse, reconfigure, replacements })
+        Ok(Self { store, clock, metrics, core, links, grace, abort, pulse, reconfigure, replacements })
     }
 
     /// Returns a handle that replaces the endpoints while the dispatcher runs.
@@ -101,12 +99,11 @@ impl Dispatcher {
         self.pulse.clone()
     }
 
-    /// Runs until `stop`. AttemptResult it claims no more, gives attempts in flight the grace period to finish, records them and returns.
+    /// Runs until `stop`. Then it claims no more, gives attempts in flight the grace period to finish, records them and returns.
     pub async fn run(mut self, stop: CancellationToken) {
-        let wake = Arc::clone(&self.wake);
-        let mut woken = pin!(wake.notified());
-        // From here on no wake-up is missed.
-        woken.as_mut().enable();
+        // The first turn looks for due deliveries; from here on no change is missed.
+        let mut progress = self.store.progress();
+        progress.mark_unchanged();
         let mut attempts = Attempts::default();
         let mut exchange: Option<Exchange> = None;
         let mut wake_at = Some(Mono::ZERO);
@@ -117,11 +114,8 @@ impl Dispatcher {
             // The loop turns even when it is idle, so that its heartbeat shows that it does not hang.
             let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
             let input = tokio::select! {
-                () = woken.as_mut() => {
-                    woken.set(wake.notified());
-                    woken.as_mut().enable();
-                    DispatchInput::Woken
-                }
+                // Disabled once the writer has ended.
+                Ok(()) = progress.changed() => DispatchInput::Woken,
                 reply = exchanged(&mut exchange) => {
                     exchange = None;
                     reply.map_or_else(|error| {

@@ -20,7 +20,6 @@ pub mod reason;
 pub mod reconfigure;
 pub mod redact;
 pub mod report;
-pub mod retry_after;
 pub mod settings;
 pub mod step;
 

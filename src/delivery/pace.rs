@@ -1,44 +1,38 @@
-//! How fast an endpoint that was in trouble gets what has gathered: a token bucket without a clock.
+//! How fast the backlog of an endpoint is sent once the endpoint has recovered: a token bucket.
 
 use std::time::Duration;
 
 use crate::clock::Mono;
+use crate::token_bucket::TokenBucket;
 
-/// How much may come at once: what the rate gives in this time.
+/// The burst is what the rate gains in this time, and at least one delivery.
 const BURST: Duration = Duration::from_millis(200);
 
-/// A rate, and how much of it is left.
+/// At rates of many thousand a second, a wait that was rounded to nanoseconds leaves this much of a token missing.
+const TOLERANCE: f64 = 1e-6;
+
+/// The deliveries that may begin now.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    per_second: f64,
-    tokens: f64,
-    at: Mono,
-}
+pub struct Pace(TokenBucket);
 
 impl Pace {
-    /// So many a second, beginning with one.
+    /// Allows `per_second` deliveries a second, beginning with one.
     #[must_use]
     pub fn new(per_second: f64, now: Mono) -> Self {
-        Self { per_second: per_second.max(0.01), tokens: 1.0, at: now }
+        let per_second = per_second.max(0.01);
+        let capacity = (per_second * BURST.as_secs_f64()).max(1.0);
+        Self(TokenBucket::new(capacity, per_second, 1.0, TOLERANCE, now))
     }
 
-    /// Takes one, if one is left.
+    /// Takes the token for one delivery. `false` if there is none.
     pub fn take(&mut self, now: Mono) -> bool {
-        let most = (self.per_second * BURST.as_secs_f64()).max(1.0);
-        let gained = now.saturating_sub(self.at).as_secs_f64() * self.per_second;
-        (self.tokens, self.at) = ((self.tokens + gained).min(most), self.at.max(now));
-        // What was gained may lie a rounding error below one.
-        let enough = self.tokens > 1.0 - 1e-6;
-        if enough {
-            self.tokens -= 1.0;
-        }
-        enough
+        self.0.try_take(now)
     }
 
-    /// When the next is there.
+    /// When the next delivery may begin.
     #[must_use]
     pub fn next(&self) -> Mono {
-        self.at + Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / self.per_second)
+        self.0.next_at()
     }
 }
 
@@ -64,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_does_not_pile_up() {
+    fn unused_tokens_do_not_pile_up_beyond_the_burst() {
         let mut pace = Pace::new(50.0, Mono::ZERO);
         let later = Duration::from_secs(3600);
         let burst = std::iter::repeat_with(|| pace.take(later)).take_while(|taken| *taken).count();

@@ -1,18 +1,12 @@
 //! Keeps the key of an installation's pseudonyms in a file beside the store. The first start makes it.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::redact::PseudonymKey;
-use crate::store::beside;
-
-/// The length of a key, in random bytes.
-const KEY_BYTES: usize = 32;
-
-/// The limit for reading a key file.
-const MAX_FILE_BYTES: u64 = 1024;
+use crate::pseudonym::PseudonymKey;
+use crate::secret_file::{self, SECRET_BYTES, SecretFileError};
 
 /// Why there is no key, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +27,7 @@ pub enum KeyError {
 /// Returns the path of a store's key: the store's path with `.pseudonyms` appended.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
-    beside::path(store, ".pseudonyms")
+    secret_file::path(store, ".pseudonyms")
 }
 
 /// Reads the key beside the store; the first call makes it, readable by this user only. Blocks on file IO.
@@ -42,32 +36,15 @@ pub fn path_beside(store: &Path) -> PathBuf {
 /// [`KeyError`] if it can be neither read nor made.
 pub fn load_or_create(store: &Path) -> Result<PseudonymKey, KeyError> {
     let path = path_beside(store);
-    match load(&path) {
-        Err(KeyError::Read(_, error)) if error.kind() == io::ErrorKind::NotFound => create(&path),
-        loaded => loaded,
-    }
-}
-
-fn load(path: &Path) -> Result<PseudonymKey, KeyError> {
-    let failed = |error| KeyError::Read(path.to_owned(), error);
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
-    let bytes = BASE64URL_NOPAD.decode(text.trim_end().as_bytes()).ok();
-    // A file truncated by a full disk would be a key that can be guessed.
-    let bytes = bytes.filter(|bytes| bytes.len() == KEY_BYTES).ok_or_else(|| KeyError::Unusable(path.to_owned()))?;
+    let text = secret_file::load_or_create(&path).map_err(|error| match error {
+        SecretFileError::Read(error) => KeyError::Read(path.clone(), error),
+        SecretFileError::Write(error) => KeyError::Write(path.clone(), error),
+        SecretFileError::Random(error) => KeyError::Random(error),
+    })?;
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+    // A file cut short by a full disk would be a key that can be guessed.
+    let bytes = bytes.filter(|bytes| bytes.len() == SECRET_BYTES).ok_or(KeyError::Unusable(path))?;
     Ok(PseudonymKey::new(bytes))
-}
-
-fn create(path: &Path) -> Result<PseudonymKey, KeyError> {
-    let mut bytes = [0; KEY_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| KeyError::Random(error.into()))?;
-    match beside::create(path, &BASE64URL_NOPAD.encode(&bytes)) {
-        Ok(true) => Ok(PseudonymKey::new(bytes.to_vec())),
-        // Another process was faster; its key is the one.
-        Ok(false) => load(path),
-        Err(error) => Err(KeyError::Write(path.to_owned(), error)),
-    }
 }
 
 #[cfg(test)]

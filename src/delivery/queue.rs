@@ -297,8 +297,8 @@ impl Queue {
         };
         let row = AttemptRow { began_at, duration: took, status: reply.status, reason, answer: reply.answer };
         let ended = matches!(result, AttemptResult::Done | AttemptResult::Dead { .. });
-        let result = result.clone();
-        let mut records = vec![AttemptRecord { delivery, claim: sending.claim, attempt: Some(row), result }];
+        let record = AttemptRecord { delivery, claim: sending.claim, attempt: Some(row), result: result.clone() };
+        let mut records = vec![record];
         records.extend(self.resume(sending.run, ended));
         if self.breaker.is_open() || matches!(result, AttemptResult::EndpointOff { .. }) {
             self.pace = None;

@@ -4,52 +4,15 @@
 //! ids of people are replaced too, because a participant's id is the id of its account.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
-
-use data_encoding::BASE32_NOPAD;
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret as _, SecretSlice};
-use sha2::Sha256;
 
 use super::names::Names;
 use crate::model::{
-    Attendance, Event, EventType, Kind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
+    Attendance, Event, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
 };
-
-/// The length of a pseudonymous id, in characters: 128 bits.
-const ID_CHARS: usize = 26;
+use crate::pseudonym::PseudonymKey;
 
 /// How many characters of it make a person's name: 40 bits, enough to keep the people of an installation apart.
 const NAME_CHARS: usize = 8;
-
-/// The key of an installation's pseudonyms. Without it they cannot be traced to a person. Its `Debug` form shows nothing.
-#[derive(Clone)]
-pub struct PseudonymKey(Arc<SecretSlice<u8>>);
-
-impl PseudonymKey {
-    /// Makes a key of random bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(bytes.into()))
-    }
-
-    /// Returns the pseudonym of an id: the same for the same id, lower-case letters and digits only.
-    fn id(&self, id: &str) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
-        mac.update(id.as_bytes());
-        let mut text = BASE32_NOPAD.encode(&mac.finalize().into_bytes()).to_ascii_lowercase();
-        text.truncate(ID_CHARS);
-        text
-    }
-}
-
-impl fmt::Debug for PseudonymKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PseudonymKey([redacted])")
-    }
-}
 
 /// An endpoint replaces names, and there is no key for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +25,7 @@ pub struct NameRedaction {
     /// `None` if names are sent in full.
     hide: Option<(Hide, PseudonymKey)>,
     /// The kinds of participants that an attendance list keeps; empty for all.
-    kinds: Vec<Kind>,
+    kinds: Vec<ParticipantKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +40,7 @@ impl NameRedaction {
     ///
     /// # Errors
     /// [`NoKey`] if names are to be replaced and there is no key.
-    pub fn new(names: Names, key: Option<&PseudonymKey>, kinds: &[Kind]) -> Result<Self, NoKey> {
+    pub fn new(names: Names, key: Option<&PseudonymKey>, kinds: &[ParticipantKind]) -> Result<Self, NoKey> {
         let hide = match names {
             Names::Full => None,
             Names::Initials => Some(Hide::ButInitials),
@@ -129,7 +92,7 @@ fn hidden(person: ParticipantRef, hide: Hide, key: &PseudonymKey) -> serde_json:
     }
     // An account is the same person in every conference; without an account, a participant is a new person each time.
     let own = person.user.as_ref().map_or(person.name.as_str(), UserName::as_str);
-    let pseudonym = key.id(last_segment(own));
+    let pseudonym = key.pseudonym(last_segment(own));
     let user = person.user.as_ref().map(|_| UserName::parse(&format!("users/{pseudonym}"))).transpose();
     let display_name = person.display_name.map(|_| format!("Person {}", &pseudonym[..NAME_CHARS]).into());
     let email = person.email.map(|_| format!("{pseudonym}@pseudonym.invalid").into());
@@ -148,7 +111,7 @@ fn ids_replaced(name: &str, key: &PseudonymKey) -> String {
         // The conference and the collection names stay.
         0 | 1 => Cow::Borrowed(segment),
         at if at % 2 == 0 => Cow::Borrowed(segment),
-        _ => Cow::Owned(key.id(segment)),
+        _ => Cow::Owned(key.pseudonym(segment)),
     });
     replaced.collect::<Vec<_>>().join("/")
 }
@@ -176,7 +139,7 @@ mod tests {
     use super::super::format::samples;
     use super::*;
 
-    fn redaction(names: Names, kinds: &[Kind]) -> NameRedaction {
+    fn redaction(names: Names, kinds: &[ParticipantKind]) -> NameRedaction {
         NameRedaction::new(names, Some(&PseudonymKey::new(vec![5; 32])), kinds).unwrap()
     }
 
@@ -192,7 +155,7 @@ mod tests {
     #[test]
     fn with_full_names_an_event_is_unchanged() {
         let frozen = r#"{"schema": 1,  "odd": true}"#;
-        let kept = redaction(Names::Full, &[Kind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
+        let kept = redaction(Names::Full, &[ParticipantKind::Phone]).apply(EventType::ParticipantLeft, frozen).unwrap();
         assert!(matches!(kept, Cow::Borrowed(text) if text == frozen));
     }
 
@@ -223,7 +186,7 @@ mod tests {
         let id = user.as_str().unwrap().strip_prefix("users/").unwrap();
         assert_eq!(email, format!("{id}@pseudonym.invalid"));
         assert_eq!(name, format!("Person {}", &id[..NAME_CHARS]));
-        assert_eq!(id.len(), ID_CHARS);
+        assert_eq!(id.len(), crate::pseudonym::LENGTH);
     }
 
     #[test]
@@ -240,15 +203,21 @@ mod tests {
 
     #[test]
     fn another_installation_has_other_pseudonyms() {
-        assert_ne!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![2; 32]).id("112233"));
-        assert_eq!(PseudonymKey::new(vec![1; 32]).id("112233"), PseudonymKey::new(vec![1; 32]).id("112233"));
+        assert_ne!(
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233"),
+            PseudonymKey::new(vec![2; 32]).pseudonym("112233")
+        );
+        assert_eq!(
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233"),
+            PseudonymKey::new(vec![1; 32]).pseudonym("112233")
+        );
     }
 
     #[test]
     fn an_attendance_list_keeps_the_rows_of_the_wanted_kinds() {
         let event = of_type(EventType::ConferenceEnded);
         let frozen = serde_json::to_string(&event).unwrap();
-        let kept = redaction(Names::Full, &[Kind::Anonymous]).apply(event.event, &frozen).unwrap();
+        let kept = redaction(Names::Full, &[ParticipantKind::Anonymous]).apply(event.event, &frozen).unwrap();
         let kept: Value = serde_json::from_str(&kept).unwrap();
         let rows = kept["attendance"]["participants"].as_array().unwrap();
         assert_eq!((rows.len(), &rows[0]["participant"]["display_name"]), (1, &json!("Grace")));

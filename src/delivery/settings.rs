@@ -14,7 +14,7 @@ use crate::store::EndpointConfig;
 pub use super::http::guard::{is_public, refuses_literal};
 pub use super::http::headers::ExtraHeaders;
 pub use super::http::tls::{BadTls, TlsSettings};
-pub use super::redact::PseudonymKey;
+pub use crate::pseudonym::PseudonymKey;
 pub use crate::store::Batching;
 
 /// One `[[webhook]]`. Its `Debug` form shows neither the secrets nor the address.

@@ -1,18 +1,16 @@
-//! The client: every identity's way to Google, cheap to clone, made once.
+//! The client that reads Google for all identities, and its replacement at a reload.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntCounterVec, Registry};
-use reqwest::{Url, redirect};
-
-use super::auth::{Source, Tokens, Web};
+use super::auth::{TokenSource, Tokens};
 use super::error::{ReadError, Reason};
 use super::failure::Failure;
-use super::health::Health;
-use super::metrics::Metrics;
-use super::quota::{Gates, LONGEST_WAIT, Quota, QuotaCollector};
+use super::health::IdentityHealth;
+use super::http_clients::{self, HttpClients};
+use super::metrics::MeetMetrics;
+use super::quota::{LONGEST_WAIT, Quota, QuotaCollector, ShownLimiters};
 use super::remedy;
 use super::request::{Base, Method};
 use super::retry::RetryPolicy;
@@ -21,39 +19,37 @@ use crate::backoff::Random;
 use crate::clock::Clock;
 use crate::model::IdentityName;
 use crate::status::StatusBoard;
+use prometheus::{IntCounterVec, Registry};
 
-/// How we call ourselves to Google.
-const USER_AGENT: &str = concat!("meetwatch/", env!("CARGO_PKG_VERSION"));
-
-/// What a client is made of.
+/// What a client is built from.
 #[derive(Debug, Clone)]
-pub struct Parts<'a> {
+pub struct ClientParts<'a> {
     pub google: &'a GoogleSettings,
     pub identities: &'a [IdentitySettings],
     pub clock: Clock,
     /// For the jitter of retries.
     pub seed: u64,
-    /// Takes this room's metrics.
+    /// The metrics of this module are registered here.
     pub registry: &'a Registry,
     /// `meetwatch_limit_reached_total`, with the label `limit`.
     pub limits: &'a IntCounterVec,
-    /// Shows how each identity fares.
+    /// Shows whether each identity can read.
     pub status: StatusBoard,
     pub retry: RetryPolicy,
 }
 
-/// A client that cannot be made.
+/// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The certificates of this machine or the proxy's address are of no use.
+    /// The machine's certificates or the proxy's address cannot be used.
     #[error("cannot set up the connection to Google")]
     Http(#[source] reqwest::Error),
-    /// A metric of this name exists.
-    #[error("cannot register the metrics of reading Google")]
-    Metrics(#[source] prometheus::Error),
+    /// A metric of the same name exists already.
+    #[error("cannot register the metrics of the Google client")]
+    MeetMetrics(#[source] prometheus::Error),
 }
 
-/// Reads Google for all identities. Clones share everything: quota, tokens, connections.
+/// Reads Google for all identities. Clones are cheap and share quota, tokens and connections.
 #[derive(Debug, Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 
@@ -64,71 +60,71 @@ pub(super) struct Inner {
     pub(super) people: Base,
     identities: BTreeMap<IdentityName, Identity>,
     pub(super) quota: Quota,
-    gates: Gates,
+    limiters: ShownLimiters,
     status: StatusBoard,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: MeetMetrics,
     pub(super) clock: Clock,
     pub(super) random: Mutex<Random>,
     pub(super) retry: RetryPolicy,
-    /// No request takes longer, unless the machine sleeps.
+    /// The longest time that a request takes, unless the machine is suspended.
     pub(super) timeout: Duration,
     pub(super) max_body_bytes: usize,
     pub(super) max_pages: u32,
 }
 
-/// One identity, ready to read.
+/// One identity with its tokens and its health.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: IdentityName,
     credentials: Credentials,
     pub(super) tokens: Tokens,
-    pub(super) health: Health,
+    pub(super) health: IdentityHealth,
 }
 
 impl Client {
-    /// Makes a client. No file is read and nobody is asked before the first read.
+    /// Builds a client. Reads no file and sends nothing before the first read.
     ///
     /// # Errors
     /// [`SetupError`]
-    pub fn new(parts: &Parts<'_>) -> Result<Self, SetupError> {
+    pub fn new(parts: &ClientParts<'_>) -> Result<Self, SetupError> {
         let google = parts.google;
-        let web = web(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
         let names = parts.identities.iter().map(|identity| &identity.name);
-        let metrics = Metrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::Metrics)?;
+        let metrics = MeetMetrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::MeetMetrics)?;
         let quota = Quota::new(&google.quota, names, parts.clock, LONGEST_WAIT);
-        let gates = Gates::new(quota.gates());
-        let levels = QuotaCollector::new(gates.clone()).map_err(SetupError::Metrics)?;
-        parts.registry.register(Box::new(levels)).map_err(SetupError::Metrics)?;
-        let shared = Shared {
+        let limiters = ShownLimiters::new(quota.limiters());
+        let levels = QuotaCollector::new(limiters.clone()).map_err(SetupError::MeetMetrics)?;
+        parts.registry.register(Box::new(levels)).map_err(SetupError::MeetMetrics)?;
+        let shared = ClientShared {
             quota,
-            gates,
+            limiters,
             metrics,
             status: parts.status.clone(),
             clock: parts.clock,
             random: Random::with_seed(parts.seed),
             retry: parts.retry,
         };
-        Ok(Self::of(google, parts.identities, web, shared))
+        Ok(Self::of(google, parts.identities, http, shared))
     }
 
-    fn of(google: &GoogleSettings, identities: &[IdentitySettings], web: Web, shared: Shared) -> Self {
-        let Shared { quota, gates, metrics, status, clock, random, retry } = shared;
+    fn of(google: &GoogleSettings, identities: &[IdentitySettings], http: HttpClients, shared: ClientShared) -> Self {
+        let ClientShared { quota, limiters, metrics, status, clock, random, retry } = shared;
         let identity = |settings: &IdentitySettings| Identity {
             name: settings.name.clone(),
             credentials: settings.credentials.clone(),
             tokens: Tokens::new(
-                Source::new(settings.credentials.clone(), web.clone(), clock),
+                TokenSource::new(settings.credentials.clone(), http.clone(), clock),
                 clock,
                 google.token_timeout,
             ),
-            health: Health::new(settings.name.clone(), metrics.identity_up(&settings.name), status.clone()),
+            health: IdentityHealth::new(settings.name.clone(), metrics.identity_up(&settings.name), status.clone()),
         };
         Self(Arc::new(Inner {
             meet: Base::new(&google.endpoint, "v2"),
             people: Base::new(&google.people_endpoint, "v1"),
             identities: identities.iter().map(|settings| (settings.name.clone(), identity(settings))).collect(),
             quota,
-            gates,
+            limiters,
             status,
             metrics,
             clock,
@@ -137,87 +133,92 @@ impl Client {
             max_body_bytes: google.max_body_bytes,
             timeout: google.timeout,
             max_pages: google.max_pages,
-            http: web.http,
+            http: http.through_proxy,
         }))
     }
 
-    /// Makes ready for other settings; nothing changes yet.
+    /// Prepares a client with other settings. Nothing changes before [`Renewal::apply`].
     ///
     /// # Errors
     /// [`SetupError::Http`]
     pub fn renewal(&self, google: &GoogleSettings, identities: &[IdentitySettings]) -> Result<Renewal, SetupError> {
-        let web = web(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
-        Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), web })
+        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), http })
     }
 
-    /// Reads of the Meet API a minute that this identity can do for ever, were it alone. Zero for one that is unknown.
+    /// The reads of the Meet API a minute that this identity can sustain if no other identity reads. Zero for an unknown
+    /// identity.
     #[must_use]
     pub fn budget_per_minute(&self, identity: &IdentityName) -> f64 {
         self.0.quota.user_budget(identity)
     }
 
-    /// Reads of the Meet API a minute that all identities together can do for ever.
+    /// The reads of the Meet API a minute that all identities together can sustain.
     #[must_use]
     pub fn project_budget_per_minute(&self) -> f64 {
         self.0.quota.project_budget()
     }
 }
 
-/// What a client shares with the one that takes its place.
-struct Shared {
+/// What a client shares with the client that replaces it.
+struct ClientShared {
     quota: Quota,
-    gates: Gates,
-    metrics: Metrics,
+    limiters: ShownLimiters,
+    metrics: MeetMetrics,
     status: StatusBoard,
     clock: Clock,
     random: Random,
     retry: RetryPolicy,
 }
 
-/// Another client that is ready to take a client's place.
+/// A prepared client that replaces another at a reload.
 #[derive(Debug)]
 pub struct Renewal {
     old: Client,
     google: GoogleSettings,
     identities: Vec<IdentitySettings>,
-    web: Web,
+    http: HttpClients,
 }
 
 impl Renewal {
-    /// The client under the new settings. It counts and spends together with the old one, which may finish what it is at,
-    /// and gets tokens of its own, so that every file of credentials is read anew.
+    /// Returns the client with the new settings. It shares metrics and quota with the old one, which may finish its reads.
+    /// It gets new tokens, so every credentials file is read again.
     #[must_use]
     pub fn apply(self) -> Client {
-        let Self { old: Client(old), google, identities, web } = self;
+        let Self { old: Client(old), google, identities, http } = self;
         let quota = old.quota.renewed(&google.quota, known_as(&old.identities, &identities).into_iter());
-        old.gates.set(quota.gates());
+        old.limiters.set(quota.limiters());
         let names: BTreeSet<_> = identities.iter().map(|identity| &identity.name).collect();
         old.status.write().identities.retain(|name, _| names.contains(name));
-        old.identities.keys().filter(|name| !names.contains(name)).for_each(|gone| old.metrics.forget(gone));
-        old.metrics.expect(names.iter().copied());
+        old.identities
+            .keys()
+            .filter(|name| !names.contains(name))
+            .for_each(|removed| old.metrics.remove_series(removed));
+        old.metrics.create_series(names.iter().copied());
         let random = old.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let shared = Shared {
+        let shared = ClientShared {
             quota,
-            gates: old.gates.clone(),
+            limiters: old.limiters.clone(),
             metrics: old.metrics.clone(),
             status: old.status.clone(),
             clock: old.clock,
             random,
             retry: old.retry,
         };
-        Client::of(&google, &identities, web, shared)
+        Client::of(&google, &identities, http, shared)
     }
 }
 
-/// Each identity, with the name under which its quota is known: its own, or that of one with the same credentials that is
-/// gone.
+/// Each identity with the name under which its quota is kept: its own name, or that of a removed identity with the same
+/// credentials.
 fn known_as<'a>(
     old: &'a BTreeMap<IdentityName, Identity>,
     identities: &'a [IdentitySettings],
 ) -> Vec<(&'a IdentityName, &'a IdentityName)> {
-    let gone = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
+    let removed = |name: &IdentityName| !identities.iter().any(|identity| identity.name == *name);
     let one = |settings: &'a IdentitySettings| {
-        let mut renamed = old.values().filter(|other| gone(&other.name) && other.credentials == settings.credentials);
+        let mut renamed =
+            old.values().filter(|other| removed(&other.name) && other.credentials == settings.credentials);
         let own = old.get_key_value(&settings.name).map(|(name, _)| name);
         (&settings.name, own.or_else(|| renamed.next().map(|other| &other.name)).unwrap_or(&settings.name))
     };
@@ -225,30 +226,13 @@ fn known_as<'a>(
 }
 
 impl Inner {
-    /// The identity of that name.
+    /// The identity with this name.
+    ///
+    /// # Errors
+    /// `credentials` if there is none; `method` is what was attempted.
     pub(super) fn identity(&self, name: &IdentityName, method: Method) -> Result<&Identity, ReadError> {
-        let unknown = || Failure::new(Reason::Credentials, "no such identity", remedy::NO_SUCH_IDENTITY).during(method);
+        let unknown =
+            || Failure::new(Reason::Credentials, "no identity has this name", remedy::NO_SUCH_IDENTITY).during(method);
         self.identities.get(name).ok_or_else(unknown)
     }
-}
-
-/// The ways out. Redirects are not followed, because a token goes to nobody but whom it was made for; no proxy is taken
-/// from the environment.
-pub(super) fn web(proxy: Option<&Url>, timeout: Duration) -> reqwest::Result<Web> {
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(timeout)
-            // A connection that died unnoticed would take every read of its identity with it, one timeout each.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-    };
-    let direct = builder().build()?;
-    let http = match proxy {
-        Some(proxy) => builder().proxy(reqwest::Proxy::all(proxy.clone())?).build()?,
-        None => direct.clone(),
-    };
-    Ok(Web { http, direct, proxy: proxy.cloned() })
 }

@@ -1,9 +1,9 @@
-//! Why a read failed, in one word that reaches the log, the metric label and the status alike.
+//! Why a read failed: a reason that is the same in the log, in metric labels and in the status.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What a failed read comes down to. The label values of `reason`.
+/// Why a read failed. The values of the metric label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The API is not enabled in the project.
@@ -12,30 +12,30 @@ pub enum Reason {
     ScopeMissing,
     /// Domain-wide delegation is not set up for this client and scope.
     Delegation,
-    /// The credentials themselves are unreadable, revoked or refused.
+    /// The credentials cannot be read, or are revoked or refused.
     Credentials,
-    /// Google did not accept the token, a fresh one included.
+    /// Google refused the access token, and a new one too.
     Unauthenticated,
-    /// The user may not see this.
+    /// The identity may not see the resource.
     NoAccess,
-    /// There is no such thing, or not for this user.
+    /// The resource does not exist, or not for this identity.
     NotFound,
-    /// The quota is used up, Google's or our own share of it.
+    /// The quota is used up: Google's, or the configured share of it.
     Throttled,
-    /// Google did not understand the request: a defect of this program or a change of the API.
+    /// Google refused the request as invalid: a bug in this program, or a change of the API.
     BadRequest,
-    /// Google failed.
+    /// Google had an internal error.
     Server,
-    /// No connection, or it broke.
+    /// The connection could not be made, or it broke.
     Network,
-    /// No answer within the time allowed.
+    /// No response within the timeout.
     Timeout,
-    /// An answer that is not what the API promises: HTML, cut off, over the cap, a page token that repeats.
+    /// The response is not what the API documents: HTML, cut off, over the cap, or a page token that repeats.
     Malformed,
 }
 
 impl Reason {
-    /// Every reason, so that each has a series from the start.
+    /// Every reason, so that each has a metric series from the start.
     pub const ALL: [Self; 13] = [
         Self::ApiDisabled,
         Self::ScopeMissing,
@@ -79,17 +79,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A read that brought nothing. Its text never holds a token, an address or a person.
+/// A read that failed. Its text never contains a token, an address or a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{attempted}: {detail} ({reason})")]
 pub struct ReadError {
     pub reason: Reason,
     /// What was attempted, such as `list participants`.
     pub attempted: &'static str,
-    /// What came back, in words of ours: a status, a kind of failure. Not Google's message, which may quote a person.
+    /// What happened, in this program's words: a status or a kind of failure. Not Google's message, which may quote a person.
     pub detail: String,
-    /// What the operator has to do. Empty where waiting is the remedy.
+    /// What the operator has to do. Empty if waiting is enough.
     pub remedy: &'static str,
-    /// How long Google asked to be left alone, clamped.
+    /// How long Google asks to wait, clamped.
     pub retry_after: Option<Duration>,
 }

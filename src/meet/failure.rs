@@ -1,7 +1,7 @@
-//! What a refusal means: from a status and Google's error body to a [`Reason`] and what the operator has to do.
+//! Classifies an error response: from its status and Google's error body to a [`Reason`] and a remedy for the operator.
 //!
-//! Google's own message is never passed on, because it may quote a person or a project; what is passed on is its
-//! status and its reason, both from fixed vocabularies, and both cut down to such characters as those have.
+//! Google's message is dropped, because it may quote a person or a project. Its `status` and `reason` are kept: both come
+//! from fixed vocabularies, and what contains any other character is dropped.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::error::{ReadError, Reason};
-use super::quota::Scope;
-use super::request::{Api, Method};
+use super::quota_scope::QuotaScope;
+use super::request::{GoogleApi, InvalidUrl, Method};
 use super::wire::{ErrorBody, ErrorDetail, ErrorStatus};
-use super::{hints, remedy};
+use super::{remedy, response_hints};
 
 /// Why something failed, before it is known what was attempted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub reason: Reason,
-    /// What came back, in words of ours.
+    /// What happened, in this program's words: never text that Google sent.
     pub detail: Cow<'static, str>,
-    /// What the operator has to do. Empty where waiting is the remedy.
+    /// What the operator has to do. Empty if waiting is enough.
     pub remedy: &'static str,
-    /// How long Google asked to be left alone, clamped.
+    /// How long Google asks to wait, clamped.
     pub retry_after: Option<Duration>,
-    /// Whose quota is used up, where Google says that one is.
-    pub used_up: Option<Scope>,
+    /// Whose quota is used up, if Google says that one is.
+    pub used_up: Option<QuotaScope>,
 }
 
 impl Failure {
-    /// A failure without hints.
+    /// A failure without a wait or a quota.
     pub(super) fn new(reason: Reason, detail: impl Into<Cow<'static, str>>, remedy: &'static str) -> Self {
         Self { reason, detail: detail.into(), remedy, retry_after: None, used_up: None }
     }
 
-    /// An answer that is not what the API promises.
+    /// A response that is not what the API documents.
     pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Reason::Malformed, detail, remedy::MALFORMED)
     }
 
-    /// The error of a read that failed of this.
+    /// The error of a read that failed because of this.
     pub(super) fn during(self, method: Method) -> ReadError {
         ReadError {
             reason: self.reason,
@@ -53,12 +53,18 @@ impl Failure {
     }
 }
 
-/// Tells what an answer other than 2xx means.
+impl From<InvalidUrl> for Failure {
+    fn from(invalid: InvalidUrl) -> Self {
+        Self::new(Reason::BadRequest, invalid.to_string(), "correct `endpoint` or `people_endpoint` under `[google]`")
+    }
+}
+
+/// Returns what a response other than 2xx means.
 ///
-/// 403 and 404 are taken as Google's word only from a body that is Google's: a proxy's page must not look like access
-/// that was lost.
+/// 403 and 404 mean lost access or a missing resource only if the body is in Google's error format: a proxy's error page
+/// must not look like lost access.
 #[must_use]
-pub fn classify(api: Api, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Failure {
+pub fn classify(api: GoogleApi, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Failure {
     let error = serde_json::from_slice::<ErrorBody>(body).ok().map(|body| body.error);
     let reason_given = error.as_ref().map_or("", |error| info(error).0);
     let google_status = error.as_ref().map_or("", |error| error.status.as_str());
@@ -88,7 +94,7 @@ fn reason(status: StatusCode, google: &str, info: &str, headers: &HeaderMap, is_
     }
 }
 
-/// Whether the body is an error as Google writes it.
+/// Whether the body is in Google's error format.
 fn is_googles(error: Option<&ErrorStatus>) -> bool {
     error.is_some_and(|error| error.code != 0 || !error.status.is_empty())
 }
@@ -102,7 +108,7 @@ fn lacks_scope(info: &str, headers: &HeaderMap) -> bool {
     info == "ACCESS_TOKEN_SCOPE_INSUFFICIENT" || challenge.contains("insufficient_scope")
 }
 
-/// The project may not use the API at all (`google.api.ErrorReason`).
+/// Whether the project may not use the API at all (`google.api.ErrorReason`).
 fn is_disabled(info: &str) -> bool {
     matches!(
         info,
@@ -110,7 +116,7 @@ fn is_disabled(info: &str) -> bool {
     )
 }
 
-/// `ErrorInfo`: its reason, and the quota that it names.
+/// The reason in `ErrorInfo`, and the quota limit that it names.
 fn info(error: &ErrorStatus) -> (&str, Option<&str>) {
     let found = error.details.iter().find_map(|detail| match detail {
         ErrorDetail::ErrorInfo { reason, metadata, .. } => {
@@ -121,18 +127,18 @@ fn info(error: &ErrorStatus) -> (&str, Option<&str>) {
     found.unwrap_or_default()
 }
 
-/// The user's quota, unless Google names one that is the project's alone.
-fn scope(error: Option<&ErrorStatus>) -> Scope {
+/// The quota that is used up: the user's, unless Google names one of the project.
+fn scope(error: Option<&ErrorStatus>) -> QuotaScope {
     let limit = error.and_then(|error| info(error).1).unwrap_or_default();
-    if limit.contains("PerProject") && !limit.contains("PerUser") { Scope::Project } else { Scope::User }
+    if limit.contains("PerProject") && !limit.contains("PerUser") { QuotaScope::Project } else { QuotaScope::User }
 }
 
-/// The longer of what the header and the body ask for.
+/// The longer of the waits that the header and the body ask for.
 fn hint(headers: &HeaderMap, error: Option<&ErrorStatus>, now: Timestamp) -> Option<Duration> {
-    let header = headers.get(RETRY_AFTER).and_then(|value| hints::retry_after(value.to_str().ok()?, now));
+    let header = headers.get(RETRY_AFTER).and_then(|value| response_hints::retry_after(value.to_str().ok()?, now));
     let details = error.into_iter().flat_map(|error| &error.details);
     let body = details.filter_map(|detail| match detail {
-        ErrorDetail::RetryInfo { retry_delay } => hints::retry_delay(retry_delay),
+        ErrorDetail::RetryInfo { retry_delay } => response_hints::retry_delay(retry_delay),
         _ => None,
     });
     header.into_iter().chain(body).max()
@@ -149,7 +155,7 @@ fn detail(status: StatusCode, google: &str, info: &str) -> String {
     detail
 }
 
-/// Whether a word can only be one of Google's constants, and nobody's name.
+/// Whether a word has the form of Google's constants, so that it cannot be a name.
 fn is_vocabulary(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= 64
@@ -162,7 +168,7 @@ mod tests {
 
     fn classified(status: u16, body: &str) -> Failure {
         let status = StatusCode::from_u16(status).unwrap();
-        classify(Api::Meet, status, &HeaderMap::new(), body.as_bytes(), Timestamp::UNIX_EPOCH)
+        classify(GoogleApi::Meet, status, &HeaderMap::new(), body.as_bytes(), Timestamp::UNIX_EPOCH)
     }
 
     fn error(code: u16, status: &str, reason: &str) -> String {
@@ -205,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_not_googles_takes_no_access_away() {
+    fn an_error_page_of_a_proxy_is_not_lost_access() {
         for body in ["<html>blocked</html>", "", "{}", r#"{"error":"forbidden"}"#] {
             assert_eq!(classified(403, body).reason, Reason::Malformed, "{body}");
             assert_eq!(classified(404, body).reason, Reason::Malformed, "{body}");
@@ -223,7 +229,7 @@ mod tests {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let now = Timestamp::UNIX_EPOCH;
         for (after, expected) in [("5", 12), ("20", 20), ("soon", 12)] {
-            let failure = classify(Api::Meet, status, &headers(after), body.as_bytes(), now);
+            let failure = classify(GoogleApi::Meet, status, &headers(after), body.as_bytes(), now);
             assert_eq!(failure.retry_after, Some(Duration::from_secs(expected)), "{after}");
         }
         assert_eq!(classified(429, "").retry_after, None);
@@ -239,9 +245,9 @@ mod tests {
             )
         };
         for (limit, scope) in [
-            ("ReadRequestsPerMinutePerProject", Scope::Project),
-            ("ReadRequestsPerMinutePerProjectPerUser", Scope::User),
-            ("", Scope::User),
+            ("ReadRequestsPerMinutePerProject", QuotaScope::Project),
+            ("ReadRequestsPerMinutePerProjectPerUser", QuotaScope::User),
+            ("", QuotaScope::User),
         ] {
             assert_eq!(classified(429, &body(limit)).used_up, Some(scope), "{limit}");
         }

@@ -1,6 +1,5 @@
-//! Filters as values: a caller cannot write one that Google refuses.
-//!
-//! Fields are spelled in `snake_case`, as the REST reference does; times are quoted RFC 3339.
+//! The filters of Google's lists, as typed values. `Display` writes the text of the parameter `filter`, which Google always
+//! accepts: fields in `snake_case`, as in the REST reference, and times in quotes, as RFC 3339.
 
 use std::fmt;
 
@@ -8,16 +7,16 @@ use jiff::Timestamp;
 
 use crate::model::{MeetingCode, SpaceName};
 
-/// Which conference records to list. All conditions hold together.
+/// Which conference records to list: those for which all conditions hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConferenceFilter {
-    /// `end_time IS NULL`: only those that are live.
+    /// `end_time IS NULL`: conferences that are live.
     pub live: bool,
-    /// `end_time >= "…"`: only those that ended at or after this time.
+    /// `end_time >= "…"`: conferences that ended at or after this time.
     pub ended_since: Option<Timestamp>,
-    /// `end_time < "…"`: only those that ended before this time.
+    /// `end_time < "…"`: conferences that ended before this time.
     pub ended_before: Option<Timestamp>,
-    /// `start_time >= "…"`.
+    /// `start_time >= "…"`: conferences that started at or after this time.
     pub started_since: Option<Timestamp>,
     pub space: Option<SpaceName>,
     pub meeting_code: Option<MeetingCode>,
@@ -28,11 +27,11 @@ pub struct ConferenceFilter {
 pub enum ParticipantFilter {
     #[default]
     All,
-    /// `latest_end_time IS NULL`: who is in the call now.
+    /// `latest_end_time IS NULL`: participants in the call now.
     Active,
-    /// `latest_end_time >= "…"`: who left at or after this time.
+    /// `latest_end_time >= "…"`: participants who last left at or after this time.
     LeftSince(Timestamp),
-    /// `earliest_start_time >= "…"`: who first joined at or after this time.
+    /// `earliest_start_time >= "…"`: participants who first joined at or after this time.
     JoinedSince(Timestamp),
 }
 

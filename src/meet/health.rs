@@ -1,7 +1,7 @@
-//! How an identity fares, told once for each change: in the log, on the gauge and on the status board.
+//! Whether an identity can read. Each change is reported once: in the log, in the gauge and on the status board.
 //!
-//! Only what says something about the identity itself counts. That it may not see one conference does not, and neither
-//! does Google's own trouble. The People API is told in the log alone: an identity without its scopes still watches.
+//! Only failures of the identity itself count: not that it may not see one conference, and not Google's own outages. For
+//! the People API a change goes into the log only, because an identity without its scopes can still watch.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,44 +9,44 @@ use prometheus::IntGauge;
 
 use super::error::Reason;
 use super::failure::Failure;
-use super::request::Api;
+use super::request::GoogleApi;
 use crate::model::IdentityName;
 use crate::status::{IdentityStatus, StatusBoard};
 
-/// What is known of an identity at one API: nothing yet, well, or ill of something.
-type State = Option<Result<(), Reason>>;
+/// What is known about an identity at one API: nothing yet, that it can read, or why it cannot.
+type ApiHealth = Option<Result<(), Reason>>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct IdentityHealth {
     name: IdentityName,
-    states: [Mutex<State>; 2],
+    states: [Mutex<ApiHealth>; 2],
     up: IntGauge,
     status: StatusBoard,
 }
 
-impl Health {
-    /// Nothing is known yet. The identity gets its place on the board.
+impl IdentityHealth {
+    /// Nothing is known yet. Adds the identity to the status board.
     pub(super) fn new(name: IdentityName, up: IntGauge, status: StatusBoard) -> Self {
         status.write().identities.entry(name.clone()).or_default();
         Self { name, states: [Mutex::new(None), Mutex::new(None)], up, status }
     }
 
-    /// A read succeeded.
-    pub(super) fn well(&self, api: Api) {
+    /// Notes that a read succeeded.
+    pub(super) fn record_success(&self, api: GoogleApi) {
         let mut state = self.state(api);
         if *state == Some(Ok(())) {
             return;
         }
         if matches!(*state, Some(Err(_))) {
-            tracing::info!(identity = %self.name, api = name(api), "the identity can read again");
+            tracing::info!(identity = %self.name, api = name(api), "reads of this identity succeed again");
         }
         *state = Some(Ok(()));
-        self.show(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
+        self.publish(api, IdentityStatus { up: Some(true), ..IdentityStatus::default() });
     }
 
-    /// A read failed. What does not concern the identity itself is passed over.
-    pub(super) fn ill(&self, api: Api, failure: &Failure) {
+    /// Notes that a read failed. Ignores failures that are not the identity's own.
+    pub(super) fn record_failure(&self, api: GoogleApi, failure: &Failure) {
         if !concerns_identity(failure.reason) {
             return;
         }
@@ -56,27 +56,27 @@ impl Health {
         }
         *state = Some(Err(failure.reason));
         let Failure { reason, detail, remedy, .. } = failure;
-        tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "the identity cannot read");
+        tracing::error!(identity = %self.name, api = name(api), %reason, %detail, remedy, "reads of this identity fail; see remedy");
         let status = IdentityStatus { up: Some(false), reason: Some(reason.as_str()), remedy: Some(remedy) };
-        self.show(api, status);
+        self.publish(api, status);
     }
 
-    fn show(&self, api: Api, status: IdentityStatus) {
-        if api == Api::Meet {
+    fn publish(&self, api: GoogleApi, status: IdentityStatus) {
+        if api == GoogleApi::Meet {
             self.up.set(i64::from(status.up == Some(true)));
-            // An identity that is gone from the configuration has no place any more, though a last read of it may come in.
-            if let Some(place) = self.status.write().identities.get_mut(&self.name) {
-                *place = status;
+            // After a reload the identity may be gone from the board while a last read of it still comes in.
+            if let Some(shown) = self.status.write().identities.get_mut(&self.name) {
+                *shown = status;
             }
         }
     }
 
-    fn state(&self, api: Api) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self, api: GoogleApi) -> std::sync::MutexGuard<'_, ApiHealth> {
         self.states[api as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a reason is the identity's, and not one conference's or Google's.
+/// Whether a reason lies with the identity, and not with one conference or with Google.
 const fn concerns_identity(reason: Reason) -> bool {
     matches!(
         reason,
@@ -84,10 +84,10 @@ const fn concerns_identity(reason: Reason) -> bool {
     )
 }
 
-const fn name(api: Api) -> &'static str {
+const fn name(api: GoogleApi) -> &'static str {
     match api {
-        Api::Meet => "meet",
-        Api::People => "people",
+        GoogleApi::Meet => "meet",
+        GoogleApi::People => "people",
     }
 }
 
@@ -95,9 +95,9 @@ const fn name(api: Api) -> &'static str {
 mod tests {
     use super::*;
 
-    fn health() -> (Health, StatusBoard, IntGauge) {
+    fn health() -> (IdentityHealth, StatusBoard, IntGauge) {
         let (board, up) = (StatusBoard::default(), IntGauge::new("up", "up").unwrap());
-        (Health::new(IdentityName::parse("a").unwrap(), up.clone(), board.clone()), board, up)
+        (IdentityHealth::new(IdentityName::parse("a").unwrap(), up.clone(), board.clone()), board, up)
     }
 
     fn failure(reason: Reason) -> Failure {
@@ -105,30 +105,30 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_one_conference_says_nothing_of_the_identity() {
+    fn failures_of_one_conference_do_not_mark_the_identity_as_down() {
         let (health, board, up) = health();
         let status = || board.read().identities["a"].clone();
         assert_eq!(status().up, None);
         for reason in Reason::ALL.into_iter().filter(|reason| !concerns_identity(*reason)) {
-            health.ill(Api::Meet, &failure(reason));
+            health.record_failure(GoogleApi::Meet, &failure(reason));
             assert_eq!(status().up, None, "{reason}");
         }
-        health.well(Api::Meet);
+        health.record_success(GoogleApi::Meet);
         assert_eq!((status().up, up.get()), (Some(true), 1));
-        health.ill(Api::Meet, &failure(Reason::Delegation));
+        health.record_failure(GoogleApi::Meet, &failure(Reason::Delegation));
         assert_eq!((status().up, up.get()), (Some(false), 0));
         assert_eq!((status().reason, status().remedy), (Some("delegation"), Some("do this")));
-        health.ill(Api::Meet, &failure(Reason::NotFound));
+        health.record_failure(GoogleApi::Meet, &failure(Reason::NotFound));
         assert_eq!(status().up, Some(false));
-        health.well(Api::Meet);
+        health.record_success(GoogleApi::Meet);
         assert_eq!(status(), IdentityStatus { up: Some(true), reason: None, remedy: None });
     }
 
     #[test]
     fn a_missing_people_scope_leaves_the_identity_up() {
         let (health, board, up) = health();
-        health.well(Api::Meet);
-        health.ill(Api::People, &failure(Reason::ScopeMissing));
+        health.record_success(GoogleApi::Meet);
+        health.record_failure(GoogleApi::People, &failure(Reason::ScopeMissing));
         assert_eq!((board.read().identities["a"].up, up.get()), (Some(true), 1));
     }
 }

@@ -1,34 +1,34 @@
-//! One resource that a list showed twice, made one again.
+//! Merges a resource that appears twice in a list.
 //!
-//! A list is read page by page while people come and go, so that somebody may move from one page to the next and be
-//! seen on both. The two sightings are merged so that nobody is told gone who may be there:
+//! A list is read page by page while people come and go, so a resource may move from one page to the next and appear on
+//! both. The two are merged so that no participant is reported as gone who may be in the call:
 //!
-//! - every resource: the earlier start holds, and of two ends the later;
-//! - a participant in the call on either page is in the call. If that is wrong the next listing puts it right; to say
-//!   `gone` wrongly would be told to the world;
-//! - a session or a conference with an end on either page has ended: those never open again.
+//! - every resource gets the earlier start and the later end;
+//! - a participant who is in the call on either page is in the call. If that is wrong, the next listing corrects it, while
+//!   a wrong leave would be reported to receivers;
+//! - a session or a conference with an end on either page has ended, because these never open again.
 
 use std::collections::HashMap;
 
-use crate::model::{Conference, Kind, Participant, Session};
+use crate::model::{Conference, Participant, ParticipantKind, Session};
 
-/// A resource that may be seen more than once in a list.
+/// A resource that may appear more than once in a list.
 pub(crate) trait Merge {
-    /// What makes two of them the same.
+    /// The key by which two are the same resource.
     fn key(&self) -> &str;
 
-    /// Takes in what a later sighting says.
+    /// Merges a later copy into this one.
     fn merge(&mut self, later: Self);
 }
 
-/// Each resource once, in the order of first sight.
-pub(crate) fn distinct<T: Merge>(seen: Vec<T>) -> Vec<T> {
-    if !has_duplicates(&seen) {
-        return seen;
+/// Returns each resource once, in the order of first appearance.
+pub(crate) fn distinct<T: Merge>(items: Vec<T>) -> Vec<T> {
+    if !has_duplicates(&items) {
+        return items;
     }
-    let mut at: HashMap<Box<str>, usize> = HashMap::with_capacity(seen.len());
-    let mut kept: Vec<T> = Vec::with_capacity(seen.len());
-    for item in seen {
+    let mut at: HashMap<Box<str>, usize> = HashMap::with_capacity(items.len());
+    let mut kept: Vec<T> = Vec::with_capacity(items.len());
+    for item in items {
         match at.get(item.key()) {
             Some(&index) => kept[index].merge(item),
             None => {
@@ -40,9 +40,9 @@ pub(crate) fn distinct<T: Merge>(seen: Vec<T>) -> Vec<T> {
     kept
 }
 
-/// Whether any key comes twice. Nearly every list has none, so this is all that most of them pay.
-fn has_duplicates<T: Merge>(seen: &[T]) -> bool {
-    let mut keys: Vec<&str> = seen.iter().map(Merge::key).collect();
+/// Whether any key appears twice. Nearly every list has no duplicates, and then this check is the only cost.
+fn has_duplicates<T: Merge>(items: &[T]) -> bool {
+    let mut keys: Vec<&str> = items.iter().map(Merge::key).collect();
     keys.sort_unstable();
     keys.windows(2).any(|pair| pair[0] == pair[1])
 }
@@ -53,13 +53,13 @@ impl Merge for Participant {
     }
 
     fn merge(&mut self, later: Self) {
-        if later.kind != Kind::Unknown {
+        if later.kind != ParticipantKind::Unknown {
             self.kind = later.kind;
         }
         self.user = later.user.or(self.user.take());
         self.display_name = later.display_name.or(self.display_name.take());
         self.earliest_start = earlier(self.earliest_start, later.earliest_start);
-        // No end means in the call, and that holds over any end.
+        // No end means that the participant is in the call, which takes precedence over any end.
         self.latest_end = self.latest_end.zip(later.latest_end).map(|(one, other)| one.max(other));
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     fn participant(id: &str, start: i64, end: Option<i64>) -> Participant {
         Participant {
             name: ParticipantName::parse(&format!("conferenceRecords/c/participants/{id}")).unwrap(),
-            kind: Kind::Anonymous,
+            kind: ParticipantKind::Anonymous,
             user: None,
             display_name: None,
             earliest_start: Some(second(start)),
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn somebody_seen_on_two_pages_is_one_person_in_the_place_of_first_sight() {
+    fn a_participant_on_two_pages_is_one_at_the_place_of_the_first() {
         let list = distinct(vec![participant("a", 5, None), participant("b", 4, None), participant("a", 3, None)]);
         assert_eq!(list, vec![participant("a", 3, None), participant("b", 4, None)]);
     }
 
     #[test]
-    fn somebody_in_the_call_on_either_page_is_in_the_call() {
+    fn a_participant_in_the_call_on_either_page_is_in_the_call() {
         for pair in [[Some(9), None], [None, Some(9)]] {
             let list = distinct(pair.map(|end| participant("a", 1, end)).to_vec());
             assert_eq!(list, vec![participant("a", 1, None)]);

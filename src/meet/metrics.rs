@@ -1,4 +1,4 @@
-//! What reading Google looks like in numbers. No label is a person: identities are named by the operator.
+//! The metrics of reading Google. No label names a person: the operator chooses the names of identities.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -8,20 +8,20 @@ use super::error::Reason;
 use super::request::Method;
 use crate::model::IdentityName;
 
-/// With more identities than this, the series of a failure appear with the failure: 117 at zero for each of them would
-/// be all that a scrape is made of.
+/// With more identities than this, a failure's series is created at the first failure. Otherwise a scrape would consist
+/// mostly of zeros: 117 series for each identity.
 const MOST_IDENTITIES_AT_ZERO: usize = 20;
 
-/// The limits of this room, as labels of `meetwatch_limit_reached_total`.
+/// The limits of this module. The values of the label `limit` of `meetwatch_limit_reached_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// A body over its cap.
+    /// A response body was larger than its cap.
     Body,
-    /// A list of too many pages.
+    /// A list had too many pages.
     Pages,
-    /// A read that waited too long for its turn.
+    /// A read waited too long for quota.
     QuotaWait,
-    /// Too many reads waiting.
+    /// Too many reads waited for quota.
     QuotaWaiting,
 }
 
@@ -38,9 +38,9 @@ impl Limit {
     }
 }
 
-/// See the module. Clones count together.
+/// See the module. Clones share their counters.
 #[derive(Debug, Clone)]
-pub(super) struct Metrics {
+pub(super) struct MeetMetrics {
     requests: [IntCounter; Method::ALL.len()],
     durations: [Histogram; Method::ALL.len()],
     failures: IntCounterVec,
@@ -48,9 +48,9 @@ pub(super) struct Metrics {
     limits: [IntCounter; Limit::ALL.len()],
 }
 
-impl Metrics {
-    /// Registers the metrics of this room, with what is known of their labels at zero. `limits` is shared with other
-    /// rooms and has the label `limit`.
+impl MeetMetrics {
+    /// Registers the metrics of this module, with every known label value at zero. `limits` is shared with other modules
+    /// and has the label `limit`.
     pub(super) fn new<'a>(
         registry: &Registry,
         limits: &IntCounterVec,
@@ -63,20 +63,23 @@ impl Metrics {
         let failures = IntCounterVec::new(
             Opts::new(
                 "meetwatch_api_request_failures_total",
-                "Requests to Google that failed, also for want of a token or of quota, by method, identity and reason.",
+                "Requests to Google that failed, including those not sent because there was no token or no quota, by method, identity and reason.",
             ),
             &["method", "identity", "reason"],
         )?;
         let durations = HistogramVec::new(
             HistogramOpts::new(
                 "meetwatch_api_request_duration_seconds",
-                "How long requests to Google took, from sending to the last byte of the answer, by method.",
+                "Duration of requests to Google, from sending the request to the last byte of the response, by method.",
             )
             .buckets(vec![0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6]),
             &["method"],
         )?;
         let identity_up = IntGaugeVec::new(
-            Opts::new("meetwatch_identity_up", "Whether an identity's credentials work (1) or not, or not yet (0)."),
+            Opts::new(
+                "meetwatch_identity_up",
+                "1 if the last read showed that the identity's credentials work; 0 if they do not, or before the first read.",
+            ),
             &["identity"],
         )?;
         registry.register(Box::new(requests.clone()))?;
@@ -90,19 +93,19 @@ impl Metrics {
             identity_up,
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.as_str()])),
         };
-        metrics.expect(identities);
+        metrics.create_series(identities);
         Ok(metrics)
     }
 
-    /// Shows what is known of the labels of these identities, at zero if it is new.
-    pub(super) fn expect<'a>(&self, identities: impl Iterator<Item = &'a IdentityName> + Clone) {
+    /// Creates the series of these identities, at zero if they are new.
+    pub(super) fn create_series<'a>(&self, identities: impl Iterator<Item = &'a IdentityName> + Clone) {
         if identities.clone().count() <= MOST_IDENTITIES_AT_ZERO {
             identities.for_each(|identity| self.zero_failures(identity));
         }
     }
 
-    /// Shows nothing of an identity that is no longer configured. A series that was not there is no matter.
-    pub(super) fn forget(&self, identity: &IdentityName) {
+    /// Removes the series of an identity that is no longer configured. No error if a series does not exist.
+    pub(super) fn remove_series(&self, identity: &IdentityName) {
         let _ = self.identity_up.remove_label_values(&[identity.as_str()]);
         for (method, reason) in Method::ALL.into_iter().flat_map(|method| Reason::ALL.map(|reason| (method, reason))) {
             let _ = self.failures.remove_label_values(&[method.as_str(), identity.as_str(), reason.as_str()]);
@@ -115,23 +118,23 @@ impl Metrics {
         }
     }
 
-    /// A request was answered, or not, after so many seconds.
+    /// Counts a request that was answered, or failed, after `seconds`.
     pub(super) fn requested(&self, method: Method, seconds: f64) {
         self.requests[method as usize].inc();
         self.durations[method as usize].observe(seconds);
     }
 
-    /// A request failed.
+    /// Counts a failed request.
     pub(super) fn failed(&self, method: Method, identity: &IdentityName, reason: Reason) {
         self.failures.with_label_values(&[method.as_str(), identity.as_str(), reason.as_str()]).inc();
     }
 
-    /// A limit of this room was reached.
+    /// Counts that a limit was reached.
     pub(super) fn limit(&self, limit: Limit) {
         self.limits[limit as usize].inc();
     }
 
-    /// The gauge of one identity, at zero.
+    /// The gauge of one identity, created at zero.
     pub(super) fn identity_up(&self, identity: &IdentityName) -> IntGauge {
         self.identity_up.with_label_values(&[identity.as_str()])
     }

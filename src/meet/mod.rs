@@ -1,43 +1,45 @@
-//! Google's side: the Meet REST API and the People API, read only.
+//! The client for the Meet REST API and the People API. It only reads.
 //!
-//! A [`Read`] goes through quota → token → request → pages → parsing and comes back as a [`Reading`], whole, or as a
-//! [`ReadError`] with a named reason. The rest of the program sees the [`Reader`] trait and nothing of HTTP.
+//! [`Client`] does a [`Read`] on behalf of an identity: it waits for quota, obtains an access token, sends the request,
+//! retries what may pass, follows the pages of a list and parses the answer into the model. The result is a complete
+//! [`Reading`], or a [`ReadError`] with a reason and a remedy. `watch` sees the [`Reader`] trait and nothing of HTTP.
 
-pub mod advice;
-pub mod answer;
 pub mod auth;
-mod body;
-mod borrowed;
-mod by_hand;
+mod borrowed_wire;
 mod client;
 pub mod error;
-mod exchange;
 pub mod failure;
-pub mod filter;
+mod fetch;
+mod filter;
 mod health;
-pub mod hints;
+mod http_clients;
 pub(crate) mod merge;
 mod metrics;
-pub mod pages;
+mod page;
+mod page_cursor;
 pub mod parse;
-pub mod people;
-pub mod quiet;
-pub mod quota;
-pub mod reader;
+mod people;
+mod quota;
+mod quota_scope;
+mod reader;
 mod reads;
-pub mod remedy;
+mod remedy;
 pub mod request;
-pub mod retry;
+pub mod response_body;
+pub mod response_hints;
+mod retry;
 pub mod settings;
+pub mod setup_steps;
+mod single_requests;
+mod transport;
 pub mod wire;
 
-pub use client::{Client, Parts, Renewal, SetupError};
+pub use client::{Client, ClientParts, Renewal, SetupError};
 pub use error::{ReadError, Reason};
 pub use failure::Failure;
 pub use filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
-pub use pages::Page;
-pub use people::{MOST_PEOPLE, PersonQuery, ReadSource};
-pub use quiet::{QUIET_TARGETS, is_quiet};
+pub use page::Page;
+pub use people::{MAX_PEOPLE_PER_REQUEST, PersonQuery, ReadSource};
 pub use reader::{Answer, Priority, Read, Reader, Reading};
 pub use request::PageRequest;
 pub use retry::RetryPolicy;

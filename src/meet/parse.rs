@@ -1,19 +1,19 @@
-//! From the wire into the model: the door behind which nothing can be wrong any more.
+//! Parses wire types into the model, whose values are valid by construction.
 //!
-//! What Google leaves out, or sends empty, is absent. What it sends and nobody can read — a name of another shape, a
-//! time that is none — makes the whole answer [`Unreadable`]: a shorter list would look like people who left. A
-//! participant without any of the three users is of kind [`Kind::Unknown`], because new kinds may come.
+//! A field that is missing or empty is absent. A field that cannot be parsed, such as a name of another form or an invalid
+//! time, makes the whole response [`Unreadable`]: a shorter list would look like people who left. A participant without any
+//! of the three users is of kind [`ParticipantKind::Unknown`], because Google may add kinds.
 
 use jiff::Timestamp;
 
-use super::{borrowed, wire};
+use super::{borrowed_wire, wire};
 use crate::model::resources::display_name;
 use crate::model::{
-    Conference, ConferenceName, InvalidName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
-    Space, SpaceName, UserName,
+    Conference, ConferenceName, InvalidName, MeetingCode, Participant, ParticipantKind, ParticipantName, Session,
+    SessionName, Space, SpaceName, UserName,
 };
 
-/// Which part of an answer could not be read. Never the part itself, which may name a person.
+/// Which part of a response could not be parsed. Never the part itself, which may name a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unreadable {0}")]
 pub struct Unreadable(pub &'static str);
@@ -42,28 +42,28 @@ impl TryFrom<wire::Participant> for Participant {
     type Error = Unreadable;
 
     fn try_from(participant: wire::Participant) -> Result<Self, Unreadable> {
-        borrowed::Participant::from(&participant).try_into()
+        borrowed_wire::Participant::from(&participant).try_into()
     }
 }
 
-impl TryFrom<borrowed::Participant<'_>> for Participant {
+impl TryFrom<borrowed_wire::Participant<'_>> for Participant {
     type Error = Unreadable;
 
-    fn try_from(participant: borrowed::Participant<'_>) -> Result<Self, Unreadable> {
+    fn try_from(participant: borrowed_wire::Participant<'_>) -> Result<Self, Unreadable> {
         let (kind, user, name) = match &participant {
-            borrowed::Participant { signedin_user: Some(user), .. } => {
-                // The account is worth having and nothing depends on it, so one of another shape is left out.
-                (Kind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
+            borrowed_wire::Participant { signedin_user: Some(user), .. } => {
+                // Nothing depends on the account, so one of another form is left out.
+                (ParticipantKind::SignedIn, UserName::parse(&user.user).ok(), display_name(&user.display_name))
             }
-            borrowed::Participant { anonymous_user: Some(guest), .. } => {
-                (Kind::Anonymous, None, display_name(&guest.display_name))
+            borrowed_wire::Participant { anonymous_user: Some(guest), .. } => {
+                (ParticipantKind::Anonymous, None, display_name(&guest.display_name))
             }
-            borrowed::Participant { phone_user: Some(phone), .. } => {
-                (Kind::Phone, None, display_name(&phone.display_name))
+            borrowed_wire::Participant { phone_user: Some(phone), .. } => {
+                (ParticipantKind::Phone, None, display_name(&phone.display_name))
             }
-            _ => (Kind::Unknown, None, None),
+            _ => (ParticipantKind::Unknown, None, None),
         };
-        let text = |text: &Option<borrowed::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
+        let text = |text: &Option<borrowed_wire::Text<'_>>, what| time(text.as_ref().map(|text| text.0.as_ref()), what);
         Ok(Self {
             name: ParticipantName::parse(&participant.name)?,
             kind,
@@ -94,19 +94,19 @@ impl TryFrom<wire::Space> for Space {
         let active = space.active_conference.as_ref().map(|active| active.conference_record.as_str());
         Ok(Self {
             name: SpaceName::parse(&space.name)?,
-            // Only for people to read, so one of another form is as good as none.
+            // Only shown to people, so a code of another form is left out.
             meeting_code: space.meeting_code.and_then(|code| MeetingCode::parse(&code).ok()),
             active_conference: optional(active, ConferenceName::parse)?,
         })
     }
 }
 
-/// A name that may be absent; an empty one is.
+/// Parses a name that may be absent. An empty one is absent.
 fn optional<T>(text: Option<&str>, parse: fn(&str) -> Result<T, InvalidName>) -> Result<Option<T>, Unreadable> {
     Ok(text.filter(|text| !text.is_empty()).map(parse).transpose()?)
 }
 
-/// A time that may be absent; an empty one is.
+/// Parses a time that may be absent. An empty one is absent.
 fn time(text: Option<&str>, what: &'static str) -> Result<Option<Timestamp>, Unreadable> {
     text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(|_| Unreadable(what))).transpose()
 }
@@ -133,23 +133,23 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_user_is_told_apart_and_a_new_one_is_unknown() {
+    fn each_kind_of_user_is_recognized_and_a_new_one_is_unknown() {
         let of =
             |user: &str| participant(&format!(r#"{{"name":"conferenceRecords/c/participants/p"{user}}}"#)).unwrap();
         let ada = of(r#","signedinUser":{"user":"users/12","displayName":"Ada"}"#);
-        assert_eq!((ada.kind, ada.user.unwrap().as_str()), (Kind::SignedIn, "users/12"));
+        assert_eq!((ada.kind, ada.user.unwrap().as_str()), (ParticipantKind::SignedIn, "users/12"));
         assert_eq!(ada.display_name.as_deref(), Some("Ada"));
-        assert_eq!(of(r#","anonymousUser":{"displayName":"Guest"}"#).kind, Kind::Anonymous);
-        assert_eq!(of(r#","phoneUser":{"displayName":"+1 ***"}"#).kind, Kind::Phone);
-        assert_eq!(of(r#","hologramUser":{"displayName":"Eve"}"#).kind, Kind::Unknown);
-        assert_eq!(of(r#","signedinUser":{}"#).kind, Kind::SignedIn);
+        assert_eq!(of(r#","anonymousUser":{"displayName":"Guest"}"#).kind, ParticipantKind::Anonymous);
+        assert_eq!(of(r#","phoneUser":{"displayName":"+1 ***"}"#).kind, ParticipantKind::Phone);
+        assert_eq!(of(r#","hologramUser":{"displayName":"Eve"}"#).kind, ParticipantKind::Unknown);
+        assert_eq!(of(r#","signedinUser":{}"#).kind, ParticipantKind::SignedIn);
     }
 
     #[test]
-    fn an_account_of_another_shape_is_left_out_and_the_participant_stays() {
+    fn an_account_of_another_form_is_left_out_and_the_participant_stays() {
         let json = r#"{"name":"conferenceRecords/c/participants/p","signedinUser":{"user":"12","displayName":"Ada"}}"#;
         let ada = participant(json).unwrap();
-        assert_eq!((ada.kind, ada.user), (Kind::SignedIn, None));
+        assert_eq!((ada.kind, ada.user), (ParticipantKind::SignedIn, None));
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_or_a_time_that_cannot_be_read_is_said_and_not_repeated() {
+    fn an_unreadable_name_or_time_is_named_and_not_quoted() {
         let wrong = participant(r#"{"name":"conferenceRecords/c/participants/ada@example.com/x"}"#).unwrap_err();
         assert_eq!(wrong.to_string(), "unreadable participant name");
         let json = r#"{"name":"conferenceRecords/c/participants/p","latestEndTime":"yesterday"}"#;

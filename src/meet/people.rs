@@ -1,8 +1,8 @@
-//! Who somebody is, from the People API: which of several names and addresses counts.
+//! Chooses the name and the address of a person among the several that the People API returns.
 //!
-//! What the account says of itself (`ACCOUNT`, `PROFILE`, `DOMAIN_PROFILE`) goes before what the domain's address book
-//! says, and that before the identity's own contacts, where anybody may have typed anything. Within one source the
-//! primary value goes first, then the source's own primary, then the first.
+//! The account's own values (`ACCOUNT`, `PROFILE`, `DOMAIN_PROFILE`) come first, then the domain's address book, then the
+//! identity's own contacts, which the identity's user may have typed. Within one source the primary value comes first, then
+//! the source's own primary, then the first in the list.
 
 use std::cmp::Reverse;
 
@@ -10,10 +10,10 @@ use super::wire;
 use crate::model::resources::display_name;
 use crate::model::{Person, UserName};
 
-/// The most that one `people:batchGet` takes.
-pub const MOST_PEOPLE: usize = 200;
+/// The most people that one `people:batchGet` accepts.
+pub const MAX_PEOPLE_PER_REQUEST: usize = 200;
 
-/// Where the People API looks (`sources`).
+/// Where the People API looks for a person (the parameter `sources`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadSource {
     Profile,
@@ -23,8 +23,8 @@ pub enum ReadSource {
 }
 
 impl ReadSource {
-    /// Profile, contacts and other contacts, as Google's guide on Meet's participants has it.
-    pub const USUAL: &[Self] = &[Self::Profile, Self::Contact, Self::OtherContact];
+    /// Profile, contacts and other contacts, as Google's guide to Meet's participants recommends.
+    pub const DEFAULT: &[Self] = &[Self::Profile, Self::Contact, Self::OtherContact];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -36,28 +36,28 @@ impl ReadSource {
     }
 }
 
-/// What the People API is asked of somebody.
+/// The parameters of a request for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PersonQuery<'a> {
-    /// `personFields`: a comma between the fields. Only `names` and `emailAddresses` are read.
+    /// `personFields`, separated by commas. Only `names` and `emailAddresses` are read from the response.
     pub fields: &'a str,
     pub sources: &'a [ReadSource],
 }
 
 impl Default for PersonQuery<'_> {
     fn default() -> Self {
-        Self { fields: "names,emailAddresses", sources: ReadSource::USUAL }
+        Self { fields: "names,emailAddresses", sources: ReadSource::DEFAULT }
     }
 }
 
-/// `people/{id}` of `users/{id}`: the same account at the other API.
+/// Returns `people/{id}` for `users/{id}`: the name of the same account in the People API.
 pub(super) fn resource_name(user: &UserName) -> String {
     format!("people/{}", user.as_str().trim_start_matches("users/"))
 }
 
-/// Those of an answer who were found, each as the user that was asked for.
-pub(super) fn found(answer: wire::GetPeopleResponse) -> Vec<Person> {
-    answer
+/// Returns the people in a response who were found, each under the user name that was requested.
+pub(super) fn found_people(response: wire::GetPeopleResponse) -> Vec<Person> {
+    response
         .responses
         .into_iter()
         .filter(|item| item.status.as_ref().is_none_or(|status| status.code == 0))
@@ -69,7 +69,7 @@ pub(super) fn found(answer: wire::GetPeopleResponse) -> Vec<Person> {
         .collect()
 }
 
-/// The name and the address that count.
+/// Returns the person with the name and the address that rank first.
 pub(super) fn person(user: UserName, person: &wire::Person) -> Person {
     let name = person
         .names
@@ -86,7 +86,7 @@ pub(super) fn person(user: UserName, person: &wire::Person) -> Person {
     Person { user, display_name: name, email }
 }
 
-/// Less is better.
+/// The rank of a value; the lowest is used.
 fn rank(metadata: Option<&wire::FieldMetadata>) -> (u8, Reverse<bool>, Reverse<bool>) {
     let source = metadata.and_then(|metadata| metadata.source.as_ref()).map_or("", |source| source.kind.as_str());
     let class = match source {
@@ -100,7 +100,8 @@ fn rank(metadata: Option<&wire::FieldMetadata>) -> (u8, Reverse<bool>, Reverse<b
     (class, is(|metadata| metadata.primary), is(|metadata| metadata.source_primary))
 }
 
-/// Whether it can be an address: one `@` with something around it, nothing invisible, no longer than addresses get.
+/// Whether a text can be an address: an `@` with text on both sides, no white space or control character, at most 254
+/// bytes.
 fn is_address(text: &str) -> bool {
     let split = text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     split && text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_says_of_itself_goes_before_what_others_wrote_down() {
+    fn the_accounts_own_values_come_before_contacts() {
         let ada = of(r#"{"names":[
             {"displayName":"Boss","metadata":{"primary":true,"source":{"type":"CONTACT"}}},
             {"displayName":"Ada L","metadata":{"source":{"type":"PROFILE"}}},
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_is_nothing_and_nonsense_is_no_address() {
+    fn missing_values_stay_empty_and_malformed_addresses_are_dropped() {
         let nobody = of("{}");
         assert_eq!((nobody.display_name, nobody.email), (None, None));
         for bad in ["", "ada", "@example.com", "ada@", "a b@example.com", "a\\n@example.com"] {
@@ -138,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn who_was_not_found_is_missing_and_the_others_are_whom_was_asked_for() {
+    fn only_people_who_were_found_are_returned_under_the_name_that_was_requested() {
         let answer = r#"{"responses":[
             {"requestedResourceName":"people/1","status":{"code":5,"message":"not found"}},
             {"requestedResourceName":"people/2","status":{},"person":{"resourceName":"people/c99","names":[{"displayName":"Bo"}]}},
             {"requestedResourceName":"people/3"},
             {"requestedResourceName":"contactGroups/4","person":{}}]}"#;
-        let people = found(serde_json::from_str(answer).unwrap());
+        let people = found_people(serde_json::from_str(answer).unwrap());
         let names: Vec<&str> = people.iter().map(|person| person.user.as_str()).collect();
         assert_eq!(names, vec!["users/2"]);
         assert_eq!(people[0].display_name.as_deref(), Some("Bo"));

@@ -1,4 +1,4 @@
-//! The seam between reading Google and watching: what can be asked, and what comes back.
+//! The interface between `meet` and `watch`: the reads there are, and their results.
 
 use std::future::Future;
 
@@ -11,12 +11,12 @@ use crate::model::{
     SpaceName, UserName,
 };
 
-/// Reads on behalf of an identity. The client implements it over HTTP; a test may implement it from memory.
+/// Reads Google on behalf of an identity. [`super::Client`] implements it over HTTP; a test may implement it in memory.
 pub trait Reader: Send + Sync + 'static {
-    /// Does one read: every page of it, with retries, within the quota, or fails as a whole.
+    /// Does one read within the quota, with retries and all pages. It succeeds or fails as a whole.
     ///
     /// # Errors
-    /// [`ReadError`] with a named reason. A list of which any page failed is an error, never a shorter list.
+    /// [`ReadError`] with a named reason. If any page of a list fails, the result is an error and never a shorter list.
     fn read(
         &self,
         identity: &IdentityName,
@@ -25,28 +25,32 @@ pub trait Reader: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Reading, ReadError>> + Send;
 }
 
-/// What a read is for: who gets the next of a scarce quota, first to last.
+/// What a read is for. When the quota is short, reads are served in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
+    /// The participants of a conference.
     Listing,
-    /// Suspects and newcomers.
+    /// One participant: who is missing from a listing, or is new in it.
     Person,
-    /// The conference record, and discovery.
+    /// The conference record, and discovery of conferences.
     Record,
+    /// The last reads of a conference that has ended.
     Closing,
+    /// What happened while the daemon did not run or could not read.
     Backfill,
+    /// The periodic read of open sessions.
     Sweep,
-    /// Who somebody is.
+    /// Names and addresses from the People API.
     Lookup,
 }
 
 impl Priority {
-    /// Every priority, first to last.
+    /// Every priority, the most urgent first.
     pub const ALL: [Self; 7] =
         [Self::Listing, Self::Person, Self::Record, Self::Closing, Self::Backfill, Self::Sweep, Self::Lookup];
 }
 
-/// One question to Google.
+/// One read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
     Conference(ConferenceName),
@@ -57,31 +61,31 @@ pub enum Read {
     Sessions(ParticipantName, SessionFilter),
     Space(SpaceName),
     SpaceByCode(MeetingCode),
-    /// Who these users are, in batches of at most 200.
+    /// The names and addresses of these users, in batches of at most 200.
     People(Vec<UserName>),
 }
 
-/// What came back, whole.
+/// The complete result of a read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     pub answer: Answer,
-    /// Google's clock: the `Date` of the last response, where it had a readable one. Whole seconds.
+    /// Google's clock, from the `Date` header of the last response, in whole seconds. `None` if it cannot be read.
     pub google_time: Option<Timestamp>,
-    /// How many requests that were answered it took.
+    /// How many requests were answered.
     pub pages: u32,
 }
 
-/// The answer to a [`Read`], of the variant that belongs to it.
+/// The answer to a [`Read`]: the variant belongs to the read's variant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Conference(Conference),
     Conferences(Vec<Conference>),
     Participant(Participant),
-    /// Each participant once; a duplicate over pages is merged into one.
+    /// Each participant once; duplicates on several pages are merged.
     Participants(Vec<Participant>),
     Session(Session),
     Sessions(Vec<Session>),
     Space(Space),
-    /// Those who were found. Who is missing here could not be looked up.
+    /// The people who were found. Users that could not be looked up are missing.
     People(Vec<Person>),
 }

@@ -1,27 +1,28 @@
-//! From a [`Read`] to a [`Reading`]: which requests it takes, and how their answers become one.
+//! Does a [`Read`]: sends the requests that it takes and combines their responses into one [`Reading`].
 
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::answer::Body;
 use super::client::{Client, Inner};
 use super::error::ReadError;
-use super::exchange::{Answered, Call};
 use super::failure::Failure;
+use super::fetch::{Fetched, RequestContext};
 use super::merge::{self, Merge};
 use super::metrics::Limit;
-use super::pages::{Astray, Journey, Page};
-use super::people::{self, MOST_PEOPLE, PersonQuery};
+use super::page::Page;
+use super::page_cursor::{PageCursor, PagingError};
+use super::people::{self, MAX_PEOPLE_PER_REQUEST, PersonQuery};
 use super::reader::{Answer, Priority, Read, Reader, Reading};
-use super::request::{InvalidAddress, Method, PageRequest};
-use super::{hints, wire};
+use super::request::{InvalidUrl, Method, PageRequest};
+use super::response_body::ResponseBody;
+use super::{response_hints, wire};
 use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 
 impl Reader for Client {
     async fn read(&self, identity: &IdentityName, priority: Priority, read: &Read) -> Result<Reading, ReadError> {
         let method = method(read);
-        let call = Call { identity: self.0.identity(identity, method)?, method, priority };
+        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority };
         self.0.read(call, read).await
     }
 }
@@ -39,7 +40,7 @@ const fn method(read: &Read) -> Method {
     }
 }
 
-/// What was gathered so far of an answer.
+/// What the requests of a read returned so far.
 struct Gathered<T> {
     value: T,
     date: Option<HeaderValue>,
@@ -57,7 +58,7 @@ impl<T> Gathered<T> {
 }
 
 impl Inner {
-    async fn read(&self, call: Call<'_>, read: &Read) -> Result<Reading, ReadError> {
+    async fn read(&self, call: RequestContext<'_>, read: &Read) -> Result<Reading, ReadError> {
         Ok(match read {
             Read::Conference(name) => self.get(call, self.meet.get(name)).await?.into_reading(Answer::Conference),
             Read::Participant(name) => self.get(call, self.meet.get(name)).await?.into_reading(Answer::Participant),
@@ -82,64 +83,72 @@ impl Inner {
         })
     }
 
-    async fn space(&self, call: Call<'_>, alias: impl SpaceAlias) -> Result<Gathered<crate::model::Space>, ReadError> {
+    async fn space(
+        &self,
+        call: RequestContext<'_>,
+        alias: impl SpaceAlias,
+    ) -> Result<Gathered<crate::model::Space>, ReadError> {
         self.get(call, self.meet.get(alias.path())).await
     }
 
-    /// One resource.
-    async fn get<T: Body>(&self, call: Call<'_>, url: Result<Url, InvalidAddress>) -> Result<Gathered<T>, ReadError> {
+    /// Gets one resource.
+    async fn get<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        url: Result<Url, InvalidUrl>,
+    ) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
-        let Answered { value, date } = self.fetch(call, &url).await?;
+        let Fetched { value, date } = self.fetch(call, &url).await?;
         Ok(Gathered { value, date, requests: 1 })
     }
 
-    /// All pages of a list, each resource once.
+    /// Lists all pages, each resource once.
     async fn list<T: Merge>(
         &self,
-        call: Call<'_>,
-        url: impl Fn(PageRequest<'_>) -> Result<Url, InvalidAddress>,
+        call: RequestContext<'_>,
+        url: impl Fn(PageRequest<'_>) -> Result<Url, InvalidUrl>,
     ) -> Result<Gathered<Vec<T>>, ReadError>
     where
-        Page<T>: Body,
+        Page<T>: ResponseBody,
     {
-        let mut journey = Journey::default();
+        let mut cursor = PageCursor::default();
         let mut items = Vec::new();
         loop {
-            let page = PageRequest { size: None, token: journey.token() };
+            let page = PageRequest { size: None, token: cursor.token() };
             let url = url(page).map_err(|invalid| Failure::from(invalid).during(call.method))?;
-            let Answered { value: page, date } = self.fetch::<Page<T>>(call, &url).await?;
+            let Fetched { value: page, date } = self.fetch::<Page<T>>(call, &url).await?;
             if items.is_empty() {
                 items = page.items;
             } else {
                 items.extend(page.items);
             }
             let Some(next) = page.next_page_token else {
-                return Ok(Gathered { value: merge::distinct(items), date, requests: journey.pages() });
+                return Ok(Gathered { value: merge::distinct(items), date, requests: cursor.pages() });
             };
-            journey.go_on(next, self.max_pages).map_err(|astray| {
-                if astray == Astray::TooFar {
+            cursor.advance(next, self.max_pages).map_err(|error| {
+                if error == PagingError::TooManyPages {
                     self.metrics.limit(Limit::Pages);
                 }
-                let failure = Failure::from(astray);
+                let failure = Failure::from(error);
                 self.metrics.failed(call.method, &call.identity.name, failure.reason);
                 failure.during(call.method)
             })?;
         }
     }
 
-    /// Who these are, in batches.
+    /// Looks up people in batches.
     async fn people(
         &self,
-        call: Call<'_>,
+        call: RequestContext<'_>,
         users: &[UserName],
     ) -> Result<Gathered<Vec<crate::model::Person>>, ReadError> {
         let mut gathered = Gathered { value: Vec::with_capacity(users.len()), date: None, requests: 0 };
-        for batch in users.chunks(MOST_PEOPLE) {
+        for batch in users.chunks(MAX_PEOPLE_PER_REQUEST) {
             let names: Vec<String> = batch.iter().map(people::resource_name).collect();
             let url = self.people.people(&names, PersonQuery::default());
             let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
-            let Answered { value, date } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
-            gathered.value.extend(people::found(value));
+            let Fetched { value, date } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
+            gathered.value.extend(people::found_people(value));
             gathered.date = date;
             gathered.requests += 1;
         }
@@ -147,15 +156,9 @@ impl Inner {
     }
 }
 
-impl From<InvalidAddress> for Failure {
-    fn from(invalid: InvalidAddress) -> Self {
-        Self::new(super::Reason::BadRequest, invalid.to_string(), "correct the endpoint under `[google]`")
-    }
-}
-
-/// What a space can be asked for by.
+/// A name by which `spaces.get` finds a space.
 pub(super) trait SpaceAlias: Send {
-    /// `spaces/…`
+    /// The resource name in the request, `spaces/…`.
     fn path(&self) -> String;
 }
 
@@ -172,5 +175,5 @@ impl SpaceAlias for &MeetingCode {
 }
 
 fn google_time(date: &HeaderValue) -> Option<Timestamp> {
-    hints::http_date(date.to_str().ok()?)
+    response_hints::date(date.to_str().ok()?)
 }

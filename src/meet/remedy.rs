@@ -1,45 +1,43 @@
-//! What the operator has to do, one sentence a cause. The log, the status and `check` all say these.
+//! What the operator has to do about a failure: one sentence for each cause, shown in the log, in the status and by `check`.
 
 use super::error::Reason;
-use super::request::Api;
+use super::request::GoogleApi;
 
-pub const MALFORMED: &str =
-    "see whether a proxy or a wrong `endpoint` answers in Google's place; if neither does, report it as a defect";
-pub const NETWORK: &str = "see whether this machine can reach Google (name resolution, firewall, `proxy`)";
-pub const CERTIFICATE: &str =
-    "see which certificate answers: a proxy that opens TLS, or a clock far off, is the usual cause";
-pub const OWN_SHARE: &str =
-    "watch less with this identity, or ask Google for more quota and raise `[google.quota]` to it";
-pub const NO_SUCH_IDENTITY: &str = "use the name of an `[[identity]]` of the configuration";
+pub(super) const MALFORMED: &str =
+    "check whether a proxy or a wrong `endpoint` answers instead of Google; if neither does, report this as a bug";
+pub(super) const NETWORK: &str = "check that this machine can reach Google (name resolution, firewall, `proxy`)";
+pub(super) const CERTIFICATE: &str = "check which certificate the server presents; the usual causes are a proxy that intercepts TLS and a wrong system clock";
+pub(super) const OWN_SHARE: &str =
+    "watch fewer targets with this identity, or request more quota from Google and raise `[google.quota]` accordingly";
+pub(super) const NO_SUCH_IDENTITY: &str = "use the name of an `[[identity]]` in the configuration";
 
 const MEET_DISABLED: &str = "enable the Google Meet API in the project that the credentials belong to (Cloud console, \
      APIs & Services, Library), then wait a few minutes";
 const PEOPLE_DISABLED: &str = "enable the People API in the project that the credentials belong to (Cloud console, \
-     APIs & Services, Library), or take `lookup` away from the identity";
+     APIs & Services, Library), or remove `lookup` from the identity";
 const MEET_SCOPE: &str = "grant the scope https://www.googleapis.com/auth/meetings.space.readonly: in the Admin console \
      under domain-wide delegation, with `meetwatch login` again, or where the access token is made";
 const PEOPLE_SCOPE: &str = "grant the scopes https://www.googleapis.com/auth/directory.readonly, \
      https://www.googleapis.com/auth/contacts.readonly and https://www.googleapis.com/auth/contacts.other.readonly (with \
-     `meetwatch login --people` for a user), or take `lookup` away from the identity";
+     `meetwatch login --people` for a user), or remove `lookup` from the identity";
 const NO_ACCESS: &str =
-    "name an identity that organizes or takes part in this conference; Google shows it to nobody else";
-const NOT_FOUND: &str =
-    "see whether the name is right and younger than 30 days, and whether the identity organizes it or takes part";
-const UNAUTHENTICATED: &str = "Google refuses a fresh token too: see whether the account is suspended, the clock is \
-     right, and, for an access token file, whether somebody keeps it fresh";
-const BAD_REQUEST: &str = "report it as a defect: Google did not understand the request";
-const CREDENTIALS: &str = "see whether the credentials of this identity are still valid";
-const DELEGATION: &str = "in the Admin console under Security, API controls, Domain-wide delegation, let the service \
-     account's client id have the scopes that docs/GOOGLE_SETUP.md names";
+    "use an identity that organizes this conference or takes part in it; Google shows it to nobody else";
+const NOT_FOUND: &str = "check the name, that the conference ended less than 30 days ago, and that the identity organizes it or takes part in it";
+const UNAUTHENTICATED: &str = "Google refuses a new token too: check that the account is not suspended, that the system \
+     clock is right and, for an access token file, that the program that writes it still runs";
+const BAD_REQUEST: &str = "report this as a bug: Google refused the request as invalid";
+const CREDENTIALS: &str = "check that the credentials of this identity are still valid";
+const DELEGATION: &str = "in the Admin console under Security, API controls, Domain-wide delegation, give the service \
+     account's client id the scopes that docs/GOOGLE_SETUP.md names";
 
-/// What helps against a reason of which nothing nearer is known. Empty where waiting does.
+/// Returns the remedy for a reason if nothing more specific is known. Empty if waiting is enough.
 #[must_use]
-pub const fn of(reason: Reason, api: Api) -> &'static str {
+pub(super) const fn of(reason: Reason, api: GoogleApi) -> &'static str {
     match (reason, api) {
-        (Reason::ApiDisabled, Api::Meet) => MEET_DISABLED,
-        (Reason::ApiDisabled, Api::People) => PEOPLE_DISABLED,
-        (Reason::ScopeMissing, Api::Meet) => MEET_SCOPE,
-        (Reason::ScopeMissing, Api::People) => PEOPLE_SCOPE,
+        (Reason::ApiDisabled, GoogleApi::Meet) => MEET_DISABLED,
+        (Reason::ApiDisabled, GoogleApi::People) => PEOPLE_DISABLED,
+        (Reason::ScopeMissing, GoogleApi::Meet) => MEET_SCOPE,
+        (Reason::ScopeMissing, GoogleApi::People) => PEOPLE_SCOPE,
         (Reason::Delegation, _) => DELEGATION,
         (Reason::Credentials, _) => CREDENTIALS,
         (Reason::Unauthenticated, _) => UNAUTHENTICATED,

@@ -1,4 +1,4 @@
-//! What is asked, as methods and addresses. Each documented parameter of each read is here, and nowhere else.
+//! The methods of Google's APIs that are used, and the addresses of requests with all their documented parameters.
 
 use std::fmt::Display;
 
@@ -8,12 +8,12 @@ use super::people::PersonQuery;
 
 /// Which of Google's APIs. Each has its own scopes and its own quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum GoogleApi {
     Meet,
     People,
 }
 
-/// A method of Google's, by the name that its discovery document gives it.
+/// A method of one of Google's APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     GetConference,
@@ -28,7 +28,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Every method, so that each has its series from the start.
+    /// Every method, so that each has a metric series from the start.
     pub const ALL: [Self; 9] = [
         Self::GetConference,
         Self::ListConferences,
@@ -41,7 +41,7 @@ impl Method {
         Self::BatchGetPeople,
     ];
 
-    /// The label value of `method`.
+    /// The value of the metric label `method`: the name in Google's discovery document.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Method {
         }
     }
 
-    /// What is attempted, for an error's text.
+    /// What the method does, for the text of an error.
     #[must_use]
     pub const fn attempted(self) -> &'static str {
         match self {
@@ -73,16 +73,16 @@ impl Method {
         }
     }
 
-    /// Whose method it is.
+    /// The API that the method belongs to.
     #[must_use]
-    pub const fn api(self) -> Api {
+    pub const fn api(self) -> GoogleApi {
         match self {
-            Self::GetPerson | Self::BatchGetPeople => Api::People,
-            _ => Api::Meet,
+            Self::GetPerson | Self::BatchGetPeople => GoogleApi::People,
+            _ => GoogleApi::Meet,
         }
     }
 
-    /// The largest page that Google documents; it coerces a larger one to this. Zero for what has no pages.
+    /// The largest page size that Google documents; it reduces a larger one to this. Zero for methods without pages.
     #[must_use]
     pub const fn max_page_size(self) -> u32 {
         match self {
@@ -93,16 +93,16 @@ impl Method {
     }
 }
 
-/// Which page of a list.
+/// Which page of a list to request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PageRequest<'a> {
-    /// How many at most. The documented maximum where it is `None`; Google may return fewer.
+    /// The most items to return; the documented maximum if `None`. Google may return fewer.
     pub size: Option<u32>,
-    /// What the page before said comes next; the first page without it.
+    /// The `next_page_token` of the page before. `None` for the first page.
     pub token: Option<&'a str>,
 }
 
-/// Where an API is, as an address to put paths behind. Parsed once: a host takes longer to parse than all the rest.
+/// The base address of an API, to which paths are appended. Parsed once, because parsing the host is the expensive part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     endpoint: Url,
@@ -110,7 +110,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// A base. A path in `endpoint` is kept, its query is not.
+    /// A base address. A path in `endpoint` is kept; its query and fragment are dropped.
     pub(super) fn new(endpoint: &Url, version: &str) -> Self {
         let mut endpoint = endpoint.clone();
         endpoint.set_query(None);
@@ -119,10 +119,10 @@ impl Base {
         Self { endpoint, path }
     }
 
-    /// The address of a resource. Its name is one that the model has checked, so it stays in its place.
-    pub(super) fn get(&self, name: impl Display) -> Result<Url, InvalidAddress> {
+    /// The address of a resource. The model has validated the name, so it cannot change the rest of the address.
+    pub(super) fn get(&self, name: impl Display) -> Result<Url, InvalidUrl> {
         if self.endpoint.cannot_be_a_base() {
-            return Err(InvalidAddress);
+            return Err(InvalidUrl);
         }
         let mut url = self.endpoint.clone();
         url.set_path(&format!("{}{name}", self.path));
@@ -136,7 +136,7 @@ impl Base {
         method: Method,
         filter: impl Display,
         page: PageRequest<'_>,
-    ) -> Result<Url, InvalidAddress> {
+    ) -> Result<Url, InvalidUrl> {
         let mut url = self.get(collection)?;
         let size = page.size.unwrap_or(method.max_page_size());
         let mut query = url.query_pairs_mut();
@@ -153,31 +153,31 @@ impl Base {
     }
 
     /// The address of one person, `people/…`.
-    pub(super) fn person(&self, name: &str, query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+    pub(super) fn person(&self, name: &str, query: PersonQuery<'_>) -> Result<Url, InvalidUrl> {
         let mut url = self.get(name)?;
-        ask_for(&mut url, query);
+        add_person_query(&mut url, query);
         Ok(url)
     }
 
     /// The address of several people at once.
-    pub(super) fn people(&self, names: &[String], query: PersonQuery<'_>) -> Result<Url, InvalidAddress> {
+    pub(super) fn people(&self, names: &[String], query: PersonQuery<'_>) -> Result<Url, InvalidUrl> {
         let mut url = self.get("people:batchGet")?;
         url.query_pairs_mut().extend_pairs(names.iter().map(|name| ("resourceNames", name)));
-        ask_for(&mut url, query);
+        add_person_query(&mut url, query);
         Ok(url)
     }
 }
 
-fn ask_for(url: &mut Url, query: PersonQuery<'_>) {
+fn add_person_query(url: &mut Url, query: PersonQuery<'_>) {
     let mut pairs = url.query_pairs_mut();
     pairs.append_pair("personFields", query.fields);
     pairs.extend_pairs(query.sources.iter().map(|source| ("sources", source.as_str())));
 }
 
-/// An address that cannot be made. Only an endpoint that is no base for paths leads here.
+/// An address could not be built, because the endpoint cannot have a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the endpoint is not an address that a path can follow")]
-pub(super) struct InvalidAddress;
+#[error("the endpoint is an address that cannot have a path")]
+pub(super) struct InvalidUrl;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
-//! Whether a failed request is tried once more, and when. Pure: attempts, time and jitter are handed in.
+//! Decides whether and when a failed request is retried. Pure: the attempts, the time and the random source are arguments.
 
 use std::time::Duration;
 
 use super::error::Reason;
 use crate::backoff::{Backoff, Random};
 
-/// How a request that failed is tried again: truncated exponential back-off with jitter, within bounds.
+/// When a failed request is retried: truncated exponential back-off with jitter, with a limit on attempts and on time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     backoff: Backoff,
@@ -14,16 +14,15 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// A policy: no more than `max_attempts` requests in all, and none that would begin later than `max_total` after
-    /// the first one.
+    /// A policy that sends at most `max_attempts` requests, none later than `max_total` after the first.
     #[must_use]
     pub const fn new(backoff: Backoff, max_attempts: u32, max_total: Duration) -> Self {
         Self { backoff, max_attempts, max_total }
     }
 
-    /// How long to wait before the next attempt, or `None` where there is none: the reason is not of the kind that
-    /// passes, or a bound is reached. Google's own wish is obeyed where it is the longer; where it is too long to wait
-    /// for, the read fails and whoever asked for it comes back later.
+    /// Returns how long to wait before the next attempt. `None` if there is none: waiting does not help against the reason,
+    /// or a limit is reached. If `hint`, the wait that Google asks for, is longer than the back-off, it is used; if it
+    /// exceeds the limit, the read fails, and the caller schedules it again later.
     #[must_use]
     pub fn next(
         &self,
@@ -33,7 +32,7 @@ impl RetryPolicy {
         hint: Option<Duration>,
         random: &mut Random,
     ) -> Option<Duration> {
-        if !passes_by_itself(reason) || attempt >= self.max_attempts {
+        if !is_transient(reason) || attempt >= self.max_attempts {
             return None;
         }
         let delay = self.backoff.delay(attempt, random).max(hint.unwrap_or_default());
@@ -50,8 +49,8 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Trouble that waiting may cure.
-pub(super) const fn passes_by_itself(reason: Reason) -> bool {
+/// Whether a failure may pass without an operator doing anything.
+pub(super) const fn is_transient(reason: Reason) -> bool {
     matches!(reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled)
 }
 
@@ -66,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn only_trouble_that_passes_is_tried_again() {
+    fn only_transient_failures_are_retried() {
         for reason in Reason::ALL {
-            let passes = matches!(reason.as_str(), "server" | "network" | "timeout" | "throttled");
-            assert_eq!(next(1, Duration::ZERO, reason, None).is_some(), passes, "{reason}");
+            let is_transient = matches!(reason.as_str(), "server" | "network" | "timeout" | "throttled");
+            assert_eq!(next(1, Duration::ZERO, reason, None).is_some(), is_transient, "{reason}");
         }
     }
 
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn googles_wish_is_obeyed_unless_it_is_too_long_to_wait_for() {
+    fn the_wait_that_google_asks_for_is_used_unless_it_exceeds_the_limit() {
         assert_eq!(next(1, Duration::ZERO, Reason::Throttled, Some(12 * SECOND)), Some(12 * SECOND));
         assert_eq!(next(1, 9 * SECOND, Reason::Throttled, Some(12 * SECOND)), None);
         assert!(next(1, Duration::ZERO, Reason::Throttled, Some(Duration::ZERO)).unwrap() >= SECOND / 2);

@@ -1,4 +1,4 @@
-//! What an operator can set about reading Google, validated: `config` makes these, nothing else needs to check them.
+//! The validated settings for reading Google. `config` builds them, so nothing else has to check them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use crate::model::IdentityName;
 /// `[google]`.
 #[derive(Debug, Clone)]
 pub struct GoogleSettings {
-    /// Where the Meet API is.
+    /// The base address of the Meet API.
     pub endpoint: Url,
-    /// Where the People API is.
+    /// The base address of the People API.
     pub people_endpoint: Url,
-    /// An HTTP proxy for everything that goes to Google. None is taken from the environment.
+    /// An HTTP proxy for all requests to Google. Never taken from the environment.
     pub proxy: Option<Url>,
-    /// Lower-case domains whose addresses are `internal`.
+    /// E-mail domains, in lower case, whose users count as `internal`.
     pub internal_domains: Vec<String>,
     pub quota: QuotaSettings,
-    /// For one request, from connecting to the last byte.
+    /// The limit for one request, from connecting to the last byte.
     pub timeout: Duration,
-    /// For one token.
+    /// The limit for obtaining one token.
     pub token_timeout: Duration,
-    /// A larger body is `malformed`.
+    /// The cap on a response body; a larger one is `malformed`.
     pub max_body_bytes: usize,
-    /// A list with more pages is `malformed`.
+    /// The cap on the pages of a list; a longer one is `malformed`.
     pub max_pages: u32,
 }
 
@@ -34,9 +34,9 @@ pub struct GoogleSettings {
 pub struct QuotaSettings {
     pub reads_per_minute_project: u32,
     pub reads_per_minute_user: u32,
-    /// Of the People API, for each user.
+    /// The reads a minute of the People API, for each user.
     pub people_reads_per_minute_user: u32,
-    /// The share of all of them that is spent, above 0 and at most 1.
+    /// The share of these limits that is used, above 0 and at most 1.
     pub spend: f64,
 }
 
@@ -49,16 +49,16 @@ pub struct IdentitySettings {
     pub lookup_people: bool,
 }
 
-/// How an identity proves who it is.
+/// The credentials of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// A service account's key; with a subject, domain-wide delegation.
+    /// A service account's key. With a subject: domain-wide delegation to that user.
     ServiceAccount { key: PathBuf, subject: Option<String> },
-    /// What `meetwatch login` left behind.
+    /// The consent of a user, as `meetwatch login` stored it.
     UserConsent { client_secret: PathBuf, token_store: PathBuf },
-    /// Application default credentials: the file that the environment names, or the machine's metadata server.
+    /// Application default credentials: the file that the environment names, or else the machine's metadata server.
     ApplicationDefault { file: Option<PathBuf> },
-    /// A file that somebody else keeps filled with a valid access token. Read at each use.
+    /// A file in which another program keeps a valid access token. Read at each use.
     AccessTokenFile(PathBuf),
 }
 

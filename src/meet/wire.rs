@@ -1,7 +1,7 @@
-//! The JSON that the Meet and People APIs speak, as their discovery documents describe it (Meet v2, People v1).
+//! The JSON of the Meet API v2 and the People API v1, as their discovery documents define it.
 //!
-//! Unknown fields are ignored and missing lists are empty. These types stay in `meet` (and in the simulator, which
-//! speaks the other side of them): [`TryFrom`] parses them into [`crate::model`].
+//! Unknown fields are ignored; missing lists are empty. Only `meet`, which parses these types into [`crate::model`], and
+//! the simulator, which serves them, use this module.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct ConferenceRecord {
     pub space: Option<String>,
 }
 
-/// `Participant`. At most one of the three users is set; a kind that is not known yet sets none of them.
+/// `Participant`. At most one of the three users is set. A kind of user that this program does not know sets none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Participant {
@@ -66,7 +66,7 @@ pub struct ParticipantSession {
     pub end_time: Option<String>,
 }
 
-/// `Space`, as far as it is read here.
+/// `Space`, with the fields that are read here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Space {
@@ -149,7 +149,7 @@ pub struct EmailAddress {
     pub value: String,
 }
 
-/// `FieldMetadata` of the People API: which of several values counts.
+/// `FieldMetadata` of the People API: how much a value counts among several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FieldMetadata {
@@ -183,18 +183,18 @@ pub struct PersonResponse {
     pub person: Option<Person>,
     pub requested_resource_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<ItemStatus>,
+    pub status: Option<RpcStatus>,
 }
 
 /// `google.rpc.Status` of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ItemStatus {
+pub struct RpcStatus {
     pub code: i32,
     pub message: String,
 }
 
-/// The body of every refusal: `{"error": …}`.
+/// The body of every error response: `{"error": …}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorBody {

@@ -1,4 +1,6 @@
-//! The id of a batch: the same events in the same order have the same one, at every attempt and on every replica.
+//! The id of a batch of events.
+//!
+//! The same events in the same order have the same id, at every attempt and on every replica.
 
 use std::fmt;
 
@@ -7,25 +9,25 @@ use sha2::{Digest, Sha256};
 
 use super::event_id::EventId;
 
-/// `bat_` and the base32 of a SHA-256 over the ids of the events in it, in lower case: letters and digits only, so it can
-/// stand in a signed header.
+/// `bat_` and the base32 of a SHA-256 over the ids of the events, in lower case. Only letters, digits and `_`, so that it
+/// can be sent in a signed header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchId(Box<str>);
 
 impl BatchId {
-    /// The id of the batch with these events, in their order.
+    /// Returns the id of the batch with these events in this order.
     #[must_use]
     pub fn of<'a>(events: impl IntoIterator<Item = &'a EventId>) -> Self {
         let mut hash = Sha256::new();
         for event in events {
             hash.update(event.as_str().as_bytes());
-            // No id has a line break in it.
+            // A separator: no id contains a line break.
             hash.update(b"\n");
         }
         Self(format!("bat_{}", BASE32_NOPAD.encode(&hash.finalize()).to_ascii_lowercase()).into())
     }
 
-    /// The id as it is written.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,11 +57,11 @@ mod tests {
         }
         assert_eq!(id(&["evt_a", "evt_b"]), all[0]);
         let known = "bat_jyokjbbgjww7c5zp6435v4x5bfdallhrr7jsddflzdewvkzg6imq";
-        assert_eq!(all[2].as_str(), known, "receivers and other replicas lean on it");
+        assert_eq!(all[2].as_str(), known, "receivers and other replicas depend on it");
     }
 
     #[test]
-    fn it_can_be_signed_and_stand_in_a_header() {
+    fn an_id_can_be_sent_in_a_signed_header() {
         let one = id(&["evt_a"]);
         assert!(one.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{one}");
     }

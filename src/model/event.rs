@@ -1,113 +1,21 @@
-//! One change of a roster, as receivers read it. The shape is a promise: fields are only ever added within one `schema`.
+//! An event: one change of a roster, in the JSON form that receivers read.
+//!
+//! The shape is a promise to receivers. Within one `schema`, fields are only ever added.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attendance::Attendance;
 use super::event_id::EventId;
-use super::names::{ConferenceName, MeetingCode, ParticipantName, SessionName, SpaceName, TargetName, UserName};
-use super::resources::Kind;
+use super::event_type::EventType;
+use super::names::TargetName;
+use super::provenance::Provenance;
+pub use super::references::{Affiliation, ConferenceRef, ParticipantRef, SessionRef};
 
 /// The version of the event's shape.
 pub const SCHEMA: u32 = 1;
 
-/// Above so many participants the rows of [`Attendance`] are left out and `attendance_path` says where to read them.
-pub const MAX_ATTENDANCE_ROWS: usize = 200;
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum EventType {
-    // In the order in which events of one instant are told.
-    #[serde(rename = "watch.gap")]
-    WatchGap,
-    #[serde(rename = "conference.started")]
-    ConferenceStarted,
-    #[serde(rename = "session.started")]
-    SessionStarted,
-    #[serde(rename = "participant.joined")]
-    ParticipantJoined,
-    #[serde(rename = "participant.left")]
-    ParticipantLeft,
-    #[serde(rename = "session.ended")]
-    SessionEnded,
-    #[serde(rename = "event.retracted")]
-    EventRetracted,
-    #[serde(rename = "conference.ended")]
-    ConferenceEnded,
-    #[serde(rename = "webhook.test")]
-    WebhookTest,
-}
-
-impl EventType {
-    /// Every type, in the order in which events of one instant are told.
-    pub const ALL: [Self; 9] = [
-        Self::WatchGap,
-        Self::ConferenceStarted,
-        Self::SessionStarted,
-        Self::ParticipantJoined,
-        Self::ParticipantLeft,
-        Self::SessionEnded,
-        Self::EventRetracted,
-        Self::ConferenceEnded,
-        Self::WebhookTest,
-    ];
-
-    /// The name in events, filters, labels and rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WatchGap => "watch.gap",
-            Self::ConferenceStarted => "conference.started",
-            Self::SessionStarted => "session.started",
-            Self::ParticipantJoined => "participant.joined",
-            Self::ParticipantLeft => "participant.left",
-            Self::SessionEnded => "session.ended",
-            Self::EventRetracted => "event.retracted",
-            Self::ConferenceEnded => "conference.ended",
-            Self::WebhookTest => "webhook.test",
-        }
-    }
-
-    /// The type of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == text)
-    }
-}
-
-/// How an event is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provenance {
-    /// Seen while looking, shortly after it happened.
-    Observed,
-    /// Google's time, learnt afterwards.
-    Backfilled,
-    /// The time is not Google's.
-    Inferred,
-}
-
-impl Provenance {
-    /// Every provenance.
-    pub const ALL: [Self; 3] = [Self::Observed, Self::Backfilled, Self::Inferred];
-
-    /// The name in events, filters, labels and rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Observed => "observed",
-            Self::Backfilled => "backfilled",
-            Self::Inferred => "inferred",
-        }
-    }
-
-    /// The provenance of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provenance| provenance.as_str() == text)
-    }
-}
-
-/// The event of schema 1. Absent knowledge is `null`, never an empty string.
+/// An event of schema 1. What is not known is `null`, never an empty string.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub schema: u32,
@@ -116,12 +24,12 @@ pub struct Event {
     pub event: EventType,
     /// When it happened, by Google's clock (unless `provenance` is `inferred`).
     pub time: Timestamp,
-    /// When this program learnt it, by Google's clock as far as the difference is known; never before `time`.
+    /// When this program learnt of it, by Google's clock as far as the difference is known. Never before `time`.
     pub observed_at: Timestamp,
     pub provenance: Provenance,
     /// 1, 2, 3 … within the conference, without a hole. `null` without a conference.
     pub sequence: Option<u64>,
-    /// Every configured target that reached the conference when the event was committed.
+    /// Every configured target that covered the conference when the event was committed.
     pub targets: Vec<TargetName>,
     pub conference: Option<ConferenceRef>,
     pub participant: Option<ParticipantRef>,
@@ -130,16 +38,17 @@ pub struct Event {
     pub present: Option<u32>,
     /// The event that this one replaces.
     pub corrects: Option<EventId>,
-    /// Only on `event.retracted`: the event that is taken back and not replaced.
+    /// Only on `event.retracted`: the event that is withdrawn and not replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retracts: Option<EventId>,
-    /// Only on `participant.left`: how long this presence was, in seconds.
+    /// Only on `participant.left`: how long this presence lasted, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_present: Option<f64>,
     /// Only on `conference.ended`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attendance: Option<Attendance>,
-    /// Only on `conference.ended` of more than [`MAX_ATTENDANCE_ROWS`] people: where the API has the rows.
+    /// Only on `conference.ended` of more than [`MAX_ATTENDANCE_ROWS`](super::attendance::MAX_ATTENDANCE_ROWS) people: where
+    /// the API has the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attendance_path: Option<String>,
     /// Only on `watch.gap`.
@@ -147,85 +56,34 @@ pub struct Event {
     pub gap: Option<Gap>,
 }
 
-/// The conference that an event belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConferenceRef {
-    pub name: ConferenceName,
-    pub space: Option<SpaceName>,
-    pub meeting_code: Option<MeetingCode>,
-    pub start_time: Timestamp,
-}
-
-/// The person that an event is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParticipantRef {
-    pub name: ParticipantName,
-    pub kind: Kind,
-    pub user: Option<UserName>,
-    pub display_name: Option<Box<str>>,
-    /// Only where identities are looked up.
-    pub email: Option<Box<str>>,
-    /// Only where identities are looked up: whether `email` lies in a configured internal domain.
-    pub affiliation: Option<Affiliation>,
-}
-
-/// Whether a person belongs to the operator's own domains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Affiliation {
-    Internal,
-    External,
-}
-
-impl Affiliation {
-    /// The name in events and rows.
+impl Event {
+    /// Returns an event that has only what every event has. The caller fills in what belongs to its type.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::External => "external",
+    pub fn new(id: EventId, event: EventType, time: Timestamp, observed_at: Timestamp, provenance: Provenance) -> Self {
+        Self {
+            schema: SCHEMA,
+            id,
+            event,
+            time,
+            observed_at,
+            provenance,
+            sequence: None,
+            targets: Vec::new(),
+            conference: None,
+            participant: None,
+            session: None,
+            present: None,
+            corrects: None,
+            retracts: None,
+            seconds_present: None,
+            attendance: None,
+            attendance_path: None,
+            gap: None,
         }
     }
-
-    /// The affiliation of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Internal, Self::External].into_iter().find(|affiliation| affiliation.as_str() == text)
-    }
 }
 
-/// The session that an event is about, or that made it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionRef {
-    pub name: SessionName,
-    pub start_time: Timestamp,
-    pub end_time: Option<Timestamp>,
-}
-
-/// Who was in a conference, at its end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Attendance {
-    /// The most people at one time.
-    pub peak: u32,
-    /// How many different participants there were.
-    pub total: u32,
-    /// `null` above [`MAX_ATTENDANCE_ROWS`] participants.
-    pub participants: Option<Vec<AttendanceRow>>,
-}
-
-/// One participant's attendance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttendanceRow {
-    pub participant: ParticipantRef,
-    pub first_join: Timestamp,
-    pub last_leave: Timestamp,
-    /// The length of the union of the participant's sessions.
-    pub seconds_present: f64,
-    /// How many sessions Google recorded.
-    pub sessions: u32,
-}
-
-/// A time in which nobody looked.
+/// A time in which a conference or a target was not observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     pub from: Timestamp,

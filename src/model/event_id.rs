@@ -1,4 +1,7 @@
-//! The id of an event: the same happening has the same id, however and whenever it was learnt.
+//! The id of an event.
+//!
+//! The id is a hash of what happened, so that one occurrence has one id however, whenever and by whichever replica it was
+//! learnt. Our own clock is no part of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,46 +11,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::event::EventType;
+use super::event_type::EventType;
+use super::provenance::Source;
 
-/// Where an event's time comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Google told it.
-    Google,
-    /// It was concluded, because Google stayed silent.
-    Inferred,
-}
-
-impl Source {
-    /// The name in rows and in what is hashed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Inferred => "inferred",
-        }
-    }
-
-    /// The source of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Google, Self::Inferred].into_iter().find(|source| source.as_str() == text)
-    }
-}
-
-/// `evt_` and the base32 of a SHA-256, in lower case: letters and digits only, so it can stand in a signed header.
+/// `evt_` and the base32 of a SHA-256 in lower case. Only letters, digits and `_`, so that it can be sent in a signed header.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EventId(Arc<str>);
 
 impl EventId {
-    /// The id as it is written.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Takes back an id that this program wrote earlier; `None` for anything else.
+    /// Parses an id that this program wrote earlier. Returns `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("evt_")?;
@@ -63,37 +41,37 @@ impl fmt::Display for EventId {
     }
 }
 
-/// What makes two tellings the same event. Never our own clock.
+/// What identifies an event: two events with equal keys are the same event.
 #[derive(Debug, Clone, Copy)]
 pub struct EventKey<'a> {
     pub event: EventType,
-    /// The name of the conference, participant or session that the event is about; for a gap without a
-    /// conference, of the target.
+    /// The name of the conference, participant or session that the event is about; the name of the target for a gap
+    /// without a conference.
     pub resource: &'a str,
     pub edge: Edge<'a>,
     pub source: Source,
-    /// How often the same was told and taken back before.
+    /// How often an event with the same other fields was emitted and withdrawn before.
     pub n: u32,
 }
 
-/// What tells two events of one type and resource apart.
+/// What distinguishes two events of one type and resource.
 #[derive(Debug, Clone, Copy)]
 pub enum Edge<'a> {
     /// Google's time; for a gap, its beginning.
     Time(Timestamp),
-    /// The session's name for `session.*`; the id that is taken back for a retraction.
+    /// The session's name for `session.*`; the id of the withdrawn event for a retraction.
     Name(&'a str),
-    /// A conference begins and ends once.
+    /// Nothing: a conference begins and ends once.
     Once,
 }
 
 impl EventKey<'_> {
-    /// The id of the event with this key.
+    /// Returns the id of the event with this key.
     #[must_use]
     pub fn id(&self) -> EventId {
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
-            // A length before each field: no two keys run together into the same bytes.
+            // Each field is preceded by its length, so that no two keys are hashed as the same bytes.
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
@@ -133,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_again_has_an_id_of_its_own() {
+    fn an_event_that_is_emitted_again_has_its_own_id() {
         assert_ne!(key(0).id(), key(1).id());
         assert_ne!(key(0).id(), EventKey { source: Source::Inferred, ..key(0) }.id());
         assert_ne!(key(0).id(), EventKey { event: EventType::ParticipantJoined, ..key(0) }.id());
     }
 
     #[test]
-    fn an_id_survives_being_written_down() {
+    fn an_id_can_be_written_and_parsed() {
         let id = key(3).id();
         assert_eq!(EventId::parse(id.as_str()), Some(id));
         for bad in ["evt_", "evt_A.b", "", "event"] {

@@ -1,19 +1,19 @@
 //! Google's resource names and the names that an operator gives, as types that cannot be confused with one another.
 //!
-//! A name is checked once, where it enters, and is cheap to clone afterwards. None of them is a person's name;
-//! a participant's name and a user's name still identify a person, so their `Debug` form is for tests only and
-//! they never go into a log line.
+//! A name is checked once, where it is parsed, and is cheap to clone afterwards. None of them is a person's name, but a
+//! participant's name and a user's name still identify a person. So their `Debug` form is for tests only, and they never
+//! go into a log line.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest resource name taken from Google, in bytes. Real ones stay under 200.
-pub const MAX_NAME_BYTES: usize = 512;
+/// The longest resource name that is accepted from Google, in bytes. Real ones stay under 200.
+const MAX_NAME_BYTES: usize = 512;
 
-/// A name that is not what its type promises. Says which kind of name was expected and never repeats the input,
-/// because the input may identify a person.
+/// A text that is no valid name of a type. The message says which kind of name was expected and never repeats the text,
+/// because the text may identify a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {kind} (expected {shape})")]
 pub struct InvalidName {
@@ -30,10 +30,10 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes a name that follows the shape of this type.
+            /// Parses a name of this type.
             ///
             /// # Errors
-            /// [`InvalidName`] where it does not.
+            /// [`InvalidName`] if `text` does not have the shape of this type.
             pub fn parse(text: &str) -> Result<Self, InvalidName> {
                 let valid: fn(&str) -> bool = $valid;
                 if text.len() <= MAX_NAME_BYTES && valid(text) {
@@ -43,7 +43,7 @@ macro_rules! name {
                 }
             }
 
-            /// The name as it is written.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -94,7 +94,7 @@ name!(
 );
 
 name!(
-    /// `conferenceRecords/{id}/participants/{id}/participantSessions/{id}`: one device's stay.
+    /// `conferenceRecords/{id}/participants/{id}/participantSessions/{id}`: one device's time in a conference.
     SessionName,
     "participant session name",
     "conferenceRecords/{id}/participants/{id}/participantSessions/{id}",
@@ -102,7 +102,7 @@ name!(
 );
 
 name!(
-    /// `spaces/{id}`: the place that a meeting code leads to.
+    /// `spaces/{id}`: the meeting space that a meeting code belongs to.
     SpaceName,
     "space name",
     "spaces/{id}",
@@ -154,7 +154,7 @@ name!(
 );
 
 impl ParticipantName {
-    /// The conference this participant belongs to.
+    /// Returns the name of the participant's conference.
     #[must_use]
     pub fn conference(&self) -> ConferenceName {
         ConferenceName(parent(self.as_str()).into())
@@ -162,27 +162,28 @@ impl ParticipantName {
 }
 
 impl SessionName {
-    /// The participant this session belongs to.
+    /// Returns the name of the session's participant.
     #[must_use]
     pub fn participant(&self) -> ParticipantName {
         ParticipantName(parent(self.as_str()).into())
     }
 }
 
-/// What is left of a checked name without its last two segments.
+/// Returns a checked name without its last two segments.
 fn parent(name: &str) -> &str {
     let cut = name.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at);
     &name[..cut]
 }
 
-/// Whether `text` is the named collections, each followed by an id, and nothing else.
+/// Returns whether `text` consists of these collections, each followed by an id.
 fn path_of(text: &str, collections: &[&str]) -> bool {
     let mut segments = text.split('/');
     collections.iter().all(|collection| segments.next() == Some(collection) && segments.next().is_some_and(is_id))
         && segments.next().is_none()
 }
 
-/// Ids are opaque; what may stand in a URL path segment unescaped is taken, so that no name can leave its place.
+/// Returns whether `id` is a valid id. Ids are opaque. Accepted is what may stand unescaped in one segment of a URL's path,
+/// so that no name can address another resource.
 fn is_id(id: &str) -> bool {
     !id.is_empty()
         && id != "."
@@ -203,14 +204,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_knows_its_parents() {
+    fn the_names_of_parents_are_derived_from_a_name() {
         let session = SessionName::parse("conferenceRecords/c-1/participants/p/participantSessions/s").unwrap();
         assert_eq!(session.participant().as_str(), "conferenceRecords/c-1/participants/p");
         assert_eq!(session.participant().conference().as_str(), "conferenceRecords/c-1");
     }
 
     #[test]
-    fn a_name_that_could_leave_its_place_in_a_url_is_refused() {
+    fn a_name_that_could_address_another_path_of_a_url_is_refused() {
         for bad in [
             "conferenceRecords/",
             "conferenceRecords/..",

@@ -1,46 +1,26 @@
-//! What Google told us about its resources, parsed: the same things as on the wire, in types that cannot be wrong.
+//! Google's resources, parsed: the same content as in the API's JSON, with names and times checked.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::{ConferenceName, MeetingCode, ParticipantName, SessionName, SpaceName, UserName};
 
-/// The longest display name that is kept, in characters. What a guest types is longer only to do harm.
-pub const MAX_DISPLAY_NAME_CHARS: usize = 256;
+/// The longest display name that is kept, in characters. Guests type their own, so it has to be bounded.
+const MAX_DISPLAY_NAME_CHARS: usize = 256;
 
-/// How a participant is known to Google. The label values of every metric and filter that speaks of kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A Google account, a person's or a room device's.
-    SignedIn,
-    /// A guest who typed a name.
-    Anonymous,
-    /// A telephone.
-    Phone,
-    /// None of the kinds that the API documents today.
-    Unknown,
-}
-
-impl Kind {
-    /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::SignedIn, Self::Anonymous, Self::Phone, Self::Unknown];
-
-    /// The name in events, labels, filters and rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedIn => "signed_in",
-            Self::Anonymous => "anonymous",
-            Self::Phone => "phone",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+crate::string_enum! {
+    /// How a participant is known to Google. Declared in the order in which kinds are shown.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ParticipantKind {
+        /// A Google account, of a person or a room device.
+        SignedIn = "signed_in",
+        /// A guest who typed a name.
+        Anonymous = "anonymous",
+        /// A telephone.
+        Phone = "phone",
+        /// None of the kinds that the API documents today.
+        Unknown = "unknown",
     }
 }
 
@@ -50,9 +30,9 @@ pub struct Conference {
     pub name: ConferenceName,
     pub space: Option<SpaceName>,
     pub start: Timestamp,
-    /// Set once the conference is over, and only then.
+    /// `None` while the conference is live.
     pub end: Option<Timestamp>,
-    /// When Google forgets the record: 30 days after its end.
+    /// When Google deletes the record: 30 days after its end.
     pub expire: Option<Timestamp>,
 }
 
@@ -60,10 +40,10 @@ pub struct Conference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participant {
     pub name: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     /// Only for a signed-in participant.
     pub user: Option<UserName>,
-    /// At most [`MAX_DISPLAY_NAME_CHARS`] characters, as the person typed them: escape it for each sink.
+    /// At most 256 characters, as the person typed them: escape it for each sink.
     pub display_name: Option<Box<str>>,
     pub earliest_start: Option<Timestamp>,
     /// Absent while the participant is in the call.
@@ -78,16 +58,16 @@ pub struct Session {
     pub end: Option<Timestamp>,
 }
 
-/// One `spaces/…`, as far as watching needs it.
+/// One `spaces/…`, as far as this program uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
     pub name: SpaceName,
     pub meeting_code: Option<MeetingCode>,
-    /// The conference that is live in this space, shown to its owner and participants only.
+    /// The conference that is live in this space. Google shows it to the owner and the participants only.
     pub active_conference: Option<ConferenceName>,
 }
 
-/// Who a signed-in participant is, as the People API tells it.
+/// A signed-in participant, as the People API describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub user: UserName,
@@ -95,7 +75,7 @@ pub struct Person {
     pub email: Option<Box<str>>,
 }
 
-/// Cuts a name that somebody typed at [`MAX_DISPLAY_NAME_CHARS`] characters; an empty one is no name.
+/// Cuts a name that somebody typed to 256 characters. Returns `None` for an empty one.
 #[must_use]
 pub fn display_name(text: &str) -> Option<Box<str>> {
     let cut = text.char_indices().nth(MAX_DISPLAY_NAME_CHARS).map_or(text.len(), |(at, _)| at);

@@ -1,23 +1,27 @@
-//! Which endpoint wants which event: a pure function, asked once, when the event is committed.
+//! Which endpoint gets which event: a pure function, evaluated once, when the event is committed.
 
-use super::event::{Event, EventType, Provenance};
+use super::event::Event;
+use super::event_type::EventType;
 use super::names::{EndpointName, TargetName};
-use super::resources::Kind;
+use super::provenance::Provenance;
+use super::resources::ParticipantKind;
 
-/// One endpoint's filters. An empty list means all, except for `events`, whose default leaves nothing out either.
+/// One endpoint's filters. An empty list matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pub endpoint: EndpointName,
     pub events: Vec<EventPattern>,
-    /// Asked only of events that have a participant.
-    pub kinds: Vec<Kind>,
+    /// Applied only to events that have a participant.
+    pub kinds: Vec<ParticipantKind>,
     pub targets: Vec<TargetName>,
     pub provenance: Vec<Provenance>,
 }
 
 impl Route {
-    /// Whether this endpoint is owed `event`. What corrects or retracts an event goes, besides, to every endpoint
-    /// that was owed the event it names; the store knows those.
+    /// Returns whether the filters match `event`.
+    ///
+    /// A correction or retraction is also delivered to every endpoint that got the event it names, whatever the filters
+    /// say; the store adds those.
     #[must_use]
     pub fn wants(&self, event: &Event) -> bool {
         let any = |empty: bool, found: bool| empty || found;
@@ -31,17 +35,17 @@ impl Route {
     }
 }
 
-/// An event type, or a family of them such as `participant.*`, or `*`.
+/// A filter on event types: one type, a family of them such as `participant.*`, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventPattern {
     All,
-    /// Everything before the dot.
+    /// What stands before the dot.
     Family(String),
     One(EventType),
 }
 
 impl EventPattern {
-    /// Reads `*`, `participant.*` or `participant.joined`; `None` for what matches no event type.
+    /// Parses `*`, `participant.*` or `participant.joined`. Returns `None` for what matches no event type.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "*" {
@@ -54,7 +58,7 @@ impl EventPattern {
         known.then(|| Self::Family(family.to_owned()))
     }
 
-    /// Whether an event of this type is meant.
+    /// Returns whether the pattern matches this type.
     #[must_use]
     pub fn matches(&self, event: EventType) -> bool {
         match self {

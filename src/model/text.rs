@@ -1,6 +1,6 @@
-//! Text that strangers wrote, made harmless for the place where it is shown.
+//! Escaping of text that strangers wrote, such as display names, for the place where it is shown.
 
-/// Makes text safe for a terminal: control characters and those that turn the writing direction become `\u{…}`.
+/// Escapes text for a terminal: control characters and those that change the writing direction become `\u{…}`.
 #[must_use]
 pub fn for_terminal(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
@@ -13,15 +13,15 @@ pub fn for_terminal(text: &str) -> String {
     })
 }
 
-/// Makes text a cell of a CSV file (RFC 4180) that no spreadsheet takes for a formula: always quoted, on one line, and with
-/// an apostrophe before what would begin one.
+/// Escapes text as a cell of a CSV file (RFC 4180) that no spreadsheet takes for a formula: always quoted, on one line, and
+/// with an apostrophe before what would begin a formula.
 ///
 /// Source: OWASP, "CSV Injection".
 #[must_use]
 pub fn for_csv(text: &str) -> String {
     let begins = text.trim_start().chars().next();
     let acts = begins.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
-    // A tab or a line break before anything else is enough for some.
+    // Some spreadsheets also take a cell for a formula that begins with a tab or a line break.
     let acts = acts || text.starts_with(char::is_control);
     let mut cell = String::with_capacity(text.len() + 3);
     cell.push('"');
@@ -39,8 +39,8 @@ pub fn for_csv(text: &str) -> String {
     cell
 }
 
-/// Characters that are invisible and change how others are shown (Unicode's bidirectional controls, zero-width
-/// characters, line separators and tags).
+/// Returns whether a character is invisible and changes how others are shown: Unicode's bidirectional controls, zero-width
+/// characters, line separators and tags.
 const fn is_format_control(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -15,8 +15,8 @@ use super::ask::{NoParameters, Parameters, Refusal, Segment, bad, missing, unrea
 use super::conferences::Head;
 use super::routes::Shared;
 use crate::clock::elapsed;
-use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName};
-use crate::store::{ParticipantRow, Span, StoredConference};
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName, attendance};
+use crate::store::{ConferenceQuery, ParticipantRow, StoredConference};
 
 /// How many conferences one answer holds at most. Who asks for more is told, and asks for a shorter time.
 const MOST: usize = 200;
@@ -65,7 +65,7 @@ impl Attended {
         participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
         Self {
             head: Head::from(stored.conference),
-            peak: peak(stays.values().flatten()),
+            peak: attendance::peak(stays.values().flatten().copied()),
             total: participants.len(),
             participants,
         }
@@ -77,15 +77,13 @@ fn attendee(row: ParticipantRow, stays: &[Stay], sessions: u32, now: Timestamp) 
     let present: Duration = stays.iter().map(|(joined, left)| elapsed(*joined, left.unwrap_or(now))).sum();
     let ParticipantRow { name, kind, user, display_name, email, affiliation, .. } = row;
     let participant = ParticipantRef { name, kind, user, display_name, email, affiliation };
-    // To the millisecond, as the event has it.
-    let millis = u32::try_from(present.as_millis()).unwrap_or(u32::MAX);
-    Some(Attendee { participant, first_join, last_leave, seconds_present: f64::from(millis) / 1000.0, sessions })
+    Some(Attendee { participant, first_join, last_leave, seconds_present: attendance::seconds(present), sessions })
 }
 
 /// When each was there, in order. No two stays of one person touch, so the edges that stand pair off by time.
 fn stays(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<Stay>> {
     let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
-    for told in stored.told.iter().filter(|told| told.stands) {
+    for told in stored.emitted.iter().filter(|told| told.stands) {
         let Some(participant) = &told.participant else { continue };
         let (joined, left) = edges.entry(participant.clone()).or_default();
         match told.event {
@@ -101,15 +99,6 @@ fn stays(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<Stay>> {
         (participant, joined.into_iter().map(|joined| (joined, left.next())).collect())
     });
     paired.collect()
-}
-
-/// The most at one time. Who leaves at the instant at which another joins was not there with them.
-fn peak<'a>(stays: impl Iterator<Item = &'a Stay>) -> u32 {
-    let mut edges: Vec<(Timestamp, i64)> =
-        stays.flat_map(|(joined, left)| [Some((*joined, 1)), left.map(|left| (left, -1))]).flatten().collect();
-    edges.sort_unstable();
-    let (_, peak) = edges.into_iter().fold((0_i64, 0), |(now, peak), (_, step)| (now + step, peak.max(now + step)));
-    u32::try_from(peak).unwrap_or_default()
 }
 
 pub(super) async fn of_conference(
@@ -139,7 +128,7 @@ pub(super) async fn of_span(State(shared): State<Arc<Shared>>, uri: Uri) -> Resu
     if from >= until {
         return Err(bad("`from` has to lie before `to`"));
     }
-    let span = Span { target, from, until, limit: MOST + 1 };
+    let span = ConferenceQuery { target, from, until, limit: MOST + 1 };
     let stored = shared.desk.store.conferences(span).await.map_err(|error| unreadable(&error))?;
     if stored.len() > MOST {
         return Err(bad(format!("there are more than {MOST} conferences in that time; ask for less of it")));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::model::{ConferenceName, Kind};
+use crate::model::{ConferenceName, ParticipantKind};
 use crate::status::{ConferenceStatus, Status, StatusBoard};
 
 /// Name, help and labels of one family.
@@ -125,7 +125,7 @@ fn conferences(shown: &[(&ConferenceName, &ConferenceStatus)]) -> Vec<MetricFami
     let (mut open, mut start, mut last_read) = (Vec::new(), Vec::new(), Vec::new());
     for (name, conference) in shown {
         let name = name.as_str();
-        for (kind, present) in Kind::ALL.iter().zip(conference.present) {
+        for (kind, present) in ParticipantKind::ALL.iter().zip(conference.present) {
             participants.push(metric(&PARTICIPANTS, &[name, kind.as_str()], present.into()));
         }
         for target in &conference.targets {
@@ -146,7 +146,7 @@ fn conferences(shown: &[(&ConferenceName, &ConferenceStatus)]) -> Vec<MetricFami
 
 /// Of every target, from all its conferences, those without series of their own included.
 fn targets(status: &Status) -> [MetricFamily; 2] {
-    let mut present: BTreeMap<&str, [u64; Kind::ALL.len()]> =
+    let mut present: BTreeMap<&str, [u64; ParticipantKind::ALL.len()]> =
         status.targets.keys().map(|target| (target.as_str(), Default::default())).collect();
     for conference in status.conferences.values() {
         for target in &conference.targets {
@@ -155,7 +155,7 @@ fn targets(status: &Status) -> [MetricFamily; 2] {
         }
     }
     let participants = present.iter().flat_map(|(target, sums)| {
-        Kind::ALL
+        ParticipantKind::ALL
             .iter()
             .zip(sums)
             .map(|(kind, sum)| metric(&TARGET_PARTICIPANTS, &[target, kind.as_str()], *sum as f64))

@@ -19,7 +19,7 @@ use super::desk::{Desk, EndpointCard};
 use super::front::Front;
 use super::routes::Shared;
 use crate::model::EndpointName;
-use crate::store::{AttemptCount, Breaker, DeliveryFilter, EndpointSummary, ResumeFrom};
+use crate::store::{AttemptCount, DeliveryFilter, EndpointSummary, ResumeFrom, StoredBreaker};
 
 /// How far back the share of attempts that arrived looks.
 const RECENT: Duration = Duration::from_secs(24 * 3600);
@@ -95,8 +95,8 @@ impl Endpoint {
             orphaned: card.is_none(),
             breaker: summary.breaker.as_str(),
             probe_at: match summary.breaker {
-                Breaker::Open { probe_at, .. } => Some(probe_at),
-                Breaker::Closed | Breaker::Draining => None,
+                StoredBreaker::Open { probe_at, .. } => Some(probe_at),
+                StoredBreaker::Closed | StoredBreaker::Draining => None,
             },
             pending: summary.pending,
             dead: summary.dead,
@@ -113,7 +113,7 @@ async fn summaries(desk: &Desk, front: &Front) -> Result<BTreeMap<EndpointName, 
     let known = desk.store.outbox_summary().await.map_err(|error| unreadable(&error))?;
     let mut all: BTreeMap<_, _> = known.into_iter().map(|summary| (summary.endpoint.clone(), summary)).collect();
     for card in &front.endpoints {
-        all.entry(card.name.clone()).or_insert_with(|| EndpointSummary::unheard_of(card.name.clone()));
+        all.entry(card.name.clone()).or_insert_with(|| EndpointSummary::unused(card.name.clone()));
     }
     Ok(all)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{NoParameters, Refusal, bad, missing, said, unreadable, unwritable};
 use super::routes::Shared;
-use crate::store::Who;
+use crate::store::Subject;
 
 /// Who, and whether it is only asked what there is.
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ pub(super) async fn forget(
 ) -> Result<Json<Answer>, Refusal> {
     let shape = || bad("say {\"who\": \"users/…\", \"dry_run\": true}, with nothing else");
     let Asked { who, dry_run } = said(&body).ok_or_else(shape)?;
-    let who = Who::parse(&who)
+    let who = Subject::parse(&who)
         .ok_or_else(|| bad("`who` must be users/…, conferenceRecords/…/participants/…, or an email address"))?;
     let desk = &shared.desk;
     let traces = if dry_run {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::ask::NoParameters;
 use super::health::{Identity, identities};
 use super::routes::Shared;
-use crate::model::Kind;
+use crate::model::ParticipantKind;
 
 /// What `/api/v1/status` answers.
 #[derive(Debug, Serialize)]
@@ -35,14 +35,15 @@ struct Target {
 pub(super) async fn status(State(shared): State<Arc<Shared>>, _: NoParameters) -> Json<Status> {
     let identities = identities(&shared.board);
     let board = shared.board.read();
-    let mut participants: BTreeMap<&'static str, u64> = Kind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
+    let mut participants: BTreeMap<&'static str, u64> =
+        ParticipantKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
     let known = |(name, status): (&crate::model::TargetName, &crate::status::TargetStatus)| {
         (name.to_string(), Target { last_discovery: status.last_discovery, ..Target::default() })
     };
     let mut targets: BTreeMap<String, Target> = board.targets.iter().map(known).collect();
     for conference in board.conferences.values() {
         let present: u64 = conference.present.iter().map(|present| u64::from(*present)).sum();
-        for (kind, present) in Kind::ALL.iter().zip(conference.present) {
+        for (kind, present) in ParticipantKind::ALL.iter().zip(conference.present) {
             *participants.entry(kind.as_str()).or_default() += u64::from(present);
         }
         for name in &conference.targets {

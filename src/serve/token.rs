@@ -3,16 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 
-use crate::store::beside;
-
-/// How many random bytes a token stands for.
-const TOKEN_BYTES: usize = 32;
-
-/// More than a token has.
-const MAX_TOKEN_BYTES: u64 = 1024;
+use crate::secret_file::{self, SECRET_BYTES, SecretFileError};
 
 /// Why there is no token, in one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +23,7 @@ pub enum TokenError {
 /// Where the token of a store lies: in the same folder, under the store's name with `.token` after it.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
-    beside::path(store, ".token")
+    secret_file::path(store, ".token")
 }
 
 /// The token beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
@@ -39,10 +32,12 @@ pub fn path_beside(store: &Path) -> PathBuf {
 /// [`TokenError`] if it can be neither read nor made.
 pub fn load_or_create(store: &Path) -> Result<SecretString, TokenError> {
     let path = path_beside(store);
-    match load(&path) {
-        Err(TokenError::Read(_, error)) if error.kind() == io::ErrorKind::NotFound => create(&path),
-        loaded => loaded,
-    }
+    let text = secret_file::load_or_create(&path).map_err(|error| match error {
+        SecretFileError::Read(error) => TokenError::Read(path.clone(), error),
+        SecretFileError::Write(error) => TokenError::Write(path.clone(), error),
+        SecretFileError::Random(error) => TokenError::Random(error),
+    })?;
+    token(&path, &text)
 }
 
 /// The token in a file that is there.
@@ -50,43 +45,30 @@ pub fn load_or_create(store: &Path) -> Result<SecretString, TokenError> {
 /// # Errors
 /// [`TokenError::Read`] or [`TokenError::Unusable`].
 pub fn load(path: &Path) -> Result<SecretString, TokenError> {
-    use std::io::Read as _;
-    let failed = |error| TokenError::Read(path.to_owned(), error);
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    warn_if_open(path, &file);
-    file.take(MAX_TOKEN_BYTES).read_to_string(&mut text).map_err(failed)?;
-    let token = text.trim_end();
+    let text = secret_file::load(path).map_err(|error| TokenError::Read(path.to_owned(), error))?;
+    token(path, &text)
+}
+
+fn token(path: &Path, text: &str) -> Result<SecretString, TokenError> {
+    warn_if_open(path);
     // A file cut short by a full disk would be a token that can be guessed.
-    if token.len() < TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {
+    if text.len() < SECRET_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(TokenError::Unusable(path.to_owned()));
     }
-    Ok(SecretString::from(token))
+    Ok(SecretString::from(text))
 }
 
 /// Somebody changed what was written with mode 0600.
-fn warn_if_open(path: &Path, file: &std::fs::File) {
+fn warn_if_open(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        if file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        if path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
             tracing::warn!(path = %path.display(), "others can read the API's token; `chmod 600` it");
         }
     }
     #[cfg(not(unix))]
-    let _ = (path, file);
-}
-
-fn create(path: &Path) -> Result<SecretString, TokenError> {
-    let mut bytes = [0; TOKEN_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| TokenError::Random(error.into()))?;
-    let token = BASE64URL_NOPAD.encode(&bytes);
-    match beside::create(path, &token) {
-        Ok(true) => Ok(SecretString::from(token)),
-        // Somebody else was faster: there is one token, and it is theirs.
-        Ok(false) => load(path),
-        Err(error) => Err(TokenError::Write(path.to_owned(), error)),
-    }
+    let _ = path;
 }
 
 #[cfg(test)]

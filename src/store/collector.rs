@@ -1,4 +1,4 @@
-//! How much is owed, as metrics: read at each scrape, so that they are never behind the store.
+//! The metrics of the outbox, read from the store at each scrape so that they are never behind it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,32 +7,31 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 
-use super::delivery::{Breaker, EndpointSummary};
-use super::endpoints;
+use super::endpoint::{EndpointSummary, StoredBreaker};
 use super::readers::Readers;
 use crate::model::EndpointName;
 
-/// The endpoints that are always shown. Clones are the same.
+/// The endpoints that are always exported. Clones share the list.
 #[derive(Debug, Clone, Default)]
 pub struct ShownEndpoints(Arc<RwLock<Vec<EndpointName>>>);
 
 impl ShownEndpoints {
-    /// Always shows these from now on.
+    /// Replaces the list.
     pub fn set(&self, endpoints: Vec<EndpointName>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
     }
 }
 
-/// The metrics of the outbox. Register it once; it costs a scrape two small statements, at any backlog.
+/// The metrics of the outbox. Register it once; a scrape costs two small statements, at any backlog.
 #[derive(Debug)]
 pub struct OutboxCollector {
     readers: Readers,
     endpoints: ShownEndpoints,
-    shown: Shown,
+    gauges: OutboxGauges,
 }
 
 #[derive(Debug, Clone)]
-struct Shown {
+struct OutboxGauges {
     pending: IntGaugeVec,
     oldest: GaugeVec,
     dead: IntGaugeVec,
@@ -42,46 +41,46 @@ struct Shown {
     settled: IntCounterVec,
 }
 
-impl Shown {
+impl OutboxGauges {
     fn new() -> prometheus::Result<Self> {
         let labels = &["endpoint"];
         let gauge = |name, help| IntGaugeVec::new(Opts::new(name, help), labels);
         Ok(Self {
-            pending: gauge("meetwatch_webhook_pending", "Deliveries that are owed and did not arrive yet.")?,
+            pending: gauge("meetwatch_webhook_pending", "Deliveries that are not finished.")?,
             oldest: GaugeVec::new(
                 Opts::new(
                     "meetwatch_webhook_oldest_pending_timestamp_seconds",
-                    "When the oldest delivery that is owed was committed; absent when none is.",
+                    "When the oldest unfinished delivery was committed; absent while there is none.",
                 ),
                 labels,
             )?,
-            dead: gauge("meetwatch_webhook_dead", "Deliveries that were given up.")?,
+            dead: gauge("meetwatch_webhook_dead", "Deliveries that were given up (dead letters).")?,
             enabled: gauge("meetwatch_webhook_endpoint_enabled", "Whether the endpoint is on (1) or off (0).")?,
             in_trouble: gauge(
                 "meetwatch_webhook_endpoint_in_trouble",
-                "Whether the endpoint is in trouble as a whole and only probed (1).",
+                "Whether the endpoint's circuit breaker is open, so that it is only probed (1).",
             )?,
             expired: gauge(
                 "meetwatch_webhook_expired",
-                "Deliveries that were too old to be sent, or skipped by hand.",
+                "Deliveries that were too old to be sent, or that an operator skipped.",
             )?,
             settled: IntCounterVec::new(
                 Opts::new(
                     "meetwatch_webhook_settled_total",
-                    "Deliveries that were not sent because the leave they were about undid itself.",
+                    "Deliveries that were not sent because a leave was undone while it was held back.",
                 ),
                 labels,
             )?,
         })
     }
 
-    fn show(&self, summary: &EndpointSummary) {
+    fn set(&self, summary: &EndpointSummary) {
         let endpoint = &[summary.endpoint.as_str()];
         let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.pending.with_label_values(endpoint).set(count(summary.pending));
         self.dead.with_label_values(endpoint).set(count(summary.dead));
         self.enabled.with_label_values(endpoint).set(i64::from(summary.enabled));
-        let in_trouble = matches!(summary.breaker, Breaker::Open { .. });
+        let in_trouble = matches!(summary.breaker, StoredBreaker::Open { .. });
         self.in_trouble.with_label_values(endpoint).set(i64::from(in_trouble));
         self.expired.with_label_values(endpoint).set(count(summary.expired));
         self.settled.with_label_values(endpoint).inc_by(summary.settled);
@@ -96,14 +95,14 @@ impl Shown {
 }
 
 impl OutboxCollector {
-    /// A collector that always shows `endpoints`, and others that are still owed something.
+    /// Returns a collector that always exports `endpoints`, and others while they have pending deliveries.
     pub(super) fn new(readers: Readers, endpoints: Vec<EndpointName>) -> prometheus::Result<Self> {
         let shown_endpoints = ShownEndpoints::default();
         shown_endpoints.set(endpoints);
-        Ok(Self { readers, endpoints: shown_endpoints, shown: Shown::new()? })
+        Ok(Self { readers, endpoints: shown_endpoints, gauges: OutboxGauges::new()? })
     }
 
-    /// What says which endpoints are always shown.
+    /// Returns the list of endpoints that are always exported.
     #[must_use]
     pub fn endpoints(&self) -> ShownEndpoints {
         self.endpoints.clone()
@@ -116,10 +115,10 @@ impl OutboxCollector {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
-            .map(|endpoint| (endpoint.clone(), EndpointSummary::unheard_of(endpoint.clone())))
+            .map(|endpoint| (endpoint.clone(), EndpointSummary::unused(endpoint.clone())))
             .collect();
-        // Where the store cannot be read, no figures are better than wrong ones.
-        for summary in self.readers.read_now(endpoints::summary).ok()? {
+        // If the store cannot be read, no series is better than a stale one.
+        for summary in self.readers.read_now(|reader| reader.outbox_summary()).ok()? {
             if summary.pending > 0 || all.contains_key(&summary.endpoint) {
                 all.insert(summary.endpoint.clone(), summary);
             }
@@ -130,16 +129,16 @@ impl OutboxCollector {
 
 impl Collector for OutboxCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.shown.collectors().into_iter().flat_map(Collector::desc).collect()
+        self.gauges.collectors().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // Gauges made for this scrape alone: two scrapes at once do not disturb each other, and nothing stale stays.
-        let Ok(shown) = Shown::new() else { return Vec::new() };
+        // New gauges for each scrape: concurrent scrapes do not interfere, and no series of a removed endpoint remains.
+        let Ok(gauges) = OutboxGauges::new() else { return Vec::new() };
         for summary in self.read().unwrap_or_default() {
-            shown.show(&summary);
+            gauges.set(&summary);
         }
-        let families = shown.collectors().into_iter().flat_map(Collector::collect);
+        let families = gauges.collectors().into_iter().flat_map(Collector::collect);
         families.filter(|family| !family.get_metric().is_empty()).collect()
     }
 }

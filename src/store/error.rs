@@ -1,16 +1,17 @@
-//! What can go wrong with the store. The texts name columns and files, never what stands in them.
+//! The errors of the store. Their texts name columns and files, never the values in them.
 
-use rusqlite::ErrorCode;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::model::EventId;
 
-/// Why a commit was not made. None of it is written then.
+/// Why an operation was not written. Nothing of it is stored then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// It holds an event that is in the log already, so it would tell one happening twice.
+    /// The commit holds an event that is already in the log. Writing it would report one change twice.
     #[error("the event {0} is in the log already")]
     Duplicate(EventId),
-    /// It contradicts what is stored: a mistake of the program, not of the disk.
+    /// The operation contradicts what is stored. This is a defect of the program, not of the disk.
     #[error("a commit contradicts the store: {0}")]
     Invariant(&'static str),
     #[error(transparent)]
@@ -18,7 +19,7 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// The name in logs and labels.
+    /// Returns the error's name in logs and metric labels.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -28,7 +29,7 @@ impl CommitError {
         }
     }
 
-    /// Every name that [`Self::reason`] gives.
+    /// Every name that [`Self::reason`] can return.
     pub const REASONS: [&'static str; 11] = [
         "duplicate",
         "invariant",
@@ -44,12 +45,6 @@ impl CommitError {
     ];
 }
 
-impl From<rusqlite::Error> for CommitError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// Why the store could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -63,7 +58,7 @@ pub enum StoreError {
     Corrupt,
     #[error("the store is locked by another program; end what holds it, and it goes on by itself")]
     Busy,
-    /// One of its files is not where it was when the store was opened.
+    /// One of the store's files is no longer the one that was opened.
     #[error(
         "a file of the store was deleted, moved or replaced; put the same file back and it goes on by itself, or restart the daemon with what is there"
     )]
@@ -79,7 +74,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The name in logs and labels.
+    /// Returns the error's name in logs and metric labels.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -96,27 +91,49 @@ impl StoreError {
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        // SQLite's own words name tables and columns. The bindings' other errors could quote a value: they are not asked.
-        let rusqlite::Error::SqliteFailure(failure, ref message) = error else {
-            return match error {
-                rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::Utf8Error(..) => Self::Unreadable("a column of an unexpected type"),
-                rusqlite::Error::QueryReturnedNoRows => Self::Unreadable("a row that has to be there is missing"),
-                _ => Self::Sqlite("a statement does not fit the schema".to_owned()),
-            };
-        };
-        let words = || message.clone().unwrap_or_else(|| failure.to_string());
-        match failure.code {
-            ErrorCode::DiskFull => Self::Full,
-            ErrorCode::ReadOnly => Self::ReadOnly,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt,
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
-            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Self::Io(words()),
-            _ => Self::Sqlite(words()),
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the store's folder {0} does not exist; make it, or set `path` under [store]")]
+    FolderMissing(PathBuf),
+    #[error(
+        "the store {0} cannot be written; give the daemon's user the right to write it and its folder, or set another `path` under [store]"
+    )]
+    ReadOnly(PathBuf),
+    #[error("another process has the store {0} open; stop it, or give each daemon a `path` of its own under [store]")]
+    InUse(PathBuf),
+    #[error("{0} is not a store of meetwatch; set another `path` under [store], nothing was changed in that file")]
+    NotAStore(PathBuf),
+    #[error(
+        "the store {path} has schema {found} and this version of meetwatch knows up to schema {known}; run the newer version, nothing was changed"
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("the store {0} is damaged; restore it from a backup, or move it away to begin anew")]
+    Corrupt(PathBuf),
+    #[error("the store {path} cannot be opened: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the store {path} cannot be opened: {source}")]
+    Store { path: PathBuf, source: StoreError },
+}
+
+impl OpenError {
+    pub(super) fn from_store(path: &Path, source: StoreError) -> Self {
+        let path = path.to_owned();
+        match source {
+            StoreError::Corrupt => Self::Corrupt(path),
+            StoreError::ReadOnly => Self::ReadOnly(path),
+            source => Self::Store { path, source },
+        }
+    }
+
+    pub(super) fn from_io(path: &Path, source: io::Error) -> Self {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Self::FolderMissing(folder.unwrap_or(Path::new(".")).to_owned())
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.to_owned()),
+            _ => Self::Io { path: path.to_owned(), source },
         }
     }
 }

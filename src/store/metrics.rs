@@ -1,4 +1,4 @@
-//! What the store says of itself.
+//! The metrics of the store's writer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Regist
 
 use super::error::CommitError;
 
-/// The store's metrics.
+/// The metrics of the store's writer.
 #[derive(Debug, Clone)]
 pub struct StoreMetrics {
     commit_duration: Histogram,
@@ -15,21 +15,21 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    /// Makes the metrics and puts them into `registry`.
+    /// Creates the metrics and registers them in `registry`.
     ///
     /// # Errors
-    /// Where the registry has metrics of these names already.
+    /// If the registry already has metrics of these names.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             commit_duration: Histogram::with_opts(
                 HistogramOpts::new(
                     "meetwatch_store_commit_duration_seconds",
-                    "How long a transaction of the store took, with all that was grouped into it.",
+                    "How long a transaction of the store took, including all operations grouped into it.",
                 )
                 .buckets(vec![0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]),
             )?,
             commit_failures: IntCounterVec::new(
-                Opts::new("meetwatch_store_commit_failures_total", "Commits that were not made, by reason."),
+                Opts::new("meetwatch_store_commit_failures_total", "Operations that could not be written, by reason."),
                 &["reason"],
             )?,
             size: IntGauge::new("meetwatch_store_size_bytes", "The size of the store's files.")?,
@@ -43,15 +43,15 @@ impl StoreMetrics {
         Ok(metrics)
     }
 
-    pub(super) fn group_took(&self, took: Duration) {
+    pub(super) fn observe_group(&self, took: Duration) {
         self.commit_duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn failed(&self, error: &CommitError) {
+    pub(super) fn count_failure(&self, error: &CommitError) {
         self.commit_failures.with_label_values(&[error.reason()]).inc();
     }
 
-    pub(super) fn size_is(&self, bytes: u64) {
+    pub(super) fn set_size(&self, bytes: u64) {
         self.size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }

@@ -1,69 +1,57 @@
-//! What survives: the roster, the event log, what is owed to whom, and how far everything was read. SQLite, one writer.
+//! What survives a restart: the roster, the event log, the outbox, and how far everything was read.
 //!
-//! A [`Commit`] comes in through the [`Store`], waits with others for the writer's thread, and is written by the [`Db`] in
-//! one transaction: facts, log, deliveries. The dispatcher takes deliveries out by [`OutboxRequest`]s that go the same way.
-//! Whoever only reads does so on connections of its own.
+//! A write operation (a [`Commit`], an [`OutboxRequest`], an [`AdminRequest`] …) enters through the [`Store`], waits in the
+//! queue of the writer's thread, and is written together with others in one transaction. The writer then publishes the
+//! [`Progress`] and replies. Queries run on a pool of reading connections.
+//!
+//! The files of this folder are the contract: operations, rows, errors, and the loops around them, without SQL. The backend
+//! is the folder `sqlite`; only the handle, the writer and the readers use it.
+//!
+//! **The contract**, which every backend keeps (`tests/it/store_contract` holds it): a commit is written whole or not at all,
+//! and survives a crash once it was acknowledged. An event is in the log once. Within a conference the log counts 1, 2, 3 …
+//! The deliveries of an event are created in the transaction that appends it. A delivery has one holder at a time, and the
+//! deliveries of a lane are claimed in order.
 
-pub mod attendance;
-pub mod backup;
-pub mod beside;
-pub mod collector;
-pub mod db;
-pub mod delivery;
-pub mod error;
-pub mod forget;
-pub mod handle;
-pub mod keeper;
-pub mod metrics;
-pub mod open;
-pub mod prune;
-pub mod repair;
-pub mod retention;
-pub mod rows;
+pub mod retention_loop;
 pub mod settings;
 
-mod batch;
-mod breaker;
-mod claim;
-mod endpoints;
-mod erase;
-mod examine;
-mod facts;
-mod files;
-mod inspect;
-mod lanes;
-mod log;
-mod mend;
-mod migrate;
+mod admin;
+mod clock_check;
+mod collector;
+mod endpoint;
+mod error;
+mod forget;
+mod handle;
+mod metrics;
+mod outage_log;
 mod outbox;
-mod owe;
+mod progress;
+mod prune;
+mod query;
 mod readers;
-mod settle;
-mod stand_in;
-mod trouble;
-mod values;
+mod request;
+mod rows;
+mod sqlite;
 mod writer;
 
-pub use attendance::Span;
-pub use backup::{Backup, BackupError, back_up};
+pub use admin::{AdminRequest, Replay, ResumeFrom};
+pub use clock_check::{ClockCheck, ClockDoubt};
 pub use collector::{OutboxCollector, ShownEndpoints};
-pub use db::{Db, Work, Written};
-pub use delivery::{
-    AttemptRow, Batched, Breaker, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply, EndpointSummary,
-    LaneId, LogRow, OutboxReply, OutboxRequest, Pick, Record, Then,
-};
-pub use error::{CommitError, StoreError};
-pub use forget::{Forget, Traces, Who};
+pub use endpoint::{AttemptCount, Batching, EndpointConfig, EndpointSummary, StoredBreaker};
+pub use error::{CommitError, OpenError, StoreError};
+pub use forget::{ForgetRequest, ParticipantKey, Subject, Traces};
 pub use handle::Store;
 pub use metrics::StoreMetrics;
-pub use open::OpenError;
-pub use prune::{Cursor, PruneRequest, Pruned};
-pub use repair::{
-    AttemptCount, Batching, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EndpointConfig, Repair, Replay,
-    ResumeFrom, StoredAttempt,
+pub use outbox::{
+    AttemptRecord, AttemptResult, AttemptRow, Batched, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply,
+    LaneId, OutboxReply, OutboxRequest, Pick,
 };
-pub use retention::Doubt;
+pub use progress::Progress;
+pub use prune::{PruneCursor, PruneRequest, Pruned};
+pub use query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt};
+pub use request::{Operation, OperationResult, Pending, Request};
 pub use rows::{
-    Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow, ToldRow,
+    Commit, ConferenceRow, EmittedRow, LogRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
 };
 pub use settings::StoreSettings;
+pub use sqlite::{Backup, BackupError, Db, Reader, back_up};

@@ -1,218 +1,216 @@
-//! One round of a dispatcher with the outbox, and all SQL that records what came of its attempts.
+//! The outbox: what a dispatcher claims, and what it records.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::delivery::{AttemptRow, DeliveryId, OutboxReply, OutboxRequest, Record, Then};
-use super::endpoints::{self, Change};
-use super::error::StoreError;
-use super::values::nanos;
-use super::{batch, breaker, claim, lanes};
+use super::endpoint::StoredBreaker;
+use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 
-/// Records what came of earlier claims, notes how endpoints fare, gives up leases that ended, and claims what is asked for.
-pub(super) fn exchange(
-    connection: &Connection,
-    request: &OutboxRequest,
-    now: Timestamp,
-) -> Result<OutboxReply, StoreError> {
-    let mut reply = OutboxReply::default();
-    let mut tally = Tally::default();
-    for record in &request.records {
-        if !write_record(connection, record, now, &mut tally)? {
-            reply.stale.push(record.delivery);
+/// The id of a delivery: one event for one endpoint. It survives retries and restarts and is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub i64);
+
+/// The state of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Unfinished; becomes `Leased` when it is claimed.
+    Pending,
+    /// Claimed and being sent. The record of the attempt ends it; when the lease runs out it is `Pending` again.
+    Leased,
+    /// It arrived.
+    Done,
+    /// Given up (a dead letter); only a replay makes it `Pending` again.
+    Dead,
+    /// The event was undone before the delivery was due.
+    Settled,
+    /// Too old for the endpoint; never sent.
+    Expired,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [Self::Pending, Self::Leased, Self::Done, Self::Dead, Self::Settled, Self::Expired];
+
+    /// Returns the state's name in rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Leased => "leased",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Settled => "settled",
+            Self::Expired => "expired",
         }
     }
-    tally.settle_up(connection, now)?;
-    for (endpoint, to) in &request.breakers {
-        breaker::set(connection, endpoints::number_of(connection, endpoint)?, *to, now)?;
-    }
-    claim::end_leases(connection, &request.in_flight, now)?;
-    for asked in &request.claims {
-        reply.endpoints.push(claim::claim(connection, asked, now)?);
-    }
-    Ok(reply)
-}
 
-/// What many records change together: written once at the end.
-#[derive(Default)]
-struct Tally {
-    /// The lanes whose head came to its end, and the last position that did.
-    finished: BTreeMap<i64, i64>,
-    /// By endpoint.
-    changes: BTreeMap<i64, Change>,
-    /// How many attempts arrived and failed, by endpoint.
-    attempts: BTreeMap<i64, (i64, i64)>,
-}
-
-impl Tally {
-    fn settle_up(self, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-        for (lane, position) in self.finished {
-            lanes::advance(connection, lane, position, now)?;
-        }
-        for (endpoint, change) in self.changes {
-            endpoints::count(connection, endpoint, change)?;
-        }
-        for (endpoint, attempts) in self.attempts {
-            endpoints::note_attempts(connection, endpoint, attempts, now)?;
-        }
-        Ok(())
+    /// Returns the state of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
-/// What a record has to know of its delivery.
-struct Recorded {
-    position: i64,
-    endpoint: i64,
-    lane: i64,
-    attempts: u32,
-    /// Whether it leads a batch.
-    leads: bool,
+/// The id of a lane: one conference on one endpoint. The deliveries of a lane arrive in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub i64);
+
+/// One round of a dispatcher with the outbox, in one transaction: first the records of earlier claims, then the breakers,
+/// then new claims. So the next delivery of a lane can be claimed in the round that finishes the one before.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutboxRequest {
+    pub records: Vec<AttemptRecord>,
+    /// Endpoints whose breaker changed.
+    pub breakers: Vec<(EndpointName, StoredBreaker)>,
+    pub claims: Vec<ClaimRequest>,
+    /// The deliveries that the caller holds now. Their leases do not run out, however the clock jumps.
+    pub in_flight: Vec<DeliveryId>,
 }
 
-impl Recorded {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            position: row.get(0)?,
-            endpoint: row.get(1)?,
-            lane: row.get(2)?,
-            attempts: row.get(3)?,
-            leads: row.get(4)?,
-        })
-    }
+/// Asks for deliveries of one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    pub endpoint: EndpointName,
+    pub pick: Pick,
+    /// How long the claim holds.
+    pub lease: Duration,
+    /// Due times further ahead than this come from a clock that jumped, and are moved to this bound.
+    pub longest_wait: Duration,
 }
 
-/// Writes one record; false where its claim is over.
-fn write_record(
-    connection: &Connection,
-    record: &Record,
-    now: Timestamp,
-    tally: &mut Tally,
-) -> Result<bool, StoreError> {
-    let reason = record.attempt.as_ref().and_then(|attempt| attempt.reason);
-    let recorded = match &record.then {
-        Then::Done => finish(connection, record, "done", None, now)?,
-        Then::Dead { reason } => finish(connection, record, "dead", Some(reason), now)?,
-        Then::Retry { .. } => put_off(connection, record, now)?,
-        Then::EndpointOff { reason } => give_back(connection, record, Some(reason))?,
-        Then::Release => give_back(connection, record, reason)?,
-    };
-    let Some(recorded) = recorded else { return Ok(false) };
-    if let Some(attempt) = &record.attempt {
-        write_attempt(connection, record.delivery, recorded.attempts, attempt)?;
-        let (arrived, failed) = tally.attempts.entry(recorded.endpoint).or_default();
-        *(if reason.is_none() { arrived } else { failed }) += 1;
-    }
-    let others = if recorded.leads { batch::follow(connection, record.delivery)? } else { 0 };
-    match &record.then {
-        Then::Done | Then::Dead { .. } => {
-            tally.finished.insert(recorded.lane, recorded.position);
-            let change = tally.changes.entry(recorded.endpoint).or_default();
-            change.owed -= 1 + others;
-            change.dead += if record.then == Then::Done { 0 } else { 1 + others };
-        }
-        Then::EndpointOff { reason } => endpoints::switch_off(connection, recorded.endpoint, reason, now)?,
-        Then::Retry { .. } | Then::Release => {}
-    }
-    Ok(true)
+/// Which deliveries to claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// Due deliveries, the longest overdue first, and those that follow each in its lane. The next of a lane may be sent
+    /// only after the one before it is finished. Claims nothing while the breaker is open.
+    Due {
+        /// The most deliveries claimed. Zero only asks when the next is due.
+        limit: usize,
+        /// The most deliveries of one lane.
+        run: usize,
+    },
+    /// One delivery, due or not, that probes whether the endpoint works again. Deliveries older than `window` become dead.
+    Probe {
+        /// Lanes not to take it from, at most three.
+        not_of: Vec<LaneId>,
+        window: Duration,
+    },
 }
 
-fn write_attempt(
-    connection: &Connection,
-    delivery: DeliveryId,
-    number: u32,
-    attempt: &AttemptRow,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO attempts (delivery, number, began_at, duration, status, reason, answer)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            delivery.0,
-            number,
-            nanos(attempt.began_at),
-            i64::try_from(attempt.duration.as_nanos()).unwrap_or(i64::MAX),
-            attempt.status,
-            attempt.reason,
-            attempt.answer,
-        ])?;
-    Ok(())
+/// The record of one claim: the attempt, and what the delivery becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRecord {
+    pub delivery: DeliveryId,
+    /// [`Claimed::claim`] (a fencing token). A record of an earlier claim changes nothing.
+    pub claim: i64,
+    /// `None` if nothing was sent.
+    pub attempt: Option<AttemptRow>,
+    pub result: AttemptResult,
 }
 
-/// Ends a delivery. The next of its lane has its turn after [`Tally::settle_up`].
-fn finish(
-    connection: &Connection,
-    record: &Record,
-    state: &'static str,
-    reason: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<Recorded>, StoreError> {
-    let recorded = connection
-        .prepare_cached(
-            "UPDATE deliveries SET state = ?4, head = 0, attempts = attempts + ?3, reason = ?5, finished_at = ?6,
-                                   lease_until = NULL
-             WHERE id = ?1 AND state = 'leased' AND claims = ?2
-             RETURNING position, endpoint, lane, attempts, batch IS id",
-        )?
-        .query_row(
-            params![record.delivery.0, record.claim, record.attempt.is_some(), state, reason, nanos(now)],
-            Recorded::read,
-        )
-        .optional()?;
-    Ok(recorded)
+/// One attempt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    pub began_at: Timestamp,
+    pub duration: Duration,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The reason's name; `None` for a success.
+    pub reason: Option<&'static str>,
+    /// The start of the answer, with the endpoint's secrets removed.
+    pub answer: Option<Box<str>>,
 }
 
-/// Puts a delivery off to its next attempt: no later than its hold, where others wait behind it.
-fn put_off(connection: &Connection, record: &Record, now: Timestamp) -> Result<Option<Recorded>, StoreError> {
-    let Then::Retry { at, hold_until, failures, rejections } = record.then else { return Ok(None) };
-    let attempt = record.attempt.as_ref();
-    let recorded = connection
-        .prepare_cached(
-            "UPDATE deliveries SET state = 'pending', attempts = attempts + :attempts, reason = :reason,
-                    due_at = CASE WHEN EXISTS (
-                        SELECT 1 FROM deliveries n INDEXED BY deliveries_open
-                        WHERE n.lane = deliveries.lane
-                              AND n.position > coalesce((SELECT max(m.position) FROM deliveries m
-                                                         WHERE m.batch = deliveries.id), deliveries.position)
-                              AND n.state IN ('pending', 'leased'))
-                      AND (SELECT ordered FROM endpoints WHERE id = deliveries.endpoint)
-                      THEN min(:at, max(:hold_until, :now)) ELSE :at END,
-                    hold_until = :hold_until, tried_since = coalesce(tried_since, :began_at), failures = :failures,
-                    rejections = :rejections, lease_until = NULL
-             WHERE id = :id AND state = 'leased' AND claims = :claim
-             RETURNING position, endpoint, lane, attempts, batch IS id",
-        )?
-        .query_row(
-            named_params! {
-                ":id": record.delivery.0,
-                ":claim": record.claim,
-                ":attempts": attempt.is_some(),
-                ":reason": attempt.and_then(|attempt| attempt.reason),
-                ":at": nanos(at),
-                ":hold_until": nanos(hold_until),
-                ":now": nanos(now),
-                ":began_at": attempt.map(|attempt| nanos(attempt.began_at)),
-                ":failures": failures,
-                ":rejections": rejections,
-            },
-            Recorded::read,
-        )
-        .optional()?;
-    Ok(recorded)
+/// What a claimed delivery becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// It arrived; the next of its lane becomes the head.
+    Done,
+    /// It is attempted again.
+    Retry {
+        at: Timestamp,
+        /// The end of its head-of-line hold: if others wait behind it, its next attempt is no later than this.
+        hold_until: Timestamp,
+        /// How many of its attempts count for the retry schedule.
+        failures: u32,
+        /// How many of its latest attempts in a row were rejected.
+        rejections: u32,
+    },
+    /// It is given up for this reason; the next of its lane becomes the head.
+    Dead { reason: &'static str },
+    /// The endpoint is gone: it is switched off, and its deliveries stay pending, this one included.
+    EndpointOff { reason: &'static str },
+    /// Nothing was sent: it is pending as before the claim.
+    Release,
 }
 
-/// Makes a delivery owed as it was before the claim.
-fn give_back(connection: &Connection, record: &Record, reason: Option<&str>) -> Result<Option<Recorded>, StoreError> {
-    let recorded = connection
-        .prepare_cached(
-            "UPDATE deliveries SET state = 'pending', attempts = attempts + ?3, reason = coalesce(?4, reason),
-                                   lease_until = NULL
-             WHERE id = ?1 AND state = 'leased' AND claims = ?2
-             RETURNING position, endpoint, lane, attempts, batch IS id",
-        )?
-        .query_row(params![record.delivery.0, record.claim, record.attempt.is_some(), reason], Recorded::read)
-        .optional()?;
-    Ok(recorded)
+/// The outbox's answer to an [`OutboxRequest`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutboxReply {
+    /// One for each [`ClaimRequest`], in their order.
+    pub endpoints: Vec<EndpointReply>,
+    /// Deliveries whose record came too late: their claim was over.
+    pub stale: Vec<DeliveryId>,
+}
+
+/// The answer to one [`ClaimRequest`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointReply {
+    pub endpoint: EndpointName,
+    /// False while the endpoint is switched off: nothing is claimed then.
+    pub enabled: bool,
+    pub breaker: StoredBreaker,
+    /// The claimed deliveries, those of one lane in order.
+    pub claimed: Vec<Claimed>,
+    /// How many deliveries were too old for the endpoint and expired.
+    pub expired: u64,
+    /// How many deliveries became dead because their window is over.
+    pub buried: u64,
+    /// When the first unclaimed delivery is due; in the past if the limit was reached.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A claimed delivery, with everything that sending it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub delivery: DeliveryId,
+    pub lane: LaneId,
+    /// The number of this claim, to be returned with the record.
+    pub claim: i64,
+    pub event: EventId,
+    pub event_type: EventType,
+    pub conference: Option<ConferenceName>,
+    /// When the event happened.
+    pub time: Timestamp,
+    /// The event as JSON, as it was committed.
+    pub body: Box<str>,
+    /// The event before this one in the same lane.
+    pub previous: Option<EventId>,
+    /// How many attempts were recorded before.
+    pub attempts: u32,
+    /// How many of them count for the retry schedule.
+    pub failures: u32,
+    /// How many of the latest attempts in a row were rejected.
+    pub rejections: u32,
+    /// When the event was committed, or the delivery replayed.
+    pub owed_at: Timestamp,
+    /// When the first attempt began, if there was one.
+    pub tried_since: Option<Timestamp>,
+    /// Whether other deliveries of the lane wait behind it.
+    pub others_wait: bool,
+    /// The other events of its batch, in order: empty for a batch of one, `None` if the endpoint takes no batches. All other
+    /// fields then describe the whole batch, and the record of this delivery holds for every member.
+    pub batch: Option<Vec<Batched>>,
+}
+
+/// One more event of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batched {
+    pub event: EventId,
+    pub event_type: EventType,
+    /// When the event happened.
+    pub time: Timestamp,
+    /// The event as JSON, as it was committed.
+    pub body: Box<str>,
 }

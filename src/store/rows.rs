@@ -1,67 +1,67 @@
-//! What `watch` hands over to be kept, and what it gets back after a restart.
+//! The rows that `watch` commits and reads back after a restart, and the rows of the log.
 
 use jiff::Timestamp;
 
 use crate::model::event::Affiliation;
 use crate::model::{
-    ConferenceName, EndpointName, EventId, EventType, IdentityName, Kind, MeetingCode, ParticipantName, Provenance,
-    SessionName, Source, SpaceName, TargetName, UserName,
+    ConferenceName, EndpointName, EventId, EventType, IdentityName, MeetingCode, ParticipantKind, ParticipantName,
+    Provenance, SessionName, Source, SpaceName, TargetName, UserName,
 };
 
-/// Everything that one observation justifies. All of it is written, or nothing.
+/// Everything that one observation changed. It is written whole, or not at all.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// The conference as it is now.
     pub conference: Option<ConferenceRow>,
-    /// Those participants that are new or changed.
+    /// New and changed participants.
     pub participants: Vec<ParticipantRow>,
-    /// Those sessions that are new or changed.
+    /// New and changed sessions.
     pub sessions: Vec<SessionRow>,
-    /// What is new, in sequence order.
+    /// New events, in sequence order.
     pub events: Vec<NewEvent>,
-    /// Those targets whose memory changed.
+    /// Targets whose progress changed.
     pub targets: Vec<TargetRow>,
 }
 
-/// All that is kept of a conference itself.
+/// A conference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConferenceRow {
     pub name: ConferenceName,
     pub space: Option<SpaceName>,
     pub meeting_code: Option<MeetingCode>,
     pub start: Timestamp,
-    /// When it ended: Google's word, or an inference.
+    /// When it ended, by Google's record or by inference.
     pub end: Option<(Timestamp, Source)>,
     pub phase: Phase,
     /// The targets that reach it.
     pub targets: Vec<TargetName>,
-    /// The identity that saw it last.
+    /// The identity that read it last.
     pub identity: Option<IdentityName>,
-    /// How many events with a sequence it has had.
+    /// The sequence number of its last event; 0 before the first.
     pub last_sequence: u64,
-    /// How many are present after the last event.
+    /// How many people are present after the last event.
     pub present: u32,
-    /// The last complete listing, by our clock. Written in batches: it may be early, never late.
+    /// The time of the last complete listing, by our clock. Written in batches: it may be early, never late.
     pub last_listed: Option<Timestamp>,
     /// Participants that left before this time are known.
     pub backfilled_to: Option<Timestamp>,
-    /// When to read it once more.
+    /// When its closing read is due.
     pub final_read_due: Option<Timestamp>,
 }
 
 /// How far a conference has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Not told as ended.
+    /// Its end was not emitted.
     Live,
-    /// Told as ended; one more reading is due.
+    /// Its end was emitted; one more read is due.
     Ended,
-    /// Nothing follows any more.
+    /// No event follows any more.
     Closed,
 }
 
 impl Phase {
-    /// The name in rows.
+    /// Returns the phase's name in rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Phase {
         }
     }
 
-    /// The phase of that name.
+    /// Returns the phase of that name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Live, Self::Ended, Self::Closed].into_iter().find(|phase| phase.as_str() == text)
@@ -82,20 +82,20 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantRow {
     pub name: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     pub user: Option<UserName>,
     pub display_name: Option<Box<str>>,
     pub earliest_start: Option<Timestamp>,
     pub latest_end: Option<Timestamp>,
     pub email: Option<Box<str>>,
     pub affiliation: Option<Affiliation>,
-    /// While the person is present: the identity whose listing showed it last. Absence counts only under that one.
+    /// The identity whose listing showed the participant last; set while present. Absence counts only in its listings.
     pub seen_by: Option<IdentityName>,
-    /// While the person is missing: the last listing that showed it.
+    /// The last listing that showed the participant; set while missing.
     pub last_seen: Option<Timestamp>,
 }
 
-/// A session as far as it is known.
+/// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
     pub name: SessionName,
@@ -104,7 +104,7 @@ pub struct SessionRow {
     pub end: Option<(Timestamp, Source)>,
 }
 
-/// An event with its frozen bytes and what the store needs to know of it.
+/// A new event: its frozen body, and what the store has to know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
     pub id: EventId,
@@ -117,41 +117,41 @@ pub struct NewEvent {
     pub observed_at: Timestamp,
     pub provenance: Provenance,
     pub source: Source,
-    /// How often the same was told and taken back before.
+    /// How often the same event was emitted and taken back before.
     pub n: u32,
-    /// The event that this one corrects or retracts: it is told no longer, and whoever was owed it is owed this.
+    /// The event that this one corrects or retracts. Every endpoint that has a delivery of that event gets this one too.
     pub takes_back: Option<EventId>,
-    /// The event of schema 1 as JSON, exactly as receivers will read it.
+    /// The event of schema 1 as JSON, exactly as receivers read it.
     pub body: Box<str>,
-    /// The endpoints whose filters want it.
+    /// The endpoints whose filters select it.
     pub owed_to: Vec<EndpointName>,
 }
 
-/// What a target remembers.
+/// The progress of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetRow {
     pub name: TargetName,
-    /// What is watched for its sake began here: an earlier end is not reported.
+    /// When watching it began: conferences that ended earlier are not reported.
     pub watched_since: Timestamp,
     /// Conferences that ended before this time are known.
     pub discovered_to: Option<Timestamp>,
-    /// When it was last looked up with success.
+    /// When it was last looked up successfully.
     pub last_looked: Option<Timestamp>,
 }
 
-/// One unfinished conference, as it was committed last.
+/// A conference with everything that is stored about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredConference {
     pub conference: ConferenceRow,
     pub participants: Vec<ParticipantRow>,
     pub sessions: Vec<SessionRow>,
-    /// Every event of it that states a fact, and the gaps, in sequence order.
-    pub told: Vec<ToldRow>,
+    /// Its events that state a fact or a gap, in sequence order.
+    pub emitted: Vec<EmittedRow>,
 }
 
-/// One event of the log, as far as the roster needs it: what was told, and whether it still stands.
+/// One event of the log, as far as the roster needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldRow {
+pub struct EmittedRow {
     pub event: EventType,
     pub participant: Option<ParticipantName>,
     pub session: Option<SessionName>,
@@ -160,8 +160,20 @@ pub struct ToldRow {
     pub provenance: Provenance,
     pub source: Source,
     pub n: u32,
-    /// Its place in the conference's log.
+    /// Its number among the conference's events.
     pub sequence: u64,
     /// False once a later event corrected or retracted it.
     pub stands: bool,
+}
+
+/// One event of the log as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its position in the log; later events have greater positions.
+    pub position: u64,
+    pub id: EventId,
+    /// The event as JSON, exactly as receivers read it.
+    pub body: Box<str>,
+    /// The event that corrected or retracted it.
+    pub taken_back_by: Option<EventId>,
 }

@@ -1,4 +1,4 @@
-//! What an operator can set about the store, validated by `config`.
+//! The settings of the store, validated by `config`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct StoreSettings {
     /// The SQLite file. Its folder must exist.
     pub path: PathBuf,
-    /// How long what is over and owed to nobody is kept.
+    /// How long finished conferences and deliveries are kept.
     pub retention: Duration,
 }
 

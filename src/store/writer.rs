@@ -1,65 +1,36 @@
-//! The writer's thread: takes what waits, writes it as one group, answers each.
+//! The writer's thread: takes the queued operations, writes them as one group, publishes the progress, and replies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::db::{Db, Work, Written};
-use super::delivery::OutboxRequest;
 use super::error::{CommitError, StoreError};
-use super::forget::Forget;
 use super::metrics::StoreMetrics;
-use super::prune::PruneRequest;
-use super::repair::Repair;
-use super::rows::Commit;
-use super::trouble::{Say, Trouble};
-use crate::clock::{Clock, Mono, Now};
+use super::outage_log::{OutageLog, OutageNotice};
+use super::progress::Progress;
+use super::request::Request;
+use super::sqlite::Db;
+use crate::clock::{Clock, Mono};
 use crate::heartbeat::Pulse;
 
-/// How many jobs may wait. Whoever comes later waits for a place.
-pub(super) const WAITING: usize = 1024;
+/// How many jobs can be queued. Further callers wait for room (back-pressure).
+pub(super) const QUEUE: usize = 1024;
 
-/// How many jobs are written as one group.
+/// How many operations are written as one group.
 const GROUP: usize = 256;
 
-/// The size of the files is looked at so often at most.
+/// How often the size of the files is measured, at most.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 
-/// One piece of work and who waits for it.
-pub(super) struct Job {
-    pub(super) task: Task,
-    pub(super) now: Timestamp,
-    pub(super) reply: oneshot::Sender<Result<Written, CommitError>>,
-}
-
-pub(super) enum Task {
-    Commit(Box<Commit>),
-    Exchange(Box<OutboxRequest>),
-    Prune(PruneRequest),
-    WeighClock(Option<Now>, Now),
-    Repair(Repair),
-    Forget(Forget),
-    /// Nothing: a writer that takes it turns.
-    Turn,
-    /// Write what came before, tidy up, and end.
-    Close,
-}
-
-impl Task {
-    fn work(&self) -> Option<Work<'_>> {
-        match self {
-            Self::Commit(commit) => Some(Work::Commit(commit)),
-            Self::Exchange(request) => Some(Work::Exchange(request)),
-            Self::Prune(request) => Some(Work::Prune(request)),
-            Self::WeighClock(looked, now) => Some(Work::WeighClock(*looked, *now)),
-            Self::Repair(repair) => Some(Work::Repair(repair)),
-            Self::Forget(forget) => Some(Work::Forget(forget)),
-            Self::Turn | Self::Close => None,
-        }
-    }
+/// A job for the writer.
+pub(super) enum Job {
+    Write(Request),
+    /// Does nothing: an idle writer that takes it beats.
+    Beat,
+    /// Writes what was queued before, checkpoints, and ends the thread.
+    Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 pub(super) struct Writer {
@@ -68,126 +39,149 @@ pub(super) struct Writer {
     metrics: StoreMetrics,
     clock: Clock,
     path: PathBuf,
-    trouble: Trouble,
-    signs: Signs,
+    outage_log: OutageLog,
+    status: WriterStatus,
+    progress: watch::Sender<Progress>,
 }
 
-/// What others see of the writer without asking it.
+/// What other threads can see of the writer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Signs {
-    /// Beats at each turn.
+pub(super) struct WriterStatus {
+    /// Beats for each group.
     pub(super) pulse: Pulse,
-    trouble: Arc<RwLock<Option<&'static str>>>,
+    outage: Arc<RwLock<Option<&'static str>>>,
 }
 
-impl Signs {
-    /// Why nothing can be written, if nothing can.
-    pub(super) fn trouble(&self) -> Option<&'static str> {
-        *self.trouble.read().unwrap_or_else(PoisonError::into_inner)
+impl WriterStatus {
+    /// Returns why the last group could not be written, if it could not.
+    pub(super) fn outage(&self) -> Option<&'static str> {
+        *self.outage.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_trouble(&self, reason: Option<&'static str>) {
-        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = reason;
+    fn set_outage(&self, reason: Option<&'static str>) {
+        *self.outage.write().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 }
 
 impl Writer {
     pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
-        Self { db, jobs, metrics, clock, path, trouble: Trouble::default(), signs: Signs::default() }
+        let progress = watch::Sender::new(Progress { log_position: db.log_position(), admin_changes: 0 });
+        let (outage_log, status) = (OutageLog::default(), WriterStatus::default());
+        Self { db, jobs, metrics, clock, path, outage_log, status, progress }
     }
 
-    pub(super) fn signs(&self) -> Signs {
-        self.signs.clone()
+    pub(super) fn status(&self) -> WriterStatus {
+        self.status.clone()
     }
 
-    /// Works until [`Task::Close`], or until every handle is gone.
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Runs until [`Job::Close`], or until every handle is dropped.
     pub(super) fn run(mut self) {
-        let mut group = Vec::with_capacity(GROUP);
+        let mut jobs = Vec::with_capacity(GROUP);
         let mut size_due = Duration::ZERO;
-        while self.jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-            self.signs.pulse.beat(self.clock.mono());
-            group.retain(|job| !matches!(job.task, Task::Turn));
-            let close_at = group.iter().position(|job| matches!(job.task, Task::Close));
-            let after = group.split_off(close_at.unwrap_or(group.len()));
-            self.write(&mut group);
+        while self.jobs.blocking_recv_many(&mut jobs, GROUP) > 0 {
+            self.status.pulse.beat(self.clock.mono());
+            let (group, close) = sort(&mut jobs);
+            self.write(group);
             let now = self.clock.now().mono;
-            self.signs.pulse.beat(now);
+            self.status.pulse.beat(now);
             if now >= size_due {
-                self.metrics.size_is(size_of(&self.path));
+                self.metrics.set_size(size_of(&self.path));
                 size_due = now + SIZE_EVERY;
             }
-            if let Some(close) = after.into_iter().next() {
-                // Whoever came later finds the channel closed.
-                let closed = self.db.checkpoint();
+            if let Some(closed) = close {
+                let result = self.db.checkpoint();
+                // Later callers find the channel closed.
                 drop(self);
-                let _ = close.reply.send(closed.map(|()| Written::Committed).map_err(CommitError::from));
+                // The caller may have gone; ignore the send error.
+                let _ = closed.send(result);
                 return;
             }
         }
     }
 
-    fn write(&mut self, group: &mut Vec<Job>) {
-        let work: Vec<_> = group.iter().filter_map(|job| Some((job.task.work()?, job.now))).collect();
-        if work.is_empty() {
+    fn write(&mut self, mut group: Vec<Request>) {
+        if group.is_empty() {
             return;
         }
         let began = self.clock.now().mono;
-        let results = self.db.write_group(&work);
+        self.db.write_group(&mut group);
         let ended = self.clock.now().mono;
-        self.metrics.group_took(ended.saturating_sub(began));
-        self.tell(&results, ended);
-        for (job, result) in group.drain(..).zip(results) {
-            if let Err(error) = &result {
-                self.metrics.failed(error);
+        self.metrics.observe_group(ended.saturating_sub(began));
+        self.log_failures(&group, ended);
+        self.publish(&group);
+        for request in group {
+            if let Some(error) = request.error() {
+                self.metrics.count_failure(error);
             }
-            // Whoever stopped waiting still has it written.
-            let _ = job.reply.send(result);
+            request.deliver();
         }
     }
-}
 
-impl Writer {
-    /// Tells the operator how the store fares, where that has changed.
-    fn tell(&mut self, results: &[Result<Written, CommitError>], now: Mono) {
+    /// Publishes the progress before the callers get their replies: whoever has a reply sees at least its position.
+    fn publish(&self, group: &[Request]) {
+        let is_change = |request: &&Request| matches!(request, Request::Admin(_)) && request.error().is_none();
+        let changes = u64::try_from(group.iter().filter(is_change).count()).unwrap_or(u64::MAX);
+        let log_position = self.db.log_position();
+        self.progress.send_if_modified(|progress| {
+            let before = *progress;
+            progress.log_position = log_position;
+            progress.admin_changes = progress.admin_changes.saturating_add(changes);
+            *progress != before
+        });
+    }
+
+    /// Logs refused commits, and the beginning, the lasting and the end of an outage.
+    fn log_failures(&mut self, group: &[Request], now: Mono) {
         let failed = || {
-            results.iter().filter_map(|result| match result {
-                Err(CommitError::Store(error)) => Some(error),
+            group.iter().filter_map(|request| match request.error() {
+                Some(CommitError::Store(error)) => Some(error),
                 _ => None,
             })
         };
-        for result in results {
-            if let Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) = result {
+        for error in group.iter().filter_map(Request::error) {
+            if let CommitError::Duplicate(_) | CommitError::Invariant(_) = error {
                 tracing::error!(reason = error.reason(), %error, "a commit was refused; this is a defect, please report it");
             }
         }
         let first = failed().next();
-        self.signs.set_trouble(first.map(StoreError::reason));
-        let pieces = u64::try_from(failed().count()).unwrap_or(u64::MAX);
-        match (self.trouble.note(first.map_or(Ok(()), Err), pieces, now), first) {
-            (Some(Say::Trouble { failed, lasting }), Some(error)) => tracing::error!(
+        self.status.set_outage(first.map(StoreError::reason));
+        let count = u64::try_from(failed().count()).unwrap_or(u64::MAX);
+        match (self.outage_log.note(first.map_or(Ok(()), Err), count, now), first) {
+            (Some(OutageNotice::Lasts { failed, duration }), Some(error)) => tracing::error!(
                 reason = error.reason(),
                 failed,
-                seconds = lasting.as_secs(),
-                "{error}. Until then nothing new is told; nothing that was acknowledged is lost, and what is missed is read again"
+                seconds = duration.as_secs(),
+                "{error}. Until then no event is emitted; what was acknowledged is safe, and missed changes are read again"
             ),
-            (Some(Say::Over { failed, lasted }), _) => {
-                tracing::info!(failed, seconds = lasted.as_secs(), "the store can be written again");
+            (Some(OutageNotice::Over { failed, duration }), _) => {
+                tracing::info!(failed, seconds = duration.as_secs(), "the store can be written again");
             }
             _ => {}
         }
     }
 }
 
-/// The size of the store's file and its write-ahead log.
-fn size_of(path: &std::path::Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(path) + size(log.as_ref())
+/// Splits jobs into the requests before the first [`Job::Close`], and where to report that the store is closed.
+fn sort(jobs: &mut Vec<Job>) -> (Vec<Request>, Option<oneshot::Sender<Result<(), StoreError>>>) {
+    let mut group = Vec::with_capacity(jobs.len());
+    for job in jobs.drain(..) {
+        match job {
+            Job::Write(request) => group.push(request),
+            Job::Beat => {}
+            Job::Close(closed) => return (group, Some(closed)),
+        }
+    }
+    (group, None)
 }
 
-impl From<oneshot::error::RecvError> for StoreError {
-    fn from(_: oneshot::error::RecvError) -> Self {
-        Self::Closed
-    }
+/// Returns the size of the store's file and its write-ahead log, in bytes.
+fn size_of(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    size(path) + size(log.as_ref())
 }

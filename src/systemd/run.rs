@@ -79,7 +79,7 @@ async fn tell(parts: &mut Parts, told: &mut Told) {
     told.look_at = now + LOOK_EVERY;
     let endpoints = timeout(STORE_PATIENCE, parts.store.outbox_summary()).await;
     let endpoints = endpoints.ok().and_then(Result::ok);
-    let seen = Seen { endpoints: endpoints.as_deref(), store: parts.store.trouble(), hanging: &hanging };
+    let seen = Seen { endpoints: endpoints.as_deref(), store: parts.store.outage(), hanging: &hanging };
     let status = summary::line(&parts.board.read(), seen);
     if status != told.status {
         parts.notifier.status(&status).await;

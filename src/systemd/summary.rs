@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::status::Status;
-use crate::store::{Breaker, EndpointSummary};
+use crate::store::{EndpointSummary, StoredBreaker};
 
 /// What the line is made of, besides the board.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,8 @@ fn refused(status: &Status) -> Option<String> {
 fn troubled(endpoints: &[EndpointSummary]) -> Option<String> {
     let ours = || endpoints.iter().filter(|endpoint| !endpoint.orphaned);
     let off = ours().filter(|endpoint| !endpoint.enabled).count();
-    let open = ours().filter(|endpoint| endpoint.enabled && matches!(endpoint.breaker, Breaker::Open { .. })).count();
+    let open =
+        ours().filter(|endpoint| endpoint.enabled && matches!(endpoint.breaker, StoredBreaker::Open { .. })).count();
     let pending: u64 = ours().map(|endpoint| endpoint.pending).sum();
     (off + open > 0).then(|| format!("webhooks in trouble: {open}, off: {off}; deliveries owed: {pending}"))
 }
@@ -66,13 +67,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{ConferenceName, EndpointName, IdentityName, Kind, TargetName};
+    use crate::model::{ConferenceName, EndpointName, IdentityName, ParticipantKind, TargetName};
     use crate::status::{ConferenceStatus, IdentityStatus};
 
     fn status() -> Status {
         let mut status = Status::default();
         let target = TargetName::parse("board").unwrap();
-        let mut present = [0; Kind::ALL.len()];
+        let mut present = [0; ParticipantKind::ALL.len()];
         present[0] = 4;
         present[2] = 1;
         let conference = ConferenceStatus {
@@ -105,11 +106,15 @@ mod tests {
         let mut status = status();
         let down = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: None };
         status.identities.insert(IdentityName::parse("staff").unwrap(), down);
-        let ops = EndpointSummary::unheard_of(EndpointName::parse("ops").unwrap());
+        let ops = EndpointSummary::unused(EndpointName::parse("ops").unwrap());
         let endpoints = [
             EndpointSummary { enabled: false, pending: 7, ..ops.clone() },
             EndpointSummary {
-                breaker: Breaker::Open { since: Timestamp::UNIX_EPOCH, probes: 1, probe_at: Timestamp::UNIX_EPOCH },
+                breaker: StoredBreaker::Open {
+                    since: Timestamp::UNIX_EPOCH,
+                    probes: 1,
+                    probe_at: Timestamp::UNIX_EPOCH,
+                },
                 pending: 5,
                 ..ops.clone()
             },

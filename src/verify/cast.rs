@@ -14,7 +14,9 @@ use crate::sim::api::Caller;
 use crate::sim::world::{ORGANIZER, World};
 use crate::status::StatusBoard;
 use crate::store::Db;
-use crate::watch::{Memory, Metrics, Scheduler, Setup, TargetSettings, WatchIdentity, WatchSettings, What};
+use crate::watch::{
+    Memory, Scheduler, Setup, TargetSelector, TargetSettings, WatchIdentity, WatchMetrics, WatchSettings,
+};
 
 /// The identity that owns every space.
 const ORGANIZING: &str = "organizer";
@@ -48,21 +50,21 @@ impl Cast {
             named: Vec::new(),
         };
         match scenario.watch {
-            Watching::Organizer => cast.watch("all", &one, What::Organizer)?,
+            Watching::Organizer => cast.watch("all", &one, TargetSelector::Organizer)?,
             Watching::Codes => cast.watch_codes(world, &one)?,
             Watching::Spaces => {
                 for (number, (_, space)) in world.spaces().enumerate() {
-                    cast.watch(&format!("space{number}"), &one, What::Space(space.name.clone()))?;
+                    cast.watch(&format!("space{number}"), &one, TargetSelector::Space(space.name.clone()))?;
                 }
             }
             Watching::Conferences => {
                 cast.named = world.conferences().map(|conference| conference.conference).collect();
                 for (number, name) in cast.named.clone().into_iter().enumerate() {
-                    cast.watch(&format!("conference{number}"), &one, What::Conference(name))?;
+                    cast.watch(&format!("conference{number}"), &one, TargetSelector::Conference(name))?;
                 }
             }
             Watching::Two => {
-                cast.watch("all", &one, What::Organizer)?;
+                cast.watch("all", &one, TargetSelector::Organizer)?;
                 cast.watch_codes(world, &two)?;
             }
             Watching::Guest => {
@@ -78,22 +80,22 @@ impl Cast {
 
     fn watch_codes(&mut self, world: &World, identity: &IdentityName) -> Result<(), Broken> {
         for (number, (_, space)) in world.spaces().enumerate() {
-            self.watch(&format!("code{number}"), identity, What::MeetingCode(space.code.clone()))?;
+            self.watch(&format!("code{number}"), identity, TargetSelector::MeetingCode(space.code.clone()))?;
         }
         Ok(())
     }
 
-    fn watch(&mut self, name: &str, identity: &IdentityName, what: What) -> Result<(), Broken> {
+    fn watch(&mut self, name: &str, identity: &IdentityName, selector: TargetSelector) -> Result<(), Broken> {
         let name = TargetName::parse(name).map_err(|error| Broken::Setup(error.to_string()))?;
         let poll_interval = Duration::from_secs(10);
-        self.targets.push(TargetSettings { name, identity: identity.clone(), what, poll_interval });
+        self.targets.push(TargetSettings { name, identity: identity.clone(), selector, poll_interval });
         Ok(())
     }
 
     /// The targets that are told what has ended, besides what goes on: those of the organizer.
     pub(super) fn asks_for_the_ended(&self) -> Vec<&TargetName> {
         let organizer = |target: &&TargetSettings| self.caller(&target.identity) == self.organizer;
-        let lists = |target: &&TargetSettings| !matches!(target.what, What::Conference(_));
+        let lists = |target: &&TargetSettings| !matches!(target.selector, TargetSelector::Conference(_));
         self.targets.iter().filter(organizer).filter(lists).map(|target| &target.name).collect()
     }
 
@@ -173,7 +175,7 @@ impl Cast {
         let backoff =
             Backoff::new(Duration::from_secs(2), 2.0, Duration::from_secs(120), 0.2).map_err(|error| setup(&error))?;
         let limit = IntCounterVec::new(Opts::new("limit", "limit"), &["limit"]).map_err(|error| setup(&error))?;
-        let metrics = Metrics::new(&Registry::new(), limit).map_err(|error| setup(&error))?;
+        let metrics = WatchMetrics::new(&Registry::new(), limit).map_err(|error| setup(&error))?;
         Ok(Scheduler::new(settings, memory, backoff, Random::with_seed(seed), metrics, StatusBoard::default(), now))
     }
 }

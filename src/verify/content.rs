@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::truth::line;
 use crate::clock::elapsed;
-use crate::model::event::Attendance;
-use crate::model::{ConferenceName, Event, EventType, Kind, ParticipantName, Provenance, SessionName, Source};
+use crate::model::{
+    Attendance, ConferenceName, Event, EventType, ParticipantKind, ParticipantName, Provenance, SessionName, Source,
+};
 use crate::sim::world::World;
-use crate::watch::roster::presence::{Stretch, unite};
+use crate::watch::roster::presence::{SessionInterval, unite};
 
 /// So much may a number of seconds be off: it is told to the millisecond.
 const ROUNDING: f64 = 0.0015;
@@ -39,7 +40,8 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
                 complain("of another kind");
             }
             // What it is changes; that there is one does not.
-            if person.display_name.is_none() && truth.kind != Kind::Unknown && !truth.display_name.is_empty() {
+            if person.display_name.is_none() && truth.kind != ParticipantKind::Unknown && !truth.display_name.is_empty()
+            {
                 complain("without a name");
             }
         }
@@ -144,7 +146,7 @@ fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<Stri
             all_ended = false;
             continue;
         }
-        let stretches = ended.iter().map(|(session, start, end)| Stretch {
+        let stretches = ended.iter().map(|(session, start, end)| SessionInterval {
             session: Some(*session),
             start: *start,
             end: Some((*end, Source::Google)),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use crate::watch::Key;
+use crate::watch::WorkKey;
 
 /// The journal is as long as this; what came first is forgotten first.
 const MOST: usize = 200_000;
@@ -22,7 +22,7 @@ impl Journal {
     }
 
     /// Notes what concerns one conference or target, or, without a key, all of them.
-    pub(super) fn note(&mut self, at: Timestamp, key: Option<&Key>, line: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, at: Timestamp, key: Option<&WorkKey>, line: impl FnOnce() -> String) {
         if !self.kept {
             return;
         }
@@ -30,9 +30,9 @@ impl Journal {
             self.lines.pop_front();
         }
         let about = key.map(|key| match key {
-            Key::Conference(name) => name.to_string(),
-            Key::Target(name) => name.to_string(),
-            Key::Lookup(identity) => identity.to_string(),
+            WorkKey::Conference(name) => name.to_string(),
+            WorkKey::Target(name) => name.to_string(),
+            WorkKey::Lookup(identity) => identity.to_string(),
         });
         self.lines.push_back((at, about, line()));
     }

@@ -23,7 +23,7 @@ use crate::sim::api::{Api, ApiSettings};
 use crate::sim::faults::Faults;
 use crate::sim::world::World;
 use crate::store::{Commit, CommitError, Db, StoredConference};
-use crate::watch::{Command, Input, Key, Scheduler};
+use crate::watch::{Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 
 /// After everything calmed down, so long is waited for the daemon to have read it all.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
@@ -78,12 +78,12 @@ pub(super) struct Play {
 
 /// What happens at a time.
 enum Happening {
-    Errand(Key, IdentityName, Box<Errand>),
-    Answer(Key, Box<Result<Reading, ReadError>>),
-    Commit(Key, Box<Commit>),
-    Committed(Key, bool),
+    Errand(WorkKey, IdentityName, Box<Errand>),
+    Answer(WorkKey, Box<Result<Reading, ReadError>>),
+    Commit(WorkKey, Box<Commit>),
+    Committed(WorkKey, bool),
     /// A commit contradicts the store.
-    Contradicted(Key),
+    Contradicted(WorkKey),
 }
 
 /// What became of a commit.
@@ -173,7 +173,7 @@ impl Play {
     }
 
     pub(super) fn play(&mut self) -> Result<(), Broken> {
-        self.step(Input::Tick);
+        self.step(SchedulerInput::Tick);
         loop {
             if self.mono >= self.options.length && !self.winding_down {
                 self.wind_down();
@@ -201,7 +201,7 @@ impl Play {
                     let happening = entry.remove();
                     self.happen(happening);
                 }
-                _ => self.step(Input::Tick),
+                _ => self.step(SchedulerInput::Tick),
             }
         }
     }
@@ -294,7 +294,7 @@ impl Play {
                     Ok(reading) => format!("answered: {}", short(&reading.answer)),
                     Err(error) => format!("failed: {}", error.reason),
                 });
-                self.step(Input::Answered(key, *result));
+                self.step(SchedulerInput::Answered(key, *result));
             }
             Happening::Commit(key, commit) => {
                 let chance = self.random.f64();
@@ -318,18 +318,17 @@ impl Play {
             }
             Happening::Contradicted(key) => {
                 let all = self.db.load_unfinished().unwrap_or_default();
-                let about = |stored: &StoredConference| Key::Conference(stored.conference.name.clone()) == key;
+                let about = |stored: &StoredConference| WorkKey::Conference(stored.conference.name.clone()) == key;
                 let stored = all.into_iter().find(about).map(Box::new);
-                self.step(Input::Contradicted(key, stored));
+                self.step(SchedulerInput::Contradicted(key, stored));
             }
-            Happening::Committed(key, well) => self.step(Input::Committed(key, well)),
+            Happening::Committed(key, well) => self.step(SchedulerInput::Committed(key, well)),
         }
     }
 
     fn commit(&mut self, commit: Commit) -> Kept {
         let now = Now { mono: self.mono, wall: self.google() };
-        let mut results = self.db.commit_group(&[commit], now.wall);
-        let result = results.pop().unwrap_or(Ok(()));
+        let result = self.db.write(commit, now.wall);
         if let Some(post) = &mut self.post {
             post.wake(&mut self.db, now);
         }
@@ -348,16 +347,16 @@ impl Play {
         }
     }
 
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: SchedulerInput) {
         for command in self.scheduler.step(self.now(), input) {
             match command {
-                Command::Read { key, identity, read, .. } => {
+                SchedulerCommand::Read { key, identity, read, .. } => {
                     self.history.reads += 1;
                     self.journal.note(self.google(), Some(&key), || format!("{identity} reads {read:?}"));
                     let at = self.mono + latency(&mut self.random);
                     self.push(at, Happening::Errand(key, identity, Box::new(Errand::new(read))));
                 }
-                Command::Commit { key, commit } => {
+                SchedulerCommand::Commit { key, commit } => {
                     let at = self.mono + Duration::from_millis(self.random.u64(1..30));
                     self.push(at, Happening::Commit(key, commit));
                 }

@@ -9,7 +9,7 @@ use crate::model::Source;
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance, SessionName};
 use crate::sim::world::{ConferenceTruth, World};
 use crate::store::{Db, Store, StoreError};
-use crate::watch::roster::presence::{Stretch, unite};
+use crate::watch::roster::presence::{SessionInterval, unite};
 
 /// Who is where, as the log tells it once its corrections are applied.
 #[derive(Debug, Default)]
@@ -271,7 +271,7 @@ fn check_presences(
         sessions.entry(truth.participant.clone()).or_default().push((truth.session, truth.start, end));
     }
     for (participant, sessions) in sessions {
-        let stretches = sessions.iter().map(|(name, start, end)| Stretch {
+        let stretches = sessions.iter().map(|(name, start, end)| SessionInterval {
             session: Some(name),
             start: *start,
             end: end.map(|end| (end, Source::Google)),

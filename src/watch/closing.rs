@@ -1,4 +1,4 @@
-//! Pure: the end of a conference, read in full: the complete list of everybody, then each person's sessions.
+//! Pure: the closing read of a conference that is over: the complete list of participants, then the sessions of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,20 +7,20 @@ use crate::clock::Mono;
 use crate::meet::Reason;
 use crate::model::ParticipantName;
 
-/// What is read next.
+/// What is still to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closing {
-    /// Whether the list of everybody is still to be read.
+    /// Whether the list of participants is still to be read.
     unlisted: bool,
-    /// Those whose sessions are still to be read, with how often Google refused to show them.
-    left: BTreeMap<ParticipantName, u32>,
+    /// The participants whose sessions are still to be read, with how often Google refused them.
+    unread: BTreeMap<ParticipantName, u32>,
     done: BTreeSet<ParticipantName>,
 }
 
-/// A participant that Google does not show in so many attempts is taken as it is known.
+/// After so many refusals a participant's sessions are taken as they are known.
 const MAX_REFUSALS: u32 = 6;
 
-/// What a closing wants next.
+/// What a closing reads next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClosingStep {
     Everybody,
@@ -30,51 +30,51 @@ pub enum ClosingStep {
 }
 
 impl Closing {
-    /// A closing that reads everything.
+    /// Creates a closing that reads everything.
     #[must_use]
-    pub fn of_everybody() -> Self {
+    pub fn complete() -> Self {
         Self { unlisted: true, ..Self::default() }
     }
 
-    /// A closing that reads nothing: nothing is to be had.
+    /// Creates a closing that reads nothing, for a conference that no identity can read any more.
     #[must_use]
-    pub fn of_nobody() -> Self {
+    pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// What to read next.
+    /// Returns what to read next.
     #[must_use]
     pub fn next(&self) -> ClosingStep {
-        match self.left.keys().next() {
+        match self.unread.keys().next() {
             _ if self.unlisted => ClosingStep::Everybody,
             Some(name) => ClosingStep::Sessions(name.clone()),
             None => ClosingStep::Complete,
         }
     }
 
-    /// Everybody was listed: these are to be read, except those that were. So the conference is readable, and a participant
-    /// that was refused often enough is given up.
+    /// Notes the complete list of participants. Those whose sessions were not read yet are queued. The list also shows that
+    /// the conference is readable, so a participant that was refused often enough is given up.
     pub fn listed<'a>(&mut self, everybody: impl Iterator<Item = &'a ParticipantName>) {
         self.unlisted = false;
         for name in everybody.filter(|name| !self.done.contains(*name)) {
-            self.left.entry(name.clone()).or_default();
+            self.unread.entry(name.clone()).or_default();
         }
-        self.left.retain(|_, refusals| *refusals < MAX_REFUSALS);
+        self.unread.retain(|_, refusals| *refusals < MAX_REFUSALS);
     }
 
-    /// Somebody's sessions were read.
+    /// Notes that a participant's sessions were read.
     pub fn read(&mut self, participant: &ParticipantName) {
-        self.left.remove(participant);
+        self.unread.remove(participant);
         self.done.insert(participant.clone());
     }
 
-    /// Somebody's sessions could not be read. What Google refuses to show, though it shows the conference, is given up after
-    /// a few attempts; lost access, and trouble on the way to Google, are waited out.
+    /// Notes that a participant's sessions could not be read. What Google refuses while it shows the conference is given up
+    /// after a few attempts. Lost access and failures on the way to Google are retried without a limit.
     pub fn failed(&mut self, participant: &ParticipantName, reason: Reason) {
         if !matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest) {
             return;
         }
-        if let Some(refusals) = self.left.get_mut(participant) {
+        if let Some(refusals) = self.unread.get_mut(participant) {
             *refusals += 1;
             if *refusals >= MAX_REFUSALS {
                 self.done.insert(participant.clone());
@@ -84,10 +84,10 @@ impl Closing {
     }
 }
 
-/// How long after a failed closing read the next one is tried.
+/// The shortest time between a failed closing read and the next attempt.
 pub const RETRY: Duration = Duration::from_secs(10);
 
-/// When the next closing read is due after a failure.
+/// Returns when to try again after a failure. `asked` is how long Google wants us to wait.
 #[must_use]
 pub fn retry_at(now: Mono, asked: Option<Duration>) -> Mono {
     now + RETRY.max(asked.unwrap_or_default())
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_refusal_counts_only_while_the_conference_itself_is_shown() {
         let (ada, bo) = (person("ada"), person("bo"));
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada, &bo].into_iter());
         for _ in 0..MAX_REFUSALS {
             assert_eq!(closing.next(), ClosingStep::Sessions(ada.clone()));
@@ -118,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn trouble_on_the_way_is_waited_out() {
+    fn failures_on_the_way_to_google_are_retried_without_a_limit() {
         let ada = person("ada");
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());
         for _ in 0..100 {
             closing.failed(&ada, Reason::Network);
@@ -129,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_up_while_the_others_are_read_is_read_too_and_nobody_twice() {
+    fn a_participant_who_appears_during_the_closing_is_read_too_and_none_twice() {
         let (ada, bo) = (person("ada"), person("bo"));
-        let mut closing = Closing::of_everybody();
+        let mut closing = Closing::complete();
         closing.listed([&ada].into_iter());
         closing.read(&ada);
         closing.failed(&bo, Reason::NotFound);

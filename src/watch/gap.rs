@@ -1,54 +1,70 @@
-//! Pure: a time in which nobody looked, as an event.
+//! Pure: gaps, the times in which a conference or a target was not observed, as `watch.gap` events.
+//!
+//! A gap begins with the last successful look and ends with the next one. A conference reports its own gaps. A target
+//! reports a gap only if none of its conferences reports one that covers it ([`GapCoverage`]).
 
 use jiff::Timestamp;
 
-use super::roster::Told;
-use crate::model::event::SCHEMA;
+use super::roster::EmittedEvent;
 use crate::model::event_id::Edge;
 use crate::model::{ConferenceRef, Event, EventKey, EventType, Gap, Provenance, Source, TargetName};
 
-/// The gap of a target that could not be looked at while none of its conferences was known.
-#[must_use]
-pub fn of_target(target: &TargetName, gap: Gap, observed_at: Timestamp) -> Told {
-    tell(target.as_str(), None, None, None, gap, observed_at)
+/// The reason of a gap that began while this process did not run.
+pub const NOT_RUNNING: &str = "not_running";
+/// The reason of a gap in which no read failed and yet none came in time: quota was short, or the machine slept.
+pub const LATE: &str = "late";
+/// The reason of a gap in which a target was not in the configuration.
+pub const NOT_CONFIGURED: &str = "not_configured";
+/// The reason of a gap in which reads succeeded and could not be stored.
+pub const STORE: &str = "store";
+
+/// Whether a conference already reports a target's gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapCoverage {
+    /// A conference of the target reported a gap that covers it.
+    Reported,
+    /// A conference of the target is unobserved, and will report a gap with its next listing.
+    Pending,
+    /// No conference does: the target has to report it.
+    Missing,
 }
 
-/// The gap of a conference, as number `sequence` of its events.
+/// Merges a gap that is not reported yet with a later one. The time between is not worth a second event.
 #[must_use]
-pub fn of_conference(conference: ConferenceRef, sequence: u64, present: u32, gap: Gap, observed_at: Timestamp) -> Told {
-    let name = conference.name.clone();
-    tell(name.as_str(), Some(conference), Some(sequence), Some(present), gap, observed_at)
+pub fn merged(earlier: Option<Gap>, later: Gap) -> Gap {
+    match earlier {
+        Some(earlier) => {
+            Gap { from: earlier.from.min(later.from), to: earlier.to.max(later.to), reason: earlier.reason }
+        }
+        None => later,
+    }
 }
 
-fn tell(
-    resource: &str,
-    conference: Option<ConferenceRef>,
-    sequence: Option<u64>,
-    present: Option<u32>,
+/// Returns the event for the gap of a target.
+#[must_use]
+pub fn of_target(target: &TargetName, gap: Gap, observed_at: Timestamp) -> EmittedEvent {
+    let event = event(target.as_str(), gap, observed_at);
+    EmittedEvent { event, source: Source::Google, n: 0, takes_back: None }
+}
+
+/// Returns the event for the gap of a conference, as number `sequence` of the conference's events.
+#[must_use]
+pub fn of_conference(
+    conference: ConferenceRef,
+    sequence: u64,
+    present: u32,
     gap: Gap,
     observed_at: Timestamp,
-) -> Told {
+) -> EmittedEvent {
+    let event = event(conference.name.as_str(), gap, observed_at);
+    let event = Event { conference: Some(conference), sequence: Some(sequence), present: Some(present), ..event };
+    EmittedEvent { event, source: Source::Google, n: 0, takes_back: None }
+}
+
+fn event(resource: &str, gap: Gap, observed_at: Timestamp) -> Event {
     let key =
         EventKey { event: EventType::WatchGap, resource, edge: Edge::Time(gap.from), source: Source::Google, n: 0 };
-    let event = Event {
-        schema: SCHEMA,
-        id: key.id(),
-        event: EventType::WatchGap,
-        time: gap.from,
-        observed_at: observed_at.max(gap.from),
-        provenance: Provenance::Observed,
-        sequence,
-        targets: Vec::new(),
-        conference,
-        participant: None,
-        session: None,
-        present,
-        corrects: None,
-        retracts: None,
-        seconds_present: None,
-        attendance: None,
-        attendance_path: None,
-        gap: Some(gap),
-    };
-    Told { event, source: Source::Google, n: 0, takes_back: None }
+    let observed_at = observed_at.max(gap.from);
+    let event = Event::new(key.id(), EventType::WatchGap, gap.from, observed_at, Provenance::Observed);
+    Event { gap: Some(gap), ..event }
 }

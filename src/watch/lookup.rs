@@ -1,4 +1,7 @@
-//! Pure: who still has to be looked up, who waits for it, and what is known already.
+//! Pure: who signed-in participants are: which users are still to be looked up, and what is known already.
+//!
+//! The events of a user wait a moment for the look-up, so that they can carry an address. The wait has a limit, and a
+//! look-up that fails ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,19 +11,19 @@ use crate::clock::Mono;
 use crate::model::{Person, UserName};
 
 /// The most users whose answers are kept.
-pub const MAX_KNOWN: usize = 50_000;
-/// How long an answer is believed.
+const MAX_KNOWN: usize = 50_000;
+/// After this time a user is looked up again.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-/// How long to wait after a look-up that failed.
+/// The shortest time between a failed look-up and the next one.
 const RETRY: Duration = Duration::from_secs(30);
-/// The most users in one question (the People API's limit for `people:batchGet`).
+/// The most users in one look-up (the People API's limit for `people:batchGet`).
 const BATCH: usize = 200;
 
 /// The look-ups of one identity.
 #[derive(Debug)]
 pub struct Lookup {
     directory: Directory,
-    /// When each answer came, and the order in which they grow old.
+    /// When each answer came, by user and by age.
     answered: BTreeMap<UserName, Mono>,
     ages: BTreeSet<(Mono, UserName)>,
     /// Until when the events of these users wait.
@@ -31,7 +34,7 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// An empty look-up. Events wait for it at most `wait`.
+    /// Creates an empty look-up. Events wait for it at most `wait`.
     #[must_use]
     pub fn new(internal_domains: Vec<String>, wait: Duration) -> Self {
         Self {
@@ -45,24 +48,24 @@ impl Lookup {
         }
     }
 
-    /// From now on events wait for so long at most.
+    /// Changes how long events wait at most.
     pub fn set_wait(&mut self, wait: Duration) {
         self.wait = wait;
     }
 
-    /// Whether a question is under way.
+    /// Returns whether a look-up is under way.
     #[must_use]
     pub fn is_asking(&self) -> bool {
         !self.asked.is_empty()
     }
 
-    /// What is known.
+    /// Returns what is known.
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Wants to know who this is, unless that is known or under way.
+    /// Queues a user for the next look-up, unless the user is known or queued already.
     pub fn want(&mut self, user: &UserName, now: Mono) {
         let old = self.answered.get(user).is_some_and(|at| now.saturating_sub(*at) > MAX_AGE);
         if (old || !self.directory.contains(user)) && !self.wanted.contains_key(user) && self.wanted.len() < MAX_KNOWN {
@@ -70,13 +73,13 @@ impl Lookup {
         }
     }
 
-    /// Until when an event about this user waits; `None` when it does not.
+    /// Returns until when an event about this user waits, or `None` if it does not wait.
     #[must_use]
     pub fn held_until(&self, user: &UserName) -> Option<Mono> {
         self.wanted.get(user).copied()
     }
 
-    /// The next question, if there is one to ask now.
+    /// Returns the users of the next look-up if one is due, and notes it as under way.
     pub fn ask(&mut self, now: Mono) -> Option<Vec<UserName>> {
         if !self.asked.is_empty() || self.wanted.is_empty() || now < self.not_before {
             return None;
@@ -85,13 +88,14 @@ impl Lookup {
         Some(self.asked.clone())
     }
 
-    /// When the next question may be asked; `None` while there is none or one is under way.
+    /// Returns when the next look-up is due. `None` while nothing is queued or one is under way.
     #[must_use]
     pub fn due(&self) -> Option<Mono> {
         (self.asked.is_empty() && !self.wanted.is_empty()).then_some(self.not_before)
     }
 
-    /// The answer to what was asked. Who is not in it could not be found. Returns whether the limit was reached.
+    /// Takes in the answer of the look-up under way. A user who is not in it does not exist for Google. Returns whether the
+    /// cache was full and lost its oldest answers.
     pub fn answered(&mut self, people: &[Person], now: Mono) -> bool {
         for user in std::mem::take(&mut self.asked) {
             let found = people.iter().find(|person| person.user == user);
@@ -111,7 +115,8 @@ impl Lookup {
         full
     }
 
-    /// What was asked could not be answered: nobody waits for it any longer, and it is asked again later.
+    /// Notes that the look-up under way failed. Events stop waiting for it, and the users are queued again when they are
+    /// next seen.
     pub fn failed(&mut self, asked_to_wait: Option<Duration>, now: Mono) {
         for user in std::mem::take(&mut self.asked) {
             self.wanted.remove(&user);

@@ -1,4 +1,4 @@
-//! What watching shows to Prometheus.
+//! The metrics of watching.
 
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
@@ -7,9 +7,9 @@ use crate::clock::elapsed;
 use crate::meet::Reason;
 use crate::model::{Event, EventType, IdentityName, Provenance};
 
-/// The metrics of this room.
+/// The metrics of watching.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct WatchMetrics {
     pub polls: IntCounter,
     poll_failures: IntCounterVec,
     pub poll_duration: Histogram,
@@ -22,8 +22,8 @@ pub struct Metrics {
     pub limit_reached: IntCounterVec,
 }
 
-impl Metrics {
-    /// Makes the metrics and enters them in the registry. `limit_reached` is shared by all rooms.
+impl WatchMetrics {
+    /// Creates the metrics and registers them. `limit_reached` is shared by all modules.
     ///
     /// # Errors
     /// If one of the names is taken.
@@ -54,13 +54,13 @@ impl Metrics {
             gap_seconds: prometheus::CounterVec::new(
                 Opts::new(
                     "meetwatch_watch_gap_seconds_total",
-                    "Time in which a conference could not be looked at, by reason.",
+                    "Time in which a conference or target was not observed, by reason.",
                 ),
                 &["reason"],
             )?,
             disagreements: IntCounter::new(
                 "meetwatch_snapshot_disagreements_total",
-                "Times that Google said something that does not fit what it said before.",
+                "How often Google contradicted what it had shown before.",
             )?,
             clock_offset: Gauge::new(
                 "meetwatch_google_clock_offset_seconds",
@@ -99,13 +99,13 @@ impl Metrics {
         registry.register(Box::new(self.stretch.clone()))
     }
 
-    /// A read of a conference failed.
+    /// Counts a read of a conference that failed.
     pub fn poll_failed(&self, reason: Reason) {
         self.poll_failures.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// An event was committed.
-    pub fn told(&self, event: &Event) {
+    /// Counts an event that was committed, and its delay or the length of its gap.
+    pub fn emitted(&self, event: &Event) {
         self.events.with_label_values(&[event.event.as_str(), event.provenance.as_str()]).inc();
         if let Some(gap) = &event.gap {
             self.gap_seconds.with_label_values(&[&gap.reason]).inc_by(elapsed(gap.from, gap.to).as_secs_f64());
@@ -115,14 +115,14 @@ impl Metrics {
         }
     }
 
-    /// An identity is no longer configured. A series that was not there is no matter.
+    /// Removes the series of an identity that is no longer configured. It is no error if a series does not exist.
     pub fn forget_stretch(&self, identity: &IdentityName) {
         for read in ["listing", "backfill", "sweep"] {
             let _ = self.stretch.remove_label_values(&[identity.as_str(), read]);
         }
     }
 
-    /// The plan of an identity was held against its quota.
+    /// Sets by how much the reads of an identity are spread out.
     pub fn stretched(&self, identity: &IdentityName, stretch: Stretch) {
         for (read, ratio) in [("listing", stretch.listing), ("backfill", stretch.backfill), ("sweep", stretch.sweep)] {
             self.stretch.with_label_values(&[identity.as_str(), read]).set(ratio);

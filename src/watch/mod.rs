@@ -1,5 +1,13 @@
-//! Who is where: discovery, the schedule, polling, and the roster that turns readings into events.
+//! Watching: which conferences the targets have, who is in them, and the events that follow.
+//!
+//! Data passes through it like this. [`scheduler`] decides which read is due, and [`run`] makes it. The answer goes to the
+//! [`target`] or the [`conference`] that asked. A target answers with conferences it found. A conference turns the answer
+//! into an observation of its [`roster`], which returns the new state and the events. [`persist`] turns both into one
+//! commit, and the state counts only once it is committed.
+//!
+//! All of it except `run` is without IO and without a clock, so that simulated histories run through the same code.
 
+pub mod clock_skew;
 pub mod closing;
 pub mod conference;
 pub mod gap;
@@ -11,12 +19,11 @@ pub mod roster;
 pub mod run;
 pub mod scheduler;
 pub mod settings;
-pub mod skew;
 pub mod stretch;
 pub mod target;
 
-pub use metrics::Metrics;
+pub use metrics::WatchMetrics;
 pub use roster::Roster;
-pub use run::{Change, Changes, Parts, changes, run};
-pub use scheduler::{Command, Input, Key, Memory, Revision, Scheduler, Setup, WatchIdentity};
-pub use settings::{TargetSettings, WatchSettings, What};
+pub use run::{ReconfigureRequest, ReconfigureSender, WatchParts, reconfigure_channel, run};
+pub use scheduler::{Memory, Revision, Scheduler, SchedulerCommand, SchedulerInput, Setup, WatchIdentity, WorkKey};
+pub use settings::{TargetSelector, TargetSettings, WatchSettings};

@@ -1,16 +1,16 @@
-//! Pure: what has to be written so that the store knows what a roster knows.
+//! Pure: which rows and events have to be committed so that the store knows what a roster knows.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::roster::{Known, Person, Roster, Told};
+use super::roster::{EmittedEvent, ParticipantState, Roster, SessionState};
 use crate::model::{IdentityName, ParticipantName, Route, TargetName};
 use crate::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
 
-/// What the rows need besides the roster.
+/// What the rows need beside the roster.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct CommitContext<'a> {
     pub phase: Phase,
     pub identity: &'a IdentityName,
     pub targets: &'a [TargetName],
@@ -19,24 +19,25 @@ pub struct Context<'a> {
     pub final_read_due: Option<Timestamp>,
 }
 
-/// An event could not be written as JSON. It holds nothing that could fail to be, so this is a defect.
+/// An event could not be written as JSON. Nothing in an event can fail to be written, so this is a defect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an event could not be written as JSON: {0}")]
-pub struct Unwritable(String);
+pub struct UnwritableEvent(String);
 
-/// The difference between two rosters as rows, and what was told as events with their deliveries.
+/// Returns the commit that takes the store from one roster to the next: the rows that differ, and the events with the
+/// endpoints that get them.
 ///
 /// # Errors
-/// [`Unwritable`] if an event has no JSON form.
+/// [`UnwritableEvent`] if an event has no JSON form.
 pub fn commit(
     before: Option<&Roster>,
     after: &Roster,
-    told: Vec<Told>,
-    context: &Context<'_>,
-) -> Result<Commit, Unwritable> {
+    emitted: Vec<EmittedEvent>,
+    context: &CommitContext<'_>,
+) -> Result<Commit, UnwritableEvent> {
     let mut commit = Commit { conference: Some(conference(after, context)), ..Commit::default() };
-    for (name, person) in after.people() {
-        let known = before.and_then(|before| before.people().get(name));
+    for (name, person) in after.participants() {
+        let known = before.and_then(|before| before.participants().get(name));
         if known.is_some_and(|known| Arc::ptr_eq(known, person)) {
             continue;
         }
@@ -51,13 +52,13 @@ pub fn commit(
         commit.sessions.extend(sessions.map(session_row));
     }
     commit.events =
-        told.into_iter().map(|told| event(told, context.targets, context.routes)).collect::<Result<_, _>>()?;
+        emitted.into_iter().map(|emitted| event(emitted, context.targets, context.routes)).collect::<Result<_, _>>()?;
     Ok(commit)
 }
 
-/// The conference's own row.
+/// Returns the row of the conference itself.
 #[must_use]
-pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
+pub fn conference(roster: &Roster, context: &CommitContext<'_>) -> ConferenceRow {
     let record = roster.record();
     ConferenceRow {
         name: record.name.clone(),
@@ -76,14 +77,14 @@ pub fn conference(roster: &Roster, context: &Context<'_>) -> ConferenceRow {
     }
 }
 
-/// An event with its frozen bytes, owed to whoever wants it.
+/// Returns an event as it is stored: with its JSON, which never changes afterwards, and the endpoints that get it.
 ///
 /// # Errors
-/// [`Unwritable`] if the event has no JSON form.
-pub fn event(told: Told, targets: &[TargetName], routes: &[Route]) -> Result<NewEvent, Unwritable> {
-    let Told { mut event, source, n, takes_back } = told;
+/// [`UnwritableEvent`] if the event has no JSON form.
+pub fn event(emitted: EmittedEvent, targets: &[TargetName], routes: &[Route]) -> Result<NewEvent, UnwritableEvent> {
+    let EmittedEvent { mut event, source, n, takes_back } = emitted;
     event.targets = targets.to_vec();
-    let body = serde_json::to_string(&event).map_err(|error| Unwritable(error.to_string()))?;
+    let body = serde_json::to_string(&event).map_err(|error| UnwritableEvent(error.to_string()))?;
     let owed_to = routes.iter().filter(|route| route.wants(&event)).map(|route| route.endpoint.clone()).collect();
     Ok(NewEvent {
         id: event.id,
@@ -103,7 +104,7 @@ pub fn event(told: Told, targets: &[TargetName], routes: &[Route]) -> Result<New
     })
 }
 
-fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
+fn participant(name: &ParticipantName, person: &ParticipantState) -> ParticipantRow {
     ParticipantRow {
         name: name.clone(),
         kind: person.kind,
@@ -118,6 +119,6 @@ fn participant(name: &ParticipantName, person: &Person) -> ParticipantRow {
     }
 }
 
-fn session_row(session: &Known) -> SessionRow {
+fn session_row(session: &SessionState) -> SessionRow {
     SessionRow { name: session.name.clone(), start: session.start, end: session.end }
 }

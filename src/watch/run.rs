@@ -1,4 +1,5 @@
-//! The thin loop around the schedule: does what it says, and tells it what came of it.
+//! The loop that drives the schedule: it makes the reads and commits that the schedule wants, and feeds it with the
+//! results.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,72 +9,72 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
-use super::scheduler::{Command, Input, Key, Revision, Scheduler};
+use super::metrics::WatchMetrics;
+use super::scheduler::{Revision, Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 use crate::clock::Clock;
 use crate::failpoints::HangAt;
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
 
-/// How long a commit that is under way at the stop is waited for.
+/// How long commits under way are waited for at the stop.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
 
 /// What the loop works with.
 #[derive(Debug)]
-pub struct Parts<R> {
+pub struct WatchParts<R> {
     pub reader: Arc<R>,
     pub store: Store,
     pub clock: Clock,
     /// Rung after each commit that may have made deliveries due.
     pub bell: Arc<Notify>,
-    pub metrics: Metrics,
+    pub metrics: WatchMetrics,
     /// Beats at each turn.
     pub pulse: Pulse,
-    /// Where a test lets the loop hang.
+    /// A failpoint at which a test makes the loop hang.
     pub hang: HangAt,
 }
 
-/// Hands another configuration to a loop that runs.
+/// Hands another configuration to the running loop.
 #[derive(Debug)]
-pub struct Changes<R>(mpsc::Sender<Change<R>>);
+pub struct ReconfigureSender<R>(mpsc::Sender<ReconfigureRequest<R>>);
 
-/// Another configuration for the loop.
+/// Another configuration for the loop, and where to report that it was taken over.
 #[derive(Debug)]
-pub struct Change<R> {
+pub struct ReconfigureRequest<R> {
     reader: Arc<R>,
     revision: Box<Revision>,
     done: oneshot::Sender<()>,
 }
 
-/// The two ends on which changes go to a loop.
+/// Creates the channel on which the loop gets another configuration.
 #[must_use]
-pub fn changes<R>() -> (Changes<R>, mpsc::Receiver<Change<R>>) {
+pub fn reconfigure_channel<R>() -> (ReconfigureSender<R>, mpsc::Receiver<ReconfigureRequest<R>>) {
     let (sender, receiver) = mpsc::channel(1);
-    (Changes(sender), receiver)
+    (ReconfigureSender(sender), receiver)
 }
 
-impl<R: Reader> Changes<R> {
-    /// Reads with this reader and for this configuration from now on; what is under way is finished by the old reader.
-    /// Returns whether the loop has taken over: it does so at once unless it has ended.
+impl<R: Reader> ReconfigureSender<R> {
+    /// Makes the loop use this reader and this configuration. Reads under way are finished by the old reader. Returns
+    /// whether the loop took over, which it does at once unless it has ended.
     pub async fn take_over(&self, reader: Arc<R>, revision: Revision) -> bool {
         let (done, taken) = oneshot::channel();
-        let change = Change { reader, revision: Box::new(revision), done };
+        let change = ReconfigureRequest { reader, revision: Box::new(revision), done };
         self.0.send(change).await.is_ok() && taken.await.is_ok()
     }
 }
 
-/// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for,
-/// within a bound.
+/// Watches until `stop`. Then no new read begins, reads under way are dropped, and commits under way are waited for, within
+/// a limit.
 pub async fn run<R: Reader>(
     mut scheduler: Scheduler,
-    mut parts: Parts<R>,
-    mut changes: mpsc::Receiver<Change<R>>,
+    mut parts: WatchParts<R>,
+    mut changes: mpsc::Receiver<ReconfigureRequest<R>>,
     stop: CancellationToken,
 ) {
-    let mut reads = Tasks::default();
-    let mut commits = Tasks::default();
-    let mut input = Input::Tick;
+    let mut reads = KeyedTasks::default();
+    let mut commits = KeyedTasks::default();
+    let mut input = SchedulerInput::Tick;
     loop {
         parts.hang.pass().await;
         parts.pulse.beat(parts.clock.now().mono);
@@ -86,54 +87,59 @@ pub async fn run<R: Reader>(
             () = stop.cancelled() => break,
             Some(done) = commits.next() => done,
             Some(done) = reads.next() => done,
-            Some(Change { reader, revision, done }) = changes.recv() => {
+            Some(ReconfigureRequest { reader, revision, done }) = changes.recv() => {
                 parts.reader = reader;
-                // Whoever waited for this and no longer does has no use for the answer.
+                // The caller may have gone; ignore the send error.
                 let _gone = done.send(());
-                Input::Reconfigured(revision)
+                SchedulerInput::Reconfigured(revision)
             }
-            () = tokio::time::sleep(sleep) => Input::Tick,
+            () = tokio::time::sleep(sleep) => SchedulerInput::Tick,
         };
     }
     drop(reads);
     let drained = tokio::time::timeout(LAST_COMMITS, async { while commits.next().await.is_some() {} }).await;
     if drained.is_err() {
-        tracing::warn!("a commit was still under way at the stop; what it held is read again at the next start");
+        tracing::warn!("a commit did not finish in time at the stop; its observation is read again at the next start");
     }
 }
 
-fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commits: &mut Tasks) {
+fn start<R: Reader>(
+    command: SchedulerCommand,
+    parts: &WatchParts<R>,
+    reads: &mut KeyedTasks,
+    commits: &mut KeyedTasks,
+) {
     match command {
-        Command::Read { key, identity, priority, read } => {
+        SchedulerCommand::Read { key, identity, priority, read } => {
             let (reader, clock, duration) = (parts.reader.clone(), parts.clock, parts.metrics.poll_duration.clone());
-            reads.spawn(key.clone(), Kind::Read, async move {
+            reads.spawn(key.clone(), TaskKind::Read, async move {
                 let begun = clock.now().mono;
                 let result = reader.read(&identity, priority, &read).await;
-                if matches!(key, Key::Conference(_)) {
+                if matches!(key, WorkKey::Conference(_)) {
                     duration.observe(clock.now().mono.saturating_sub(begun).as_secs_f64());
                 }
-                Input::Answered(key, result)
+                SchedulerInput::Answered(key, result)
             });
         }
-        Command::Commit { key, commit } => {
+        SchedulerCommand::Commit { key, commit } => {
             let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
             let rings = !commit.events.is_empty();
-            commits.spawn(key.clone(), Kind::Commit, async move {
+            commits.spawn(key.clone(), TaskKind::Commit, async move {
                 match store.commit(*commit, now).await {
                     Ok(()) => {
                         if rings {
                             bell.notify_one();
                         }
-                        Input::Committed(key, true)
+                        SchedulerInput::Committed(key, true)
                     }
                     Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
-                        tracing::error!(of = %key, %error, "what is known is taken from the store again");
-                        recall(&store, key).await
+                        tracing::error!(of = %key, %error, "a commit contradicts the store; the state is reloaded from the store");
+                        reload_conference(&store, key).await
                     }
                     Err(error) => {
-                        // The store says once what is wrong with it; this happens at every poll.
-                        tracing::debug!(%error, "a commit failed; what it held is read again");
-                        Input::Committed(key, false)
+                        // The store logs once what is wrong with it. This would be logged at every poll.
+                        tracing::debug!(%error, "a commit failed; its observation is dropped and read again");
+                        SchedulerInput::Committed(key, false)
                     }
                 }
             });
@@ -141,63 +147,63 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
     }
 }
 
-/// What the store knows of it, since what the schedule knows contradicts that.
-async fn recall(store: &Store, key: Key) -> Input {
-    let Key::Conference(name) = &key else { return Input::Contradicted(key, None) };
+/// Returns the conference as it is in the store, after a commit contradicted it.
+async fn reload_conference(store: &Store, key: WorkKey) -> SchedulerInput {
+    let WorkKey::Conference(name) = &key else { return SchedulerInput::Contradicted(key, None) };
     match store.load_unfinished().await {
         Ok(all) => {
             let stored = all.into_iter().find(|stored| stored.conference.name == *name);
-            Input::Contradicted(key, stored.map(Box::new))
+            SchedulerInput::Contradicted(key, stored.map(Box::new))
         }
-        Err(_) => Input::Committed(key, false),
+        Err(_) => SchedulerInput::Committed(key, false),
     }
 }
 
-/// Tasks under way, each with the key whose turn it is, so that even one that dies gives its turn back.
+/// The tasks under way, each with its key. So also a task that panics leads to an input, and its key can be used again.
 #[derive(Default)]
-struct Tasks {
-    set: JoinSet<Input>,
-    keys: HashMap<Id, (Key, Kind)>,
+struct KeyedTasks {
+    set: JoinSet<SchedulerInput>,
+    keys: HashMap<Id, (WorkKey, TaskKind)>,
 }
 
-/// What a task does: what a dead one is told as.
+/// What a task does. Decides which input stands for one that panicked.
 #[derive(Clone, Copy)]
-enum Kind {
+enum TaskKind {
     Read,
     Commit,
 }
 
-impl Tasks {
-    fn spawn(&mut self, key: Key, kind: Kind, task: impl Future<Output = Input> + Send + 'static) {
+impl KeyedTasks {
+    fn spawn(&mut self, key: WorkKey, kind: TaskKind, task: impl Future<Output = SchedulerInput> + Send + 'static) {
         let handle = self.set.spawn(task);
         self.keys.insert(handle.id(), (key, kind));
     }
 
-    async fn next(&mut self) -> Option<Input> {
+    async fn next(&mut self) -> Option<SchedulerInput> {
         match self.set.join_next_with_id().await? {
             Ok((id, input)) => {
                 self.keys.remove(&id);
                 Some(input)
             }
-            Err(error) => Some(self.died(&error)),
+            Err(error) => Some(self.panicked(&error)),
         }
     }
 
-    fn died(&mut self, error: &JoinError) -> Input {
-        tracing::error!("a task died; this is a defect, please report it");
+    fn panicked(&mut self, error: &JoinError) -> SchedulerInput {
+        tracing::error!("a task panicked; this is a defect, please report it");
         match self.keys.remove(&error.id()) {
-            Some((key, Kind::Commit)) => Input::Committed(key, false),
-            Some((key, Kind::Read)) => Input::Answered(
+            Some((key, TaskKind::Commit)) => SchedulerInput::Committed(key, false),
+            Some((key, TaskKind::Read)) => SchedulerInput::Answered(
                 key,
                 Err(ReadError {
                     reason: Reason::Malformed,
                     attempted: "read",
-                    detail: "the task that did it died".to_owned(),
+                    detail: "the task panicked".to_owned(),
                     remedy: "please report this as a defect",
                     retry_after: None,
                 }),
             ),
-            None => Input::Tick,
+            None => SchedulerInput::Tick,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator can set about watching, validated: `config` makes these, nothing else needs to check them.
+//! The settings of watching. `config` validates them, so that nothing else has to.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetN
 /// `[watch]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchSettings {
-    /// How often the open sessions of present participants are read, at most [`SWEEP_BATCH`] of them in turn.
+    /// How often the sessions of participants who are present are read, at most [`SWEEP_BATCH`] of them each time.
     pub session_sweep: Duration,
-    /// How often those that left are read.
+    /// How often the participants who left are listed.
     pub backfill: Duration,
     /// How often each target is looked up and each conference's record is read.
     pub discovery: Duration,
-    /// How long somebody may be missing from complete listings before it counts as having left without Google saying so.
+    /// How long somebody has to be missing from complete listings before a leave is inferred without Google's end.
     pub leave_grace: Duration,
-    /// How long after a conference's end it is read once more.
+    /// How long after its end a conference is read once more.
     pub final_read: Duration,
-    /// How long an event may wait for who its participant is.
+    /// How long an event may wait for the look-up of its participant.
     pub lookup_wait: Duration,
 }
 
-/// How many participants one sweep asks for.
+/// How many participants one sweep reads.
 pub const SWEEP_BATCH: usize = 12;
 
-/// How often the time of the last look is written down when nothing else is. What is remembered may be older than
-/// the truth by so much, never newer.
+/// How often the time of the last look is stored when nothing else is. The stored time may be older than the true one by
+/// this much, and is never newer.
 pub const REMEMBER_EVERY: Duration = Duration::from_secs(20);
 
 /// One `[[target]]`.
@@ -33,14 +33,14 @@ pub const REMEMBER_EVERY: Duration = Duration::from_secs(20);
 pub struct TargetSettings {
     pub name: TargetName,
     pub identity: IdentityName,
-    pub what: What,
-    /// How often active participants are listed.
+    pub selector: TargetSelector,
+    /// How often the participants who are present are listed.
     pub poll_interval: Duration,
 }
 
-/// The four ways to say what to watch.
+/// Which conferences a target covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum TargetSelector {
     MeetingCode(MeetingCode),
     Space(SpaceName),
     Conference(ConferenceName),

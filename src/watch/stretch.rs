@@ -1,16 +1,16 @@
-//! Pure: what to read less often when the plan is larger than the quota.
+//! Pure: which reads are spread out, and how far, when the plan needs more than the quota.
 
-/// Reads a minute that an identity's conferences and targets would take at their configured rhythm.
+/// The reads a minute that an identity's conferences and targets need with the configured periods.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Demand {
     pub listing: f64,
     pub backfill: f64,
     pub sweep: f64,
-    /// Discovery and records: never stretched, because beginnings and ends hang on them.
+    /// Discovery and records. They are never stretched, because starts and ends depend on them.
     pub fixed: f64,
 }
 
-/// By how much each kind of read is spread out; 1 where the rhythm is the configured one.
+/// The factor by which each kind of read is spread out; 1 for the configured period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
     pub listing: f64,
@@ -18,18 +18,18 @@ pub struct Stretch {
     pub sweep: f64,
 }
 
-/// The sweep goes from one minute to ten, no further.
+/// The sweep is stretched from one minute to ten at most.
 const MAX_SWEEP: f64 = 10.0;
-/// The backfill goes from one minute to five, no further.
+/// The backfill is stretched from one minute to five at most.
 const MAX_BACKFILL: f64 = 5.0;
-/// The share of the budget that is planned; the rest is for suspects, newcomers, closings and retries.
+/// The share of the budget that is planned. The rest is for rechecks, closing reads and retries.
 const PLANNED: f64 = 0.8;
 
 impl Stretch {
     /// Nothing is stretched.
     pub const NONE: Self = Self { listing: 1.0, backfill: 1.0, sweep: 1.0 };
 
-    /// Fits a demand into a budget of reads a minute: first the sweep stretches, then the backfill, then all listings
+    /// Fits a demand into a budget of reads a minute: the sweep is stretched first, then the backfill, then all listings
     /// evenly.
     #[must_use]
     pub fn fit(demand: Demand, budget: f64) -> Self {
@@ -43,7 +43,7 @@ impl Stretch {
     }
 }
 
-/// How far a demand has to be spread to fit into what is left.
+/// Returns by how much a demand has to be stretched to fit into what is left.
 fn factor(demand: f64, left: f64, most: f64) -> f64 {
     if demand <= left || demand <= 0.0 {
         return 1.0;

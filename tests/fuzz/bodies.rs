@@ -1,29 +1,29 @@
-//! What strangers send, or what lies on a disk, in any shape: none of it may do more than be refused. Each function takes
-//! whatever bytes there are, panics only if a promise is broken, and says whether it understood them.
+//! The fuzz targets: parsers of what others send or of what is on a disk. Each function takes any bytes, panics only if a
+//! promise is broken, and returns whether it accepted them.
 
 mod rows;
 
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
-use meetwatch::delivery::retry_after;
-use meetwatch::meet::answer::Body;
-use meetwatch::meet::request::Api;
-use meetwatch::meet::{Page, Reason, failure, hints, wire};
+use meetwatch::meet::request::GoogleApi;
+use meetwatch::meet::response_body::ResponseBody;
+use meetwatch::meet::{Page, Reason, failure, response_hints, wire};
 use meetwatch::model::{
     Conference, ConferenceName, Event, EventId, MeetingCode, Participant, ParticipantName, Session, SessionName, Space,
     SpaceName, UserName,
 };
+use meetwatch::retry_after;
 use meetwatch::sim::filter;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 pub use rows::{idle_lines, rows};
 
-/// One fuzzed body.
+/// One fuzz target.
 pub type Fuzzed = fn(&[u8]) -> bool;
 
-/// Every body, by the name of its corpus.
+/// Every fuzz target, by the name of its corpus.
 pub const ALL: [(&str, Fuzzed); 7] = [
     ("google", google),
     ("error", error),
@@ -60,31 +60,31 @@ pub fn google(bytes: &[u8]) -> bool {
     understood.contains(&true)
 }
 
-/// Google's error body, under every status that has a meaning. Nothing of it may come through but words of fixed vocabularies.
+/// Google's error body, with every status that has a meaning. Only words of fixed vocabularies may come through.
 pub fn error(bytes: &[u8]) -> bool {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let mut understood = false;
     for status in [400, 401, 403, 404, 409, 429, 500, 503] {
         let Ok(status) = StatusCode::from_u16(status) else { continue };
-        let failure = failure::classify(Api::Meet, status, &HeaderMap::new(), bytes, now);
-        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+        let failure = failure::classify(GoogleApi::Meet, status, &HeaderMap::new(), bytes, now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= response_hints::LONGEST_PAUSE));
         assert!(failure.detail.len() < 300 && failure.detail.is_ascii(), "{}", failure.detail);
-        // Only Google may say that something is not there.
+        // Only a body in Google's error format may mean that a resource does not exist.
         understood |= failure.reason == Reason::NotFound;
     }
     understood
 }
 
-/// `Retry-After`, as Google and receivers of webhooks send it, and `RetryInfo`.
+/// `Retry-After`, from Google and from webhook receivers, and `RetryInfo`.
 pub fn hints(bytes: &[u8]) -> bool {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let text = String::from_utf8_lossy(bytes);
-    let all = [hints::retry_after(&text, now), hints::retry_delay(&text)];
-    assert!(all.iter().flatten().all(|wait| *wait <= hints::LONGEST_PAUSE));
+    let all = [response_hints::retry_after(&text, now), response_hints::retry_delay(&text)];
+    assert!(all.iter().flatten().all(|wait| *wait <= response_hints::LONGEST_PAUSE));
     if let Ok(value) = HeaderValue::from_bytes(bytes) {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-        let failure = failure::classify(Api::Meet, StatusCode::TOO_MANY_REQUESTS, &headers, b"", now);
-        assert!(failure.retry_after.is_none_or(|wait| wait <= hints::LONGEST_PAUSE));
+        let failure = failure::classify(GoogleApi::Meet, StatusCode::TOO_MANY_REQUESTS, &headers, b"", now);
+        assert!(failure.retry_after.is_none_or(|wait| wait <= response_hints::LONGEST_PAUSE));
     }
     all.iter().any(Option::is_some) || retry_after::parse(&text, now).is_some()
 }
@@ -98,7 +98,7 @@ pub fn filter(bytes: &[u8]) -> bool {
     true
 }
 
-/// The configuration. What it says of files is not followed out of the house.
+/// The configuration. Texts that name system files are skipped.
 pub fn config(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if ["/dev", "/proc", "/sys", "\\"].iter().any(|outside| text.contains(outside)) {
@@ -119,7 +119,7 @@ pub fn config(bytes: &[u8]) -> bool {
     }
 }
 
-/// What stands in a row of the store: an event's body, or a name.
+/// The contents of a row of the store: an event's body, or a name.
 pub fn stored(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if let Ok(event) = serde_json::from_str::<Event>(text) {

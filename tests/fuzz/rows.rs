@@ -8,13 +8,14 @@ use meetwatch::backoff::{Backoff, Random};
 use meetwatch::clock::Now;
 use meetwatch::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason};
 use meetwatch::model::{
-    Conference, ConferenceName, IdentityName, Kind, MeetingCode, Participant, ParticipantName, Session, SessionName,
-    Space, SpaceName, TargetName,
+    Conference, ConferenceName, IdentityName, MeetingCode, Participant, ParticipantKind, ParticipantName, Session,
+    SessionName, Space, SpaceName, TargetName,
 };
 use meetwatch::status::StatusBoard;
 use meetwatch::store::{Commit, Db, Phase, StoreError};
 use meetwatch::watch::{
-    Command, Input, Memory, Metrics, Scheduler, Setup, TargetSettings, WatchIdentity, WatchSettings, What,
+    Memory, Scheduler, SchedulerCommand, SchedulerInput, Setup, TargetSelector, TargetSettings, WatchIdentity,
+    WatchMetrics, WatchSettings,
 };
 use prometheus::{IntCounterVec, Opts, Registry};
 use rusqlite::Connection;
@@ -62,7 +63,7 @@ const TABLES: [(&str, &str); 7] = [
 struct Store {
     db: Db,
     connection: Connection,
-    metrics: Metrics,
+    metrics: WatchMetrics,
     _folder: tempfile::TempDir,
 }
 
@@ -79,7 +80,7 @@ impl Store {
             connection.execute_batch(&copy).expect("a table can be copied");
         }
         let limit = IntCounterVec::new(Opts::new("limit", "limit"), &["limit"]).expect("a metric");
-        let metrics = Metrics::new(&Registry::new(), limit).expect("metrics can be made");
+        let metrics = WatchMetrics::new(&Registry::new(), limit).expect("metrics can be made");
         Self { db, connection, metrics, _folder: folder }
     }
 
@@ -174,7 +175,7 @@ struct Life {
 }
 
 impl Life {
-    fn begin(memory: Memory, metrics: Metrics) -> Self {
+    fn begin(memory: Memory, metrics: WatchMetrics) -> Self {
         let now = Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(10_000));
         let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2).expect("a policy");
         let stored = memory.conferences.iter().map(|stored| &stored.conference);
@@ -191,7 +192,7 @@ impl Life {
             let pause = if wake % 6 == 5 { Duration::from_secs(3600) } else { Duration::ZERO };
             let Some(due) = self.scheduler.next_wake() else { return };
             self.now = self.now.after(due.saturating_sub(self.now.mono).min(Duration::from_secs(3600)) + pause);
-            let mut inputs = vec![Input::Tick];
+            let mut inputs = vec![SchedulerInput::Tick];
             while let Some(input) = inputs.pop() {
                 for command in self.scheduler.step(self.now, input) {
                     inputs.push(self.follow(command));
@@ -200,18 +201,18 @@ impl Life {
         }
     }
 
-    fn follow(&mut self, command: Command) -> Input {
+    fn follow(&mut self, command: SchedulerCommand) -> SchedulerInput {
         match command {
-            Command::Commit { key, commit } => {
+            SchedulerCommand::Commit { key, commit } => {
                 if self.take_down(&commit) {
-                    Input::Committed(key, true)
+                    SchedulerInput::Committed(key, true)
                 } else {
-                    Input::Contradicted(key, None)
+                    SchedulerInput::Contradicted(key, None)
                 }
             }
-            Command::Read { key, read, .. } => {
+            SchedulerCommand::Read { key, read, .. } => {
                 self.reads += 1;
-                Input::Answered(key, self.answer(&read))
+                SchedulerInput::Answered(key, self.answer(&read))
             }
         }
     }
@@ -281,7 +282,7 @@ impl Life {
         let earliest_start = Some(Timestamp::UNIX_EPOCH);
         Participant {
             name,
-            kind: Kind::SignedIn,
+            kind: ParticipantKind::SignedIn,
             user: None,
             display_name: None,
             earliest_start,
@@ -296,16 +297,19 @@ impl Life {
 
 fn setup() -> Setup {
     let identity = |name, looks_up| WatchIdentity { name: parsed(name, IdentityName::parse), looks_up, budget: 1e9 };
-    let target = |name, by, what| TargetSettings {
+    let target = |name, by, selector| TargetSettings {
         name: parsed(name, TargetName::parse),
         identity: parsed(by, IdentityName::parse),
-        what,
+        selector,
         poll_interval: Duration::from_secs(10),
     };
     let code = parsed("abc-mnop-xyz", MeetingCode::parse);
     Setup {
         settings: WatchSettings::default(),
-        targets: vec![target("board", "one", What::MeetingCode(code)), target("all", "two", What::Organizer)],
+        targets: vec![
+            target("board", "one", TargetSelector::MeetingCode(code)),
+            target("all", "two", TargetSelector::Organizer),
+        ],
         identities: vec![identity("one", false), identity("two", true)],
         routes: Vec::new(),
         internal_domains: Vec::new(),

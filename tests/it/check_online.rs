@@ -227,7 +227,7 @@ async fn a_delegation_that_lacks_is_told_with_the_client_id_and_every_scope() {
     checked.is(
         1,
         &[
-            "failed  identity me: no token for meetings.space.readonly: get a token: no token: unauthorized_client (delegation)",
+            "failed  identity me: no token for meetings.space.readonly: get a token: the token endpoint refused: unauthorized_client (delegation)",
             open,
             &client,
             &scopes,

@@ -1,5 +1,5 @@
-//! `docs/GOOGLE_SETUP.md`, walked through: each of its commands is run, against a Google that is as the text has it, and
-//! prints what the text says it prints.
+//! Runs each command in `docs/GOOGLE_SETUP.md` against a simulated Google in the state that the text describes, and compares
+//! the output with the text.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use meetwatch::meet::auth::Scopes;
 use meetwatch::meet::error::Reason;
-use meetwatch::meet::request::Api;
+use meetwatch::meet::request::GoogleApi;
 use meetwatch::meet::settings::{Credentials, IdentitySettings};
-use meetwatch::meet::{ReadError, advice};
+use meetwatch::meet::{ReadError, setup_steps};
 use meetwatch::model::{IdentityName, MeetingCode};
 use meetwatch::sim::api::{ApiSettings, Forbidden, Method};
 use meetwatch::sim::faults::{Fault, Rule};
@@ -20,7 +20,7 @@ use crate::check_online::{meetwatch, written};
 
 const TEXT: &str = include_str!("../../docs/GOOGLE_SETUP.md");
 
-/// A fenced block: what stands behind the fence, and its lines, as far in as the fence.
+/// A fenced block: the info string and the lines, without the indentation of the fence.
 struct Block {
     info: &'static str,
     lines: Vec<&'static str>,
@@ -48,7 +48,7 @@ fn transcripts() -> BTreeMap<&'static str, (Vec<&'static str>, Vec<&'static str>
     blocks().into_iter().filter_map(named).collect()
 }
 
-/// Who organizes abc-mnop-xyz, and who is in the call. Alice is whom the identity acts for.
+/// The role of Alice, for whom the identity acts, in the meeting abc-mnop-xyz.
 enum Alice {
     Organizes,
     TakesPart,
@@ -89,20 +89,20 @@ impl Walk {
         written(&self.folder.path().join(folder), name, text);
     }
 
-    /// The text's paths, on this machine.
+    /// Replaces the paths of the text by those on this machine.
     fn here(&self, text: &str) -> String {
         let root = self.folder.path().display();
         text.replace("/etc/meetwatch", &format!("{root}/etc/meetwatch"))
             .replace("/var/lib/meetwatch", &format!("{root}/var/lib/meetwatch"))
     }
 
-    /// What was printed, as the text would have it.
+    /// The output with the paths of the text.
     fn there(&self, printed: &str) -> Vec<String> {
         let printed = printed.replace(&self.folder.path().display().to_string(), "");
         printed.replace("project=meetwatch-sim", "project=my-project").lines().map(str::to_owned).collect()
     }
 
-    /// Puts the text's configuration with this identity in its place.
+    /// Writes the configuration of the text with this identity.
     fn configure(&self, identity: &str, change: (&str, &str)) {
         let is_it =
             |block: &Block| block.info == "toml" && block.lines.iter().any(|l| *l == format!("name = \"{identity}\""));
@@ -115,7 +115,7 @@ impl Walk {
         self.write("etc/meetwatch/meetwatch.toml", &config);
     }
 
-    /// Runs what the text runs, and finds what the text says.
+    /// Runs the commands of a transcript and compares their output.
     async fn goes_as_told(&self, name: &str, code: i32) {
         let (commands, output) = &transcripts()[name];
         for command in commands {
@@ -154,7 +154,7 @@ impl Walk {
 const AS_IT_IS: (&str, &str) = ("", "");
 
 #[tokio::test]
-async fn delegation_goes_as_the_text_says() {
+async fn the_transcripts_of_delegation_are_right() {
     let bare = ApiSettings { delegated_scopes: Some(vec![]), ..ApiSettings::default() };
     let walk = Walk::begin(Alice::Organizes, bare).await;
     walk.configure("organizer", AS_IT_IS);
@@ -174,7 +174,7 @@ async fn delegation_goes_as_the_text_says() {
 }
 
 #[tokio::test]
-async fn a_users_consent_goes_as_the_text_says() {
+async fn the_transcripts_of_a_users_consent_are_right() {
     let walk = Walk::begin(Alice::Organizes, ApiSettings::default()).await;
     walk.log_in().await;
     walk.configure("alice", ("name = \"alice\"", "name = \"alice\"\nlookup = \"people\""));
@@ -188,7 +188,7 @@ async fn a_users_consent_goes_as_the_text_says() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_the_organizer_is_told_as_the_text_says() {
+async fn the_transcripts_without_the_organizer_are_right() {
     for (alice, name, code) in [(Alice::TakesPart, "participant", 0), (Alice::IsNobodyThere, "stranger", 1)] {
         let walk = Walk::begin(alice, ApiSettings::default()).await;
         walk.configure("organizer", AS_IT_IS);
@@ -197,7 +197,7 @@ async fn whoever_is_not_the_organizer_is_told_as_the_text_says() {
 }
 
 #[test]
-fn every_transcript_is_walked_through_and_every_reason_and_scope_is_in_the_text() {
+fn every_transcript_is_run_and_every_reason_and_scope_is_in_the_text() {
     let walked = [
         "api_disabled",
         "by_hand",
@@ -226,6 +226,6 @@ fn every_transcript_is_walked_through_and_every_reason_and_scope_is_in_the_text(
     };
     let (reason, attempted) = (Reason::ScopeMissing, "get a token");
     let error = ReadError { reason, attempted, detail: String::new(), remedy: "", retry_after: None };
-    let steps = advice::steps(&identity, Api::Meet, &error);
+    let steps = setup_steps::steps(&identity, GoogleApi::Meet, &error);
     assert!(TEXT.lines().any(|line| line == steps[0].paste), "gcloud is to be asked for {}", steps[0]);
 }

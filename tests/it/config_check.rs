@@ -1,4 +1,4 @@
-//! `meetwatch check` as an operator meets it: what it prints and how it ends.
+//! The output and the exit codes of `meetwatch check`.
 
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};
@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn a_good_configuration_is_said_to_be_valid_and_its_warnings_are_told() {
+fn a_valid_configuration_is_reported_with_its_warnings() {
     let output = checked("[[identity]]\nname = \"me\"\napplication_default = true\n");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).ends_with("m.toml is valid: 1 identity, 0 targets, 0 webhooks\n"), "{output:?}");
@@ -55,14 +55,14 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn the_example_that_is_printed_is_the_one_in_the_program() {
+fn check_example_prints_the_example() {
     let output = meetwatch(&["check", "--example"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout), meetwatch::config::EXAMPLE);
 }
 
 #[test]
-fn nobody_reading_the_output_is_no_failure() {
+fn a_closed_standard_output_is_not_a_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = meetwatch(&["check", "--example"]);

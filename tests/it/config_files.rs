@@ -1,4 +1,4 @@
-//! The files that a configuration names: keys, secrets, subjects, and what systemd hands over.
+//! The files that a configuration names: keys, secrets, subjects, and systemd credentials.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use meetwatch::config::{Config, Environment, Problems, load};
 use meetwatch::meet::settings::Credentials;
-use meetwatch::watch::What;
+use meetwatch::watch::TargetSelector;
 use tempfile::TempDir;
 
 const KEY: &str = r#"{"type": "service_account", "client_email": "a@b", "private_key": "hush"}"#;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A folder with a configuration and the files beside it, each readable by its owner alone.
+/// A folder with a configuration and its files, each readable only for its owner.
 struct Folder(TempDir);
 
 impl Folder {
@@ -56,7 +56,7 @@ fn warnings(config: &Config) -> String {
 }
 
 #[test]
-fn a_key_file_that_is_missing_or_no_key_is_told() {
+fn a_key_file_that_is_missing_or_not_a_key_is_reported() {
     let with_key = identity("service_account_key = \"key.json\"");
     let folder = Folder::new(&with_key);
     let Credentials::ServiceAccount { key, subject: None } = folder.load().unwrap().identities.remove(0).credentials
@@ -72,11 +72,11 @@ fn a_key_file_that_is_missing_or_no_key_is_told() {
     fs::remove_file(folder.0.path().join("key.json")).unwrap();
     assert!(folder.refusal().contains("the file does not exist"));
     fs::create_dir(folder.0.path().join("key.json")).unwrap();
-    assert!(folder.refusal().contains("is not a plain file"));
+    assert!(folder.refusal().contains("is not a regular file"));
 }
 
 #[test]
-fn a_file_that_everybody_can_read_is_a_warning() {
+fn a_world_readable_file_is_a_warning() {
     let folder = Folder::new(&identity("service_account_key = \"key.json\""));
     assert_eq!(warnings(&folder.load().unwrap()), "");
     folder.open_to_all("key.json");
@@ -85,7 +85,7 @@ fn a_file_that_everybody_can_read_is_a_warning() {
 }
 
 #[test]
-fn a_secret_in_a_configuration_that_everybody_can_read_is_a_warning() {
+fn a_secret_in_a_world_readable_configuration_is_a_warning() {
     let hook = format!("[[webhook]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"{SECRET}\"\n");
     let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + &hook));
     assert_eq!(warnings(&folder.load().unwrap()), "");
@@ -95,7 +95,7 @@ fn a_secret_in_a_configuration_that_everybody_can_read_is_a_warning() {
 }
 
 #[test]
-fn a_secret_loses_the_newline_of_its_file_and_may_not_be_empty() {
+fn the_newline_at_the_end_of_a_secret_file_is_dropped_and_a_secret_is_not_empty() {
     let hook = "[[webhook]]\nname = \"w\"\nurl_file = \"url\"\nsecrets_files = [\"new\", \"old\"]\n[server]\ntoken_file = \"token\"";
     let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + hook));
     folder.write("url", "https://hooks.example.com/services/hush\n");
@@ -114,18 +114,18 @@ fn a_secret_loses_the_newline_of_its_file_and_may_not_be_empty() {
 }
 
 #[test]
-fn a_secret_is_given_in_one_way_only() {
+fn a_secret_can_be_set_in_only_one_way() {
     let hook = format!(
         "[[webhook]]\nname = \"w\"\nurl = \"https://a\"\nurl_file = \"u\"\nsecret = \"{SECRET}\"\nsecrets = []\n"
     );
     let folder = Folder::new(&(identity("service_account_key = \"key.json\"") + &hook));
     let told = folder.refusal();
-    assert!(told.contains("webhook.url_file: stands beside `url`"), "{told}");
-    assert!(told.contains("more than one of `secret`, `secret_file`, `secrets` and `secrets_files`"), "{told}");
+    assert!(told.contains("webhook.url_file: cannot be combined with `url`"), "{told}");
+    assert!(told.contains("only one of `secret`, `secret_file`, `secrets` and `secrets_files`"), "{told}");
 }
 
 #[test]
-fn a_systemd_credential_is_found_where_systemd_puts_it() {
+fn a_systemd_credential_is_read_from_its_folder() {
     let folder = Folder::new(&identity("service_account_key = \"credential:google\""));
     assert!(folder.refusal().contains("is a systemd credential"), "{}", folder.refusal());
     let handed_over = tempfile::tempdir().unwrap();
@@ -156,20 +156,20 @@ fn application_default_credentials_are_looked_for_in_the_usual_order() {
     let federated = folder.write("federated.json", r#"{"type": "external_account"}"#);
     let unusable = Environment { google_application_credentials: Some(federated), ..Environment::default() };
     let told = folder.load_in(&unusable).unwrap_err().to_string();
-    assert!(told.contains("federated and impersonated credentials are not available"), "{told}");
+    assert!(told.contains("federated and impersonated credentials are not supported"), "{told}");
     let missing =
         Environment { google_application_credentials: Some("/nonexistent/k".into()), ..Environment::default() };
     assert!(folder.load_in(&missing).unwrap_err().to_string().contains("does not exist"));
 }
 
 #[test]
-fn what_a_user_consents_to_may_come_later() {
+fn a_missing_token_store_is_only_a_warning() {
     let folder = Folder::new(&identity("client_secret = \"client.json\"\ntoken_store = \"token.json\""));
     folder.write("client.json", r#"{"installed": {"client_id": "c"}}"#);
     let config = folder.load().unwrap();
     assert!(
         warnings(&config)
-            .contains("m.toml:4: identity.token_store: the file does not exist yet; run `meetwatch login`")
+            .contains("m.toml:4: identity.token_store: the file does not exist yet; create it with `meetwatch login`")
     );
     folder.write("client.json", KEY);
     assert!(folder.refusal().contains("is not an OAuth client"));
@@ -179,7 +179,7 @@ fn subjects(folder: &Folder) -> Vec<(String, String)> {
     let config = folder.load().unwrap();
     let targets = config.targets.iter().filter(|target| target.name.as_str() != "t");
     let named = targets.zip(&config.identities).map(|(target, identity)| {
-        assert_eq!(target.what, What::Organizer);
+        assert_eq!(target.selector, TargetSelector::Organizer);
         assert_eq!(target.name.as_str(), identity.name.as_str());
         let Credentials::ServiceAccount { subject: Some(subject), .. } = &identity.credentials else { panic!() };
         (subject.clone(), target.name.to_string())
@@ -188,7 +188,7 @@ fn subjects(folder: &Folder) -> Vec<(String, String)> {
 }
 
 #[test]
-fn each_subject_is_an_identity_and_a_target_under_a_name_that_stays() {
+fn each_subject_is_an_identity_and_a_target_with_a_stable_name() {
     let text = "[[identity]]\nname = \"staff\"\nservice_account_key = \"key.json\"\nsubjects_file = \"staff\"\npoll_interval = \"30s\"";
     let folder = Folder::new(text);
     folder.write("staff", "# the staff\nalice@example.com\n\nBob@example.com\nalice@EXAMPLE.com\n");
@@ -208,7 +208,7 @@ fn each_subject_is_an_identity_and_a_target_under_a_name_that_stays() {
 }
 
 #[test]
-fn a_webhook_may_mean_all_subjects_by_the_name_of_their_identity() {
+fn a_webhook_can_refer_to_all_subjects_by_the_name_of_their_section() {
     let text = format!(
         "[[identity]]\nname = \"staff\"\nservice_account_key = \"key.json\"\nsubjects = [\"a@x.org\", \"b@x.org\"]\n\
          [[webhook]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"{SECRET}\"\ntargets = [\"staff\"]\n"
@@ -218,12 +218,12 @@ fn a_webhook_may_mean_all_subjects_by_the_name_of_their_identity() {
     assert_eq!(config.webhooks[0].route.targets, all);
     let used = text + "[[target]]\nname = \"staff\"\norganizer = true\nidentity = \"staff\"\n";
     let told = Folder::new(&used).refusal();
-    assert!(told.contains("target.name: is the name of another target"), "{told}");
-    assert!(told.contains("target.identity: stands for several identities"), "{told}");
+    assert!(told.contains("target.name: is already the name of another target"), "{told}");
+    assert!(told.contains("target.identity: stands for one identity for each of its subjects"), "{told}");
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_one_sentence() {
+fn an_unreadable_configuration_is_one_problem() {
     let told = load(Path::new("/nonexistent/m.toml"), &Environment::default()).unwrap_err().to_string();
-    assert_eq!(told, "/nonexistent/m.toml: this file does not exist; put it there or correct the path");
+    assert_eq!(told, "/nonexistent/m.toml: the configuration file does not exist; create it or correct the path");
 }

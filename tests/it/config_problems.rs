@@ -1,5 +1,5 @@
-//! A configuration with mistakes: all of them at once, each with its line and what is allowed. What must not be
-//! repeated of it is in `config_secrecy`.
+//! The problems of a configuration are reported all at once, each with its line and what is allowed. `config_secrecy` checks
+//! that they repeat no value.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(crate) fn problems(text: &str) -> Vec<String> {
     parsed(text).unwrap_err().as_slice().iter().map(ToString::to_string).collect()
 }
 
-/// Problems with the least that a configuration needs around them.
+/// The problems of a text, with the minimum that a configuration needs added to it.
 fn problems_of(text: &str) -> Vec<String> {
     problems(&format!("{text}\n[[identity]]\nname = \"me\"\napplication_default = true\n"))
 }
@@ -26,7 +26,7 @@ fn has(problems: &[String], parts: &[&str]) -> bool {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_each_with_its_line() {
+fn all_problems_are_reported_at_once_each_with_its_line() {
     let text = r#"
 [google]
 endpont = "https://example.com"
@@ -52,43 +52,43 @@ kinds = ["guest"]
 targets = ["bored"]
 [watcher]
 "#;
-    let told = problems(text);
+    let reported = problems(text);
     for parts in [
-        ["m.toml:3: google.endpont: there is no such key", "`endpoint`"],
+        ["m.toml:3: google.endpont: unknown key", "`endpoint`"],
         ["m.toml:5: google.quota.spend: ", "above 0 and at most 1"],
         ["m.toml:11: target.identity: no [[identity]] has this name", "`me`"],
         ["m.toml:12: target.meeting_code: ", "abc-mnop-xyz"],
         ["m.toml:13: target.poll_interval: ", "from 1s to 1h"],
-        ["m.toml:14: target: says several times what to watch", "`meeting_code`"],
-        ["m.toml:15: target.name: is the name of another target in line 10", ""],
+        ["m.toml:14: target: has more than one of", "`meeting_code`"],
+        ["m.toml:15: target.name: is already the name of another target in line 10", ""],
         ["m.toml:18: webhook.secret: is missing", "secret_file"],
         ["m.toml:20: webhook.url: ", "https://"],
         ["m.toml:21: webhook.events: ", "did you mean `participant.joined`?"],
         ["m.toml:22: webhook.kinds: must be one of", "`anonymous`"],
         ["m.toml:23: webhook.targets: no [[target]] has this name", "`board`"],
-        ["m.toml:24: watcher: there is no such key", "`watch`"],
+        ["m.toml:24: watcher: unknown key", "`watch`"],
     ] {
-        assert!(has(&told, &parts), "{parts:?} is not in {told:#?}");
+        assert!(has(&reported, &parts), "{parts:?} is not in {reported:#?}");
     }
-    assert_eq!(told.len(), 13, "{told:#?}");
+    assert_eq!(reported.len(), 13, "{reported:#?}");
 }
 
 #[test]
-fn what_is_not_toml_is_told_beside_the_other_mistakes() {
-    let told = problems_of("[watch]\ndiscovery = 30s\nbackfil = \"1m\"");
-    assert!(has(&told, &["m.toml:2: this is not TOML"]), "{told:?}");
-    assert!(has(&told, &["m.toml:3: watch.backfil", "`backfill`"]), "{told:?}");
-    assert_eq!(told.len(), 2, "{told:?}");
+fn syntax_errors_are_reported_together_with_the_other_problems() {
+    let reported = problems_of("[watch]\ndiscovery = 30s\nbackfil = \"1m\"");
+    assert!(has(&reported, &["m.toml:2: syntax error"]), "{reported:?}");
+    assert!(has(&reported, &["m.toml:3: watch.backfil", "`backfill`"]), "{reported:?}");
+    assert_eq!(reported.len(), 2, "{reported:?}");
 }
 
 #[test]
-fn what_an_unreadable_part_may_hold_is_not_said_to_be_missing() {
-    let told = problems("[[identity\nname = \"me\"\napplication_default = true\n");
-    assert!(!told.is_empty() && told.iter().all(|problem| !problem.contains("there is none")), "{told:?}");
+fn what_an_unparsed_part_may_contain_is_not_reported_as_missing() {
+    let reported = problems("[[identity\nname = \"me\"\napplication_default = true\n");
+    assert!(!reported.is_empty() && reported.iter().all(|problem| !problem.contains("there is none")), "{reported:?}");
 }
 
 #[test]
-fn without_an_identity_there_is_nothing_to_start() {
+fn a_configuration_without_an_identity_is_refused() {
     assert!(has(&problems(""), &["m.toml: identity: there is none"]));
 }
 
@@ -105,13 +105,13 @@ fn a_name_that_looks_like_an_address_is_a_warning() {
 }
 
 #[test]
-fn a_bad_name_is_told_once_and_not_again_where_it_is_used() {
-    let told = problems(
+fn a_malformed_name_is_reported_once_and_not_again_where_it_is_used() {
+    let reported = problems(
         "[[identity]]\nname = \"my own\"\napplication_default = true\n\
          [[target]]\nname = \"t\"\nidentity = \"my own\"\norganizer = true\n",
     );
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(has(&told, &["m.toml:2: identity.name: must be 1 to 64 letters"]), "{told:?}");
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert!(has(&reported, &["m.toml:2: identity.name: must be 1 to 64 letters"]), "{reported:?}");
 }
 
 #[test]
@@ -120,16 +120,16 @@ fn an_identity_has_exactly_one_kind_of_credentials() {
     let both = "[[identity]]\nname = \"a\"\napplication_default = true\naccess_token_file = \"t\"";
     assert!(has(&problems(both), &["m.toml:1: identity: has several kinds of credentials"]));
     let off = "[[identity]]\nname = \"a\"\napplication_default = false";
-    assert!(has(&problems(off), &["m.toml:3: identity.application_default: must be true"]));
+    assert!(has(&problems(off), &["m.toml:3: identity.application_default: must be `true`"]));
     let half = "[[identity]]\nname = \"a\"\napplication_default = true\ntoken_store = \"t\"";
-    assert!(has(&problems(half), &["m.toml:4: identity.token_store: goes with `client_secret` only"]));
+    assert!(has(&problems(half), &["m.toml:4: identity.token_store: is used with `client_secret` only"]));
 }
 
 #[test]
-fn delegation_without_a_key_file_is_said_to_be_missing() {
+fn delegation_without_a_key_file_is_reported_as_unsupported() {
     for key in ["subject = \"a@example.com\"", "subjects = [\"a@example.com\"]"] {
-        let told = problems(&format!("[[identity]]\nname = \"a\"\napplication_default = true\n{key}"));
-        assert!(has(&told, &["works with `service_account_key` only", "not available"]), "{told:?}");
+        let reported = problems(&format!("[[identity]]\nname = \"a\"\napplication_default = true\n{key}"));
+        assert!(has(&reported, &["needs `service_account_key`", "not supported"]), "{reported:?}");
     }
 }
 
@@ -144,14 +144,14 @@ fn a_target_may_leave_out_the_identity_only_if_there_is_one() {
 }
 
 #[test]
-fn a_section_in_the_wrong_number_is_told_how_to_be_written() {
+fn the_problem_with_a_section_in_the_wrong_form_says_how_to_write_it() {
     assert!(has(&problems("[identity]\nname = \"a\""), &["identity: is not a list; write `[[identity]]`"]));
-    assert!(has(&problems_of("[[watch]]"), &["watch: is written several times; write `[watch]`, once"]));
+    assert!(has(&problems_of("[[watch]]"), &["watch: is a list; write `[watch]`, once"]));
     assert!(has(&problems_of("watch = 3"), &["watch: is a single value; write a section `[watch]`"]));
 }
 
 #[test]
-fn tokens_and_deliveries_do_not_travel_unencrypted_unless_it_is_allowed() {
+fn tokens_and_deliveries_are_not_sent_unencrypted_unless_it_is_allowed() {
     let hook = |url: &str, more: &str| {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         problems_of(&format!(
@@ -174,7 +174,7 @@ fn tokens_and_deliveries_do_not_travel_unencrypted_unless_it_is_allowed() {
 }
 
 #[test]
-fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_is_open() {
+fn listening_beyond_this_machine_needs_a_token_unless_only_metrics_and_health_are_open() {
     let refused = ["server.listen: can be reached from other machines", "server.token_file"];
     assert!(has(&problems_of("[server]\nlisten = \"0.0.0.0:9840\""), &refused));
     assert!(has(&problems_of("[server]\nlisten = \"0.0.0.0:9840\"\nexpose = [\"metrics\"]"), &refused));
@@ -190,7 +190,7 @@ fn beyond_this_machine_a_token_is_needed_unless_nothing_but_metrics_and_health_i
 }
 
 #[test]
-fn keys_that_go_over_the_network_unencrypted_are_a_warning() {
+fn tokens_over_an_unencrypted_network_are_a_warning() {
     let warnings = |server: &str| {
         let text = format!("[server]\n{server}\n[[identity]]\nname = \"me\"\napplication_default = true\n");
         parsed(&text).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
@@ -206,10 +206,10 @@ fn keys_that_go_over_the_network_unencrypted_are_a_warning() {
 }
 
 #[test]
-fn what_the_server_is_given_has_to_fit_together() {
+fn the_keys_of_the_server_have_to_be_consistent() {
     for (server, wanted) in [
         ("listen = \"unix:\"", ["m.toml:2: server.listen: must be an address and a port", "unix:/run"]),
-        ("socket_mode = \"0660\"", ["m.toml:2: server.socket_mode: goes with a socket", ""]),
+        ("socket_mode = \"0660\"", ["m.toml:2: server.socket_mode: is used with a socket", ""]),
         ("listen = \"unix:/run/s\"\nsocket_mode = \"0999\"", ["m.toml:3: server.socket_mode: must be", "octal"]),
         ("tls_key = \"k\"", ["m.toml:2: server.tls_key: needs both", "tls_certificate"]),
         (
@@ -221,7 +221,7 @@ fn what_the_server_is_given_has_to_fit_together() {
             "[server.metrics.basic_auth_users]\nada = \"sesame\"",
             ["m.toml:3: server.metrics.basic_auth_users: must be the bcrypt hash", ""],
         ),
-        ("[server.metrics]\nbasic_auth_users = 7", ["m.toml:3: server.metrics.basic_auth_users: is not a table", ""]),
+        ("[server.metrics]\nbasic_auth_users = 7", ["m.toml:3: server.metrics.basic_auth_users: must be a table", ""]),
     ] {
         let problems = problems_of(&format!("[server]\n{server}"));
         assert!(has(&problems, &wanted), "{server}: {problems:?}");
@@ -230,7 +230,7 @@ fn what_the_server_is_given_has_to_fit_together() {
 }
 
 #[test]
-fn a_webhook_says_what_its_format_needs_and_nothing_it_has_no_use_for() {
+fn the_problems_of_a_webhook_name_what_its_format_needs_and_what_has_no_effect() {
     let head = "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\n";
     let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
     for (more, wanted) in [
@@ -244,43 +244,46 @@ fn a_webhook_says_what_its_format_needs_and_nothing_it_has_no_use_for() {
         ),
         ("format = \"slack\"\ntime_zone = \"Mars\"", ["m.toml:5: webhook.time_zone: must be", "Europe/Berlin"]),
         ("names = \"hidden\"", ["m.toml:4: webhook.names: must be one of", "`pseudonym`"]),
-        ("username = \"me\"", ["m.toml:4: webhook.username: needs a `password`", "beside"]),
-        ("password = \"me\"", ["m.toml:4: webhook.password: needs a `username`", "beside"]),
+        ("username = \"me\"", ["m.toml:4: webhook.username: needs a `password`", "password_file"]),
+        ("password = \"me\"", ["m.toml:4: webhook.password: needs a `username`", ""]),
         ("headers = [\"Webhook-Id: x\"]", ["m.toml:4: webhook.headers: sets `webhook-id`", "itself"]),
         ("headers = [\"nothing\"]", ["m.toml:4: webhook.headers: must be `Name: value`", ""]),
-        ("client_key = \"k\"", ["m.toml:4: webhook.client_key: needs its `client_certificate`", ""]),
+        ("client_key = \"k\"", ["m.toml:4: webhook.client_key: needs a `client_certificate`", ""]),
         ("certificate_authority = \"c\"", ["m.toml:4: webhook.certificate_authority: the file", "does not exist"]),
         ("proxy = \"p:1\"", ["m.toml:4: webhook.proxy: must be an address", ""]),
         (
             "allow_private = false\nproxy = \"http://p:1\"",
-            ["m.toml:5: webhook.proxy: cannot stand beside", "allow_private"],
+            ["m.toml:5: webhook.proxy: cannot be combined with", "allow_private"],
         ),
         ("max_events = 1", ["m.toml:4: webhook.max_events: must be", "2 to 1000"]),
         ("max_wait = \"1h\"", ["m.toml:4: webhook.max_wait: must be", "10m"]),
-        ("format = \"slack\"\nmax_events = 5", ["webhook.max_events: has no use", "`digest`"]),
-        ("digest = \"5s\"", ["webhook.digest: has no use", "`max_events`"]),
-        ("ordered = false\nmax_wait = \"5s\"", ["m.toml:4: webhook.ordered: cannot be false", "max_wait"]),
-        ("max_age = \"5s\"\nmax_wait = \"5s\"", ["webhook.max_age: has to be longer", "wait"]),
-        ("ordered = false\nsettle = \"5s\"", ["m.toml:4: webhook.ordered: cannot be false", "settle"]),
+        ("format = \"slack\"\nmax_events = 5", ["webhook.max_events: has no effect", "`digest`"]),
+        ("digest = \"5s\"", ["webhook.digest: has no effect", "`max_events`"]),
+        ("ordered = false\nmax_wait = \"5s\"", ["m.toml:4: webhook.ordered: cannot be `false`", "max_wait"]),
+        ("max_age = \"5s\"\nmax_wait = \"5s\"", ["webhook.max_age: must be longer", "wait"]),
+        ("ordered = false\nsettle = \"5s\"", ["m.toml:4: webhook.ordered: cannot be `false`", "settle"]),
         ("settle = \"2h\"", ["m.toml:4: webhook.settle: must be", "1h"]),
         ("schedule = []", ["webhook.schedule: must have 1 to 50", ""]),
         ("schedule = [\"5s\", \"0s\"]", ["m.toml:4: webhook.schedule: must be", "1s to 1d"]),
         ("drain_per_second = 0", ["m.toml:4: webhook.drain_per_second: must be", "1 to 100000"]),
     ] {
-        let told = problems_of(&format!("{head}{more}"));
-        assert!(has(&told, &wanted), "{wanted:?} is not in {told:#?}");
+        let reported = problems_of(&format!("{head}{more}"));
+        assert!(has(&reported, &wanted), "{wanted:?} is not in {reported:#?}");
     }
-    let told = problems_of(&format!("{head}{secret}format = \"slack\""));
-    assert!(has(&told, &["webhook.secret: has no use", "url_file"]), "{told:?}");
-    let told = problems_of(&format!("{head}{secret}template = \"{{}}\""));
-    assert!(has(&told, &["webhook.template: has no use without", "template"]), "{told:?}");
+    let reported = problems_of(&format!("{head}{secret}format = \"slack\""));
+    assert!(has(&reported, &["webhook.secret: has no effect", "url_file"]), "{reported:?}");
+    let reported = problems_of(&format!("{head}{secret}template = \"{{}}\""));
+    assert!(has(&reported, &["webhook.template: is used with", "template"]), "{reported:?}");
     let inner = "[[webhook]]\nname = \"w\"\nurl = \"https://10.0.0.1/\"\nallow_private = false\n";
-    let told = problems_of(&format!("{inner}{secret}"));
-    assert!(has(&told, &["m.toml:3: webhook.url: is no address of the public internet", "allow_private"]), "{told:?}");
+    let reported = problems_of(&format!("{inner}{secret}"));
+    assert!(
+        has(&reported, &["m.toml:3: webhook.url: is not an address of the public internet", "allow_private"]),
+        "{reported:?}"
+    );
 }
 
 #[test]
-fn a_chat_needs_no_secret_and_is_not_told_of_each_device() {
+fn a_chat_needs_no_secret_and_gets_no_events_of_single_devices() {
     let text = "[[identity]]\nname = \"me\"\napplication_default = true\n[[webhook]]\nname = \"w\"\n\
                 url = \"https://example.com/\"\nformat = \"google-chat\"\nbearer_token = \"abc\"\n";
     let config = parsed(text).unwrap();
@@ -292,7 +295,7 @@ fn a_chat_needs_no_secret_and_is_not_told_of_each_device() {
     assert!(!format!("{config:?}").contains("abc"));
 }
 
-/// Pieces of configurations, so that what is made of them gets past the parser now and then.
+/// Pieces of configurations, so that some of the generated texts get past the parser.
 fn pieces() -> impl Strategy<Value = String> {
     static KEYS: &[&str] =
         &["name", "url", "secret", "events", "identity", "poll_interval", "subjects", "listen", "spend", "zzz"];
@@ -329,7 +332,7 @@ fn pieces() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic_and_every_line_told_is_in_the_file(text in prop_oneof![pieces(), "(?s).{0,200}"]) {
+    fn no_text_makes_the_reader_panic_and_every_reported_line_is_in_the_file(text in prop_oneof![pieces(), "(?s).{0,200}"]) {
         if let Err(problems) = parsed(&text) {
             let lines = text.split('\n').count();
             for problem in problems.as_slice() {

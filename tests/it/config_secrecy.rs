@@ -1,4 +1,4 @@
-//! What a configuration holds that may be a secret or a person is not said again, neither in a problem nor in a debug form.
+//! Values of a configuration that may be a secret or a person are repeated neither in a problem nor in a `Debug` form.
 
 use crate::config_problems::{parsed, problems};
 

@@ -1,11 +1,12 @@
-//! A whole daemon at its most talkative: what it logs and what it counts name nobody and give away nothing that is secret.
+//! A whole daemon at log level `trace`: neither its log nor its metrics contain a person or a secret.
 
 use meetwatch::sim::receiver::Behaviour;
 use tokio_util::sync::CancellationToken;
 
 use crate::kill_daemon::{PATIENCE, Scene, becomes_true, live};
 
-/// Of the people in that world, and of what opens doors. Short names turn up in identifiers by chance.
+/// Names of people in that world, and parts of secrets. Short names are left out, because they occur in identifiers by
+/// chance.
 const NEVER: [&str; 12] = [
     "Edsger",
     "Barbara",
@@ -21,12 +22,12 @@ const NEVER: [&str; 12] = [
     "Bearer ",
 ];
 
-fn tells(text: &str) -> Vec<&str> {
+fn revealing_lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| NEVER.iter().any(|word| line.contains(word))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
+async fn a_daemon_at_log_level_trace_reveals_no_person_and_no_secret() {
     let scene = Scene::set(11).await;
     let mut daemon = scene.start(&["--log", "trace"]);
     let line: serde_json::Value = serde_json::from_str(&daemon.says("watching").await).unwrap();
@@ -34,7 +35,7 @@ async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
     let stop = CancellationToken::new();
     let world = tokio::spawn(live(scene.simulator.clone(), 11, stop.clone()));
     assert!(scene.receiver.wait_for(20, PATIENCE).await, "nothing arrives");
-    // What goes wrong is told, too.
+    // Failures are logged too.
     scene.calm.behave(Behaviour::Answer(500, Vec::new()));
     scene.heaps.behave(Behaviour::Answer(400, Vec::new()));
     becomes_true("deliveries fail", || scene.count("attempts WHERE status >= 400") > 0).await;
@@ -48,7 +49,7 @@ async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
 
     let log = daemon.log();
     assert!(log.contains(r#""level":"DEBUG""#) || log.contains(r#""level":"TRACE""#), "it logs everything");
-    assert_eq!(tells(&log), Vec::<&str>::new());
+    assert_eq!(revealing_lines(&log), Vec::<&str>::new());
     assert!(metrics.contains("meetwatch_events_total"));
-    assert_eq!(tells(&metrics), Vec::<&str>::new());
+    assert_eq!(revealing_lines(&metrics), Vec::<&str>::new());
 }

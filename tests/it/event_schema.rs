@@ -1,4 +1,4 @@
-//! The JSON Schema of the event: every event of many histories is held to it, one of each type is, and broken ones are not.
+//! The JSON Schema of the event: it accepts every event of many histories and one of each type, and refuses broken ones.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn session() -> Value {
     })
 }
 
-/// A right event of each type.
+/// A valid event of each type.
 fn examples() -> Vec<Value> {
     let event = |name: &str, more: Value| {
         let mut event = json!({
@@ -83,7 +83,7 @@ fn one_event_of_every_type_is_right() {
 }
 
 #[test]
-fn a_receiver_of_these_tests_finds_the_wrong_event_alone_and_among_others() {
+fn the_tests_receiver_finds_an_invalid_event_alone_and_among_others() {
     let [right, mut wrong] = [0, 2].map(|number| json!({"type": "x", "data": examples()[number]}));
     assert!(wrong_with(&json!([right, wrong]), |_| false).is_empty());
     wrong["data"]["present"] = json!("many");

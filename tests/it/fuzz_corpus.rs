@@ -1,4 +1,4 @@
-//! The fuzzed bodies on a stable toolchain: the corpus, each as it is, and thousands of changes to it with a fixed seed.
+//! The fuzz targets on a stable toolchain: with each file of the corpus, and with thousands of mutations with a fixed seed.
 
 #[path = "../fuzz/bodies.rs"]
 #[expect(unreachable_pub, reason = "for the fuzz targets this file is a library")]
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use meetwatch::backoff::Random;
 
-/// How often each body is given something changed.
-const CHANGES: usize = 3000;
+/// The mutations that each fuzz target gets.
+const MUTATIONS: usize = 3000;
 
-/// Pieces that mean something to one of the parsers.
+/// Pieces with a meaning to one of the parsers.
 const PIECES: [&str; 37] = [
     "\"",
     "{",
@@ -61,12 +61,12 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// Whether a file of the corpus is to be refused.
+/// Whether a file of the corpus must be refused.
 fn is_broken(path: &Path) -> bool {
     path.file_name().unwrap().to_string_lossy().starts_with("broken")
 }
 
-fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let place = random.usize(0..input.len() + 1);
     let end = (place + random.usize(0..17)).min(input.len());
     match random.u8(0..6) {
@@ -120,19 +120,19 @@ fn every_line_of_the_good_rows_changes_a_row() {
 }
 
 #[test]
-fn nothing_that_is_made_of_the_corpus_breaks_a_promise() {
+fn no_mutation_of_the_corpus_breaks_a_promise() {
     let mut random = Random::with_seed(1);
     for (name, body) in bodies::ALL {
         let corpus = corpus(name);
         let mut understood = 0;
-        for _ in 0..CHANGES {
+        for _ in 0..MUTATIONS {
             let mut input = corpus[random.usize(0..corpus.len())].clone();
             let other = &corpus[random.usize(0..corpus.len())];
             for _ in 0..random.usize(1..4) {
-                change(&mut input, other, &mut random);
+                mutate(&mut input, other, &mut random);
             }
             understood += usize::from(body(&input));
         }
-        assert!((1..CHANGES).contains(&understood), "{name}: {understood} of {CHANGES} were understood");
+        assert!((1..MUTATIONS).contains(&understood), "{name}: {understood} of {MUTATIONS} were understood");
     }
 }

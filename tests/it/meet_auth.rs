@@ -1,4 +1,4 @@
-//! Tokens: from every kind of credentials, kept, renewed, and each refusal told apart.
+//! Access tokens from every kind of credentials: cached, renewed, and each refusal with its own reason.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ use serde_json::{Value, json as object};
 
 use crate::meet_fake::{Bench, CONFERENCE, Fake, Reply, error, json, token, written};
 
-/// One key for all tests, made anew in each run.
+/// One key for all tests, generated in each run.
 fn key() -> &'static KeyPair {
     static KEY: OnceLock<KeyPair> = OnceLock::new();
     KEY.get_or_init(|| KeyPair::generate(KeySize::Rsa2048).unwrap())
@@ -65,7 +65,7 @@ fn claims(assertion: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_service_account_acts_for_its_subject_and_keeps_the_token() {
+async fn a_service_account_acts_for_its_subject_and_caches_the_token() {
     let bench = delegated().await;
     bench.fake.will_grant([token("T-1")]);
     bench.fake.will([json(200, CONFERENCE), json(200, CONFERENCE)]);
@@ -95,7 +95,7 @@ async fn a_service_account_without_a_subject_acts_for_itself() {
 }
 
 #[tokio::test]
-async fn each_scope_set_has_a_token_of_its_own() {
+async fn each_set_of_scopes_has_a_token_of_its_own() {
     let bench = delegated().await;
     bench.fake.will_grant([token("T-1"), json(401, r#"{"error":"unauthorized_client"}"#)]);
     bench.fake.will([json(200, CONFERENCE), json(200, CONFERENCE)]);
@@ -109,7 +109,7 @@ async fn each_scope_set_has_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_a_token_is_told_apart() {
+async fn each_refusal_of_a_token_has_its_own_reason() {
     for (status, body, reason, remedy) in [
         (
             400,
@@ -145,7 +145,7 @@ async fn each_refusal_of_a_token_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_identity_in_trouble_does_not_ask_for_a_token_at_each_read() {
+async fn a_failing_identity_does_not_request_a_token_at_each_read() {
     let bench = delegated().await;
     bench.fake.will_grant([json(401, r#"{"error":"unauthorized_client"}"#), token("never")]);
     for _ in 0..5 {
@@ -166,7 +166,7 @@ async fn a_refused_token_is_renewed_once() {
 }
 
 #[tokio::test]
-async fn a_fresh_token_that_is_refused_too_is_the_end_of_it() {
+async fn a_new_token_that_is_refused_too_fails_the_read() {
     let bench = delegated().await;
     bench.fake.will_grant([token("T-1"), token("T-2"), token("never")]);
     bench.fake.will(std::iter::repeat_n(error(401, "UNAUTHENTICATED", ""), 9));
@@ -193,7 +193,7 @@ async fn an_access_token_file_is_read_at_each_use() {
 }
 
 #[tokio::test]
-async fn a_consent_is_refreshed_by_itself_and_a_rotated_token_is_kept() {
+async fn a_consent_is_refreshed_and_a_rotated_token_is_stored() {
     let bench = user().await;
     let rotated = r#"{"access_token":"T-1","expires_in":3599,"refresh_token":"R-2",
         "scope":"https://www.googleapis.com/auth/meetings.space.readonly openid"}"#;
@@ -208,7 +208,7 @@ async fn a_consent_is_refreshed_by_itself_and_a_rotated_token_is_kept() {
 }
 
 #[tokio::test]
-async fn a_consent_that_is_gone_or_too_narrow_is_told_apart() {
+async fn a_revoked_consent_and_a_missing_scope_have_different_reasons() {
     let narrow = r#"{"access_token":"T","expires_in":3599,"scope":"openid"}"#;
     for (reply, reason, remedy) in [
         (
@@ -232,7 +232,7 @@ async fn a_consent_that_is_gone_or_too_narrow_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_fails_is_tried_again_and_one_that_hangs_is_not_waited_for() {
+async fn a_failing_token_endpoint_is_retried_and_a_hanging_one_times_out() {
     let bench = user().await;
     bench.fake.will_grant([Reply::Close]);
     assert_eq!(bench.get().await.unwrap_err().reason, Reason::Network);
@@ -261,7 +261,7 @@ async fn default_credentials_may_be_a_users_own_file() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_used_says_what_is_wrong_with_it() {
+async fn the_error_for_an_unusable_key_says_what_is_wrong_with_it() {
     let bench = delegated().await;
     let key = std::fs::read_to_string(bench.path("key.json")).unwrap();
     let begin = "BEGIN PRIVATE KEY-----\\n";
@@ -279,7 +279,7 @@ async fn a_key_that_cannot_be_used_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_key_file_replaced_in_place_is_taken_up() {
+async fn a_replaced_key_file_is_used_without_a_restart() {
     let bench = delegated().await;
     bench.fake.will_grant([token("T-1"), token("T-2")]);
     bench.fake.will([json(200, CONFERENCE), error(401, "UNAUTHENTICATED", ""), json(200, CONFERENCE)]);
@@ -293,7 +293,7 @@ async fn a_key_file_replaced_in_place_is_taken_up() {
 }
 
 #[tokio::test]
-async fn with_a_proxy_everything_goes_through_it() {
+async fn with_a_proxy_every_request_goes_through_it() {
     let bench = Bench::with(
         |google, fake| {
             google.endpoint = "http://meet.invalid/".parse().unwrap();

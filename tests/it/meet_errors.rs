@@ -1,4 +1,4 @@
-//! Every way in which Google, or whoever answers in its place, can refuse: told apart, counted, and with a remedy.
+//! Every kind of failed response, from Google or from a proxy in between, has its own reason, metric and remedy.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use meetwatch::meet::Reason;
 
 use crate::meet_fake::{Bench, CONFERENCE, Reply, answer, error, json};
 
-/// What comes of one kind of reply, told as often as there are attempts.
+/// The error of a read if every attempt gets this reply.
 async fn refused(reply: Reply) -> (meetwatch::meet::ReadError, Bench) {
     let bench = Bench::new().await;
     bench.fake.will(std::iter::repeat_n(reply, 8));
@@ -14,7 +14,7 @@ async fn refused(reply: Reply) -> (meetwatch::meet::ReadError, Bench) {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_reason_its_metric_and_its_remedy() {
+async fn each_error_has_its_reason_its_metric_and_its_remedy() {
     for (reply, reason, attempts) in [
         (error(400, "INVALID_ARGUMENT", ""), Reason::BadRequest, 1),
         (error(403, "PERMISSION_DENIED", ""), Reason::NoAccess, 1),
@@ -40,7 +40,7 @@ async fn each_refusal_has_its_reason_its_metric_and_its_remedy() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_what_the_api_promises_is_malformed() {
+async fn a_response_that_is_not_as_documented_is_malformed() {
     let cut = |length: usize, body: &str| {
         Reply::Bytes(
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -49,18 +49,18 @@ async fn an_answer_that_is_not_what_the_api_promises_is_malformed() {
     };
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"name\":".to_vec();
     for (reply, detail) in [
-        (answer(200, "text/html", "", "<html>Sign in to the network</html>"), "HTML instead of JSON"),
-        (json(200, r#"{"name":"conferenceRecords/c""#), "JSON that breaks off, at line 1 column 29"),
-        (json(200, "Ada"), "not JSON, at line 1 column 1"),
-        (json(200, r#"{"name":["Ada"]}"#), "JSON of another shape, at line 1 column 8"),
-        (json(200, ""), "JSON that breaks off, at line 1 column 0"),
+        (answer(200, "text/html", "", "<html>Sign in to the network</html>"), "the response is HTML instead of JSON"),
+        (json(200, r#"{"name":"conferenceRecords/c""#), "the JSON is cut off, at line 1 column 29"),
+        (json(200, "Ada"), "the response is not JSON, at line 1 column 1"),
+        (json(200, r#"{"name":["Ada"]}"#), "the JSON has another structure than documented, at line 1 column 8"),
+        (json(200, ""), "the JSON is cut off, at line 1 column 0"),
         (
             json(200, r#"{"name":"users/ada","startTime":"2026-01-05T10:00:00Z"}"#),
-            "an answer with an unreadable conference record name",
+            "the response has an unreadable conference record name",
         ),
-        (json(200, r#"{"name":"conferenceRecords/c"}"#), "an answer with an unreadable start time of a conference"),
-        (cut(500, CONFERENCE), "a body that was cut off"),
-        (Reply::Bytes(chunked), "a body that was cut off"),
+        (json(200, r#"{"name":"conferenceRecords/c"}"#), "the response has an unreadable start time of a conference"),
+        (cut(500, CONFERENCE), "the response body was cut off"),
+        (Reply::Bytes(chunked), "the response body was cut off"),
     ] {
         let told = format!("{reply:?}");
         let (error, bench) = refused(reply).await;
@@ -80,13 +80,16 @@ async fn a_body_over_the_cap_is_not_read() {
         let bench = small().await;
         bench.fake.will([reply]);
         let error = bench.get().await.unwrap_err();
-        assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "a body larger than is read"));
+        assert_eq!(
+            (error.reason, error.detail.as_str()),
+            (Reason::Malformed, "the response body is larger than the limit")
+        );
         assert_eq!(bench.metric("meetwatch_limit_reached_total", &["google_body"]), Some(1.0));
     }
 }
 
 #[tokio::test]
-async fn no_answer_in_time_is_a_timeout() {
+async fn no_response_in_time_is_a_timeout() {
     let bench = Bench::set(|google| google.timeout = Duration::from_millis(50)).await;
     let half_way = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{".to_vec();
     bench.fake.will([vec![], half_way.clone(), vec![], half_way].map(Reply::Stall));
@@ -95,7 +98,7 @@ async fn no_answer_in_time_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_the_network_and_says_so() {
+async fn a_refused_connection_is_a_network_error() {
     let bench = Bench::set(|google| google.endpoint = "http://127.0.0.1:1/".parse().unwrap()).await;
     let error = bench.get().await.unwrap_err();
     assert_eq!(error.reason, Reason::Network);
@@ -103,7 +106,7 @@ async fn nobody_at_the_address_is_the_network_and_says_so() {
 }
 
 #[tokio::test]
-async fn only_what_concerns_the_identity_takes_it_down_and_success_brings_it_back() {
+async fn only_its_own_failures_take_an_identity_down_and_success_brings_it_up() {
     let bench = Bench::new().await;
     let up = || (bench.status.read().identities["me"].up, bench.metric("meetwatch_identity_up", &["me"]));
     assert_eq!(up(), (None, Some(0.0)));
@@ -126,11 +129,11 @@ async fn only_what_concerns_the_identity_takes_it_down_and_success_brings_it_bac
 }
 
 #[tokio::test]
-async fn an_identity_that_is_not_configured_is_said_to_be_missing() {
+async fn a_read_for_an_unknown_identity_is_an_error() {
     use meetwatch::meet::{Priority, Read, Reader};
     let bench = Bench::new().await;
     let other = meetwatch::model::IdentityName::parse("other").unwrap();
     let read = Read::Conference(crate::meet_fake::conference());
     let error = bench.client.read(&other, Priority::Listing, &read).await.unwrap_err();
-    assert_eq!((error.reason, error.detail.as_str()), (Reason::Credentials, "no such identity"));
+    assert_eq!((error.reason, error.detail.as_str()), (Reason::Credentials, "no identity has this name"));
 }

@@ -1,4 +1,4 @@
-//! A Google that says what it was told to say, byte for byte, and remembers what it was asked.
+//! A fake Google that sends prepared responses byte for byte and records the requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use meetwatch::backoff::Backoff;
 use meetwatch::clock::Clock;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
-use meetwatch::meet::{Client, Parts, Read, ReadError, Reader, Reading, RetryPolicy};
+use meetwatch::meet::{Client, ClientParts, Read, ReadError, Reader, Reading, RetryPolicy};
 use meetwatch::model::{ConferenceName, IdentityName};
 use meetwatch::status::StatusBoard;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -17,22 +17,22 @@ use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What to do with a request.
+/// How to answer a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    /// These bytes, then close.
+    /// Send these bytes, then close the connection.
     Bytes(Vec<u8>),
-    /// Close without a word.
+    /// Close the connection without a response.
     Close,
-    /// These bytes, which may be none, and then hold the line.
+    /// Send these bytes, which may be none, and keep the connection open.
     Stall(Vec<u8>),
 }
 
-/// What was asked.
+/// A recorded request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
     pub(crate) method: String,
-    /// With its query.
+    /// The path with the query.
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) body: String,
@@ -54,12 +54,12 @@ struct State {
     tunnels: Vec<String>,
 }
 
-/// A JSON answer.
+/// A JSON response.
 pub(crate) fn json(status: u16, body: &str) -> Reply {
     answer(status, "application/json", "", body)
 }
 
-/// An answer with further header lines, each ended by `\r\n`.
+/// A response with additional header lines, each ending in `\r\n`.
 pub(crate) fn answer(status: u16, kind: &str, headers: &str, body: &str) -> Reply {
     let length = body.len();
     Reply::Bytes(
@@ -102,7 +102,7 @@ impl Fake {
         fake
     }
 
-    /// Replies to API requests, in order. A request without one is answered 599, which is nobody's answer.
+    /// Replies to API requests, in order. A request without one is answered with 599, which no test expects.
     pub(crate) fn will(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state.lock().unwrap().replies.extend(replies);
     }
@@ -120,7 +120,7 @@ impl Fake {
         self.state.lock().unwrap().tokens_asked.clone()
     }
 
-    /// Where it was asked to open a tunnel to, as a proxy.
+    /// The hosts to which it was asked, as a proxy, to open a tunnel.
     pub(crate) fn tunnels(&self) -> Vec<String> {
         self.state.lock().unwrap().tunnels.clone()
     }
@@ -192,7 +192,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
     })
 }
 
-/// A client of one identity `me` against a fake, with everything that it shows.
+/// A client with one identity `me` against a fake, with its metrics and status.
 pub(crate) struct Bench {
     pub(crate) fake: Fake,
     pub(crate) client: Client,
@@ -207,7 +207,7 @@ impl Bench {
         Self::set(|_| {}).await
     }
 
-    /// The same with other settings.
+    /// With other settings.
     pub(crate) async fn set(change: impl FnOnce(&mut GoogleSettings)) -> Self {
         Self::with(
             |google, _| change(google),
@@ -216,7 +216,7 @@ impl Bench {
         .await
     }
 
-    /// With other settings, and credentials made of the fake and a folder of one's own.
+    /// With other settings, and credentials made from the fake and a folder.
     pub(crate) async fn with(
         change: impl FnOnce(&mut GoogleSettings, &Fake),
         credentials: impl FnOnce(&Fake, &Path) -> Credentials,
@@ -233,7 +233,7 @@ impl Bench {
         registry.register(Box::new(limits.clone())).unwrap();
         let millisecond = Duration::from_millis(1);
         let backoff = Backoff::new(millisecond, 2.0, millisecond * 4, 0.5).unwrap();
-        let client = Client::new(&Parts {
+        let client = Client::new(&ClientParts {
             google: &google,
             identities: &identities,
             clock: Clock::new(),
@@ -251,7 +251,7 @@ impl Bench {
         self.client.read(&me(), meetwatch::meet::Priority::Listing, &read).await
     }
 
-    /// Reads a conference that nothing depends on.
+    /// Reads some conference.
     pub(crate) async fn get(&self) -> Result<Reading, ReadError> {
         self.read(Read::Conference(conference())).await
     }

@@ -1,4 +1,4 @@
-//! Lists: followed to their end, each resource once, and whole or not at all.
+//! Lists are read to their end, each resource once, completely or not at all.
 
 use meetwatch::meet::{Answer, ParticipantFilter, Read, Reason, SessionFilter};
 use meetwatch::model::{MeetingCode, ParticipantName};
@@ -24,7 +24,7 @@ fn active() -> Read {
 }
 
 #[tokio::test]
-async fn a_list_is_followed_to_its_end_and_who_is_on_two_pages_is_one_person() {
+async fn a_list_is_read_to_its_end_and_a_participant_on_two_pages_is_one() {
     let bench = Bench::new().await;
     bench.fake.will([page(0..250, "a/b"), page(249..400, "c"), page([], "d"), page(400..600, "")]);
     let reading = bench.read(active()).await.unwrap();
@@ -39,14 +39,14 @@ async fn a_list_is_followed_to_its_end_and_who_is_on_two_pages_is_one_person() {
 }
 
 #[tokio::test]
-async fn a_list_of_nobody_is_an_empty_object() {
+async fn an_empty_object_is_an_empty_list() {
     let bench = Bench::new().await;
     bench.fake.will([json(200, "{}")]);
     assert_eq!(bench.read(active()).await.unwrap().answer, Answer::Participants(vec![]));
 }
 
 #[tokio::test]
-async fn a_page_that_fails_for_good_fails_the_list_and_one_that_recovers_does_not_begin_it_anew() {
+async fn a_failed_page_fails_the_list_and_a_retried_page_does_not_restart_it() {
     let bench = Bench::new().await;
     bench.fake.will([page(0..2, "a"), error(503, "UNAVAILABLE", ""), page(2..4, "b"), error(404, "NOT_FOUND", "")]);
     assert_eq!(bench.read(active()).await.unwrap_err().reason, Reason::NotFound);
@@ -55,26 +55,29 @@ async fn a_page_that_fails_for_good_fails_the_list_and_one_that_recovers_does_no
 }
 
 #[tokio::test]
-async fn a_page_token_that_comes_again_ends_the_list() {
+async fn a_repeated_page_token_fails_the_list() {
     let bench = Bench::new().await;
     bench.fake.will([page(0..1, "a"), page(1..2, "b"), page(2..3, "a"), page(3..4, "")]);
     let error = bench.read(active()).await.unwrap_err();
-    assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "a page token that came before"));
+    assert_eq!(
+        (error.reason, error.detail.as_str()),
+        (Reason::Malformed, "the list repeats a page token, so it would never end")
+    );
     assert_eq!(bench.fake.asked().len(), 3);
 }
 
 #[tokio::test]
-async fn a_list_without_an_end_is_given_up_at_the_cap() {
+async fn an_endless_list_fails_at_the_cap() {
     let bench = Bench::set(|google| google.max_pages = 3).await;
     bench.fake.will((0..10).map(|n| page(n..=n, &format!("t{n}"))));
     let error = bench.read(active()).await.unwrap_err();
-    assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "more pages than are read"));
+    assert_eq!((error.reason, error.detail.as_str()), (Reason::Malformed, "the list has more pages than the limit"));
     assert_eq!(bench.fake.asked().len(), 3);
     assert_eq!(bench.metric("meetwatch_limit_reached_total", &["google_pages"]), Some(1.0));
 }
 
 #[tokio::test]
-async fn googles_clock_comes_with_the_answer() {
+async fn a_reading_contains_googles_clock() {
     let bench = Bench::new().await;
     bench
         .fake
@@ -85,7 +88,7 @@ async fn googles_clock_comes_with_the_answer() {
 }
 
 #[tokio::test]
-async fn every_read_asks_what_its_reference_says() {
+async fn every_read_sends_the_documented_request() {
     let participant = ParticipantName::parse("conferenceRecords/c/participants/p").unwrap();
     let since = "2026-01-05T10:00:00.5Z".parse().unwrap();
     let code = MeetingCode::parse("abc-mnop-xyz").unwrap();

@@ -1,4 +1,4 @@
-//! `meetwatch login`: from the printed address, over the browser's return, to a token file that its owner alone reads.
+//! `meetwatch login`: from the printed address through the browser's redirect to a token file that only its owner can read.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -37,7 +37,7 @@ impl Terminal {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Where it says to go, once it has.
+    /// The address that it printed, once it has.
     async fn address(&self) -> Url {
         loop {
             if let Some(line) = self.text().lines().find(|line| line.trim().starts_with("https://")) {
@@ -76,7 +76,7 @@ async fn visit(redirect: &str, query: &[(&str, &str)]) -> u16 {
 }
 
 #[tokio::test]
-async fn agreeing_in_the_browser_leaves_a_token_that_its_owner_alone_reads() {
+async fn consent_in_the_browser_writes_a_token_that_only_its_owner_can_read() {
     let (fake, folder, terminal) = (Fake::start().await, tempfile::tempdir().unwrap(), Terminal::default());
     fake.will_grant([json(200, r#"{"access_token":"T","expires_in":3599,"refresh_token":"R-hush"}"#)]);
     let args = args(&fake, folder.path(), &["--people"]);
@@ -102,7 +102,7 @@ async fn agreeing_in_the_browser_leaves_a_token_that_its_owner_alone_reads() {
 }
 
 #[tokio::test]
-async fn not_agreeing_ends_the_login_and_keeps_the_old_token() {
+async fn a_refused_consent_ends_the_login_and_keeps_the_old_token() {
     let (fake, folder, terminal) = (Fake::start().await, tempfile::tempdir().unwrap(), Terminal::default());
     let path = folder.path().join("token.json");
     let old = StoredToken { refresh_token: "old".to_owned(), scopes: vec![] };
@@ -122,7 +122,7 @@ async fn not_agreeing_ends_the_login_and_keeps_the_old_token() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_is_said_before_anybody_is_asked_to_agree() {
+async fn what_cannot_work_is_reported_before_the_consent() {
     let (fake, folder, mut terminal) = (Fake::start().await, tempfile::tempdir().unwrap(), Terminal::default());
     let mut no_folder = args(&fake, folder.path(), &[]);
     no_folder.token_store = folder.path().join("missing").join("token.json");

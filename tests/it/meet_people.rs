@@ -1,4 +1,4 @@
-//! Looking people up: in batches, each for itself, and never in the way of watching.
+//! Looking up people: in batches, independent of each other and of watching.
 
 use meetwatch::meet::{Answer, PersonQuery, Read, ReadSource, Reason};
 use meetwatch::model::UserName;
@@ -22,7 +22,7 @@ fn answer(ids: std::ops::Range<u32>) -> String {
 }
 
 #[tokio::test]
-async fn people_are_looked_up_in_batches_and_who_is_not_found_costs_nobody_else() {
+async fn people_are_looked_up_in_batches_and_one_who_is_not_found_fails_no_other() {
     let bench = Bench::new().await;
     bench.fake.will([json(200, &answer(0..200)), json(200, &answer(200..250))]);
     let reading = bench.read(Read::People(users(0..250))).await.unwrap();
@@ -39,7 +39,7 @@ async fn people_are_looked_up_in_batches_and_who_is_not_found_costs_nobody_else(
 }
 
 #[tokio::test]
-async fn a_people_scope_that_is_missing_does_not_touch_watching() {
+async fn a_missing_people_scope_does_not_affect_watching() {
     let bench = Bench::new().await;
     bench.fake.will([
         json(200, CONFERENCE),
@@ -55,7 +55,7 @@ async fn a_people_scope_that_is_missing_does_not_touch_watching() {
 }
 
 #[tokio::test]
-async fn one_person_can_be_asked_for_with_every_parameter() {
+async fn one_person_can_be_requested_with_every_parameter() {
     let bench = Bench::new().await;
     bench.fake.will([json(200, r#"{"resourceName":"people/1","names":[{"displayName":"Ada"}]}"#)]);
     let user = UserName::parse("users/1").unwrap();

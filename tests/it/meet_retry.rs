@@ -1,4 +1,4 @@
-//! What is tried again, when, and how Google's wish to be left alone is kept.
+//! Which requests are retried and when, and the waits that Google asks for.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn throttled(header: &str, delay: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn trouble_that_passes_is_not_seen() {
+async fn transient_failures_are_retried() {
     let bench = Bench::new().await;
     bench.fake.will([error(503, "UNAVAILABLE", ""), Reply::Close, error(500, "INTERNAL", ""), json(200, CONFERENCE)]);
     bench.get().await.unwrap();
@@ -23,7 +23,7 @@ async fn trouble_that_passes_is_not_seen() {
 }
 
 #[tokio::test]
-async fn both_of_googles_hints_are_obeyed() {
+async fn the_waits_in_header_and_body_are_respected() {
     for (header, delay) in [("", "0.3s"), ("retry-after: 0\r\n", "0.3s")] {
         let bench = Bench::new().await;
         let clock = Clock::new();
@@ -39,7 +39,7 @@ async fn both_of_googles_hints_are_obeyed() {
 }
 
 #[tokio::test]
-async fn a_wish_too_long_to_wait_for_is_handed_on_and_pauses_the_identity() {
+async fn a_wait_beyond_the_limit_fails_the_read_and_pauses_the_identity() {
     for (header, delay) in [("retry-after: 90\r\n", ""), ("retry-after: 1\r\n", "90s")] {
         let bench = Bench::new().await;
         bench.fake.will([throttled(header, delay)]);
@@ -53,14 +53,14 @@ async fn a_wish_too_long_to_wait_for_is_handed_on_and_pauses_the_identity() {
 }
 
 #[tokio::test]
-async fn a_hint_beyond_reason_is_clamped() {
+async fn an_excessive_wait_is_clamped() {
     let bench = Bench::new().await;
     bench.fake.will([throttled("retry-after: 86400\r\n", "")]);
     assert_eq!(bench.get().await.unwrap_err().retry_after, Some(Duration::from_secs(300)));
 }
 
 #[tokio::test]
-async fn the_quota_is_kept_and_its_level_shown() {
+async fn the_quota_is_respected_and_its_level_shown() {
     let bench = Bench::set(|google| {
         google.quota.reads_per_minute_user = 50;
         google.quota.spend = 1.0;
@@ -74,13 +74,13 @@ async fn the_quota_is_kept_and_its_level_shown() {
     for _ in 0..6 {
         bench.get().await.unwrap();
     }
-    // Five at once, and the sixth when its token has come: 45 of them come in a minute.
+    // Five at once, and the sixth when the next token is there: the bucket gains 45 a minute.
     assert!(clock.now().mono >= Duration::from_millis(1200), "{:?}", clock.now().mono);
     assert_eq!(bench.metric("meetwatch_quota_available", &["user", "me"]), Some(0.0));
 }
 
 #[tokio::test]
-async fn what_waiting_does_not_cure_is_asked_once() {
+async fn permanent_failures_are_not_retried() {
     for reply in [error(403, "PERMISSION_DENIED", ""), json(404, &error_body(404, "NOT_FOUND", "")), json(200, "no")] {
         let bench = Bench::new().await;
         bench.fake.will([reply, json(200, CONFERENCE)]);

@@ -185,7 +185,7 @@ async fn an_idle_writer_turns_when_it_is_nudged() {
         };
         assert!(tokio::time::timeout(PATIENCE, turned).await.is_ok(), "the writer does not turn");
     }
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.outage(), None);
 }
 
 #[tokio::test]

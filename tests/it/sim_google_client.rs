@@ -9,7 +9,7 @@ use google_cloud_auth::credentials::anonymous;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::paginator::ItemPaginator;
 use jiff::Timestamp;
-use meetwatch::model::Kind;
+use meetwatch::model::ParticipantKind;
 use meetwatch::sim::api::{ApiSettings, Hint, Method};
 use meetwatch::sim::faults::{Fault, Rule, When};
 use meetwatch::sim::world::{Act, Person, WorldSettings};
@@ -97,10 +97,10 @@ async fn googles_own_client_reads_the_whole_world_and_agrees_with_it() {
                 assert_eq!(time(person.earliest_start_time.as_ref()), Some(expected.earliest_start));
                 assert_eq!(time(person.latest_end_time.as_ref()), expected.latest_end);
                 let kind = match (person.signedin_user(), person.anonymous_user(), person.phone_user()) {
-                    (Some(_), None, None) => Kind::SignedIn,
-                    (None, Some(_), None) => Kind::Anonymous,
-                    (None, None, Some(_)) => Kind::Phone,
-                    _ => Kind::Unknown,
+                    (Some(_), None, None) => ParticipantKind::SignedIn,
+                    (None, Some(_), None) => ParticipantKind::Anonymous,
+                    (None, None, Some(_)) => ParticipantKind::Phone,
+                    _ => ParticipantKind::Unknown,
                 };
                 assert_eq!(kind, expected.kind);
                 if let Some(user) = person.signedin_user() {

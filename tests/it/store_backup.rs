@@ -42,14 +42,14 @@ fn refused(folder: &Path, store: &Path, copy: &Path) -> BackupError {
 fn a_backup_is_taken_while_the_store_is_held_and_written_and_has_every_commit_whole_or_not_at_all() {
     let (_folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
-    db.commit_group(&[joins("c", 1..=3, &["ops"])], noon()).pop().unwrap().unwrap();
+    db.write(joins("c", 1..=3, &["ops"]), noon()).unwrap();
     let done = AtomicBool::new(false);
     let (made, written) = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             let mut last = 3;
             // At least once, so that the backup has less than the store.
             while !done.load(Ordering::Acquire) || last == 3 {
-                db.commit_group(&[joins("c", last + 1..=last + 3, &["ops"])], noon()).pop().unwrap().unwrap();
+                db.write(joins("c", last + 1..=last + 3, &["ops"]), noon()).unwrap();
                 last += 3;
             }
             last
@@ -77,13 +77,13 @@ fn a_backup_is_taken_while_the_store_is_held_and_written_and_has_every_commit_wh
 fn a_restored_store_goes_on_counting_where_the_backup_was_taken() {
     let (_folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
-    db.commit_group(&[joins("c", 1..=3, &[])], noon()).pop().unwrap().unwrap();
+    db.write(joins("c", 1..=3, &[]), noon()).unwrap();
     back_up(&store, &copy).unwrap();
     let mut restored = Db::open(&copy, noon()).unwrap();
     // Both stores are open at once: a copy has nothing in common with where it came from.
     for db in [&mut db, &mut restored] {
-        db.commit_group(&[joins("c", 4..=5, &[])], noon()).pop().unwrap().unwrap();
-        assert!(db.commit_group(&[joins("c", 1..=1, &[])], noon()).pop().unwrap().is_err(), "told twice");
+        db.write(joins("c", 4..=5, &[]), noon()).unwrap();
+        assert!(db.write(joins("c", 1..=1, &[]), noon()).is_err(), "told twice");
     }
     let positions = |db: &Db| db.log_after(0, 9).unwrap().iter().map(|row| row.position).collect::<Vec<_>>();
     assert_eq!(positions(&restored), positions(&db));
@@ -116,7 +116,7 @@ fn what_is_no_store_is_not_copied() {
 fn a_damaged_store_has_no_backup_that_looks_whole() {
     let (folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
-    db.commit_group(&[joins("c", 1..=500, &[])], noon()).pop().unwrap().unwrap();
+    db.write(joins("c", 1..=500, &[]), noon()).unwrap();
     drop(db);
     let mut bytes = std::fs::read(&store).unwrap();
     let middle = bytes.len() / 2;
@@ -140,7 +140,7 @@ fn a_backup_before_an_upgrade_keeps_the_schema_that_the_older_version_knows() {
 fn what_was_deleted_is_not_in_a_backup() {
     let (_folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
-    db.commit_group(&[joins("secretly", 1..=9, &[])], noon()).pop().unwrap().unwrap();
+    db.write(joins("secretly", 1..=9, &[]), noon()).unwrap();
     db.checkpoint().unwrap();
     drop(db);
     let has_it = |file: &Path| std::fs::read(file).unwrap().windows(8).any(|bytes| bytes == b"secretly");

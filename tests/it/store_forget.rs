@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use meetwatch::model::{Event, EventType, Kind};
+use meetwatch::model::{Event, EventType, ParticipantKind};
 use meetwatch::sim::Behaviour;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::world::Person;
@@ -137,7 +137,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     let log = house.log().await;
     assert_eq!(traces(serde_json::to_string(&log).unwrap().as_bytes(), &personal), Vec::<String>::new());
     let last = log.iter().rfind(|event| event.event == EventType::ParticipantJoined).unwrap();
-    assert_eq!(last.participant.as_ref().unwrap().kind, Kind::SignedIn, "what is no name stays");
+    assert_eq!(last.participant.as_ref().unwrap().kind, ParticipantKind::SignedIn, "what is no name stays");
     let attendance = log.iter().filter_map(|event| event.attendance.as_ref()).map(|all| all.total).collect::<Vec<_>>();
     assert_eq!(attendance, [2, 2, 1]);
     let arrived = house.receiver.wait_until(LONG, |kept, _| {

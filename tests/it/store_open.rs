@@ -26,7 +26,7 @@ fn a_second_opener_is_refused_and_the_first_goes_on() {
     let (_folder, path) = folder();
     let mut first = Db::open(&path, noon()).unwrap();
     assert!(matches!(refused(&path).0, OpenError::InUse(_)));
-    first.commit_group(&[joins("c", 1..=1, &[])], noon()).pop().unwrap().unwrap();
+    first.write(joins("c", 1..=1, &[]), noon()).unwrap();
     drop(first);
     Db::open(&path, noon()).unwrap();
 }
@@ -90,7 +90,7 @@ fn a_folder_in_place_of_the_file_is_refused() {
 fn only_the_owner_may_read_the_stores_files() {
     let (folder, path) = folder();
     let mut db = Db::open(&path, noon()).unwrap();
-    db.commit_group(&[joins("c", 1..=1, &[])], noon()).pop().unwrap().unwrap();
+    db.write(joins("c", 1..=1, &[]), noon()).unwrap();
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();

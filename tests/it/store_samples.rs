@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use meetwatch::model::event_id::Edge;
 use meetwatch::model::{
-    ConferenceName, EndpointName, EventId, EventKey, EventType, Kind, ParticipantName, Provenance, SessionName, Source,
-    TargetName,
+    ConferenceName, EndpointName, EventId, EventKey, EventType, ParticipantKind, ParticipantName, Provenance,
+    SessionName, Source, TargetName,
 };
 use meetwatch::store::{Commit, ConferenceRow, NewEvent, ParticipantRow, Phase, SessionRow};
 
@@ -55,7 +55,7 @@ pub(crate) fn conference_row(id: &str, last_sequence: u64) -> ConferenceRow {
 pub(crate) fn participant_row(id: &str, person: &str) -> ParticipantRow {
     ParticipantRow {
         name: participant(id, person),
-        kind: Kind::Anonymous,
+        kind: ParticipantKind::Anonymous,
         user: None,
         display_name: Some("Ada".into()),
         earliest_start: Some(noon()),

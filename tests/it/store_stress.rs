@@ -23,7 +23,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn commit_one(db: &mut Db, id: &str) -> Result<(), CommitError> {
-    db.commit_group(&[joins(id, 1..=1, &["ops"])], noon()).pop().unwrap()
+    db.write(joins(id, 1..=1, &["ops"]), noon())
 }
 
 /// The store's file and those that SQLite keeps beside it.
@@ -87,7 +87,7 @@ fn whichever_page_is_damaged_a_small_store_is_refused_at_its_opening_and_left_as
     let mut db = Db::open(&path, noon()).unwrap();
     for number in 0..20 {
         let commit = joins(&format!("c{number}"), 1..=20, &["ops", "audit"]);
-        db.commit_group(&[commit], noon()).pop().unwrap().unwrap();
+        db.write(commit, noon()).unwrap();
     }
     drop(db);
     let sound = fs::read(&path).unwrap();
@@ -113,7 +113,7 @@ fn damage_that_shows_at_run_time_has_its_name_and_costs_nothing_that_a_backup_ha
     // More than a connection keeps in memory.
     for number in 0..40 {
         let commit = joins(&format!("c{number}"), 1..=300, &[]);
-        db.commit_group(&[commit], noon()).pop().unwrap().unwrap();
+        db.write(commit, noon()).unwrap();
     }
     db.checkpoint().unwrap();
     let backup = fs::read(&path).unwrap();

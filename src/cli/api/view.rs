@@ -138,12 +138,12 @@ fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, ParticipantName};
+    use crate::model::{ParticipantKind, ParticipantName};
 
     fn ada() -> Vec<Participant> {
         vec![Participant {
             name: ParticipantName::parse("conferenceRecords/c/participants/p").unwrap(),
-            kind: Kind::SignedIn,
+            kind: ParticipantKind::SignedIn,
             user: UserName::parse("users/1").ok(),
             display_name: Some("Ada\u{1b}[31m".into()),
             earliest_start: Some("2026-01-05T10:00:02.123456789Z".parse().unwrap()),

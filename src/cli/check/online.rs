@@ -16,20 +16,20 @@ use super::report::{Access, Endpoint, Identity, Report, SeenAs, State, Target, T
 use crate::backoff::{Backoff, random_seed};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::settings::PseudonymKey;
+use crate::pseudonym::PseudonymKey;
 use crate::delivery::{self, EndpointSettings, Probe};
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
-use crate::meet::request::Api;
+use crate::meet::request::GoogleApi as Api;
 use crate::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::meet::{
-    Answer, Client, ConferenceFilter, PageRequest, Parts, PersonQuery, Priority, Read, ReadError, Reader as _,
-    RetryPolicy, advice,
+    Answer, Client, ClientParts, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _,
+    RetryPolicy, setup_steps,
 };
 use crate::model::{EndpointName, UserName};
 use crate::serve::metrics::limit_reached;
 use crate::status::StatusBoard;
-use crate::watch::{TargetSettings, What};
+use crate::watch::{TargetSelector, TargetSettings};
 
 /// So many identities or endpoints are asked at once.
 const AT_ONCE: usize = 16;
@@ -89,7 +89,7 @@ fn client(config: &Config) -> anyhow::Result<Client> {
     google.quota.spend = share(google.quota.spend);
     let second = Duration::from_secs(1);
     let retry = RetryPolicy::new(Backoff::new(second, 2.0, second, 0.5)?, 2, RETRY_WITHIN);
-    Ok(Client::new(&Parts {
+    Ok(Client::new(&ClientParts {
         google: &google,
         identities: &config.identities,
         clock: Clock::new(),
@@ -163,7 +163,7 @@ impl Asker {
     }
 
     fn trouble(&self, api: Api, error: ReadError) -> Trouble {
-        let steps = advice::steps(&self.settings, api, &error);
+        let steps = setup_steps::steps(&self.settings, api, &error);
         Trouble::new(error, steps)
     }
 
@@ -190,18 +190,18 @@ impl Asker {
     }
 
     async fn target(&self, target: &TargetSettings, organizes: bool) -> Target {
-        let look = match &target.what {
-            What::Organizer if !organizes && self.is_nobody() => Err(ReadError {
+        let look = match &target.selector {
+            TargetSelector::Organizer if !organizes && self.is_nobody() => Err(ReadError {
                 reason: Reason::NoAccess,
                 attempted: "list conference records",
                 detail: "nothing can ever be listed".to_owned(),
                 remedy: ORGANIZES_NOTHING,
                 retry_after: None,
             }),
-            What::Organizer => self.organized(organizes).await,
-            What::MeetingCode(code) => self.space(Read::SpaceByCode(code.clone())).await,
-            What::Space(name) => self.space(Read::Space(name.clone())).await,
-            What::Conference(name) => self.conference(Read::Conference(name.clone())).await,
+            TargetSelector::Organizer => self.organized(organizes).await,
+            TargetSelector::MeetingCode(code) => self.space(Read::SpaceByCode(code.clone())).await,
+            TargetSelector::Space(name) => self.space(Read::Space(name.clone())).await,
+            TargetSelector::Conference(name) => self.conference(Read::Conference(name.clone())).await,
         };
         match look {
             Ok(Look { seen_as, live, note }) => {
@@ -210,7 +210,7 @@ impl Asker {
             Err(mut error) => {
                 if matches!(error.reason, Reason::NoAccess | Reason::NotFound)
                     && self.is_nobody()
-                    && target.what != What::Organizer
+                    && target.selector != TargetSelector::Organizer
                 {
                     error.remedy = ORGANIZES_NOTHING_HERE;
                 }

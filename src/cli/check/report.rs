@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use crate::meet::ReadError;
-use crate::meet::advice::Step;
 use crate::meet::error::Reason;
+use crate::meet::setup_steps::SetupStep;
 use crate::model::{EndpointName, IdentityName, TargetName};
 
 /// Everything, in the configuration's order.
@@ -90,11 +90,11 @@ pub(super) struct Trouble {
     pub(super) reason: &'static str,
     pub(super) detail: String,
     pub(super) remedy: &'static str,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<SetupStep>,
 }
 
 impl Trouble {
-    pub(super) fn new(error: ReadError, steps: Vec<Step>) -> Self {
+    pub(super) fn new(error: ReadError, steps: Vec<SetupStep>) -> Self {
         let ReadError { reason, attempted, detail, remedy, .. } = error;
         Self { attempted, reason: reason.as_str(), detail, remedy, steps }
     }

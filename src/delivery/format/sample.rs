@@ -3,11 +3,12 @@
 
 use jiff::Timestamp;
 
-use crate::model::event::{Affiliation, SCHEMA};
+use crate::model::event::Affiliation;
 use crate::model::event_id::Edge;
 use crate::model::{
-    Attendance, AttendanceRow, ConferenceName, ConferenceRef, Event, EventKey, EventType, Gap, Kind, MeetingCode,
-    ParticipantName, ParticipantRef, Provenance, SessionName, SessionRef, Source, SpaceName, TargetName, UserName,
+    Attendance, AttendanceRow, ConferenceName, ConferenceRef, Event, EventKey, EventType, Gap, MeetingCode,
+    ParticipantKind, ParticipantName, ParticipantRef, Provenance, SessionName, SessionRef, Source, SpaceName,
+    TargetName, UserName,
 };
 
 /// A name with markup of every kind: it shows where escaping is missing.
@@ -18,26 +19,7 @@ const AWKWARD_NAME: &str = "O'Brien \"<!channel>\" \\ {{ 7 }} \u{202e}*x*\n";
 pub fn test_event(about: &str, now: Timestamp) -> Event {
     let event = EventType::WebhookTest;
     let key = EventKey { event, resource: about, edge: Edge::Time(now), source: Source::Google, n: 0 };
-    Event {
-        schema: SCHEMA,
-        id: key.id(),
-        event,
-        time: now,
-        observed_at: now,
-        provenance: Provenance::Observed,
-        sequence: None,
-        targets: Vec::new(),
-        conference: None,
-        participant: None,
-        session: None,
-        present: None,
-        corrects: None,
-        retracts: None,
-        seconds_present: None,
-        attendance: None,
-        attendance_path: None,
-        gap: None,
-    }
+    Event::new(key.id(), event, now, now, Provenance::Observed)
 }
 
 /// Returns two events of every type: one with every field and an awkward name, one with the fewest fields.
@@ -112,7 +94,7 @@ fn least(event: EventType) -> Option<Event> {
 fn person(name: &str) -> Option<ParticipantRef> {
     Some(ParticipantRef {
         name: ParticipantName::parse("conferenceRecords/abc-123/participants/112233").ok()?,
-        kind: Kind::SignedIn,
+        kind: ParticipantKind::SignedIn,
         user: UserName::parse("users/112233").ok(),
         display_name: Some(name.into()),
         email: Some("obrien@example.com".into()),
@@ -135,7 +117,7 @@ fn attendance() -> Option<Attendance> {
     };
     let guest = ParticipantRef {
         name: ParticipantName::parse("conferenceRecords/abc-123/participants/guest").ok()?,
-        kind: Kind::Anonymous,
+        kind: ParticipantKind::Anonymous,
         user: None,
         email: None,
         affiliation: None,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::chat_text::harmless;
-use crate::model::{Attendance, Event, EventType, Gap, Kind, Provenance};
+use crate::model::{Attendance, Event, EventType, Gap, ParticipantKind, Provenance};
 
 /// Writes sentences with times in one zone.
 #[derive(Debug)]
@@ -64,15 +64,15 @@ fn who(event: &Event) -> String {
     let name = person.display_name.as_deref().map(harmless).filter(|name| !name.is_empty());
     let external = person.affiliation == Some(crate::model::event::Affiliation::External);
     let note = match person.kind {
-        Kind::Anonymous => " (guest)",
-        Kind::Phone => " (phone)",
-        Kind::SignedIn if external => " (external)",
-        Kind::SignedIn | Kind::Unknown => "",
+        ParticipantKind::Anonymous => " (guest)",
+        ParticipantKind::Phone => " (phone)",
+        ParticipantKind::SignedIn if external => " (external)",
+        ParticipantKind::SignedIn | ParticipantKind::Unknown => "",
     };
     match (name, person.kind) {
         (Some(name), _) => format!("{name}{note}"),
-        (None, Kind::Anonymous) => "a guest".to_owned(),
-        (None, Kind::Phone) => "somebody by phone".to_owned(),
+        (None, ParticipantKind::Anonymous) => "a guest".to_owned(),
+        (None, ParticipantKind::Phone) => "somebody by phone".to_owned(),
         (None, _) => "somebody".to_owned(),
     }
 }
@@ -154,10 +154,10 @@ mod tests {
     fn a_participant_without_a_name_is_described_by_kind() {
         let mut event = samples().into_iter().find(|event| event.event == EventType::ParticipantLeft).unwrap();
         for (kind, name, shown) in [
-            (Kind::Anonymous, None, "← a guest left"),
-            (Kind::Anonymous, Some("Grace"), "← Grace (guest) left"),
-            (Kind::Phone, None, "← somebody by phone left"),
-            (Kind::SignedIn, Some(" \u{200b}"), "← somebody left"),
+            (ParticipantKind::Anonymous, None, "← a guest left"),
+            (ParticipantKind::Anonymous, Some("Grace"), "← Grace (guest) left"),
+            (ParticipantKind::Phone, None, "← somebody by phone left"),
+            (ParticipantKind::SignedIn, Some(" \u{200b}"), "← somebody left"),
         ] {
             let person = event.participant.as_mut().unwrap();
             (person.kind, person.display_name) = (kind, name.map(Into::into));

@@ -17,13 +17,14 @@ use super::excerpt::{READ_BYTES, SecretMask};
 use super::guard::{AddressRefused, GuardedResolver, Permit, SystemResolver, is_public, refuses_literal};
 use super::headers::ExtraHeaders;
 use super::sign::SigningSecret;
+use crate::capped_body::{self, BodyError};
 use crate::clock::Clock;
 use crate::delivery::format::MessageBody;
 use crate::delivery::outcome::{Outcome, Reply, TransportFailure};
 use crate::delivery::redact::NoKey;
-use crate::delivery::retry_after;
 use crate::delivery::settings::{EndpointSettings, redacted};
 use crate::model::EventId;
+use crate::retry_after;
 
 /// The size limit of an answer. A larger one is a failed attempt.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -158,19 +159,11 @@ impl Sender {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| retry_after::parse(text, self.clock.now().wall));
-        let (mut length, mut start) = (0, Vec::new());
-        let outcome = loop {
-            match response.chunk().await {
-                Ok(None) => break answer::outcome(status, retry_after),
-                Ok(Some(chunk)) => {
-                    length += chunk.len();
-                    start.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - start.len())]);
-                }
-                Err(error) => break Outcome::TransportFailed(classify(&error)),
-            }
-            if length > MAX_ANSWER_BYTES {
-                break Outcome::TransportFailed(TransportFailure::AnswerTooLarge);
-            }
+        let mut start = Vec::new();
+        let outcome = match capped_body::read_start(&mut response, MAX_ANSWER_BYTES, READ_BYTES, &mut start).await {
+            Ok(()) => answer::outcome(status, retry_after),
+            Err(BodyError::TooLarge) => Outcome::TransportFailed(TransportFailure::AnswerTooLarge),
+            Err(BodyError::Broken(error)) => Outcome::TransportFailed(classify(&error)),
         };
         Reply { outcome, status: Some(status), answer: self.mask.excerpt(&start) }
     }

@@ -1,8 +1,8 @@
-//! A user's consent, for `meetwatch login`: the authorization code flow for installed apps, with a loopback redirect
-//! (RFC 8252), proof of possession (PKCE, RFC 7636) and a state that only the right answer carries.
+//! The consent of a user, for `meetwatch login`: the authorization code flow for installed apps, with a loopback redirect
+//! (RFC 8252), PKCE (RFC 7636) and a `state` parameter that ties the redirect to this request.
 //!
-//! Pure but for [`Consent::exchange`]: the randomness is handed in, and whoever calls shows the address and receives
-//! the redirect.
+//! Pure except for [`Consent::exchange`]: the random bytes are arguments, and the caller shows the address and receives the
+//! redirect.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::endpoint;
 use super::files::ClientSecret;
-use super::refusal::{Grant, refusal};
+use super::oauth_error::{GrantType, oauth_failure};
 use super::scopes::Scopes;
+use super::token_endpoint;
 use super::token_store::StoredToken;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
-use crate::meet::{client, remedy};
+use crate::meet::{http_clients, remedy};
 
-/// For the exchange of the code.
+/// The limit for the exchange of the code.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const NO_REFRESH: &str = "take meetwatch's access away at https://myaccount.google.com/connections, then log in again";
+const NO_REFRESH: &str = "remove meetwatch's access at https://myaccount.google.com/connections, then log in again";
 const AGREE_TO_ALL: &str = "log in again and leave every box ticked";
-const NOT_AN_ANSWER: &str = "use the address that this command printed, in one browser";
+const WRONG_REDIRECT: &str = "open the address that this command printed, in one browser only";
 
-/// A consent that was asked for and not given yet.
+/// A consent that was requested and is not given yet.
 pub struct Consent {
     client: ClientSecret,
     wanted: Vec<&'static str>,
@@ -43,10 +43,10 @@ impl std::fmt::Debug for Consent {
 }
 
 impl Consent {
-    /// Asks for these scopes, with the answer to come to this port of this machine. `secrets` are random bytes that
-    /// nobody can guess.
+    /// Prepares a request for these scopes, with a redirect to this port on this machine. `secrets` are random bytes that
+    /// nobody else can guess.
     #[must_use]
-    pub fn ask(client: ClientSecret, scopes: &[Scopes], port: u16, secrets: &[[u8; 32]; 2]) -> Self {
+    pub fn new(client: ClientSecret, scopes: &[Scopes], port: u16, secrets: &[[u8; 32]; 2]) -> Self {
         Self {
             client,
             wanted: scopes.iter().flat_map(|scopes| scopes.as_slice()).copied().collect(),
@@ -56,10 +56,10 @@ impl Consent {
         }
     }
 
-    /// Where the user agrees, in a browser.
+    /// The address that the user opens in a browser to consent.
     ///
     /// # Errors
-    /// `credentials`, where the client's `auth_uri` is no address.
+    /// `credentials` if the client's `auth_uri` is not an address.
     pub fn address(&self) -> Result<Url, Failure> {
         let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(self.verifier.as_bytes()));
         let scope = self.wanted.join(" ");
@@ -71,18 +71,19 @@ impl Consent {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
             ("state", &self.state),
-            // A refresh token comes with `offline`, and reliably only where consent is asked for anew.
+            // `offline` requests a refresh token, which Google sends reliably only with a new consent.
             ("access_type", "offline"),
             ("prompt", "consent"),
         ];
         Url::parse_with_params(&self.client.auth_uri, query)
-            .map_err(|_| Failure::new(Reason::Credentials, "the client's `auth_uri` is no address", ""))
+            .map_err(|_| Failure::new(Reason::Credentials, "the `auth_uri` of the OAuth client is not an address", ""))
     }
 
-    /// The code in the query that the browser came back with. `None` is somebody else's request, to be passed over.
+    /// Returns the code in the query of the redirect. `None` if the request does not belong to this consent and is to be
+    /// ignored.
     ///
     /// # Errors
-    /// Where the user, or the domain, did not agree.
+    /// If the user or the domain refused.
     pub fn code(&self, query: &str) -> Result<Option<String>, Failure> {
         let Ok(url) = Url::parse(&format!("{}/?{query}", self.redirect)) else { return Ok(None) };
         let value = |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
@@ -92,19 +93,19 @@ impl Consent {
         }
         match (value("code"), value("error")) {
             (Some(code), None) => Ok(Some(code)),
-            (_, Some(error)) => Err(refusal(&error, "", Grant::User)),
-            (None, None) => Err(Failure::new(Reason::Malformed, "an answer without a code", NOT_AN_ANSWER)),
+            (_, Some(error)) => Err(oauth_failure(&error, "", GrantType::User)),
+            (None, None) => Err(Failure::new(Reason::Malformed, "the redirect has no code", WRONG_REDIRECT)),
         }
     }
 
-    /// Exchanges the code for a token to keep.
+    /// Exchanges the code for a refresh token to store.
     ///
     /// # Errors
-    /// Where the endpoint refuses or cannot be reached, gives no refresh token, or the user unticked a scope.
+    /// If the endpoint refuses or cannot be reached, sends no refresh token, or the user unticked a scope.
     pub async fn exchange(&self, proxy: Option<&Url>, code: &str) -> Result<StoredToken, Failure> {
-        let http = client::web(proxy, EXCHANGE_TIMEOUT)
+        let http = http_clients::build(proxy, EXCHANGE_TIMEOUT)
             .map_err(|_| Failure::new(Reason::Network, "cannot set up the connection to Google", remedy::NETWORK))?
-            .http;
+            .through_proxy;
         let form = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -113,12 +114,12 @@ impl Consent {
             ("redirect_uri", &self.redirect),
             ("code_verifier", &self.verifier),
         ];
-        let granted = endpoint::ask(&http, &self.client.token_uri, &form, Grant::User).await?;
+        let granted = token_endpoint::request_token(&http, &self.client.token_uri, &form, GrantType::User).await?;
         if !granted.covers(&self.wanted) {
-            return Err(Failure::new(Reason::ScopeMissing, "not everything was agreed to", AGREE_TO_ALL));
+            return Err(Failure::new(Reason::ScopeMissing, "the user did not agree to every scope", AGREE_TO_ALL));
         }
         let scopes = self.wanted.iter().map(ToString::to_string).collect();
-        let missing = || Failure::new(Reason::Credentials, "no refresh token came", NO_REFRESH);
+        let missing = || Failure::new(Reason::Credentials, "Google sent no refresh token", NO_REFRESH);
         Ok(StoredToken { refresh_token: granted.refresh_token.ok_or_else(missing)?, scopes })
     }
 }
@@ -134,11 +135,11 @@ mod tests {
             auth_uri: "https://accounts.example/auth?x=y".to_owned(),
             token_uri: "https://accounts.example/token".to_owned(),
         };
-        Consent::ask(client, &Scopes::ALL, 4242, &[[1; 32], [2; 32]])
+        Consent::new(client, &Scopes::ALL, 4242, &[[1; 32], [2; 32]])
     }
 
     #[test]
-    fn the_address_asks_for_every_scope_and_keeps_the_secrets() {
+    fn the_address_names_every_scope_and_no_secret() {
         let consent = consent();
         let address = consent.address().unwrap();
         let value = |key: &str| address.query_pairs().find(|(name, _)| name == key).unwrap().1.into_owned();
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_to_our_own_question_counts() {
+    fn only_the_redirect_with_the_right_state_counts() {
         let consent = consent();
         let state = &consent.state;
         assert_eq!(consent.code(&format!("state={state}&code=4%2Fabc")), Ok(Some("4/abc".to_owned())));

@@ -1,4 +1,4 @@
-//! The files that credentials come in: read with a bound, checked for their kind, and never quoted.
+//! Credentials files: read up to a limit, checked for their kind, and never quoted in an error.
 
 use std::io;
 use std::path::Path;
@@ -8,22 +8,22 @@ use serde::Deserialize;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 
-/// No credential is larger.
-const MOST_BYTES: u64 = 64 << 10;
+/// The cap on a credentials file.
+const MAX_BYTES: u64 = 64 << 10;
 
-const MISSING: &str = "put the file where the configuration says it is, or correct the path";
-const FORBIDDEN: &str = "let the user that meetwatch runs as read the file, and nobody else";
-const UNREADABLE: &str = "see whether the path leads to a plain file that can be read";
-const NOT_JSON: &str = "download the file once more: it is not the JSON that Google hands out";
-const NOT_A_KEY: &str = "name the JSON key of a service account (Cloud console, IAM, Service accounts, Keys)";
+const MISSING: &str = "put the file at the path that the configuration names, or correct the path";
+const FORBIDDEN: &str = "make the file readable for the user that meetwatch runs as, and for nobody else";
+const UNREADABLE: &str = "check that the path leads to a regular file that can be read";
+const NOT_JSON: &str = "download the file again: it is not the JSON that Google provides";
+const NOT_A_KEY: &str = "use the JSON key of a service account (Cloud console, IAM, Service accounts, Keys)";
 const CLIENT_FOR_KEY: &str =
-    "this is an OAuth client: name it as `client_secret` with a `token_store`, or take a service account's key";
+    "this is an OAuth client: set it as `client_secret` with a `token_store`, or use a service account's key";
 const NOT_A_CLIENT: &str =
-    "name the JSON of an OAuth client of type `Desktop app` (Cloud console, APIs & Services, Credentials)";
+    "use the JSON of an OAuth client of type `Desktop app` (Cloud console, APIs & Services, Credentials)";
 const NOT_DEFAULT: &str = "application default credentials must be a service account's key or a user's own \
      (`gcloud auth application-default login`); external and impersonated accounts are not supported";
 
-/// An OAuth client of type desktop app, with what is needed of it.
+/// An OAuth client of type desktop app, with the fields that are used.
 #[derive(Clone, Deserialize)]
 pub struct ClientSecret {
     pub client_id: String,
@@ -40,7 +40,7 @@ impl std::fmt::Debug for ClientSecret {
     }
 }
 
-/// Application default credentials that are a user's own.
+/// Application default credentials of a user.
 #[derive(Deserialize)]
 pub(super) struct AuthorizedUser {
     pub(super) client_id: String,
@@ -50,16 +50,16 @@ pub(super) struct AuthorizedUser {
     pub(super) token_uri: String,
 }
 
-/// What application default credentials turn out to be.
+/// The kinds of application default credentials that are supported.
 pub(super) enum DefaultFile {
     Key(Box<yup_oauth2::ServiceAccountKey>),
     User(AuthorizedUser),
 }
 
-/// Only as much as tells one kind of file from another.
+/// The fields that distinguish one kind of file from another.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Kind {
+struct FileKind {
     #[serde(rename = "type")]
     name: String,
     installed: Option<ClientSecret>,
@@ -69,52 +69,65 @@ struct Kind {
 /// Reads a file that holds a secret.
 ///
 /// # Errors
-/// `credentials`, with a remedy for each way in which a file cannot be read.
+/// `credentials`, with a remedy for each reason why a file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let refused = |detail: &'static str, remedy| Failure::new(Reason::Credentials, detail, remedy);
     let read = || -> io::Result<Vec<u8>> {
         let file = std::fs::File::open(path)?;
         let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(file, MOST_BYTES + 1), &mut bytes)?;
+        io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES + 1), &mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => refused("the credentials file does not exist", MISSING),
-        io::ErrorKind::PermissionDenied => refused("the credentials file may not be read", FORBIDDEN),
+        io::ErrorKind::PermissionDenied => refused("the credentials file may not be read by this user", FORBIDDEN),
         _ => refused("the credentials file cannot be read", UNREADABLE),
     })?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(refused("the credentials file is far too large", UNREADABLE));
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused("the credentials file is larger than 64 KiB", UNREADABLE));
     }
     Ok(bytes)
 }
 
-/// Reads the key of a service account.
+/// Parses the key of a service account.
 pub(super) fn parse_key(bytes: &[u8]) -> Result<yup_oauth2::ServiceAccountKey, Failure> {
     let kind = kind(bytes)?;
     if kind.installed.is_some() || kind.web.is_some() {
-        return Err(Failure::new(Reason::Credentials, "an OAuth client, not a service account key", CLIENT_FOR_KEY));
+        return Err(Failure::new(
+            Reason::Credentials,
+            "the credentials file is an OAuth client, not a service account key",
+            CLIENT_FOR_KEY,
+        ));
     }
-    let not_a_key = || Failure::new(Reason::Credentials, "not a service account key", NOT_A_KEY);
+    let not_a_key =
+        || Failure::new(Reason::Credentials, "the credentials file is not a service account key", NOT_A_KEY);
     let key: yup_oauth2::ServiceAccountKey = serde_json::from_slice(bytes).map_err(|_| not_a_key())?;
-    // yup-oauth2 panics on an address that is none.
+    // yup-oauth2 panics if the address is invalid.
     let http = key.token_uri.starts_with("https://") || key.token_uri.starts_with("http://");
     let parses = key.token_uri.parse::<hyper::Uri>().is_ok_and(|uri| uri.host().is_some());
     if http && parses { Ok(key) } else { Err(not_a_key()) }
 }
 
-/// Reads an OAuth client.
+/// Parses an OAuth client.
 ///
 /// # Errors
-/// `credentials`, where it is no JSON or no client of type desktop app.
+/// `credentials` if the bytes are not JSON or not a client of type desktop app.
 pub fn parse_client(bytes: &[u8]) -> Result<ClientSecret, Failure> {
-    let not_a_client = || Failure::new(Reason::Credentials, "not an OAuth client of type desktop app", NOT_A_CLIENT);
+    let not_a_client = || {
+        Failure::new(
+            Reason::Credentials,
+            "the credentials file is not an OAuth client of type desktop app",
+            NOT_A_CLIENT,
+        )
+    };
     kind(bytes)?.installed.ok_or_else(not_a_client)
 }
 
-/// Reads what application default credentials may be.
+/// Parses application default credentials.
 pub(super) fn parse_default(bytes: &[u8]) -> Result<DefaultFile, Failure> {
-    let unsupported = || Failure::new(Reason::Credentials, "default credentials of an unsupported kind", NOT_DEFAULT);
+    let unsupported = || {
+        Failure::new(Reason::Credentials, "the application default credentials are of an unsupported kind", NOT_DEFAULT)
+    };
     match kind(bytes)?.name.as_str() {
         "service_account" => Ok(DefaultFile::Key(Box::new(parse_key(bytes)?))),
         "authorized_user" => Ok(DefaultFile::User(serde_json::from_slice(bytes).map_err(|_| unsupported())?)),
@@ -122,11 +135,11 @@ pub(super) fn parse_default(bytes: &[u8]) -> Result<DefaultFile, Failure> {
     }
 }
 
-fn kind(bytes: &[u8]) -> Result<Kind, Failure> {
+fn kind(bytes: &[u8]) -> Result<FileKind, Failure> {
     let not_json = || Failure::new(Reason::Credentials, "the credentials file is not JSON", NOT_JSON);
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| not_json())?;
-    // An object whose parts have other shapes is JSON all the same, only of no kind that is known here.
-    Ok(Kind::deserialize(value).unwrap_or_default())
+    // JSON with fields of other types is of no known kind, but it is JSON.
+    Ok(FileKind::deserialize(value).unwrap_or_default())
 }
 
 fn google_auth_uri() -> String {
@@ -169,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn default_credentials_may_be_a_users_but_nothing_exotic() {
+    fn default_credentials_may_be_a_users_but_not_external_or_impersonated() {
         let user = br#"{"type":"authorized_user","client_id":"c","client_secret":"s","refresh_token":"r"}"#;
         assert!(matches!(parse_default(user), Ok(DefaultFile::User(_))));
         for exotic in [r#"{"type":"external_account"}"#, r#"{"type":"impersonated_service_account"}"#, "{}"] {
@@ -183,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_or_too_large_is_refused() {
+    fn a_missing_or_oversized_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(&folder.path().join("none")).unwrap_err().remedy, MISSING);
         let large = folder.path().join("large");
         std::fs::write(&large, vec![b' '; 70_000]).unwrap();
-        assert_eq!(read(&large).unwrap_err().detail, "the credentials file is far too large");
+        assert_eq!(read(&large).unwrap_err().detail, "the credentials file is larger than 64 KiB");
         assert_eq!(read(folder.path()).unwrap_err().remedy, UNREADABLE);
     }
 }

@@ -1,41 +1,41 @@
-//! A look at an identity's files without asking anybody: for `check`, and for a warning at the start.
+//! Inspects the credentials files of an identity without any network access: for `check`, and for a warning at start.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::files;
-use super::source::access_token;
+use super::token_source::access_token;
 use super::token_store::StoredToken;
 use crate::meet::failure::Failure;
 use crate::meet::settings::Credentials;
 
-/// Something that works and should not stay so.
+/// Something that works but is dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// The file's mode lets others read it.
-    #[error("others than its owner may read this file: take that away (chmod 0600)")]
+    #[error("every user of this machine can read this file; run `chmod 0600` on it")]
     ReadableByOthers,
 }
 
-/// What a look at all files of an identity brought.
+/// The result of inspecting all files of an identity.
 #[derive(Debug, Default)]
 pub struct Inspection {
-    /// Each with the file that it is about.
+    /// Each warning with the file it is about.
     pub warnings: Vec<(std::path::PathBuf, Warning)>,
-    /// What keeps the identity from getting a token at all.
+    /// Why the identity cannot obtain a token at all.
     pub problem: Option<Failure>,
 }
 
-/// Looks at a service account's key: whether it can be read and is one, and whether others may read it too.
+/// Inspects a service account's key: whether it can be read and parsed, and whether every user can read it.
 ///
 /// # Errors
-/// `credentials`, where no token could ever be made with it. The private key itself is tried when it is first used.
-pub fn inspect_key(path: &Path) -> Result<Option<Warning>, Failure> {
+/// `credentials` if no token could be obtained with it. The private key itself is only tried at its first use.
+fn inspect_key(path: &Path) -> Result<Option<Warning>, Failure> {
     files::parse_key(&files::read(path)?)?;
     Ok(warning(path))
 }
 
-/// Looks at every file that an identity names.
+/// Inspects every file that an identity names.
 #[must_use]
 pub fn inspect(credentials: &Credentials) -> Inspection {
     let (files, readable): (Vec<&Path>, Result<(), Failure>) = match credentials {
@@ -56,7 +56,7 @@ pub fn inspect(credentials: &Credentials) -> Inspection {
 
 fn warning(path: &Path) -> Option<Warning> {
     let mode = std::fs::metadata(path).ok()?.mode();
-    // A group may be how the service's user is let in; the world never is.
+    // The service's user may have access through the group, so only the world's access is a warning.
     (mode & 0o004 != 0).then_some(Warning::ReadableByOthers)
 }
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_is_a_problem_and_no_file_at_all_is_none() {
+    fn a_missing_file_is_a_problem_and_credentials_without_a_file_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
         for credentials in [

@@ -1,35 +1,29 @@
-//! Who we are to Google: a token for each identity and scope set, fresh, and never shown to anybody.
+//! Access tokens for Google: one for each identity and set of scopes, never written to a log.
 //!
-//! `Tokens` caches, renews ahead of expiry and once more when Google refuses one; `Source` gets new ones. Service
-//! accounts and the metadata server go through yup-oauth2. A user's refresh token does not: yup-oauth2 swallows why a
-//! refresh failed and begins a new consent instead, waiting for a browser that a daemon does not have; so that one
-//! request is made here, and a revoked consent keeps its own reason.
+//! `Tokens` caches tokens, renews them before they expire, and replaces one that Google refuses; `TokenSource` obtains new
+//! ones. Service accounts use yup-oauth2. The refresh token of a user does not: when a refresh fails, yup-oauth2 drops the
+//! reason and starts a new consent, which waits for a browser that a daemon does not have. That request is made here, so
+//! that a revoked consent has its own reason. So is the request to the metadata server, because yup-oauth2 would read the
+//! environment to find it.
 //!
-//! Two things are missing, because yup-oauth2 cannot do them: see [`NO_KEYLESS_DELEGATION`] and
-//! [`NO_SUBJECT_WITH_DEFAULT`].
+//! yup-oauth2 cannot delegate without a service account key file: neither through the IAM Credentials API (keyless
+//! delegation, impersonated and external accounts) nor with application default credentials and a subject. `config`
+//! refuses such a configuration.
 
+mod application_default;
 pub mod consent;
-mod default;
-mod endpoint;
 pub mod files;
 mod inspect;
+mod oauth_error;
 mod refresh;
-mod refusal;
 pub mod scopes;
 mod service_account;
-mod source;
+mod token_endpoint;
+mod token_source;
 pub mod token_store;
 mod tokens;
 
-pub use inspect::{Inspection, Warning, inspect, inspect_key};
+pub use inspect::{Inspection, Warning, inspect};
 pub use scopes::Scopes;
-pub(super) use source::{Source, Web};
+pub(super) use token_source::TokenSource;
 pub(super) use tokens::{Bearer, Tokens};
-
-/// Said by `check` and the documentation to those who look for delegation without a key file.
-pub const NO_KEYLESS_DELEGATION: &str = "domain-wide delegation needs a service account key file: signing through the \
-     IAM Credentials API (keyless delegation, impersonated or external accounts) is not supported";
-
-/// Said by `check` where `subject` stands beside `application_default`.
-pub const NO_SUBJECT_WITH_DEFAULT: &str = "`subject` needs `service_account_key`: application default credentials cannot \
-     act for somebody else here, not even where they are a service account's key";

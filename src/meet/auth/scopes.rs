@@ -1,11 +1,11 @@
-//! What we ask to be allowed. The two sets never share a token, so that one that is missing does not block the other.
+//! The OAuth scopes. Each set has its own token, so that a missing scope of one does not block the other.
 
-/// A set of scopes that one token is for.
+/// A set of scopes with one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scopes {
     /// Reading conferences.
     Meet,
-    /// Looking up who somebody is.
+    /// Looking up names and addresses.
     People,
 }
 
@@ -13,7 +13,7 @@ impl Scopes {
     /// Both sets.
     pub const ALL: [Self; 2] = [Self::Meet, Self::People];
 
-    /// The scopes, as Google names them.
+    /// The scopes by Google's names.
     #[must_use]
     pub const fn as_slice(self) -> &'static [&'static str] {
         match self {

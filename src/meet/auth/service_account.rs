@@ -1,7 +1,7 @@
-//! A service account's token, for itself or with a subject for a user of its domain, through yup-oauth2.
+//! Obtains the token of a service account through yup-oauth2: for itself or, with a subject, for a user of its domain.
 //!
-//! The authenticator is made anew for each token, which is once an hour, so that a key replaced in place is taken up;
-//! what it would cache is cached by [`super::Tokens`].
+//! The authenticator is built for each token, about once an hour, so that a replaced key file is used without a restart.
+//! [`super::Tokens`] does the caching.
 
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -14,79 +14,84 @@ use yup_oauth2::client::{CustomHyperClientBuilder, DefaultHyperClientBuilder, Hy
 use yup_oauth2::error::SendError;
 use yup_oauth2::{AccessToken, Error, ServiceAccountAuthenticator, ServiceAccountKey};
 
-use super::endpoint::Token;
-use super::refusal::{Grant, refusal};
+use super::oauth_error::{GrantType, oauth_failure};
 use super::scopes::Scopes;
+use super::token_endpoint::IssuedToken;
 use crate::clock::{Clock, elapsed};
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
 
-const BROKEN_KEY: &str = "download the service account's key once more: its private key cannot be read";
-const NO_ROOTS: &str = "install the system's certificates (the package is called ca-certificates)";
+const BROKEN_KEY: &str = "download the service account's key again: its private key cannot be read";
+const NO_ROOTS: &str = "install the system's CA certificates (the package `ca-certificates`)";
 
-/// Asks for a token.
+/// Obtains a token.
 pub(super) async fn token(
     key: ServiceAccountKey,
     subject: Option<&str>,
     scopes: Scopes,
     proxy: Option<&Url>,
     clock: &Clock,
-) -> Result<Token, Failure> {
+) -> Result<IssuedToken, Failure> {
     match proxy {
-        Some(proxy) => ask(key, subject, scopes, through(proxy)?, clock).await,
-        // Certificates are no matter to a plain address, and a machine may have none.
-        None if key.token_uri.starts_with("http://") => ask(key, subject, scopes, plain(), clock).await,
-        None => ask(key, subject, scopes, DefaultHyperClientBuilder::default(), clock).await,
+        Some(proxy) => request_token(key, subject, scopes, through(proxy)?, clock).await,
+        // Without TLS no certificates are needed, and the machine may have none.
+        None if key.token_uri.starts_with("http://") => request_token(key, subject, scopes, plain(), clock).await,
+        None => request_token(key, subject, scopes, DefaultHyperClientBuilder::default(), clock).await,
     }
 }
 
-async fn ask<C: HyperClientBuilder>(
+async fn request_token<C: HyperClientBuilder>(
     key: ServiceAccountKey,
     subject: Option<&str>,
     scopes: Scopes,
     client: C,
     clock: &Clock,
-) -> Result<Token, Failure> {
-    let grant = if subject.is_some() { Grant::Delegated } else { Grant::ServiceAccount };
+) -> Result<IssuedToken, Failure> {
+    let grant = if subject.is_some() { GrantType::Delegated } else { GrantType::ServiceAccount };
     let mut builder = ServiceAccountAuthenticator::with_client(key, client);
     if let Some(subject) = subject {
         builder = builder.subject(subject);
     }
     let authenticator = builder.build().await.map_err(|error| match error.kind() {
-        // The kinds that a key leads to; the rest comes of the client.
+        // An invalid key gives these kinds; other errors come from the HTTP client.
         std::io::ErrorKind::InvalidInput => broken_key(),
-        _ if error.to_string().contains("hyper client") => Failure::new(Reason::Network, "no certificates", NO_ROOTS),
+        _ if error.to_string().contains("hyper client") => {
+            Failure::new(Reason::Network, "this machine has no CA certificates", NO_ROOTS)
+        }
         _ => broken_key(),
     })?;
     let answer = authenticator.force_refreshed_token(scopes.as_slice()).await;
     token_of(&answer.map_err(|error| failure(&error, grant))?, clock)
 }
 
-/// The token in yup-oauth2's answer, its lifetime reckoned from now.
-pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<Token, Failure> {
-    let text = answer.token().ok_or_else(|| Failure::malformed("the token endpoint sent no token"))?.to_owned();
+/// The token in yup-oauth2's answer, with its lifetime from now on.
+pub(super) fn token_of(answer: &AccessToken, clock: &Clock) -> Result<IssuedToken, Failure> {
+    let text = answer
+        .token()
+        .ok_or_else(|| Failure::malformed("the response of the token endpoint contains no token"))?
+        .to_owned();
     let lifetime = answer.expiration_time().and_then(|expiry| {
         let expiry = jiff::Timestamp::from_second(expiry.unix_timestamp()).ok()?;
         Some(elapsed(clock.now().wall, expiry))
     });
-    Ok(Token { text, lifetime })
+    Ok(IssuedToken { text, lifetime })
 }
 
-/// What an error of yup-oauth2 means.
-pub(super) fn failure(error: &Error, grant: Grant) -> Failure {
+/// Classifies an error of yup-oauth2.
+pub(super) fn failure(error: &Error, grant: GrantType) -> Failure {
     match error {
         Error::AuthError(refused) => {
-            refusal(refused.error.as_str(), refused.error_description.as_deref().unwrap_or_default(), grant)
+            oauth_failure(refused.error.as_str(), refused.error_description.as_deref().unwrap_or_default(), grant)
         }
         Error::HttpClientError(SendError::Timeout) => {
-            Failure::new(Reason::Timeout, "the token endpoint did not answer in time", "")
+            Failure::new(Reason::Timeout, "the token endpoint did not respond within the timeout", "")
         }
         Error::HttpError(_) | Error::HttpClientError(_) => {
             Failure::new(Reason::Network, "the token endpoint cannot be reached", remedy::NETWORK)
         }
         Error::JSONError(_) | Error::MissingAccessToken => {
-            Failure::malformed("the token endpoint did not answer in JSON")
+            Failure::malformed("the response of the token endpoint is not JSON")
         }
         _ => broken_key(),
     }
@@ -101,14 +106,15 @@ pub(super) fn plain() -> CustomHyperClientBuilder<HttpConnector> {
 }
 
 fn client<C: Connect + Clone + Send + Sync + 'static>(connector: C) -> CustomHyperClientBuilder<C> {
-    // One request an hour: a connection kept open would only be found dead.
+    // With one request an hour, a connection that is kept open would be dead by the next.
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build::<_, String>(connector).into()
 }
 
 type Proxied = hyper_rustls::HttpsConnector<Tunnel<HttpConnector>>;
 
 fn through(proxy: &Url) -> Result<CustomHyperClientBuilder<Proxied>, Failure> {
-    let no_proxy = || Failure::new(Reason::Network, "the proxy's address is none", "correct `[google] proxy`");
+    let no_proxy =
+        || Failure::new(Reason::Network, "the proxy's address is invalid", "correct `proxy` under `[google]`");
     let mut tunnel = Tunnel::new(proxy.as_str().parse().map_err(|_| no_proxy())?, HttpConnector::new());
     if !proxy.username().is_empty() {
         let pair = format!("{}:{}", proxy.username(), proxy.password().unwrap_or_default());
@@ -117,7 +123,7 @@ fn through(proxy: &Url) -> Result<CustomHyperClientBuilder<Proxied>, Failure> {
     }
     let https = HttpsConnectorBuilder::new()
         .with_native_roots()
-        .map_err(|_| Failure::new(Reason::Network, "no certificates", NO_ROOTS))?
+        .map_err(|_| Failure::new(Reason::Network, "this machine has no CA certificates", NO_ROOTS))?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tunnel);

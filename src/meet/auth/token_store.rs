@@ -1,5 +1,5 @@
-//! What `meetwatch login` leaves behind: a refresh token and what it was granted for. Readable by its owner alone, and
-//! replaced whole or not at all.
+//! The file that `meetwatch login` writes: a refresh token and its scopes. Only the owner can read it, and it is replaced
+//! atomically.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,9 +15,9 @@ const LOGIN: &str = "run `meetwatch login` with this token store";
 /// The content of the file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredToken {
-    /// What new access tokens are asked for with.
+    /// The refresh token with which access tokens are obtained.
     pub refresh_token: String,
-    /// What the user agreed to.
+    /// The scopes that the user consented to.
     pub scopes: Vec<String>,
 }
 
@@ -31,33 +31,33 @@ impl StoredToken {
     /// Reads the file.
     ///
     /// # Errors
-    /// `credentials`, where it cannot be read or is not what `meetwatch login` writes.
+    /// `credentials` if it cannot be read or was not written by `meetwatch login`.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         let bytes = files::read(path).map_err(|failure| Failure { remedy: LOGIN, ..failure })?;
         serde_json::from_slice(&bytes)
-            .map_err(|_| Failure::new(Reason::Credentials, "the token store holds no token", LOGIN))
+            .map_err(|_| Failure::new(Reason::Credentials, "the token store contains no token", LOGIN))
     }
 
-    /// Writes the file, mode 0600. Whoever reads it meanwhile, or after a crash, finds the old content or the new.
+    /// Writes the file with mode 0600. A reader, also one after a crash, finds either the old content or the new.
     ///
     /// # Errors
-    /// Where the folder does not let us make, flush or rename a file.
+    /// If a file in the folder cannot be created, flushed or renamed.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         write_secret(path, &serde_json::to_vec_pretty(self)?)
     }
 }
 
-/// Replaces the file at `path` by one with these bytes that its owner alone can read: written beside it, flushed to the
-/// disk, renamed over it.
+/// Replaces the file at `path` by one with these bytes that only its owner can read: writes a temporary file in the same
+/// folder, flushes it to the disk and renames it.
 ///
 /// # Errors
-/// Where the folder does not let us make, flush or rename a file.
+/// If a file in the folder cannot be created, flushed or renamed.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // A temporary file is made with mode 0600.
+    // A temporary file is created with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_is_its_owners_alone_even_over_a_looser_one() {
+    fn only_the_owner_can_read_a_token_file_even_if_it_replaces_a_readable_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token.json");
         std::fs::write(&path, "old").unwrap();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_that_cannot_be_replaced_stays_whole() {
+    fn a_token_file_is_replaced_atomically() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token.json");
         token("old").save(&path).unwrap();
@@ -96,12 +96,12 @@ mod tests {
         let mut text = String::new();
         io::Read::read_to_string(&mut open, &mut text).unwrap();
         assert!(text.contains("old") && !text.contains("new"));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
         assert!(token("x").save(&folder.path().join("missing").join("token.json")).is_err());
     }
 
     #[test]
-    fn a_missing_or_foreign_store_asks_for_a_login() {
+    fn the_remedy_for_a_missing_or_foreign_store_is_a_login() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token.json");
         assert_eq!(StoredToken::load(&path).unwrap_err().remedy, LOGIN);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_form_of_a_token_holds_no_token() {
+    fn the_debug_form_of_a_token_contains_no_token() {
         assert!(!format!("{:?}", token("hush")).contains("hush"));
     }
 }

@@ -1,109 +1,91 @@
-//! A token bucket that keeps its promise in the first minute too.
+//! A token bucket for a quota that is counted by the minute, which keeps to it in the first minute too.
 //!
-//! A bucket of capacity `c` that refills at `r` a second lets at most `c + 60 r` through in any minute: all it has
-//! saved up, and what comes in meanwhile. So of a limit `l` a tenth is capacity and the rest is rate, and
-//! `c + 60 r = l`. Pure: the time is an argument, and time that runs backwards is no time.
+//! A bucket of capacity `c` that gains `r` tokens a second gives out at most `c + 60 r` in any minute: what it has saved, and
+//! what it gains meanwhile. So a tenth of the limit `l` is capacity and the rest is rate: `c + 60 r = l`. Pure: the time is
+//! an argument.
 
 use std::time::Duration;
 
 use crate::clock::Mono;
+use crate::token_bucket::TokenBucket;
 
 /// The share of the limit that may be spent at once.
 const BURST: f64 = 0.1;
 
+/// Waits are rounded to nanoseconds, so this much of a token may be missing after one.
+const TOLERANCE: f64 = 1e-9;
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bucket {
+pub(super) struct QuotaBucket {
     limit: f64,
-    capacity: f64,
-    per_second: f64,
-    tokens: f64,
-    /// Up to when `tokens` is reckoned. In the future while paused.
-    reckoned: Mono,
+    tokens: TokenBucket,
 }
 
-/// What became of asking for a token.
+/// The result of asking for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Take {
+pub(super) enum Take {
     Taken,
-    /// None is there; one will be after this time, if nobody else takes it.
+    /// There is none. There will be one after this time, if nobody else takes it.
     Wait(Duration),
 }
 
-impl Bucket {
-    /// A full bucket for at most `limit` a minute. A limit below one is one token per `1 / limit` minutes.
-    #[must_use]
-    pub fn new(limit: f64, now: Mono) -> Self {
-        // A token is whole, so the capacity is at least one; a limit under two leaves no more than one a minute.
-        let capacity = (limit * BURST).max(1.0);
-        let per_second = if limit < 2.0 { limit.clamp(1e-6, 1.0) } else { limit - capacity } / 60.0;
-        Self { limit, capacity, per_second, tokens: capacity, reckoned: now }
+impl QuotaBucket {
+    /// A full bucket for at most `limit` tokens a minute. Below one, the limit is one token in `1 / limit` minutes.
+    pub(super) fn new(limit: f64, now: Mono) -> Self {
+        let (capacity, per_second) = size(limit);
+        Self { limit, tokens: TokenBucket::new(capacity, per_second, capacity, TOLERANCE, now) }
     }
 
-    /// Another limit from now on. What was spent stays spent, so that no minute exceeds the larger of the two limits.
-    pub fn set_limit(&mut self, limit: f64, now: Mono) {
-        self.refill(now);
-        let fresh = Self::new(limit, now);
-        self.tokens += fresh.capacity - self.capacity;
-        (self.limit, self.capacity, self.per_second) = (fresh.limit, fresh.capacity, fresh.per_second);
+    /// Sets another limit. What was spent stays spent, so that no minute exceeds the larger of the two limits.
+    pub(super) fn set_limit(&mut self, limit: f64, now: Mono) {
+        let (capacity, per_second) = size(limit);
+        self.tokens.resize(capacity, per_second, now);
+        self.limit = limit;
     }
 
-    /// Whether nothing is spent of it.
-    pub fn is_full(&mut self, now: Mono) -> bool {
-        self.refill(now);
-        self.reckoned <= now && self.tokens >= self.capacity
+    /// Whether nothing of it is spent.
+    pub(super) fn is_full(&self, now: Mono) -> bool {
+        self.tokens.is_at_capacity(now)
     }
 
-    /// Takes one token, or says how long to wait for it.
-    pub fn take(&mut self, now: Mono) -> Take {
-        match self.wait_for(1, now) {
-            Duration::ZERO => {
-                self.tokens -= 1.0;
-                Take::Taken
-            }
-            wait => Take::Wait(wait),
-        }
+    /// Takes one token, or returns how long to wait for it.
+    pub(super) fn take(&mut self, now: Mono) -> Take {
+        if self.tokens.try_take(now) { Take::Taken } else { Take::Wait(self.tokens.wait_for(1, now)) }
     }
 
-    /// How long until there are `count` tokens, if nobody takes one meanwhile. Zero where they are there.
-    pub fn wait_for(&mut self, count: u32, now: Mono) -> Duration {
-        self.refill(now);
-        let missing = f64::from(count) - self.tokens;
-        let paused = self.reckoned.saturating_sub(now);
-        if missing <= 1e-9 { paused } else { paused + Duration::from_secs_f64(missing / self.per_second) }
+    /// How long until there are `count` tokens, if nobody takes one meanwhile. Zero if they are there now.
+    pub(super) fn wait_for(&mut self, count: u32, now: Mono) -> Duration {
+        self.tokens.wait_for(count, now)
     }
 
-    /// Gives nothing for `time`, and saves nothing up in it, so that its end is no rush.
-    pub fn pause(&mut self, time: Duration, now: Mono) {
-        self.refill(now);
-        self.tokens = self.tokens.min(1.0);
-        self.reckoned = self.reckoned.max(now.saturating_add(time));
+    /// Gives out nothing for `time` and gains nothing in it.
+    pub(super) fn pause(&mut self, time: Duration, now: Mono) {
+        self.tokens.pause(time, now);
     }
 
-    /// Tokens there now. Zero while paused.
-    pub fn available(&mut self, now: Mono) -> f64 {
-        self.refill(now);
-        if self.reckoned > now { 0.0 } else { self.tokens.max(0.0) }
+    /// The tokens there now, and zero while paused.
+    pub(super) fn available(&mut self, now: Mono) -> f64 {
+        self.tokens.available(now)
     }
 
-    /// The limit this bucket was made for, a minute.
-    #[must_use]
-    pub const fn limit(&self) -> f64 {
+    /// The limit this bucket was made for, in tokens a minute.
+    pub(super) const fn limit(&self) -> f64 {
         self.limit
     }
 
-    /// What comes in, a minute: what can be spent for ever.
-    #[must_use]
-    pub fn per_minute(&self) -> f64 {
-        self.per_second * 60.0
+    /// The tokens gained in a minute: what can be spent in the long run.
+    pub(super) fn per_minute(&self) -> f64 {
+        self.tokens.per_second() * 60.0
     }
+}
 
-    fn refill(&mut self, now: Mono) {
-        if let Some(passed) = now.checked_sub(self.reckoned) {
-            self.tokens = (self.tokens + passed.as_secs_f64() * self.per_second).min(self.capacity);
-            self.reckoned = now;
-        }
-    }
+/// The capacity, and the tokens gained a second, for a limit of so many a minute.
+fn size(limit: f64) -> (f64, f64) {
+    // A token is whole, so the capacity is at least one; a limit under two leaves no more than one a minute.
+    let capacity = (limit * BURST).max(1.0);
+    let per_second = if limit < 2.0 { limit.clamp(1e-6, 1.0) } else { limit - capacity } / 60.0;
+    (capacity, per_second)
 }
 
 #[cfg(test)]
@@ -113,8 +95,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The times of everything let through, for somebody who asks after each of `gaps`.
-    fn passed(bucket: &mut Bucket, gaps: &[u64]) -> Vec<Duration> {
+    /// The times at which a token was taken, with an attempt after each of `gaps`.
+    fn taken_at(bucket: &mut QuotaBucket, gaps: &[u64]) -> Vec<Duration> {
         let mut now = Duration::ZERO;
         let mut times = Vec::new();
         for gap in gaps {
@@ -134,8 +116,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_minute_exceeds_the_limit(limit in 1.0_f64..1000.0, gaps in prop::collection::vec(0_u64..400, 1..3000)) {
-            let mut bucket = Bucket::new(limit, Duration::ZERO);
-            prop_assert!(fullest_minute(&passed(&mut bucket, &gaps)) as f64 <= limit + 1e-6);
+            let mut bucket = QuotaBucket::new(limit, Duration::ZERO);
+            prop_assert!(fullest_minute(&taken_at(&mut bucket, &gaps)) as f64 <= limit + 1e-6);
         }
 
         #[test]
@@ -143,7 +125,7 @@ mod tests {
             limits in prop::collection::vec(1.0_f64..1000.0, 2..6),
             gaps in prop::collection::vec(0_u64..400, 1..1500),
         ) {
-            let mut bucket = Bucket::new(limits[0], Duration::ZERO);
+            let mut bucket = QuotaBucket::new(limits[0], Duration::ZERO);
             let (mut now, mut times) = (Duration::ZERO, Vec::new());
             for (number, gap) in gaps.iter().enumerate() {
                 now += Duration::from_millis(*gap);
@@ -159,10 +141,10 @@ mod tests {
         }
 
         #[test]
-        fn a_wait_that_was_kept_is_rewarded(limit in 1.0_f64..1000.0, asked in 1_usize..50) {
-            let mut bucket = Bucket::new(limit, Duration::ZERO);
+        fn after_the_announced_wait_there_is_a_token(limit in 1.0_f64..1000.0, attempts in 1_usize..50) {
+            let mut bucket = QuotaBucket::new(limit, Duration::ZERO);
             let mut now = Duration::ZERO;
-            for _ in 0..asked {
+            for _ in 0..attempts {
                 if let Take::Wait(wait) = bucket.take(now) {
                     now += wait + Duration::from_nanos(1);
                     prop_assert_eq!(bucket.take(now), Take::Taken);
@@ -172,17 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_minute_is_no_exception() {
-        let mut bucket = Bucket::new(480.0, Duration::ZERO);
-        let times = passed(&mut bucket, &[1; 120_000]);
+    fn the_first_minute_keeps_to_the_limit_too() {
+        let mut bucket = QuotaBucket::new(480.0, Duration::ZERO);
+        let times = taken_at(&mut bucket, &[1; 120_000]);
         let first = times.iter().filter(|time| **time < 60 * SECOND).count();
         assert!((470..=480).contains(&first), "{first}");
         assert!((425..=480).contains(&times.iter().filter(|time| **time >= 60 * SECOND).count()));
     }
 
     #[test]
-    fn a_limit_that_is_set_anew_gives_nothing_back() {
-        let mut bucket = Bucket::new(600.0, Duration::ZERO);
+    fn another_limit_gives_nothing_back() {
+        let mut bucket = QuotaBucket::new(600.0, Duration::ZERO);
         while bucket.take(Duration::ZERO) == Take::Taken {}
         bucket.set_limit(600.0, Duration::ZERO);
         assert!(matches!(bucket.take(Duration::ZERO), Take::Wait(_)));
@@ -192,8 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_gives_nothing_and_ends_without_a_rush() {
-        let mut bucket = Bucket::new(600.0, Duration::ZERO);
+    fn a_pause_gains_nothing_and_ends_without_a_burst() {
+        let mut bucket = QuotaBucket::new(600.0, Duration::ZERO);
         bucket.pause(10 * SECOND, Duration::ZERO);
         assert_eq!(bucket.take(9 * SECOND), Take::Wait(SECOND));
         assert_eq!(bucket.available(9 * SECOND), 0.0);
@@ -206,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn time_that_runs_backwards_is_no_time() {
-        let mut bucket = Bucket::new(10.0, 100 * SECOND);
+    fn time_that_runs_backwards_gains_nothing() {
+        let mut bucket = QuotaBucket::new(10.0, 100 * SECOND);
         assert_eq!(bucket.take(100 * SECOND), Take::Taken);
         assert!(matches!(bucket.take(99 * SECOND), Take::Wait(_)));
     }

@@ -1,4 +1,4 @@
-//! The level of every bucket, read when somebody asks: a gauge set at the last request would be stale ever after.
+//! The metrics of the rate limiters, computed at each scrape: a gauge that is set at the last request would go stale.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,46 +6,46 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts};
 
-use super::gate::Gate;
+use super::rate_limiter::RateLimiter;
 
-/// Gates with their labels `scope` and `identity`.
-pub(in crate::meet) type Labelled = Vec<(&'static str, String, Arc<Gate>)>;
+/// ShownLimiters with the values of the labels `scope` and `identity`.
+pub(in crate::meet) type LabelledLimiters = Vec<(&'static str, String, Arc<RateLimiter>)>;
 
-/// The gates that are shown. Clones are the same.
+/// The limiters that are shown. Clones share them.
 #[derive(Debug, Clone)]
-pub(in crate::meet) struct Gates(Arc<RwLock<Labelled>>);
+pub(in crate::meet) struct ShownLimiters(Arc<RwLock<LabelledLimiters>>);
 
-impl Gates {
-    pub(in crate::meet) fn new(gates: Labelled) -> Self {
-        Self(Arc::new(RwLock::new(gates)))
+impl ShownLimiters {
+    pub(in crate::meet) fn new(limiters: LabelledLimiters) -> Self {
+        Self(Arc::new(RwLock::new(limiters)))
     }
 
-    /// Shows others from now on.
-    pub(in crate::meet) fn set(&self, gates: Labelled) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = gates;
+    /// Shows these limiters from now on.
+    pub(in crate::meet) fn set(&self, limiters: LabelledLimiters) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = limiters;
     }
 }
 
 /// `meetwatch_quota_limit` and `meetwatch_quota_available`.
 pub(in crate::meet) struct QuotaCollector {
-    gates: Gates,
+    limiters: ShownLimiters,
     limit: GaugeVec,
     available: GaugeVec,
 }
 
 impl QuotaCollector {
-    /// A collector over these gates.
-    pub(in crate::meet) fn new(gates: Gates) -> prometheus::Result<Self> {
+    /// A collector over these limiters.
+    pub(in crate::meet) fn new(limiters: ShownLimiters) -> prometheus::Result<Self> {
         let (limit, available) = gauges()?;
-        Ok(Self { gates, limit, available })
+        Ok(Self { limiters, limit, available })
     }
 }
 
-/// `meetwatch_quota_limit` and `meetwatch_quota_available`, empty.
+/// The gauges `meetwatch_quota_limit` and `meetwatch_quota_available`, without series.
 fn gauges() -> prometheus::Result<(GaugeVec, GaugeVec)> {
     let gauge = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &["scope", "identity"]);
-    let limit = gauge("meetwatch_quota_limit", "Reads a minute that may be spent.")?;
-    Ok((limit, gauge("meetwatch_quota_available", "Reads that may be sent at once.")?))
+    let limit = gauge("meetwatch_quota_limit", "Reads a minute that the configuration allows.")?;
+    Ok((limit, gauge("meetwatch_quota_available", "Reads that may be sent now without waiting.")?))
 }
 
 impl Collector for QuotaCollector {
@@ -54,11 +54,11 @@ impl Collector for QuotaCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // Made for this scrape alone, so that nobody who is gone stays.
+        // New gauges for each scrape, so that removed identities have no series.
         let Ok((limit_shown, available_shown)) = gauges() else { return Vec::new() };
-        let gates = self.gates.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (scope, identity, gate) in &gates {
-            let (limit, available) = gate.level();
+        let limiters = self.limiters.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (scope, identity, limiter) in &limiters {
+            let (limit, available) = limiter.level();
             limit_shown.with_label_values(&[scope, identity.as_str()]).set(limit);
             available_shown.with_label_values(&[scope, identity.as_str()]).set(available.floor());
         }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::meet::wire;
-use crate::model::Kind;
+use crate::model::ParticipantKind;
 use crate::sim::faults::Lag;
 use crate::sim::world::{Conference, ConferenceKey, Participant, Session, World};
 
@@ -106,12 +106,12 @@ impl<'w> View<'w> {
         let named = || wire::NamedUser { display_name: person.display_name.clone() };
         wire::Participant {
             name: participant.name.to_string(),
-            signedin_user: (person.kind == Kind::SignedIn).then(|| wire::SignedinUser {
+            signedin_user: (person.kind == ParticipantKind::SignedIn).then(|| wire::SignedinUser {
                 user: format!("users/{}", person.account),
                 display_name: person.display_name.clone(),
             }),
-            anonymous_user: (person.kind == Kind::Anonymous).then(named),
-            phone_user: (person.kind == Kind::Phone).then(named),
+            anonymous_user: (person.kind == ParticipantKind::Anonymous).then(named),
+            phone_user: (person.kind == ParticipantKind::Phone).then(named),
             earliest_start_time: Some(wire_time(times.start)),
             latest_end_time: times.end.map(wire_time),
         }

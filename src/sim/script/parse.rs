@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::table::{Notes, Table, nearest};
 use super::{Meeting, Mistake, Script, ScriptAct, TimedAct, faults};
-use crate::model::{Kind, MeetingCode};
+use crate::model::{MeetingCode, ParticipantKind};
 use crate::sim::world::{Directory, Person};
 
 /// The names that acts use, in the order of the script's lists.
@@ -48,11 +48,11 @@ pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
 fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<Person> {
     let mut table = Table::new(value, "a person", notes)?;
     let kind = match table.text("kind", notes) {
-        None => Kind::SignedIn,
-        Some((text, offset)) => Kind::parse(text).unwrap_or_else(|| {
-            let kinds = Kind::ALL.map(Kind::as_str);
+        None => ParticipantKind::SignedIn,
+        Some((text, offset)) => ParticipantKind::parse(text).unwrap_or_else(|| {
+            let kinds = ParticipantKind::ALL.map(ParticipantKind::as_str);
             notes.note(offset, format!("unknown kind '{text}'{}", nearest(text, &kinds)));
-            Kind::Unknown
+            ParticipantKind::Unknown
         }),
     };
     let directory = match table.text("known_from", notes) {
@@ -70,7 +70,7 @@ fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Op
     let email = table.text("email", notes);
     let account = table.text("account", notes);
     for (value, key) in [(email, "email"), (account, "account")] {
-        if let Some((_, offset)) = value.filter(|_| kind != Kind::SignedIn) {
+        if let Some((_, offset)) = value.filter(|_| kind != ParticipantKind::SignedIn) {
             notes.note(offset, format!("only somebody who is signed in has an '{key}'"));
         }
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::conference::{Conference, ConferenceKey, Participant, Session, SpaceKey};
 use super::people::PersonKey;
 use super::{World, ids};
-use crate::model::{ConferenceName, InvalidName, Kind, SessionName};
+use crate::model::{ConferenceName, InvalidName, ParticipantKind, SessionName};
 
 /// Something that happens in a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl World {
         let conference = self.conference(key);
         let index = *conference.by_person.get(&person)?;
         let comes_back_as_new = self.guests_return_as_new
-            && self.person(person).kind != Kind::SignedIn
+            && self.person(person).kind != ParticipantKind::SignedIn
             && !conference.participants[index as usize].is_present();
         (!comes_back_as_new).then_some(index)
     }
@@ -135,7 +135,7 @@ impl World {
         at: Timestamp,
     ) -> Result<SessionName, ActError> {
         let who = &self.people[person.0 as usize];
-        let account = (who.kind == Kind::SignedIn).then_some(who.account.as_str());
+        let account = (who.kind == ParticipantKind::SignedIn).then_some(who.account.as_str());
         let conference = &mut self.conferences[key.0 as usize];
         let participant = ids::participant(&conference.name, account, &mut self.random)?;
         if conference.by_id.contains_key(ids::id_of(participant.as_str())) {

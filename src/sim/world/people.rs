@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::model::Kind;
+use crate::model::ParticipantKind;
 
 /// Which person. Keys belong to one world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +11,7 @@ pub struct PersonKey(pub(super) u32);
 /// Somebody, or a room device, or a telephone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     /// What others see. Guests type it themselves.
     pub display_name: String,
     /// The address of the account, for those who have one.
@@ -40,25 +40,25 @@ impl Person {
     /// A Google account of the organizer's domain.
     #[must_use]
     pub fn signed_in(display_name: &str, email: &str) -> Self {
-        Self { email: Some(email.to_owned()), ..Self::of(Kind::SignedIn, display_name) }
+        Self { email: Some(email.to_owned()), ..Self::of(ParticipantKind::SignedIn, display_name) }
     }
 
     /// A guest, by the name they typed.
     #[must_use]
     pub fn anonymous(display_name: &str) -> Self {
-        Self::of(Kind::Anonymous, display_name)
+        Self::of(ParticipantKind::Anonymous, display_name)
     }
 
     /// A telephone, by its partly hidden number.
     #[must_use]
     pub fn phone(number: &str) -> Self {
-        Self::of(Kind::Phone, number)
+        Self::of(ParticipantKind::Phone, number)
     }
 
     /// A participant of a kind that the API does not document yet: none of the three users is set.
     #[must_use]
     pub fn unknown() -> Self {
-        Self::of(Kind::Unknown, "")
+        Self::of(ParticipantKind::Unknown, "")
     }
 
     /// The same person, known from elsewhere.
@@ -67,7 +67,7 @@ impl Person {
         Self { directory, ..self }
     }
 
-    fn of(kind: Kind, display_name: &str) -> Self {
+    fn of(kind: ParticipantKind, display_name: &str) -> Self {
         Self {
             kind,
             display_name: display_name.to_owned(),

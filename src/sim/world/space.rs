@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::conference::{Conference, ConferenceKey, Space, SpaceKey};
 use super::people::{Person, PersonKey};
 use super::{ActError, World, ids};
-use crate::model::{InvalidName, Kind, MeetingCode, SpaceName};
+use crate::model::{InvalidName, MeetingCode, ParticipantKind, SpaceName};
 
 impl World {
     /// Adds a person. A signed-in one without an account id is given one.
     pub fn add_person(&mut self, mut person: Person) -> PersonKey {
         let key = PersonKey(u32::try_from(self.people.len()).unwrap_or(u32::MAX));
-        if person.kind == Kind::SignedIn {
+        if person.kind == ParticipantKind::SignedIn {
             if person.account.is_empty() {
                 person.account = ids::account(&mut self.random);
             }

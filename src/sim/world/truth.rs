@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Conference, World};
-use crate::model::{ConferenceName, Kind, MeetingCode, ParticipantName, SessionName, SpaceName};
+use crate::model::{ConferenceName, MeetingCode, ParticipantKind, ParticipantName, SessionName, SpaceName};
 
 /// One stay of one device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub struct SessionTruth {
 pub struct ParticipantTruth {
     pub conference: ConferenceName,
     pub participant: ParticipantName,
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     pub display_name: String,
     pub email: Option<String>,
     pub earliest_start: Timestamp,

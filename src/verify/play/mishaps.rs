@@ -15,7 +15,7 @@ use crate::verify::google::failure;
 use crate::verify::history::{Broken, Options};
 use crate::verify::post::Post;
 use crate::verify::scenario::Scenario;
-use crate::watch::{Input, Key};
+use crate::watch::{SchedulerInput, WorkKey};
 
 impl Play {
     /// What happens to the clock, and to the records, without anybody's doing.
@@ -40,7 +40,7 @@ impl Play {
                 self.api.faults.add(rule.clone());
                 self.calm.add(rule);
                 self.count("expired");
-                self.journal.note(google, Some(&Key::Conference(name.clone())), || "the record is gone".to_owned());
+                self.journal.note(google, Some(&WorkKey::Conference(name.clone())), || "the record is gone".to_owned());
                 self.denied.insert(name);
             }
         }
@@ -118,7 +118,7 @@ impl Play {
         let (seed, routes) = (self.random.u64(..), self.post.iter().flat_map(Post::routes).collect());
         self.scheduler = self.cast.schedule(&self.db, routes, seed, self.now())?;
         self.plan_crash();
-        self.step(Input::Tick);
+        self.step(SchedulerInput::Tick);
         Ok(())
     }
 }

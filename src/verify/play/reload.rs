@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Play;
 use crate::verify::history::Broken;
-use crate::watch::{Input, Revision};
+use crate::watch::{Revision, SchedulerInput};
 
 impl Play {
     /// When the configuration changes next.
@@ -35,7 +35,7 @@ impl Play {
         let remembered = self.db.targets().map_err(|error| Broken::Store(error.to_string()))?;
         let setup = self.cast.setup(self.post.iter().flat_map(super::Post::routes).collect());
         self.journal.note(self.google(), None, || "the configuration is read again".to_owned());
-        self.step(Input::Reconfigured(Box::new(Revision { setup, remembered, replaced, renamed })));
+        self.step(SchedulerInput::Reconfigured(Box::new(Revision { setup, remembered, replaced, renamed })));
         self.plan_reload();
         Ok(())
     }

@@ -1,215 +1,230 @@
-//! Pure: what a reading brought, or why it brought nothing.
+//! Pure: takes in the result of a read: what was read, or why it failed.
 
 use std::time::Duration;
 
-use super::{Act, Doing, LATE, Stage, Surroundings, Task, Watched};
+use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
 use crate::clock::Mono;
 use crate::meet::{Answer, ReadError, Reading, Reason};
 use crate::watch::closing::{self, Closing};
+use crate::watch::gap::LATE;
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Observation, Seen};
 
-/// A record that no identity can read for so long is given up, where it is Google that refuses it.
+/// A conference that Google refuses is given up after it was unreadable for this long.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// So long it has to have been refused without a word between: after a long outage one refusal is not enough.
+/// For this long Google must have refused it without a success between. After a long outage one refusal is not enough.
 const REFUSED_FOR: Duration = Duration::from_secs(6 * 3600);
-/// Google keeps a record for so long, so whatever ails an identity is waited out until then.
+/// Google keeps a record for this long, so an identity's own trouble is waited out until then.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A conference that was found and is refused so often is let go of.
+/// A conference that was found and is refused this often is forgotten.
 const MAX_OPENING_REFUSALS: u32 = 5;
 
-/// Whether this identity does not see the conference, for whatever reason of its own: another one may.
+/// Returns whether this identity cannot read the conference. Another one may.
 fn is_lost(reason: Reason) -> bool {
     use Reason::{ApiDisabled, Credentials, Delegation, NoAccess, NotFound, ScopeMissing, Unauthenticated};
     matches!(reason, ApiDisabled | Credentials | Delegation | NoAccess | NotFound | ScopeMissing | Unauthenticated)
 }
 
-/// Whether a reading is about the conference as a whole.
-fn is_whole(task: &Task) -> bool {
-    matches!(task, Task::Record | Task::Everybody | Task::Live(Purpose::Listing | Purpose::Record))
+/// Returns whether a read concerns the conference as a whole.
+fn is_whole(task: &ConferenceTask) -> bool {
+    matches!(
+        task,
+        ConferenceTask::Record | ConferenceTask::Everybody | ConferenceTask::Live(Purpose::Listing | Purpose::Record)
+    )
 }
 
-/// Nothing where there was something before.
+/// The error for an empty answer where there must be something.
 fn nothing_shown() -> ReadError {
     ReadError {
         reason: Reason::NoAccess,
-        attempted: "read what is known to be there",
+        attempted: "read a list that cannot be empty",
         detail: "the answer is empty".to_owned(),
         remedy: "see whether the identity still has access to this meeting",
         retry_after: None,
     }
 }
 
-impl Watched {
-    /// Takes in what a reading brought.
+impl WatchedConference {
+    /// Takes in the result of the read under way.
     pub fn answered(
         &mut self,
         result: Result<Reading, ReadError>,
-        around: &Surroundings<'_>,
+        context: &ConferenceContext<'_>,
         moment: Moment,
         random: &mut Random,
-    ) -> Act {
-        let Doing::Reading(task) = std::mem::replace(&mut self.doing, Doing::Nothing) else { return Act::GoOn };
-        if std::mem::take(&mut self.stale) {
-            // What one identity was shown is nothing to judge another's absences by.
-            return Act::GoOn;
+    ) -> NextStep {
+        let InFlight::Reading(task) = std::mem::replace(&mut self.in_flight, InFlight::Nothing) else {
+            return NextStep::GoOn;
+        };
+        if std::mem::take(&mut self.discards_answer) {
+            // The answer shows what another identity may see, so it says nothing about absence.
+            return NextStep::GoOn;
         }
         match result {
-            Ok(reading) if self.shows_less(&task, &reading.answer) => {
-                self.failed(&task, &nothing_shown(), around, moment, random);
-                Act::GoOn
+            Ok(reading) if self.is_implausibly_empty(&task, &reading.answer) => {
+                self.failed(&task, &nothing_shown(), context, moment, random);
+                NextStep::GoOn
             }
             Ok(reading) => {
                 if is_whole(&task) {
-                    (self.readable, self.unreadable_before, self.refused) = (moment.now.mono, Duration::ZERO, None);
+                    (self.last_readable, self.unreadable_before, self.refused_since) =
+                        (moment.now.mono, Duration::ZERO, None);
                 }
-                self.understood(task, reading.answer, around, moment, random)
+                self.take_in(task, reading.answer, context, moment, random)
             }
             Err(error) => {
-                self.failed(&task, &error, around, moment, random);
-                Act::GoOn
+                self.failed(&task, &error, context, moment, random);
+                NextStep::GoOn
             }
         }
     }
 
-    /// Whether an answer is empty although there must be something to read: so lost access looks at times. A conference
-    /// begins with whoever comes first, so that nobody ever was in it is no answer either.
-    fn shows_less(&self, task: &Task, answer: &Answer) -> bool {
+    /// Returns whether an answer is empty although it cannot be. Lost access may look like this. A conference begins when
+    /// the first participant joins, so the list of all participants is never empty.
+    fn is_implausibly_empty(&self, task: &ConferenceTask, answer: &Answer) -> bool {
         let Some(roster) = &self.roster else { return false };
         match (task, answer) {
-            (Task::Everybody, Answer::Participants(all)) => all.is_empty(),
-            (Task::Sessions(participant), Answer::Sessions(all)) => {
-                let person = roster.people().get(participant);
+            (ConferenceTask::Everybody, Answer::Participants(all)) => all.is_empty(),
+            (ConferenceTask::Sessions(participant), Answer::Sessions(all)) => {
+                let person = roster.participants().get(participant);
                 all.is_empty() && person.is_some_and(|person| !person.sessions().is_empty())
             }
             _ => false,
         }
     }
 
-    fn understood(
+    fn take_in(
         &mut self,
-        task: Task,
+        task: ConferenceTask,
         answer: Answer,
-        around: &Surroundings<'_>,
+        context: &ConferenceContext<'_>,
         moment: Moment,
         random: &mut Random,
-    ) -> Act {
+    ) -> NextStep {
         if let Stage::Opening { record, space_asked, code, .. } = &mut self.stage {
             match answer {
                 Answer::Conference(read) => *record = Some(read),
                 Answer::Space(space) => (*space_asked, *code) = (true, space.meeting_code),
-                // The reader answers what it was asked.
+                // A reader's answer always fits the read.
                 _ => {}
             }
-            return Act::GoOn;
+            return NextStep::GoOn;
         }
-        if matches!((&task, &answer), (Task::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
+        if matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
             && self.roster.as_ref().is_some_and(|roster| roster.expected() > 0)
         {
-            // Everybody gone, or access lost: the record tells which. The listing counts once it was read.
-            self.doubtful = true;
+            // Either everybody left, or access was lost. The record tells which, so the listing counts once it was read.
+            self.empty_unconfirmed = true;
             self.plan.confirm_by_record(moment.now.mono);
-            return Act::GoOn;
+            return NextStep::GoOn;
         }
-        let reason = self.trouble;
+        let reason = self.gap_reason;
         let seen = match (&task, answer) {
-            (Task::Live(Purpose::Listing), Answer::Participants(participants)) => Seen::Active { participants, reason },
-            (Task::Everybody, Answer::Participants(participants)) => Seen::Everybody { participants, reason },
-            (_, Answer::Participants(participants)) => Seen::People(participants),
-            (_, Answer::Conference(record)) => Seen::Record(record),
-            (Task::Live(Purpose::Person(participant)) | Task::Sessions(participant), Answer::Sessions(sessions)) => {
-                Seen::Sessions { participant: participant.clone(), sessions, all: true }
+            (ConferenceTask::Live(Purpose::Listing), Answer::Participants(participants)) => {
+                Seen::Active { participants, reason }
             }
-            (Task::Live(Purpose::Sweep { participant, all }), Answer::Sessions(sessions)) => {
+            (ConferenceTask::Everybody, Answer::Participants(participants)) => Seen::Everybody { participants, reason },
+            (_, Answer::Participants(participants)) => Seen::Participants(participants),
+            (_, Answer::Conference(record)) => Seen::Record(record),
+            (
+                ConferenceTask::Live(Purpose::Recheck(participant)) | ConferenceTask::Sessions(participant),
+                Answer::Sessions(sessions),
+            ) => Seen::Sessions { participant: participant.clone(), sessions, all: true },
+            (ConferenceTask::Live(Purpose::Sweep { participant, all }), Answer::Sessions(sessions)) => {
                 Seen::Sessions { participant: participant.clone(), sessions, all: *all }
             }
-            // The reader answers what it was asked.
-            _ => return Act::GoOn,
+            // A reader's answer always fits the read.
+            _ => return NextStep::GoOn,
         };
-        self.observe(task, seen, around, moment, random)
+        self.observe(task, seen, context, moment, random)
     }
 
     pub(super) fn failed(
         &mut self,
-        task: &Task,
+        task: &ConferenceTask,
         error: &ReadError,
-        around: &Surroundings<'_>,
+        context: &ConferenceContext<'_>,
         moment: Moment,
         random: &mut Random,
     ) {
         let now = moment.now.mono;
-        if matches!(task, Task::Live(Purpose::Listing) | Task::Everybody) {
-            self.blame(error.reason.as_str());
+        if matches!(task, ConferenceTask::Live(Purpose::Listing) | ConferenceTask::Everybody) {
+            self.note_gap_reason(error.reason.as_str());
         }
-        if *task == Task::Live(Purpose::Record) && std::mem::take(&mut self.doubtful) {
-            // The listing that showed nobody stays out of account.
-            self.blame(error.reason.as_str());
+        if *task == ConferenceTask::Live(Purpose::Record) && std::mem::take(&mut self.empty_unconfirmed) {
+            // The empty listing is dropped.
+            self.note_gap_reason(error.reason.as_str());
             self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
         }
         if is_whole(task) && is_lost(error.reason) {
             // Another identity may still see it.
-            let next = usize::from(self.viewers.len() > 1);
-            self.viewers.rotate_left(next);
-            if self.is_beyond_hope(error.reason, now) && self.roster.is_some() {
-                self.give_up(around, moment);
+            let next = usize::from(self.identities.len() > 1);
+            self.identities.rotate_left(next);
+            if self.note_unreadable(error.reason, now) && self.roster.is_some() {
+                self.give_up(context, moment);
                 return;
             }
         }
-        if let Task::Live(Purpose::Person(participant)) = task {
-            let gone = error.reason == Reason::NotFound;
-            self.take_note(Seen::Unreadable { participant: participant.clone(), gone }, around, moment);
+        if let ConferenceTask::Live(Purpose::Recheck(participant)) = task {
+            let not_found = error.reason == Reason::NotFound;
+            self.observe_without_commit(
+                Seen::Unreadable { participant: participant.clone(), not_found },
+                context,
+                moment,
+            );
         }
         match &mut self.stage {
-            Stage::Opening { space_asked, .. } if *task == Task::Space => *space_asked = true,
-            // Discovery brings it back if it shows it again.
+            Stage::Opening { space_asked, .. } if *task == ConferenceTask::Space => *space_asked = true,
+            // Discovery finds it again if it shows it again.
             Stage::Opening { failures, .. } if is_lost(error.reason) && *failures >= MAX_OPENING_REFUSALS => {
                 self.stage = Stage::Closed;
             }
             Stage::Closing { closing, .. } => {
-                if let Task::Sessions(participant) = task {
+                if let ConferenceTask::Sessions(participant) = task {
                     closing.failed(participant, error.reason);
                 }
-                self.put_off(task, error.retry_after, now, random);
+                self.back_off(task, error.retry_after, now, random);
             }
-            _ => self.put_off(task, error.retry_after, now, random),
+            _ => self.back_off(task, error.retry_after, now, random),
         }
     }
 
-    /// What keeps anybody from listing, unless something else has kept them before.
-    pub(super) fn blame(&mut self, reason: &'static str) {
-        if self.trouble == LATE {
-            self.trouble = reason;
+    /// Notes why the conference could not be listed. The first reason counts until the next listing.
+    pub(super) fn note_gap_reason(&mut self, reason: &'static str) {
+        if self.gap_reason == LATE {
+            self.gap_reason = reason;
         }
     }
 
-    /// Whether it is to be given up, after one more reading of the whole was in vain.
-    fn is_beyond_hope(&mut self, reason: Reason, now: Mono) -> bool {
-        let unreadable = now.saturating_sub(self.readable) + self.unreadable_before;
+    /// Notes a failed read of the whole conference. Returns whether it is to be given up.
+    fn note_unreadable(&mut self, reason: Reason, now: Mono) -> bool {
+        let unreadable = now.saturating_sub(self.last_readable) + self.unreadable_before;
         let refused = matches!(reason, Reason::NoAccess | Reason::NotFound)
-            && now.saturating_sub(*self.refused.get_or_insert(now)) >= REFUSED_FOR;
+            && now.saturating_sub(*self.refused_since.get_or_insert(now)) >= REFUSED_FOR;
         unreadable >= KEPT || (refused && unreadable >= GIVE_UP_AFTER)
     }
 
-    /// Nobody can read the conference any more: it ends with what is known.
-    fn give_up(&mut self, around: &Surroundings<'_>, moment: Moment) {
-        self.take_note(Seen::Lost, around, moment);
-        self.stage = Stage::Closing { closing: Closing::of_nobody(), not_before: moment.now.mono, last: true };
+    /// Ends the conference with what is known, because no identity can read it any more.
+    fn give_up(&mut self, context: &ConferenceContext<'_>, moment: Moment) {
+        self.observe_without_commit(Seen::GivenUp, context, moment);
+        self.stage = Stage::Closing { closing: Closing::nothing(), not_before: moment.now.mono, last: true };
     }
 
-    /// Takes in what tells nothing and so needs no commit.
-    fn take_note(&mut self, seen: Seen, around: &Surroundings<'_>, moment: Moment) {
-        let (Some(roster), Some(by)) = (&self.roster, self.viewers.first().cloned()) else { return };
-        let outcome = roster.observe(&Observation { moment, by, seen }, around.lookup.directory(), &self.rules(around));
-        if outcome.told.is_empty() {
+    /// Takes in an observation that emits nothing, and so needs no commit.
+    fn observe_without_commit(&mut self, seen: Seen, context: &ConferenceContext<'_>, moment: Moment) {
+        let (Some(roster), Some(by)) = (&self.roster, self.identities.first().cloned()) else { return };
+        let outcome =
+            roster.observe(&Observation { moment, by, seen }, context.lookup.directory(), &self.rules(context));
+        if outcome.emitted.is_empty() {
             self.roster = Some(outcome.roster);
         }
     }
 
-    /// The same again, later.
-    pub(super) fn put_off(&mut self, task: &Task, asked: Option<Duration>, now: Mono, random: &mut Random) {
-        if let Task::Live(purpose) = task {
+    /// Sets when a task that failed is tried again.
+    pub(super) fn back_off(&mut self, task: &ConferenceTask, asked: Option<Duration>, now: Mono, random: &mut Random) {
+        if let ConferenceTask::Live(purpose) = task {
             self.plan.failed(purpose, asked, now, random);
         }
         match &mut self.stage {
@@ -218,7 +233,7 @@ impl Watched {
                 *not_before = now + self.backoff.delay(*failures, random).max(asked.unwrap_or_default());
             }
             Stage::Closing { not_before, .. } => *not_before = closing::retry_at(now, asked),
-            Stage::Live | Stage::Resting { .. } | Stage::Closed => {}
+            Stage::Live | Stage::AwaitingFinalRead { .. } | Stage::Closed => {}
         }
     }
 }

@@ -1,14 +1,25 @@
-//! Pure: one conference that is watched, from the first reading of its record to the last reading after its end.
+//! Pure: one watched conference, from the first read of its record to the last read after its end.
 //!
-//! `next` says what to do, `answer` takes in what a reading brought or why it failed, `commit` observes and moves on
-//! once that is kept.
+//! It does one thing at a time. `next` says what is due: a read or a commit. `answer` takes in the result of a read.
+//! `commit` turns it into an observation, and continues once that is committed. `change` applies another configuration.
 //!
-//! One thing at a time: a reading, or a commit. The roster is replaced only after the commit; if that fails, the
-//! observation is dropped and read again.
+//! The roster is replaced only after its commit succeeded. If the commit fails, the observation is dropped, and the same is
+//! read again. So the events in the store and the state in memory never differ.
+//!
+//! The stages:
+//!
+//! 1. Opening: the record is read, and the meeting code of its space, if that is not known.
+//! 2. Live: reads follow the [`Plan`], until the record has an end.
+//! 3. Closing: the complete list of participants is read, then the sessions of each. What Google left open ends with the
+//!    conference. Then the end is emitted.
+//! 4. Awaiting the final read: Google may correct records for some minutes, so a second closing follows, and corrects what
+//!    was emitted.
+//! 5. Closed.
 
 mod answer;
 mod change;
 mod commit;
+mod config_difference;
 mod next;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +27,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use change::Difference;
+pub use config_difference::ConfigDifference;
 
 use super::closing::Closing;
+use super::gap::{LATE, NOT_RUNNING};
 use super::lookup::Lookup;
-use super::plan::{Plan, Purpose, Rhythm};
-use super::roster::{Listed, Roster, Rules, Told};
+use super::plan::{Plan, Purpose, ReadPeriods};
+use super::roster::{EmittedEvent, LastListing, Roster, RosterRules};
 use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
@@ -33,14 +45,9 @@ use crate::model::{
 };
 use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
 
-/// The reason of a gap that began while this process did not run.
-pub const NOT_RUNNING: &str = "not_running";
-/// The reason of a gap in which nothing failed and yet nothing was read in time: quota, a machine that slept.
-pub const LATE: &str = "late";
-
-/// What every conference's steps need besides the conference.
+/// What the steps of a conference need beside the conference.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct ConferenceContext<'a> {
     pub settings: &'a WatchSettings,
     pub routes: &'a [Route],
     pub stretch: Stretch,
@@ -51,46 +58,46 @@ pub struct Surroundings<'a> {
     pub targets: &'a BTreeMap<TargetName, Target>,
 }
 
-/// One conference.
+/// One watched conference.
 #[derive(Debug)]
-pub struct Watched {
+pub struct WatchedConference {
     name: ConferenceName,
     roster: Option<Roster>,
     stage: Stage,
     plan: Plan,
     backoff: Backoff,
-    rhythm: Rhythm,
+    periods: ReadPeriods,
     targets: BTreeSet<TargetName>,
-    /// What ended before this time is not reported.
+    /// A conference that ended before this time is not reported.
     since: Option<Timestamp>,
-    /// Who may be able to see it; the first reads it.
-    viewers: Vec<IdentityName>,
+    /// The identities that may be able to see it. The first one reads it.
+    identities: Vec<IdentityName>,
     backfilled_to: Option<Timestamp>,
     /// The row as it is in the store.
     stored: Option<ConferenceRow>,
-    /// The time in which nobody looked for it, before it was found.
-    blind: Option<(Timestamp, Timestamp)>,
-    /// The last gap that was told of it by this process.
-    gap_told: Option<(Timestamp, Timestamp)>,
-    /// Why the last listing failed.
-    trouble: &'static str,
-    /// A listing showed nobody where somebody was: it counts once the record was read after it.
-    doubtful: bool,
-    /// When the conference was last readable at all, or this process began.
-    readable: Mono,
-    /// How long it had not been read before that.
+    /// The span before it was found in which nobody looked for it.
+    unobserved: Option<(Timestamp, Timestamp)>,
+    /// The last gap of it that this process reported.
+    reported_gap: Option<(Timestamp, Timestamp)>,
+    /// Why it is not listed, if that goes on for long enough to be a gap.
+    gap_reason: &'static str,
+    /// Whether a listing was empty although people were present. It counts only once the record was read after it.
+    empty_unconfirmed: bool,
+    /// When the record or a list was last read with success, or this process began.
+    last_readable: Mono,
+    /// How long it had not been readable before that.
     unreadable_before: Duration,
-    /// Since when Google has refused it, if it has since it was last readable.
-    refused: Option<Mono>,
-    doing: Doing,
-    /// Somebody else reads it from now on: what is being read is read once more.
-    stale: bool,
+    /// Since when Google has refused it without a success between.
+    refused_since: Option<Mono>,
+    in_flight: InFlight,
+    /// Whether another identity reads it from now on, so that the answer that is awaited is discarded.
+    discards_answer: bool,
 }
 
 /// How far a conference has come.
 #[derive(Debug)]
 enum Stage {
-    /// Found, its record not taken in yet. Becomes `Live`, or is forgotten.
+    /// Found; nothing is stored of it. Becomes `Live`, or is forgotten.
     Opening {
         record: Option<Conference>,
         space_asked: bool,
@@ -98,64 +105,70 @@ enum Stage {
         not_before: Mono,
         failures: u32,
     },
-    /// Polled by its plan. Becomes `Closing` when the record has an end.
+    /// Read by its plan. Becomes `Closing` when the record has an end.
     Live,
-    /// Read in full. Becomes `Resting`, or nothing the second time.
+    /// Being read completely. Becomes `AwaitingFinalRead`, or `Closed` after the last time.
     Closing { closing: Closing, not_before: Mono, last: bool },
-    /// Told as ended; read in full once more when due.
-    /// `sure`: whether the due time is this process's own; a stored one is held against Google's clock once that is known.
-    Resting { due: Mono, sure: bool },
+    /// The end was emitted; read completely once more when due. `sure` says whether `due` was computed by this process. A
+    /// stored time is compared with Google's clock once that is known.
+    AwaitingFinalRead { due: Mono, sure: bool },
     /// Nothing follows.
     Closed,
 }
 
-/// What is going on.
+/// What is under way.
 #[derive(Debug)]
-enum Doing {
+enum InFlight {
     Nothing,
-    Reading(Task),
-    Committing { task: Task, roster: Box<Roster>, row: Box<ConferenceRow>, nobody: bool, told: Vec<Told> },
+    Reading(ConferenceTask),
+    Committing {
+        task: ConferenceTask,
+        roster: Box<Roster>,
+        row: Box<ConferenceRow>,
+        nobody: bool,
+        emitted: Vec<EmittedEvent>,
+    },
 }
 
-/// What a reading is for.
+/// What a read is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Task {
+enum ConferenceTask {
     Record,
     Space,
     Live(Purpose),
     Everybody,
     Sessions(ParticipantName),
-    /// Not a reading: everything was read.
+    /// Not a read: everything was read.
     Complete,
 }
 
-/// What a conference wants done.
+/// What a conference does next.
 #[derive(Debug)]
-pub enum Act {
+pub enum NextStep {
     Read {
         identity: IdentityName,
         priority: Priority,
         read: Read,
     },
     Commit(Box<Commit>),
-    /// Ask again then, at the latest.
+    /// Ask again at this time, or earlier.
     WaitUntil(Mono),
     /// Ask again now.
     GoOn,
-    /// There is nothing (any more) to watch.
+    /// Nothing is left to watch.
     Forget,
 }
 
-/// So long after a start answers have shown how far our clock is from Google's, if there are any.
+/// So long after a start, responses have shown the difference to Google's clock, if there are any.
 const CLOCKS_KNOWN_AFTER: Duration = Duration::from_secs(60);
 
-impl Watched {
-    /// A conference that was found just now, with its record where that came with it.
+impl WatchedConference {
+    /// Creates a conference that was just found, with its record if the answer had it.
     #[must_use]
     pub fn found(
         name: ConferenceName,
         record: Option<Conference>,
-        rhythm: Rhythm,
+        periods: ReadPeriods,
         backoff: Backoff,
         now: Mono,
     ) -> Self {
@@ -163,37 +176,37 @@ impl Watched {
             name,
             roster: None,
             stage: Stage::Opening { record, space_asked: false, code: None, not_before: now, failures: 0 },
-            plan: Plan::new(rhythm, backoff, now),
+            plan: Plan::new(periods, backoff, now),
             backoff,
-            rhythm,
+            periods,
             targets: BTreeSet::new(),
             since: None,
-            viewers: Vec::new(),
+            identities: Vec::new(),
             backfilled_to: None,
             stored: None,
-            blind: None,
-            gap_told: None,
-            trouble: LATE,
-            doubtful: false,
-            readable: now,
+            unobserved: None,
+            reported_gap: None,
+            gap_reason: LATE,
+            empty_unconfirmed: false,
+            last_readable: now,
             unreadable_before: Duration::ZERO,
-            refused: None,
-            doing: Doing::Nothing,
-            stale: false,
+            refused_since: None,
+            in_flight: InFlight::Nothing,
+            discards_answer: false,
         }
     }
 
-    /// It was found after a time in which nobody looked for it.
+    /// Notes the span before it was found in which nobody looked for it.
     #[must_use]
-    pub fn after(self, blind: Option<(Timestamp, Timestamp)>) -> Self {
-        Self { blind, ..self }
+    pub fn after(self, unobserved: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { unobserved, ..self }
     }
 
-    /// A conference as it was committed last.
+    /// Restores a conference from the store.
     #[must_use]
     pub fn restored(
         stored: StoredConference,
-        rhythm: Rhythm,
+        periods: ReadPeriods,
         backoff: Backoff,
         settings: &WatchSettings,
         now: Now,
@@ -202,20 +215,20 @@ impl Watched {
         let stage = match row.phase {
             Phase::Live => Stage::Live,
             Phase::Ended => {
-                // However the wall clock has jumped, the wait is never longer than a whole one.
+                // The wall clock may have been set since. The wait is never longer than a whole one.
                 let left = row
                     .final_read_due
                     .map_or(settings.final_read, |due| elapsed(now.wall, due))
                     .min(settings.final_read);
                 let known = CLOCKS_KNOWN_AFTER.min(settings.final_read);
-                Stage::Resting { due: now.mono + left.max(known), sure: false }
+                Stage::AwaitingFinalRead { due: now.mono + left.max(known), sure: false }
             }
             Phase::Closed => Stage::Closed,
         };
-        let mut watched = Self::found(row.name.clone(), None, rhythm, backoff, now.mono);
+        let mut watched = Self::found(row.name.clone(), None, periods, backoff, now.mono);
         watched.stage = stage;
-        watched.trouble = NOT_RUNNING;
-        // A conference that was out of sight before the restart goes on being so.
+        watched.gap_reason = NOT_RUNNING;
+        // A conference that was unreadable before the restart stays so.
         watched.unreadable_before = row.last_listed.map_or(Duration::ZERO, |at| elapsed(at, now.wall));
         let roster = Roster::restore(stored, now.mono);
         if let (Some(since), Some(listed)) = (roster.empty_since(), row.last_listed)
@@ -225,31 +238,31 @@ impl Watched {
         }
         watched.roster = Some(roster);
         watched.backfilled_to = row.backfilled_to;
-        watched.viewers.extend(row.identity.clone());
+        watched.identities.extend(row.identity.clone());
         watched.stored = Some(row);
         watched
     }
 
-    /// Adds a target that reaches this conference, and the identity that can see it. The shortest interval holds.
+    /// Adds a target that covers this conference, and the target's identity. The shortest interval of all targets applies.
     pub fn reached_by(&mut self, target: &Target) {
         let (settings, since) = (&target.settings, target.row.watched_since);
         self.targets.insert(settings.name.clone());
         self.since = Some(self.since.map_or(since, |known| known.min(since)));
-        if !self.viewers.contains(&settings.identity) {
-            self.viewers.push(settings.identity.clone());
+        if !self.identities.contains(&settings.identity) {
+            self.identities.push(settings.identity.clone());
         }
-        self.rhythm.listing = self.rhythm.listing.min(settings.poll_interval);
-        self.plan.set_rhythm(self.rhythm);
+        self.periods.listing = self.periods.listing.min(settings.poll_interval);
+        self.plan.set_periods(self.periods);
     }
 
-    /// Other targets may reach it, too, and are being asked: nothing is told before `until`.
+    /// Emits nothing before `until`, because other targets may cover the conference too and are being asked.
     pub fn wait_for_targets(&mut self, until: Mono) {
         if let Stage::Opening { not_before, .. } = &mut self.stage {
             *not_before = until.max(*not_before);
         }
     }
 
-    /// Whether it was found and nothing of it is kept yet.
+    /// Returns whether nothing of it is stored yet.
     #[must_use]
     pub fn is_opening(&self) -> bool {
         matches!(self.stage, Stage::Opening { .. })
@@ -266,48 +279,49 @@ impl Watched {
 
     #[must_use]
     pub fn identity(&self) -> Option<&IdentityName> {
-        self.viewers.first()
+        self.identities.first()
     }
 
-    /// Drops the identities that are not configured any more, unless no other is left: then the conference waits for it,
-    /// and is given up in the end.
-    pub fn keep_viewers(&mut self, keep: impl Fn(&IdentityName) -> bool) {
-        if self.viewers.iter().any(&keep) {
-            self.viewers.retain(keep);
+    /// Drops the identities that are not configured any more, unless that would leave none. Then the conference waits for
+    /// its last one, and is given up in the end.
+    pub fn keep_identities(&mut self, keep: impl Fn(&IdentityName) -> bool) {
+        if self.identities.iter().any(&keep) {
+            self.identities.retain(keep);
         }
     }
 
     #[must_use]
-    pub fn rhythm(&self) -> Rhythm {
-        self.rhythm
+    pub fn periods(&self) -> ReadPeriods {
+        self.periods
     }
 
-    /// What was read and refused lately is as it was, though all else is taken from the store again.
-    pub fn remember_trouble_of(&mut self, before: &Self) {
-        (self.readable, self.unreadable_before, self.refused) =
-            (before.readable, before.unreadable_before, before.refused);
-        self.trouble = before.trouble;
+    /// Keeps what was learnt about failures from the state before it was restored from the store.
+    pub fn keep_failures_of(&mut self, before: &Self) {
+        (self.last_readable, self.unreadable_before, self.refused_since) =
+            (before.last_readable, before.unreadable_before, before.refused_since);
+        self.gap_reason = before.gap_reason;
     }
 
-    /// Whether it told a gap that covers this one, about.
+    /// Returns whether it reported a gap that covers this one, give or take a minute.
     #[must_use]
-    pub fn told_of(&self, gap: &Gap) -> bool {
+    pub fn reported_gap_covers(&self, gap: &Gap) -> bool {
         let about = Duration::from_secs(60);
         let covers = |(from, to): (Timestamp, Timestamp)| {
             from <= saturating_add(gap.from, about) && saturating_add(to, about) >= gap.to
         };
-        self.gap_told.is_some_and(covers)
+        self.reported_gap.is_some_and(covers)
     }
 
-    /// Whether nobody has listed it for so long that the next listing tells a gap, or nobody in this process has.
+    /// Returns whether the next listing will report a gap, or no listing was made by this process yet.
     #[must_use]
     pub fn is_out_of_sight(&self, now: Mono) -> bool {
         let listed = self.roster.as_ref().and_then(Roster::listed);
-        let unseen = |listed: &Listed| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.blind_after);
+        let unseen =
+            |listed: &LastListing| listed.mono.is_none_or(|mono| now.saturating_sub(mono) >= listed.unobserved_after);
         self.is_live() && listed.is_some_and(unseen)
     }
 
-    /// Whether it goes on, as far as is known.
+    /// Returns whether the conference goes on, as far as is known.
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live)
@@ -315,15 +329,15 @@ impl Watched {
 
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !matches!(self.doing, Doing::Nothing)
+        !matches!(self.in_flight, InFlight::Nothing)
     }
 
-    /// Reads the record soon: discovery no longer shows it.
+    /// Notes that discovery no longer shows it: its record is read soon.
     pub fn vanished(&mut self, now: Mono) {
         self.plan.hurry_record(now);
     }
 
-    fn rules(&self, around: &Surroundings<'_>) -> Rules {
-        Rules::new(self.plan.interval(&around.stretch), self.rhythm.sweep, around.settings.leave_grace)
+    fn rules(&self, context: &ConferenceContext<'_>) -> RosterRules {
+        RosterRules::new(self.plan.interval(&context.stretch), self.periods.sweep, context.settings.leave_grace)
     }
 }

@@ -1,105 +1,107 @@
-//! Pure: what a conference wants done next.
+//! Pure: decides what a conference reads or does next.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Act, Doing, Stage, Surroundings, Task, Watched};
+use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
 use crate::clock::elapsed;
 use crate::meet::{ParticipantFilter, Priority, Read, SessionFilter};
 use crate::model::ParticipantName;
 use crate::watch::closing::{Closing, ClosingStep};
-use crate::watch::plan::{Next, Purpose};
+use crate::watch::plan::{PlanStep, Purpose};
 use crate::watch::roster::{Moment, Roster, Seen};
 use crate::watch::target::Target;
 
-/// Records of those who left may show up late: they are asked for again for so long.
+/// Records of those who left may appear late, so each backfill overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
-impl Watched {
-    /// What to do now. Only to be asked while nothing is going on.
-    pub fn next(&mut self, around: &Surroundings<'_>, moment: Moment, random: &mut Random) -> Act {
+impl WatchedConference {
+    /// Returns what to do now. Call it only while nothing is under way.
+    pub fn next(&mut self, context: &ConferenceContext<'_>, moment: Moment, random: &mut Random) -> NextStep {
         let now = moment.now.mono;
         match &mut self.stage {
             Stage::Opening { record, space_asked, not_before, .. } => {
                 if now < *not_before {
-                    return Act::WaitUntil(*not_before);
+                    return NextStep::WaitUntil(*not_before);
                 }
                 let Some(record) = record else {
-                    return self.read(Task::Record, Priority::Record, Read::Conference(self.name.clone()));
+                    return self.read(ConferenceTask::Record, Priority::Record, Read::Conference(self.name.clone()));
                 };
                 if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
-                    // It was over before anybody asked for it.
-                    return Act::Forget;
+                    // It ended before any target was watched.
+                    return NextStep::Forget;
                 }
-                let known = record.space.as_ref().is_none_or(|space| around.codes.contains_key(space));
+                let known = record.space.as_ref().is_none_or(|space| context.codes.contains_key(space));
                 match record.space.clone() {
                     Some(space) if !known && !*space_asked => {
-                        self.read(Task::Space, Priority::Record, Read::Space(space))
+                        self.read(ConferenceTask::Space, Priority::Record, Read::Space(space))
                     }
-                    _ => self.open(around, moment),
+                    _ => self.open(context, moment),
                 }
             }
-            Stage::Live => self.next_live(around, moment, random),
+            Stage::Live => self.next_live(context, moment, random),
             Stage::Closing { closing, not_before, .. } => {
                 if now < *not_before {
-                    return Act::WaitUntil(*not_before);
+                    return NextStep::WaitUntil(*not_before);
                 }
                 match closing.next() {
                     ClosingStep::Everybody => {
                         let read = Read::Participants(self.name.clone(), ParticipantFilter::All);
-                        self.read(Task::Everybody, Priority::Closing, read)
+                        self.read(ConferenceTask::Everybody, Priority::Closing, read)
                     }
                     ClosingStep::Sessions(participant) => {
                         let read = Read::Sessions(participant.clone(), SessionFilter::All);
-                        self.read(Task::Sessions(participant), Priority::Closing, read)
+                        self.read(ConferenceTask::Sessions(participant), Priority::Closing, read)
                     }
-                    ClosingStep::Complete => self.observe(Task::Complete, Seen::Complete, around, moment, random),
+                    ClosingStep::Complete => {
+                        self.observe(ConferenceTask::Complete, Seen::Complete, context, moment, random)
+                    }
                 }
             }
-            Stage::Resting { due, .. } if now < *due => Act::WaitUntil(*due),
-            Stage::Resting { due, sure: sure @ false } => {
-                // Our clock may have been set since it was stored. However that is, the wait is never longer than a whole one.
+            Stage::AwaitingFinalRead { due, .. } if now < *due => NextStep::WaitUntil(*due),
+            Stage::AwaitingFinalRead { due, sure: sure @ false } => {
+                // Our clock may have been set since the time was stored. The wait is never longer than a whole one.
                 let stored = self.stored.as_ref().and_then(|row| row.final_read_due);
                 let left = stored.map_or(Duration::ZERO, |stored| elapsed(moment.google, stored));
-                (*due, *sure) = (now + left.min(around.settings.final_read), true);
-                Act::GoOn
+                (*due, *sure) = (now + left.min(context.settings.final_read), true);
+                NextStep::GoOn
             }
-            Stage::Resting { .. } => {
-                self.stage = Stage::Closing { closing: Closing::of_everybody(), not_before: now, last: true };
-                Act::GoOn
+            Stage::AwaitingFinalRead { .. } => {
+                self.stage = Stage::Closing { closing: Closing::complete(), not_before: now, last: true };
+                NextStep::GoOn
             }
-            Stage::Closed => Act::Forget,
+            Stage::Closed => NextStep::Forget,
         }
     }
 
-    fn next_live(&mut self, around: &Surroundings<'_>, moment: Moment, random: &mut Random) -> Act {
+    fn next_live(&mut self, context: &ConferenceContext<'_>, moment: Moment, random: &mut Random) -> NextStep {
         let now = moment.now.mono;
-        if self.doubtful && self.plan.record_is_read() {
-            self.doubtful = false;
-            let seen = Seen::Active { participants: Vec::new(), reason: self.trouble };
-            return self.observe(Task::Live(Purpose::Listing), seen, around, moment, random);
+        if self.empty_unconfirmed && self.plan.record_is_read() {
+            self.empty_unconfirmed = false;
+            let seen = Seen::Active { participants: Vec::new(), reason: self.gap_reason };
+            return self.observe(ConferenceTask::Live(Purpose::Listing), seen, context, moment, random);
         }
-        let Some(roster) = &self.roster else { return Act::Forget };
-        // After a restart a listing comes first: until Google's clock is known, nobody can say for how long nobody looked.
+        let Some(roster) = &self.roster else { return NextStep::Forget };
+        // After a restart a listing comes first: until a response shows Google's clock, the length of the gap is unknown.
         let unlisted = roster.listed().is_some_and(|listed| listed.mono.is_none());
-        let blind = unlisted || roster.is_blind(moment, &self.rules(around));
-        if !blind {
-            self.plan.line_up(roster, &around.stretch, now, random);
+        let unobserved = unlisted || roster.is_unobserved(moment, &self.rules(context));
+        if !unobserved {
+            self.plan.queue_sweep(roster, &context.stretch, now, random);
         }
         let held = |name: &ParticipantName| {
-            let user = roster.people().get(name).and_then(|person| person.user.as_ref());
-            user.filter(|_| around.looks_up).and_then(|user| around.lookup.held_until(user))
+            let user = roster.participants().get(name).and_then(|person| person.user.as_ref());
+            user.filter(|_| context.looks_up).and_then(|user| context.lookup.held_until(user))
         };
-        match self.plan.next(roster, blind, now, held) {
-            Next::WaitUntil(at) => Act::WaitUntil(at),
-            Next::Read(purpose) => {
+        match self.plan.next(roster, unobserved, now, held) {
+            PlanStep::WaitUntil(at) => NextStep::WaitUntil(at),
+            PlanStep::Read(purpose) => {
                 let name = self.name.clone();
                 let read = match &purpose {
                     Purpose::Listing => Read::Participants(name, ParticipantFilter::Active),
                     Purpose::Record => Read::Conference(name),
-                    Purpose::Person(participant) | Purpose::Sweep { participant, all: true } => {
+                    Purpose::Recheck(participant) | Purpose::Sweep { participant, all: true } => {
                         Read::Sessions(participant.clone(), SessionFilter::All)
                     }
                     Purpose::Sweep { participant, all: false } => {
@@ -113,30 +115,31 @@ impl Watched {
                         )
                     }
                 };
-                self.read(Task::Live(purpose.clone()), purpose.priority(), read)
+                self.read(ConferenceTask::Live(purpose.clone()), purpose.priority(), read)
             }
         }
     }
 
-    /// Takes the record in: from here on the conference is watched.
-    fn open(&mut self, around: &Surroundings<'_>, moment: Moment) -> Act {
-        let Stage::Opening { record: Some(record), code, .. } = &self.stage else { return Act::GoOn };
+    /// Takes the record in: the first commit of the conference.
+    fn open(&mut self, context: &ConferenceContext<'_>, moment: Moment) -> NextStep {
+        let Stage::Opening { record: Some(record), code, .. } = &self.stage else { return NextStep::GoOn };
         let record = record.clone();
-        let known = record.space.as_ref().and_then(|space| around.codes.get(space)).cloned();
+        let known = record.space.as_ref().and_then(|space| context.codes.get(space)).cloned();
         let code = code.clone().or(known);
-        // It has not been asked since, but there is no doubt what it would say.
+        // These targets were not asked since, but their settings name the conference.
         let named = |target: &&Target| target.names(&self.name, record.space.as_ref(), code.as_ref());
-        let named: Vec<_> = around.targets.values().filter(named).collect();
+        let named: Vec<_> = context.targets.values().filter(named).collect();
         for target in named {
             self.reached_by(target);
         }
-        let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(self.blind);
-        self.commit_observation(Task::Record, &roster, Seen::Record(record), around, moment)
+        let roster =
+            Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(self.unobserved);
+        self.commit_observation(ConferenceTask::Record, &roster, Seen::Record(record), context, moment)
     }
 
-    fn read(&mut self, task: Task, priority: Priority, read: Read) -> Act {
-        let Some(identity) = self.viewers.first().cloned() else { return Act::Forget };
-        self.doing = Doing::Reading(task);
-        Act::Read { identity, priority, read }
+    fn read(&mut self, task: ConferenceTask, priority: Priority, read: Read) -> NextStep {
+        let Some(identity) = self.identities.first().cloned() else { return NextStep::Forget };
+        self.in_flight = InFlight::Reading(task);
+        NextStep::Read { identity, priority, read }
     }
 }

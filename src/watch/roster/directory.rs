@@ -5,49 +5,49 @@ use std::collections::BTreeMap;
 use crate::model::event::Affiliation;
 use crate::model::{Person, UserName};
 
-/// What was looked up, by user.
+/// The results of look-ups, by user.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    known: BTreeMap<UserName, Option<Entry>>,
+    known: BTreeMap<UserName, Option<DirectoryEntry>>,
     internal_domains: Vec<String>,
 }
 
-/// What is told of a person besides what Meet tells.
+/// What a look-up adds to what Meet shows of a participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     pub email: Box<str>,
     pub affiliation: Affiliation,
 }
 
 impl Directory {
-    /// An empty directory. `internal_domains` in lower case.
+    /// Creates an empty directory. `internal_domains` are in lower case.
     #[must_use]
     pub fn new(internal_domains: Vec<String>) -> Self {
         Self { known: BTreeMap::new(), internal_domains }
     }
 
-    /// What is known of a user; `None` also where the look-up found nothing.
+    /// Returns what is known of a user, or `None`, also if the look-up found nothing.
     #[must_use]
-    pub fn get(&self, user: &UserName) -> Option<&Entry> {
+    pub fn get(&self, user: &UserName) -> Option<&DirectoryEntry> {
         self.known.get(user)?.as_ref()
     }
 
-    /// Whether the user was looked up, whatever came of it.
+    /// Returns whether the user was looked up, with or without a result.
     #[must_use]
     pub fn contains(&self, user: &UserName) -> bool {
         self.known.contains_key(user)
     }
 
-    /// Keeps what a look-up told of a user.
+    /// Stores the result of a look-up.
     pub fn insert(&mut self, user: UserName, person: Option<&Person>) {
         let entry = person.and_then(|person| person.email.clone()).map(|email| {
             let affiliation = self.affiliation(&email);
-            Entry { email, affiliation }
+            DirectoryEntry { email, affiliation }
         });
         self.known.insert(user, entry);
     }
 
-    /// Forgets a user.
+    /// Removes a user.
     pub fn remove(&mut self, user: &UserName) {
         self.known.remove(user);
     }

@@ -1,4 +1,4 @@
-//! Pure: what one complete read tells, and when.
+//! Pure: what one complete read shows, and when.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::clock::Now;
 use crate::model::{Conference, IdentityName, Participant, ParticipantName, Session};
 
-/// What one complete read told. A list of which any page failed is none.
+/// What one complete read showed. A list of which any page failed is no observation.
 #[derive(Debug, Clone)]
 pub struct Observation {
     pub moment: Moment,
-    /// Who looked: another identity may see less.
+    /// The identity that read. Another one may be shown less.
     pub by: IdentityName,
     pub seen: Seen,
 }
@@ -29,43 +29,43 @@ pub struct Moment {
 pub enum Seen {
     /// The conference record.
     Record(Conference),
-    /// Everybody who is in the call. `reason`: what kept us from listing since the last time, if anything did.
+    /// Everybody who is in the call. `reason` says why there was no listing since the last one, if there is a gap.
     Active { participants: Vec<Participant>, reason: &'static str },
-    /// Some participants, whether they are in the call or not. Nobody's absence means anything.
-    People(Vec<Participant>),
-    /// Everybody who ever was in it, complete. `reason` as for `Active`.
+    /// Some participants, whether or not they are in the call. It says nothing about those who are missing.
+    Participants(Vec<Participant>),
+    /// Everybody who was ever in the call, complete. `reason` as for `Active`.
     Everybody { participants: Vec<Participant>, reason: &'static str },
-    /// One participant's sessions.
+    /// One participant's sessions: `all`, or the open ones.
     Sessions { participant: ParticipantName, sessions: Vec<Session>, all: bool },
-    /// A participant's sessions could not be read: try again later. `gone`: Google says there is no such participant.
-    Unreadable { participant: ParticipantName, gone: bool },
-    /// Nobody could read the record for so long that the conference is given up.
-    Lost,
-    /// After the conference's end everything was read once more.
+    /// A participant's sessions could not be read. `not_found`: Google said that there is no such participant.
+    Unreadable { participant: ParticipantName, not_found: bool },
+    /// The record was unreadable for so long that the conference is given up.
+    GivenUp,
+    /// Everything was read after the conference's end.
     Complete,
 }
 
-/// The times that decide, from the settings.
+/// The times and counts that decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// How long somebody without a readable session is waited for before the participant resource has to do.
+pub struct RosterRules {
+    /// How long sessions are awaited before the participant resource alone is used for a join.
     pub sessions_wait: Duration,
-    /// How long somebody has to be missing before it is concluded that they left.
+    /// How long somebody has to be missing before a leave is inferred.
     pub leave_grace: Duration,
-    /// How many complete listings have to miss them, too.
+    /// How many complete listings have to miss them as well.
     pub leave_listings: u32,
-    /// How often a missing participant has to be refused by Google before that counts as having left, too.
+    /// How often Google has to say that there is no such participant, so that the grace is not waited for.
     pub leave_refusals: u32,
-    /// Without a complete listing for so long, nobody looked.
-    pub blind_after: Duration,
-    /// What is told later than this after it happened is told as `backfilled`.
+    /// How long after a complete listing the conference counts as unobserved.
+    pub unobserved_after: Duration,
+    /// An event that is emitted later than this after its time is `backfilled`.
     pub observed_within: Duration,
-    /// How soon a person whose sessions do not fit is read again, at first and at the most.
+    /// The delay between rechecks of a participant, at first and at most.
     pub reread: (Duration, Duration),
 }
 
-impl Rules {
-    /// The rules for a conference that is listed every `interval` and swept every `sweep`.
+impl RosterRules {
+    /// Returns the rules for a conference that is listed every `interval` and swept every `sweep`.
     #[must_use]
     pub fn new(interval: Duration, sweep: Duration, leave_grace: Duration) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Rules {
             leave_grace,
             leave_listings: 3,
             leave_refusals: 3,
-            blind_after: (interval * 3).max(Duration::from_secs(60)),
+            unobserved_after: (interval * 3).max(Duration::from_secs(60)),
             observed_within: Duration::from_secs(120) + sweep,
             reread: (Duration::from_secs(10), Duration::from_secs(120)),
         }

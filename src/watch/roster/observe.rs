@@ -1,65 +1,66 @@
-//! Pure: one observation, from what was read to what is told. What a complete list of those present does is in `listing`.
+//! Pure: takes in one observation, from what was read to the events. `listing` has the part for complete listings.
 
 mod listing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::facts::{self, Change};
-use super::observation::{Moment, Observation, Rules, Seen};
-use super::person::Person;
-use super::sight::{Attention, Sight};
-use super::tell::{Line, Told};
-use super::{Directory, Record, Roster};
+use super::emit::PendingEvent;
+use super::emitted_event::EmittedEvent;
+use super::facts::{self, FactChange};
+use super::listing_status::{ListingStatus, Recheck};
+use super::observation::{Moment, Observation, RosterRules, Seen};
+use super::participant_state::ParticipantState;
+use super::{ConferenceState, Directory, Roster};
 use crate::model::{Conference, EventType, Participant, ParticipantName, Session, Source};
 
-pub(super) use listing::Blindness;
+pub(super) use listing::UnobservedSpan;
 
-/// What an observation leads to.
+/// The result of an observation.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct RosterUpdate {
     pub roster: Roster,
-    /// What there is to tell, in sequence order.
-    pub told: Vec<Told>,
+    /// The events, in the order of their sequence.
+    pub emitted: Vec<EmittedEvent>,
 }
 
 impl Roster {
-    /// Takes in one observation. The same observation a second time changes nothing and tells nothing.
+    /// Takes in one observation. The same observation a second time changes nothing and emits nothing.
     #[must_use]
-    pub fn observe(&self, observation: &Observation, directory: &Directory, rules: &Rules) -> Outcome {
+    pub fn observe(&self, observation: &Observation, directory: &Directory, rules: &RosterRules) -> RosterUpdate {
         let Observation { moment, by, seen } = observation;
         let mut next = self.clone();
-        let mut work = Work { touched: BTreeSet::new(), gap: None, complete: false };
+        let mut effects = Effects { touched: BTreeSet::new(), gap: None, complete: false };
         match seen {
-            Seen::Record(record) => next.see_record(record, *moment, rules, &mut work),
+            Seen::Record(record) => next.observe_record(record, *moment, rules, &mut effects),
             Seen::Active { participants, reason } => {
-                next.see_active(participants, by, *moment, reason, rules, &mut work);
+                next.observe_active(participants, by, *moment, reason, rules, &mut effects);
             }
-            Seen::People(participants) => next.see_people(participants, *moment, &mut work),
+            Seen::Participants(participants) => next.observe_participants(participants, *moment, &mut effects),
             Seen::Everybody { participants, reason } => {
-                next.look(by, *moment, reason, rules, &mut work);
-                next.see_people(participants, *moment, &mut work);
+                next.note_listing(by, *moment, reason, rules, &mut effects);
+                next.observe_participants(participants, *moment, &mut effects);
             }
             Seen::Sessions { participant, sessions, all } => {
-                next.see_sessions(participant, sessions, *all, *moment, rules, &mut work);
+                next.observe_sessions(participant, sessions, *all, *moment, rules, &mut effects);
             }
-            Seen::Unreadable { participant, gone } => {
-                next.see_unreadable(participant, *gone, *moment, rules);
-                return Outcome { roster: next, told: Vec::new() };
+            Seen::Unreadable { participant, not_found } => {
+                next.observe_unreadable(participant, *not_found, *moment, rules);
+                return RosterUpdate { roster: next, emitted: Vec::new() };
             }
-            Seen::Lost => {
+            Seen::GivenUp => {
                 next.give_up();
-                return Outcome { roster: next, told: Vec::new() };
+                return RosterUpdate { roster: next, emitted: Vec::new() };
             }
-            Seen::Complete => next.see_everything(&mut work),
+            Seen::Complete => next.observe_complete(&mut effects),
         }
-        next.wait_no_longer(*moment, rules, &mut work);
-        let lines = next.settle(&work, directory, *moment, rules);
-        let told = next.tell(lines, work.gap, *moment, rules);
-        Outcome { roster: next, told }
+        next.stop_waiting_for_sessions(*moment, rules, &mut effects);
+        let pending = next.reconcile(&effects, directory, *moment, rules);
+        let emitted = next.emit(pending, effects.gap, *moment, rules);
+        RosterUpdate { roster: next, emitted }
     }
 
-    fn see_record(&mut self, read: &Conference, moment: Moment, rules: &Rules, work: &mut Work) {
+    fn observe_record(&mut self, read: &Conference, moment: Moment, rules: &RosterRules, effects: &mut Effects) {
         let mut record = (*self.record).clone();
         record.start = record.start.min(read.start);
         record.space = read.space.clone().or(record.space);
@@ -71,73 +72,74 @@ impl Roster {
         if record != *self.record {
             self.record = Arc::new(record);
         }
-        if read.end.is_none() && self.record.end.is_none() && !self.is_blind(moment, rules) {
-            // The conference goes on, could be read, and was listed: only in such a round may a leave be concluded.
-            self.conclude_leaves(moment, rules, work);
+        if read.end.is_none() && self.record.end.is_none() && !self.is_unobserved(moment, rules) {
+            // The conference goes on, its record could be read, and it was listed recently. Only now may a leave be
+            // inferred.
+            self.infer_leaves(moment, rules, effects);
         }
     }
 
-    fn conclude_leaves(&mut self, moment: Moment, rules: &Rules, work: &mut Work) {
+    fn infer_leaves(&mut self, moment: Moment, rules: &RosterRules, effects: &mut Effects) {
         let gone: Vec<_> = self
-            .people
+            .participants
             .iter()
-            .filter_map(|(name, person)| person.concluded_leave(moment.now.mono, rules).map(|at| (name.clone(), at)))
+            .filter_map(|(name, person)| person.inferred_leave(moment.now.mono, rules).map(|at| (name.clone(), at)))
             .collect();
         for (name, at) in gone {
-            self.change(&name, work, |person| {
-                person.conclude_end(at);
-                person.sight = Sight::Away;
+            self.change(&name, effects, |person| {
+                person.infer_end(at);
+                person.listing_status = ListingStatus::Away;
             });
-            self.drop_attention(&name);
+            self.drop_recheck(&name);
         }
     }
 
-    /// Tells nothing: it changes only when the person is read again, and whether a suspect may be concluded to have left.
-    fn see_unreadable(&mut self, name: &ParticipantName, gone: bool, moment: Moment, rules: &Rules) {
-        // Only a reading that was due counts: the same twice is one.
-        let due = self.attention.get(name).is_none_or(|attention| attention.due <= moment.now.mono);
-        if gone
+    /// Notes that a participant's sessions could not be read. Emits nothing.
+    fn observe_unreadable(&mut self, name: &ParticipantName, not_found: bool, moment: Moment, rules: &RosterRules) {
+        // Only a recheck that was due counts, so that the same observation twice counts once.
+        let due = self.rechecks.get(name).is_none_or(|recheck| recheck.due <= moment.now.mono);
+        if not_found
             && due
-            && let Some(person) = Arc::make_mut(&mut self.people).get_mut(name)
+            && let Some(person) = Arc::make_mut(&mut self.participants).get_mut(name)
         {
-            Arc::make_mut(person).is_refused();
+            Arc::make_mut(person).note_not_found();
         }
-        self.reconsider(name, moment, rules);
+        self.reschedule_recheck(name, moment, rules);
     }
 
-    /// The conference ends with the last that was seen of it. Tells nothing by itself.
+    /// Ends the conference with its last listing. Emits nothing by itself.
     fn give_up(&mut self) {
         if self.record.end.is_none() {
             let at = self.listed.as_ref().map_or(self.record.start, |listed| listed.at.max(self.record.start));
-            self.record = Arc::new(Record { end: Some((at, Source::Inferred)), ..(*self.record).clone() });
+            self.record = Arc::new(ConferenceState { end: Some((at, Source::Inferred)), ..(*self.record).clone() });
         }
     }
 
-    fn see_people(&mut self, participants: &[Participant], moment: Moment, work: &mut Work) {
+    fn observe_participants(&mut self, participants: &[Participant], moment: Moment, effects: &mut Effects) {
         for read in participants {
-            if self.people.get(&read.name).is_some_and(|person| person.knows(read)) {
+            if self.participants.get(&read.name).is_some_and(|person| person.knows(read)) {
                 continue;
             }
-            self.admit(read, moment, work);
-            self.change(&read.name, work, |person| person.merge(read));
-            if self.people.get(&read.name).is_some_and(|person| person.is_unsettled()) {
-                self.call_attention(&read.name, moment);
+            self.admit(read, moment, effects);
+            self.change(&read.name, effects, |person| person.merge(read));
+            if self.participants.get(&read.name).is_some_and(|person| person.is_inconsistent()) {
+                self.schedule_recheck(&read.name, moment);
             }
         }
     }
 
-    fn see_sessions(
+    fn observe_sessions(
         &mut self,
         name: &ParticipantName,
         sessions: &[Session],
         all: bool,
         moment: Moment,
-        rules: &Rules,
-        work: &mut Work,
+        rules: &RosterRules,
+        effects: &mut Effects,
     ) {
-        // Once the conference is over nothing is open, whatever a session that Google forgot to end says.
-        let lift = self.record.end.is_none();
-        let Some(person) = self.people.get(name) else { return };
+        // Once the conference is over no session is open, even if Google never ended it.
+        let reopen = self.record.end.is_none();
+        let Some(person) = self.participants.get(name) else { return };
         let shown: BTreeSet<_> = sessions.iter().map(|session| &session.name).collect();
         let open_changed =
             sessions.iter().filter(|session| session.end.is_none()).any(|session| !person.has_open(&session.name))
@@ -147,72 +149,78 @@ impl Roster {
         let mut disagreements = 0;
         let mut changed = false;
         for session in sessions {
-            let merged = updated.merge_session(session, lift);
+            let merged = updated.merge_session(session, reopen);
             disagreements += merged.disagreements;
             changed |= merged.changed;
         }
         if changed {
             self.disagreements += disagreements;
-            self.change(name, work, |person| *person = updated);
+            self.change(name, effects, |person| *person = updated);
         }
         if all {
-            if let Some(person) = self.people.get(name)
-                && matches!(person.sight, Sight::Missing { gone: 1.., .. })
+            if let Some(person) = self.participants.get(name)
+                && matches!(person.listing_status, ListingStatus::Missing { not_found: 1.., .. })
             {
-                self.change(name, work, Person::is_shown);
+                self.change(name, effects, ParticipantState::note_found);
             }
-            self.reconsider(name, moment, rules);
+            self.reschedule_recheck(name, moment, rules);
         } else if open_changed {
-            self.call_attention(name, moment);
+            self.schedule_recheck(name, moment);
         }
     }
 
-    /// The conference is over and all of it was read: what Google left open ends with it.
-    fn see_everything(&mut self, work: &mut Work) {
+    /// Ends what Google left open with the conference, because everything was read after its end.
+    fn observe_complete(&mut self, effects: &mut Effects) {
         let Some((end, _)) = self.record.end else { return };
-        let people: Vec<_> = self.people.keys().cloned().collect();
+        let people: Vec<_> = self.participants.keys().cloned().collect();
         for name in people {
-            self.change(&name, work, |person| {
-                person.sight = Sight::Away;
-                person.conclude_end(end);
+            self.change(&name, effects, |person| {
+                person.listing_status = ListingStatus::Away;
+                person.infer_end(end);
             });
         }
-        self.attention = Arc::default();
-        work.complete = true;
+        self.rechecks = Arc::default();
+        effects.complete = true;
     }
 
-    /// Where no session can be read for long enough, the participant resource has to do.
-    fn wait_no_longer(&self, moment: Moment, rules: &Rules, work: &mut Work) {
-        let waited = self.attention.keys().filter(|name| {
-            self.people.get(*name).is_some_and(|person| {
+    /// Marks the participants whose sessions were awaited for long enough, so that their join is emitted without.
+    fn stop_waiting_for_sessions(&self, moment: Moment, rules: &RosterRules, effects: &mut Effects) {
+        let waited = self.rechecks.keys().filter(|name| {
+            self.participants.get(*name).is_some_and(|person| {
                 person.presences.is_empty() && person.resource_counts(moment.now.mono, rules.sessions_wait)
             })
         });
-        work.touched.extend(waited.cloned());
+        effects.touched.extend(waited.cloned());
     }
 
-    /// Compares what holds with what was told, for everybody who changed and for the conference.
-    fn settle(&mut self, work: &Work, directory: &Directory, moment: Moment, rules: &Rules) -> Vec<Line> {
-        let mut lines = Vec::new();
-        if !work.touched.is_empty() {
-            let people = Arc::make_mut(&mut self.people);
-            for name in &work.touched {
+    /// Compares what holds with what was emitted, for everybody who changed and for the conference.
+    fn reconcile(
+        &mut self,
+        effects: &Effects,
+        directory: &Directory,
+        moment: Moment,
+        rules: &RosterRules,
+    ) -> Vec<PendingEvent> {
+        let mut pending = Vec::new();
+        if !effects.touched.is_empty() {
+            let people = Arc::make_mut(&mut self.participants);
+            for name in &effects.touched {
                 let Some(person) = people.get_mut(name) else { continue };
                 let person = Arc::make_mut(person);
-                let resource_counts = work.complete || person.resource_counts(moment.now.mono, rules.sessions_wait);
-                settle_person(name, person, resource_counts, directory, &mut lines);
+                let resource_counts = effects.complete || person.resource_counts(moment.now.mono, rules.sessions_wait);
+                reconcile_participant(name, person, resource_counts, directory, &mut pending);
             }
-            self.expected = self.people.values().filter(|person| person.is_expected()).count();
+            self.expected = self.participants.values().filter(|person| person.is_expected()).count();
         }
-        self.settle_record(work.complete, &mut lines);
-        lines
+        self.reconcile_conference(effects.complete, &mut pending);
+        pending
     }
 
-    fn settle_record(&mut self, complete: bool, lines: &mut Vec<Line>) {
-        let mut changes: Vec<Change> = Vec::new();
+    fn reconcile_conference(&mut self, complete: bool, pending: &mut Vec<PendingEvent>) {
+        let mut changes: Vec<FactChange> = Vec::new();
         let mut record = (*self.record).clone();
         let start = Some((record.start, Source::Google));
-        record.started = facts::settle_edge(
+        record.started = facts::reconcile_edge(
             EventType::ConferenceStarted,
             None,
             start,
@@ -220,13 +228,13 @@ impl Roster {
             &mut record.withdrawn,
             &mut changes,
         );
-        self.late |= record.ended.is_some() && !(changes.is_empty() && lines.is_empty());
+        self.end_outdated |= record.ended.is_some() && !(changes.is_empty() && pending.is_empty());
         if complete {
-            // What was told after the end makes the account given with it out of date, so the end is told again.
-            if self.late && record.ended.map(|told| (told.time, told.source)) == record.end {
-                facts::tell_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
+            // What was emitted after the end makes its attendance outdated, so the end is emitted again.
+            if self.end_outdated && record.ended.map(|emitted| (emitted.time, emitted.source)) == record.end {
+                facts::emit_again(EventType::ConferenceEnded, &mut record.ended, &mut record.withdrawn, &mut changes);
             }
-            record.ended = facts::settle_edge(
+            record.ended = facts::reconcile_edge(
                 EventType::ConferenceEnded,
                 None,
                 record.end,
@@ -234,87 +242,86 @@ impl Roster {
                 &mut record.withdrawn,
                 &mut changes,
             );
-            self.late = false;
+            self.end_outdated = false;
         }
         if !changes.is_empty() {
             self.record = Arc::new(record);
         }
-        lines.extend(changes.into_iter().map(|change| Line { participant: None, session: None, change }));
+        pending.extend(changes.into_iter().map(|change| PendingEvent { participant: None, session: None, change }));
     }
 
-    fn admit(&mut self, read: &Participant, moment: Moment, work: &mut Work) {
-        if !self.people.contains_key(&read.name) {
-            let person = Person::new(read, moment.now.mono);
-            Arc::make_mut(&mut self.people).insert(read.name.clone(), Arc::new(person));
-            self.call_attention(&read.name, moment);
-            work.touched.insert(read.name.clone());
+    fn admit(&mut self, read: &Participant, moment: Moment, effects: &mut Effects) {
+        if !self.participants.contains_key(&read.name) {
+            let person = ParticipantState::new(read, moment.now.mono);
+            Arc::make_mut(&mut self.participants).insert(read.name.clone(), Arc::new(person));
+            self.schedule_recheck(&read.name, moment);
+            effects.touched.insert(read.name.clone());
         }
     }
 
-    fn change(&mut self, name: &ParticipantName, work: &mut Work, change: impl FnOnce(&mut Person)) {
-        if let Some(person) = Arc::make_mut(&mut self.people).get_mut(name) {
+    fn change(&mut self, name: &ParticipantName, effects: &mut Effects, change: impl FnOnce(&mut ParticipantState)) {
+        if let Some(person) = Arc::make_mut(&mut self.participants).get_mut(name) {
             change(Arc::make_mut(person));
-            work.touched.insert(name.clone());
+            effects.touched.insert(name.clone());
         }
     }
 
-    fn call_attention(&mut self, name: &ParticipantName, moment: Moment) {
-        Arc::make_mut(&mut self.attention).insert(name.clone(), Attention::at_once(moment.now.mono));
+    fn schedule_recheck(&mut self, name: &ParticipantName, moment: Moment) {
+        Arc::make_mut(&mut self.rechecks).insert(name.clone(), Recheck::at_once(moment.now.mono));
     }
 
-    fn drop_attention(&mut self, name: &ParticipantName) {
-        if self.attention.contains_key(name) {
-            Arc::make_mut(&mut self.attention).remove(name);
-            if self.attention.is_empty() {
-                // Nearly always nobody needs any, and a map that was used keeps its memory.
-                self.attention = Arc::default();
+    fn drop_recheck(&mut self, name: &ParticipantName) {
+        if self.rechecks.contains_key(name) {
+            Arc::make_mut(&mut self.rechecks).remove(name);
+            if self.rechecks.is_empty() {
+                // Rechecks are rare, and an empty map that was used keeps its memory.
+                self.rechecks = Arc::default();
             }
         }
     }
 
-    /// A person's sessions were read in full, or could not be: read them again later if they do not fit yet.
-    fn reconsider(&mut self, name: &ParticipantName, moment: Moment, rules: &Rules) {
-        let known = self.attention.get(name).copied();
-        let unsettled = self
-            .people
-            .get(name)
-            .filter(|person| person.is_unsettled() && (known.is_some() || person.sight != Sight::Away));
-        let attention = known.unwrap_or(Attention::at_once(moment.now.mono));
-        if unsettled.is_some() && attention.due > moment.now.mono {
+    /// Sets when a participant whose sessions were read, or could not be, is read again; never if the state is consistent.
+    fn reschedule_recheck(&mut self, name: &ParticipantName, moment: Moment, rules: &RosterRules) {
+        let known = self.rechecks.get(name).copied();
+        let unsettled = self.participants.get(name).filter(|person| {
+            person.is_inconsistent() && (known.is_some() || person.listing_status != ListingStatus::Away)
+        });
+        let recheck = known.unwrap_or(Recheck::at_once(moment.now.mono));
+        if unsettled.is_some() && recheck.due > moment.now.mono {
             return;
         }
-        match unsettled.and_then(|person| attention.again(person, moment.now.mono, rules)) {
+        match unsettled.and_then(|person| recheck.again(person, moment.now.mono, rules)) {
             Some(later) => {
-                Arc::make_mut(&mut self.attention).insert(name.clone(), later);
+                Arc::make_mut(&mut self.rechecks).insert(name.clone(), later);
             }
-            None => self.drop_attention(name),
+            None => self.drop_recheck(name),
         }
     }
 }
 
-fn settle_person(
+fn reconcile_participant(
     name: &ParticipantName,
-    person: &mut Person,
+    person: &mut ParticipantState,
     resource_counts: bool,
     directory: &Directory,
-    lines: &mut Vec<Line>,
+    pending: &mut Vec<PendingEvent>,
 ) {
-    let changes = facts::settle(person, resource_counts);
-    if !person.is_present() && matches!(person.sight, Sight::Missing { .. }) {
-        person.sight = Sight::Away;
+    let changes = facts::reconcile(person, resource_counts);
+    if !person.is_present() && matches!(person.listing_status, ListingStatus::Missing { .. }) {
+        person.listing_status = ListingStatus::Away;
     }
-    person.learn(directory);
+    person.fill_in(directory);
     let reference = person.reference(name);
-    lines.extend(changes.into_iter().map(|change| {
+    pending.extend(changes.into_iter().map(|change| {
         let session = change.session.as_ref().and_then(|session| person.session_reference(session));
-        Line { participant: Some(reference.clone()), session, change }
+        PendingEvent { participant: Some(reference.clone()), session, change }
     }));
 }
 
-/// What one observation has touched so far.
-struct Work {
+/// What one observation has changed so far.
+struct Effects {
     touched: BTreeSet<ParticipantName>,
-    gap: Option<Blindness>,
-    /// Everything was read after the conference's end.
+    gap: Option<UnobservedSpan>,
+    /// Whether everything was read after the conference's end.
     complete: bool,
 }

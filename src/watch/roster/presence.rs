@@ -1,32 +1,33 @@
-//! Pure: the union of a person's sessions. Touching sessions are one presence; a second device adds nothing.
+//! Pure: the union of a participant's sessions. Sessions that overlap or touch are one presence, so that a second device
+//! adds nothing.
 
 use jiff::Timestamp;
 
 use crate::model::{SessionName, Source};
 
-/// One uninterrupted stay.
+/// One uninterrupted presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     pub start: Timestamp,
-    /// The session that began it. `None` where only the participant resource tells of it.
+    /// The session that began it. `None` if only the participant resource is known.
     pub first: Option<SessionName>,
-    /// `None` while it lasts. Google's only if the session that ends it last has Google's end.
+    /// `None` while it lasts. The source is Google only if the session that ended last has Google's end.
     pub end: Option<(Timestamp, Source)>,
     /// The session that ended it.
     pub last: Option<SessionName>,
 }
 
-/// One stretch of time to be united with others.
+/// The time of one session.
 #[derive(Debug, Clone, Copy)]
-pub struct Stretch<'a> {
+pub struct SessionInterval<'a> {
     pub session: Option<&'a SessionName>,
     pub start: Timestamp,
     pub end: Option<(Timestamp, Source)>,
 }
 
-/// Unites stretches. They may come in any order.
+/// Returns the union of intervals. They may come in any order.
 #[must_use]
-pub fn unite<'a>(stretches: impl IntoIterator<Item = Stretch<'a>>) -> Vec<Presence> {
+pub fn unite<'a>(stretches: impl IntoIterator<Item = SessionInterval<'a>>) -> Vec<Presence> {
     let mut stretches: Vec<_> = stretches.into_iter().collect();
     stretches.sort_by_key(|stretch| (stretch.start, stretch.session));
     let mut presences: Vec<Presence> = Vec::new();
@@ -49,7 +50,7 @@ pub fn unite<'a>(stretches: impl IntoIterator<Item = Stretch<'a>>) -> Vec<Presen
     presences
 }
 
-/// Whether an end comes after another. Of two ends at one instant, Google's word counts for more.
+/// Returns whether one end is later than another. Of two ends at one instant, Google's is preferred.
 fn outlasts(one: Option<(Timestamp, Source)>, other: Option<(Timestamp, Source)>) -> bool {
     match (one, other) {
         (_, None) => false,

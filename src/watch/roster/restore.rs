@@ -4,80 +4,80 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::facts::{ToldEdge, ToldPresence};
-use super::person::{Person, Withdrawn};
-use super::session::{Known, Telling};
-use super::sight::{Attention, Sight};
-use super::tell::{GAPS_REMEMBERED, before_it_was_found};
-use super::{Listed, Record, Roster};
+use super::emit::{GAPS_KEPT, unobserved_before_found};
+use super::facts::{EmittedEdge, EmittedPresence};
+use super::listing_status::{ListingStatus, Recheck};
+use super::participant_state::{ParticipantState, WithdrawnEvent};
+use super::session_state::{Emission, SessionState};
+use super::{ConferenceState, LastListing, Roster};
 use crate::clock::Mono;
 use crate::model::{EventType, ParticipantName, Source};
-use crate::store::{ConferenceRow, ParticipantRow, SessionRow, StoredConference, ToldRow};
+use crate::store::{ConferenceRow, EmittedRow, ParticipantRow, SessionRow, StoredConference};
 
 impl Roster {
-    /// Rebuilds the roster that these rows were made from. Suspicions are not kept: they begin anew.
+    /// Rebuilds the roster from its rows. Absence counts are not stored, and start over.
     #[must_use]
     pub fn restore(stored: StoredConference, now: Mono) -> Self {
-        let StoredConference { conference, participants, sessions, told } = stored;
-        let mut people: BTreeMap<ParticipantName, Person> =
+        let StoredConference { conference, participants, sessions, emitted: told } = stored;
+        let mut participants: BTreeMap<ParticipantName, ParticipantState> =
             participants.into_iter().map(|row| (row.name.clone(), person(row, now))).collect();
         for row in sessions {
-            if let Some(person) = people.get_mut(&row.name.participant()) {
+            if let Some(person) = participants.get_mut(&row.name.participant()) {
                 person.sessions.push(known(row));
             }
         }
         let mut record = record(&conference);
         let end = told.iter().rfind(|row| row.event == EventType::ConferenceEnded);
-        let late = end.is_some_and(|end| end.sequence < conference.last_sequence);
-        // A gap is told when it is over.
+        let end_outdated = end.is_some_and(|end| end.sequence < conference.last_sequence);
+        // A gap is emitted when it ends.
         let gaps = told.iter().filter(|row| row.event == EventType::WatchGap).map(|gap| (gap.time, gap.observed_at));
         let found = told.iter().find(|row| row.event == EventType::ConferenceStarted);
         let found_at = found.map(|row| row.observed_at);
-        let unseen = found.and_then(|row| before_it_was_found(row.time, row.observed_at, row.provenance));
-        let mut blind: Vec<_> = unseen.into_iter().chain(gaps).collect();
-        blind.drain(..blind.len().saturating_sub(GAPS_REMEMBERED));
+        let unseen = found.and_then(|row| unobserved_before_found(row.time, row.observed_at, row.provenance));
+        let mut unobserved: Vec<_> = unseen.into_iter().chain(gaps).collect();
+        unobserved.drain(..unobserved.len().saturating_sub(GAPS_KEPT));
         for row in &told {
             match &row.participant {
-                None => recall_record(&mut record, row),
+                None => restore_conference_event(&mut record, row),
                 Some(name) => {
-                    if let Some(person) = people.get_mut(name) {
-                        recall(person, row);
+                    if let Some(person) = participants.get_mut(name) {
+                        restore_event(person, row);
                     }
                 }
             }
         }
-        for person in people.values_mut() {
-            finish(person);
+        for person in participants.values_mut() {
+            match_leaves(person);
         }
-        let attention = people
+        let rechecks = participants
             .iter()
-            .filter(|(_, person)| person.is_unsettled() && conference.end.is_none())
-            .map(|(name, _)| (name.clone(), Attention::at_once(now)))
+            .filter(|(_, person)| person.is_inconsistent() && conference.end.is_none())
+            .map(|(name, _)| (name.clone(), Recheck::at_once(now)))
             .collect();
-        let expected = people.values().filter(|person| person.is_expected()).count();
+        let expected = participants.values().filter(|person| person.is_expected()).count();
         Self {
             record: Arc::new(record),
-            people: Arc::new(people.into_iter().map(|(name, person)| (name, Arc::new(person))).collect()),
-            attention: Arc::new(attention),
+            participants: Arc::new(participants.into_iter().map(|(name, person)| (name, Arc::new(person))).collect()),
+            rechecks: Arc::new(rechecks),
             sequence: conference.last_sequence,
             present: conference.present,
             expected,
-            // Found and never listed: nobody has looked since it was found.
-            listed: conference.last_listed.or(found_at).map(|at| Listed {
+            // A conference that was found and never listed counts as listed when it was found.
+            listed: conference.last_listed.or(found_at).map(|at| LastListing {
                 at,
                 mono: None,
-                blind_after: Duration::ZERO,
+                unobserved_after: Duration::ZERO,
                 by: conference.identity,
             }),
-            blind,
-            late,
+            unobserved,
+            end_outdated,
             disagreements: 0,
         }
     }
 }
 
-fn record(row: &ConferenceRow) -> Record {
-    Record {
+fn record(row: &ConferenceRow) -> ConferenceState {
+    ConferenceState {
         name: row.name.clone(),
         space: row.space.clone(),
         meeting_code: row.meeting_code.clone(),
@@ -89,8 +89,8 @@ fn record(row: &ConferenceRow) -> Record {
     }
 }
 
-fn person(row: ParticipantRow, now: Mono) -> Person {
-    Person {
+fn person(row: ParticipantRow, now: Mono) -> ParticipantState {
+    ParticipantState {
         kind: row.kind,
         user: row.user,
         display_name: row.display_name,
@@ -101,79 +101,79 @@ fn person(row: ParticipantRow, now: Mono) -> Person {
         sessions: Vec::new(),
         presences: Vec::new(),
         withdrawn: Vec::new(),
-        sight: row.seen_by.map_or(Sight::Away, |by| Sight::Listed { by }),
+        listing_status: row.seen_by.map_or(ListingStatus::Away, |by| ListingStatus::Listed { by }),
         last_seen: row.last_seen,
         first_seen: now,
         inferred_end: None,
     }
 }
 
-fn known(row: SessionRow) -> Known {
-    Known { name: row.name, start: row.start, end: row.end, started: None, ended: None }
+fn known(row: SessionRow) -> SessionState {
+    SessionState { name: row.name, start: row.start, end: row.end, started: None, ended: None }
 }
 
-fn recall_record(record: &mut Record, row: &ToldRow) {
-    let telling = Telling { time: row.time, source: row.source, n: row.n };
+fn restore_conference_event(record: &mut ConferenceState, row: &EmittedRow) {
+    let emission = Emission { time: row.time, source: row.source, n: row.n };
     match row.event {
         _ if !row.stands => record.withdrawn.push(withdrawn(row)),
-        EventType::ConferenceStarted => record.started = Some(telling),
-        EventType::ConferenceEnded => record.ended = Some(telling),
+        EventType::ConferenceStarted => record.started = Some(emission),
+        EventType::ConferenceEnded => record.ended = Some(emission),
         _ => {}
     }
 }
 
-/// Takes back in what was told of a person. Joins come before the leaves that end them: rows are in sequence order only,
-/// so the leaves are matched in [`finish`].
-fn recall(person: &mut Person, row: &ToldRow) {
-    let telling = Telling { time: row.time, source: row.source, n: row.n };
+/// Restores one event of a participant. Rows are in sequence order, in which a leave may come before its join, so leaves
+/// are matched in [`match_leaves`].
+fn restore_event(person: &mut ParticipantState, row: &EmittedRow) {
+    let emission = Emission { time: row.time, source: row.source, n: row.n };
     let session =
         row.session.as_ref().and_then(|name| person.sessions.iter_mut().find(|session| session.name == *name));
     match row.event {
         _ if !row.stands => person.withdrawn.push(withdrawn(row)),
         EventType::SessionStarted => {
             if let Some(session) = session {
-                session.started = Some(telling);
+                session.started = Some(emission);
             }
         }
         EventType::SessionEnded => {
             if let Some(session) = session {
-                session.ended = Some(telling);
+                session.ended = Some(emission);
             }
         }
         EventType::ParticipantJoined => {
             person
                 .presences
-                .push(ToldPresence { joined: ToldEdge { telling, session: row.session.clone() }, left: None });
+                .push(EmittedPresence { joined: EmittedEdge { emission, session: row.session.clone() }, left: None });
         }
         EventType::ParticipantLeft => {
-            // Kept apart for now as a presence that begins where it ends.
-            let edge = ToldEdge { telling, session: row.session.clone() };
-            person.presences.push(ToldPresence { joined: edge.clone(), left: Some(edge) });
+            // Kept for now as a presence that begins where it ends.
+            let edge = EmittedEdge { emission, session: row.session.clone() };
+            person.presences.push(EmittedPresence { joined: edge.clone(), left: Some(edge) });
         }
         _ => {}
     }
 }
 
-/// Matches each leave with the join before it, and takes up what follows from the whole.
-fn finish(person: &mut Person) {
+/// Matches each leave with the join before it, and restores what follows from both.
+fn match_leaves(person: &mut ParticipantState) {
     let mut edges = std::mem::take(&mut person.presences);
-    edges.sort_by_key(|edge| (edge.joined.telling.time, edge.left.is_some()));
+    edges.sort_by_key(|edge| (edge.joined.emission.time, edge.left.is_some()));
     for edge in edges {
         match (edge.left, person.presences.last_mut()) {
-            (None, _) => person.presences.push(ToldPresence { joined: edge.joined, left: None }),
+            (None, _) => person.presences.push(EmittedPresence { joined: edge.joined, left: None }),
             (left, Some(presence)) => presence.left = left,
             (Some(_), None) => {}
         }
     }
     let last_left = person.presences.last().and_then(|presence| presence.left.as_ref());
     person.inferred_end = last_left
-        .filter(|left| person.sessions.is_empty() && left.telling.source == Source::Inferred)
-        .map(|left| left.telling.time);
+        .filter(|left| person.sessions.is_empty() && left.emission.source == Source::Inferred)
+        .map(|left| left.emission.time);
 }
 
-fn withdrawn(row: &ToldRow) -> Withdrawn {
-    // Only events of sessions are told apart by their session.
+fn withdrawn(row: &EmittedRow) -> WithdrawnEvent {
+    // Only events of sessions are distinguished by their session.
     let session =
         row.session.clone().filter(|_| matches!(row.event, EventType::SessionStarted | EventType::SessionEnded));
-    Withdrawn { event: row.event, session, time: row.time, source: row.source }
+    WithdrawnEvent { event: row.event, session, time: row.time, source: row.source }
 }

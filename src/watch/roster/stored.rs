@@ -1,15 +1,15 @@
-//! For tests: a roster and its log as a store gives them back.
+//! For tests: a roster and its log as the store would return them.
 
 use std::collections::BTreeSet;
 
-use super::{Roster, Told};
+use super::{EmittedEvent, Roster};
 use crate::model::{EventType, IdentityName};
-use crate::store::{Phase, StoredConference, ToldRow};
-use crate::watch::persist::{self, Context};
+use crate::store::{EmittedRow, Phase, StoredConference};
+use crate::watch::persist::{self, CommitContext};
 
-/// What another process finds of a roster whose whole log this is, watched by this identity.
-pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> StoredConference {
-    let context = Context {
+/// Returns what another process would find in the store, given the whole log and the identity that watches.
+pub(super) fn stored(roster: &Roster, log: &[EmittedEvent], identity: &IdentityName) -> StoredConference {
+    let context = CommitContext {
         phase: if roster.is_ended() { Phase::Ended } else { Phase::Live },
         identity,
         targets: &[],
@@ -20,7 +20,7 @@ pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> 
     let commit = persist::commit(None, roster, log.to_vec(), &context).unwrap();
     let taken_back: BTreeSet<_> = log.iter().filter_map(|told| told.takes_back.as_ref()).collect();
     let told = commit.events.iter().filter(|event| event.event != EventType::EventRetracted);
-    let told = told.map(|event| ToldRow {
+    let told = told.map(|event| EmittedRow {
         event: event.event,
         participant: event.participant.clone(),
         session: event.session.clone(),
@@ -33,7 +33,7 @@ pub(super) fn stored(roster: &Roster, log: &[Told], identity: &IdentityName) -> 
         stands: !taken_back.contains(&event.id),
     });
     StoredConference {
-        told: told.collect(),
+        emitted: told.collect(),
         conference: commit.conference.unwrap(),
         participants: commit.participants,
         sessions: commit.sessions,

@@ -1,61 +1,61 @@
-//! The conferences: each acts until it has to wait, and shows how it stands.
+//! Advances conferences until each has to wait, and publishes their state.
 
-use super::{Command, Key, Scheduler};
+use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::backoff::Random;
 use crate::clock::Now;
 use crate::model::ConferenceName;
 use crate::status::ConferenceStatus;
 use crate::store::StoredConference;
-use crate::watch::conference::{Act, Surroundings, Watched};
+use crate::watch::conference::{ConferenceContext, NextStep, WatchedConference};
 use crate::watch::roster::{Moment, Roster};
 use crate::watch::stretch::Stretch;
 
 impl Scheduler {
-    pub(super) fn advance_conference(&mut self, name: &ConferenceName, now: Now, commands: &mut Vec<Command>) {
-        if self.conferences.get(name).is_some_and(Watched::is_busy) {
+    pub(super) fn advance_conference(&mut self, name: &ConferenceName, now: Now, commands: &mut Vec<SchedulerCommand>) {
+        if self.conferences.get(name).is_some_and(WatchedConference::is_busy) {
             return;
         }
-        self.with_conference(name, now, commands, |_, _, _, _| Act::GoOn);
+        self.with_conference(name, now, commands, |_, _, _, _| NextStep::GoOn);
     }
 
-    pub(super) fn committed(&mut self, key: Key, well: bool, now: Now, commands: &mut Vec<Command>) {
+    pub(super) fn committed(&mut self, key: WorkKey, well: bool, now: Now, commands: &mut Vec<SchedulerCommand>) {
         let name = match key {
-            Key::Conference(name) => name,
-            Key::Target(name) => {
-                if let Some(told) = self.targets.get_mut(&name).and_then(|target| target.written(well)) {
-                    self.metrics.told(&told.event);
+            WorkKey::Conference(name) => name,
+            WorkKey::Target(name) => {
+                if let Some(emitted) = self.targets.get_mut(&name).and_then(|target| target.committed(well)) {
+                    self.metrics.emitted(&emitted.event);
                 }
                 return;
             }
-            Key::Lookup(_) => return,
+            WorkKey::Lookup(_) => return,
         };
         let metrics = self.metrics.clone();
-        self.with_conference(&name, now, commands, |watched, around, moment, random| {
-            let disagreements = |watched: &Watched| watched.roster().map_or(0, Roster::disagreements);
+        self.with_conference(&name, now, commands, |watched, context, moment, random| {
+            let disagreements = |watched: &WatchedConference| watched.roster().map_or(0, Roster::disagreements);
             let before = disagreements(watched);
-            for told in watched.committed(well, around, moment, random) {
-                metrics.told(&told.event);
+            for emitted in watched.committed(well, context, moment, random) {
+                metrics.emitted(&emitted.event);
             }
             metrics.disagreements.inc_by(disagreements(watched).saturating_sub(before));
-            Act::GoOn
+            NextStep::GoOn
         });
     }
 
-    /// What is remembered here and what the store has do not go together, as when a commit was made and its answer was lost.
-    /// What the store has was told, so that holds.
-    pub(super) fn contradicted(&mut self, key: Key, stored: Option<StoredConference>, now: Now) {
+    /// Takes the stored state of a conference, or of a target, after a commit contradicted it, as when a commit was made
+    /// and its reply was lost. The events in the store were emitted, so the store is right.
+    pub(super) fn contradicted(&mut self, key: WorkKey, stored: Option<StoredConference>, now: Now) {
         let name = match key {
-            Key::Conference(name) => name,
-            Key::Target(name) => {
+            WorkKey::Conference(name) => name,
+            WorkKey::Target(name) => {
                 if let Some(target) = self.targets.get_mut(&name) {
                     target.contradicted();
                 }
                 return;
             }
-            Key::Lookup(_) => return,
+            WorkKey::Lookup(_) => return,
         };
         let Some(before) = self.conferences.remove(&name) else { return };
-        self.sleep(&Key::Conference(name.clone()));
+        self.sleep(&WorkKey::Conference(name.clone()));
         match stored {
             Some(stored) => {
                 self.restore(stored, now);
@@ -63,11 +63,11 @@ impl Scheduler {
                     for target in before.targets().filter_map(|target| self.targets.get(target)) {
                         watched.reached_by(target);
                     }
-                    watched.remember_trouble_of(&before);
+                    watched.keep_failures_of(&before);
                 }
                 self.publish(&name, now);
             }
-            // It is over and was told to its end.
+            // The conference is over, and its end was emitted.
             None => {
                 self.board.write().conferences.remove(&name);
                 self.finished.insert(name, now.mono);
@@ -75,43 +75,43 @@ impl Scheduler {
         }
     }
 
-    /// Lets a conference act, and go on until it has to wait for something.
+    /// Applies `first` to a conference, and then its next steps until it has to wait.
     pub(super) fn with_conference(
         &mut self,
         name: &ConferenceName,
         now: Now,
-        commands: &mut Vec<Command>,
-        first: impl FnOnce(&mut Watched, &Surroundings<'_>, Moment, &mut Random) -> Act,
+        commands: &mut Vec<SchedulerCommand>,
+        first: impl FnOnce(&mut WatchedConference, &ConferenceContext<'_>, Moment, &mut Random) -> NextStep,
     ) {
         let Some(watched) = self.conferences.get_mut(name) else { return };
-        let moment = self.skew.moment(now);
+        let moment = self.clock_skew.moment(now);
         let identity = watched.identity().cloned();
         let own = identity.as_ref().and_then(|identity| self.lookups.get(identity));
         let stretch =
             identity.as_ref().and_then(|identity| self.stretches.get(identity)).copied().unwrap_or(Stretch::NONE);
-        let around = Surroundings {
+        let context = ConferenceContext {
             settings: &self.setup.settings,
             routes: &self.setup.routes,
             stretch,
-            lookup: own.unwrap_or(&self.nobody),
+            lookup: own.unwrap_or(&self.no_lookup),
             looks_up: own.is_some(),
             codes: &self.codes,
             targets: &self.targets,
         };
-        let mut act = first(watched, &around, moment, &mut self.random);
-        while matches!(act, Act::GoOn) && !watched.is_busy() {
-            act = watched.next(&around, moment, &mut self.random);
+        let mut next = first(watched, &context, moment, &mut self.random);
+        while matches!(next, NextStep::GoOn) && !watched.is_busy() {
+            next = watched.next(&context, moment, &mut self.random);
         }
-        let key = Key::Conference(name.clone());
-        match act {
-            Act::Read { identity, priority, read } => {
+        let key = WorkKey::Conference(name.clone());
+        match next {
+            NextStep::Read { identity, priority, read } => {
                 self.metrics.polls.inc();
-                commands.push(Command::Read { key, identity, priority, read });
+                commands.push(SchedulerCommand::Read { key, identity, priority, read });
             }
-            Act::Commit(commit) => commands.push(Command::Commit { key, commit }),
-            Act::WaitUntil(at) => self.wake_at(key, at),
-            Act::GoOn => {}
-            Act::Forget => {
+            NextStep::Commit(commit) => commands.push(SchedulerCommand::Commit { key, commit }),
+            NextStep::WaitUntil(at) => self.wake_at(key, at),
+            NextStep::GoOn => {}
+            NextStep::Forget => {
                 self.forget(name, now);
                 return;
             }
@@ -121,7 +121,7 @@ impl Scheduler {
     }
 
     pub(super) fn forget(&mut self, name: &ConferenceName, now: Now) {
-        self.troubles.remove(&Key::Conference(name.clone()));
+        self.logged_failures.remove(&WorkKey::Conference(name.clone()));
         if let Some(watched) = self.conferences.remove(name) {
             if watched.roster().is_some_and(Roster::is_ended) {
                 self.finished.insert(name.clone(), now.mono);
@@ -130,7 +130,7 @@ impl Scheduler {
         }
     }
 
-    /// Shows on the board how a conference stands.
+    /// Publishes the state of a conference on the status board.
     pub(super) fn publish(&self, name: &ConferenceName, now: Now) {
         let Some(watched) = self.conferences.get(name) else { return };
         let mut board = self.board.write();

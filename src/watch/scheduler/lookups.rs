@@ -1,40 +1,40 @@
-//! Who the newcomers are.
+//! Look-ups of who new participants are.
 
-use super::{Command, Key, Scheduler};
+use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::clock::Now;
 use crate::meet::{Answer, Priority, Read, ReadError, Reading};
 use crate::model::{ConferenceName, IdentityName};
 
 impl Scheduler {
-    /// Asks who the newcomers are.
+    /// Queues look-ups of the participants whose sessions are about to be read.
     pub(super) fn want_lookups(&mut self, name: &ConferenceName, now: Now) {
         let Some(watched) = self.conferences.get(name) else { return };
         let Some(identity) = watched.identity() else { return };
         let (Some(roster), Some(lookup)) = (watched.roster(), self.lookups.get_mut(identity)) else { return };
         let newcomers = roster
-            .attention()
+            .rechecks()
             .keys()
-            .filter_map(|name| roster.people().get(name))
+            .filter_map(|name| roster.participants().get(name))
             .filter(|person| person.email.is_none());
         for user in newcomers.filter_map(|person| person.user.as_ref()) {
             lookup.want(user, now.mono);
         }
         if let Some(due) = lookup.due() {
-            let key = Key::Lookup(identity.clone());
+            let key = WorkKey::Lookup(identity.clone());
             self.wake_at(key, due);
         }
     }
 
-    pub(super) fn ask_lookup(&mut self, identity: &IdentityName, now: Now, commands: &mut Vec<Command>) {
-        if self.stale.contains(&Key::Lookup(identity.clone())) {
+    pub(super) fn ask_lookup(&mut self, identity: &IdentityName, now: Now, commands: &mut Vec<SchedulerCommand>) {
+        if self.discarded.contains(&WorkKey::Lookup(identity.clone())) {
             return;
         }
         let Some(lookup) = self.lookups.get_mut(identity) else { return };
         if let Some(users) = lookup.ask(now.mono) {
-            let (key, read) = (Key::Lookup(identity.clone()), Read::People(users));
-            commands.push(Command::Read { key, identity: identity.clone(), priority: Priority::Lookup, read });
+            let (key, read) = (WorkKey::Lookup(identity.clone()), Read::People(users));
+            commands.push(SchedulerCommand::Read { key, identity: identity.clone(), priority: Priority::Lookup, read });
         } else if let Some(due) = lookup.due() {
-            self.wake_at(Key::Lookup(identity.clone()), due);
+            self.wake_at(WorkKey::Lookup(identity.clone()), due);
         }
     }
 
@@ -52,7 +52,7 @@ impl Scheduler {
             }
         }
         let due = lookup.due();
-        // Whoever waited for this may go on.
+        // The conferences whose events waited for this continue.
         let waiting: Vec<_> = self
             .conferences
             .iter()
@@ -60,10 +60,10 @@ impl Scheduler {
             .map(|(name, _)| name.clone())
             .collect();
         for name in waiting {
-            self.wake_at(Key::Conference(name), now.mono);
+            self.wake_at(WorkKey::Conference(name), now.mono);
         }
         if let Some(due) = due {
-            self.wake_at(Key::Lookup(identity), due);
+            self.wake_at(WorkKey::Lookup(identity), due);
         }
     }
 }

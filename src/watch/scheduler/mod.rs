@@ -1,116 +1,50 @@
-//! The schedule as a step: `step(now, input)` says what to read and what to commit, `next_wake` when to ask again.
+//! The schedule: which read or commit is due, for everything that is watched.
 //!
-//! Keyed: a conference, a target or a look-up has at most one thing under way, so nothing is ever polled twice at once,
-//! and trouble with one never slows another. No socket, no sleep and no clock in here: whole histories run through it.
-//! `targets`, `conferences` and `lookups` are the three kinds of key; `quota` holds the plan against the budget;
-//! `reconfigure` takes over another configuration.
+//! It is a step function. [`Scheduler::step`] takes what happened and returns what to do; [`Scheduler::next_wake`] says
+//! when to call it without an input. It has no socket, no sleep and no clock, so that simulated histories run through it.
+//!
+//! Work has keys: a conference, a target or the look-ups of an identity. Each key has at most one thing under way, so that
+//! nothing is read twice at once and a slow one does not hold up another. `targets`, `conferences` and `lookups` do the
+//! work of the three kinds of key; `quota` compares the planned reads with the budget; `reconfigure` applies another
+//! configuration.
 
 mod conferences;
 mod lookups;
 mod quota;
 mod reconfigure;
+mod setup;
+mod step;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
-use super::conference::Watched;
+use super::clock_skew::ClockSkew;
+use super::conference::WatchedConference;
 use super::lookup::Lookup;
-use super::metrics::Metrics;
-use super::plan::Rhythm;
-use super::settings::{TargetSettings, WatchSettings};
-use super::skew::Skew;
+use super::metrics::WatchMetrics;
+use super::plan::ReadPeriods;
+use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
-use crate::meet::{Priority, Read, ReadError, Reading, Reason};
-use crate::model::{ConferenceName, IdentityName, MeetingCode, Route, SpaceName, TargetName};
+use crate::meet::{ReadError, Reading, Reason};
+use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetName};
 use crate::status::StatusBoard;
-use crate::store::{Commit, StoredConference, TargetRow};
-pub use reconfigure::Revision;
+use crate::store::StoredConference;
+pub use setup::{Memory, Revision, Setup, WatchIdentity};
+pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
 
-/// What the schedule is made from.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    pub settings: WatchSettings,
-    pub targets: Vec<TargetSettings>,
-    pub identities: Vec<WatchIdentity>,
-    /// Which endpoint wants which event.
-    pub routes: Vec<Route>,
-    pub internal_domains: Vec<String>,
-    /// Reads a minute that all identities may spend together.
-    pub project_budget: f64,
-}
-
-/// What the schedule needs to know of an identity.
-#[derive(Debug, Clone)]
-pub struct WatchIdentity {
-    pub name: IdentityName,
-    /// Whether it looks up who signed-in participants are.
-    pub looks_up: bool,
-    /// Reads a minute that it may spend.
-    pub budget: f64,
-}
-
-/// What the store remembers.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    pub conferences: Vec<StoredConference>,
-    pub targets: Vec<TargetRow>,
-    /// Those of which nothing is told any more.
-    pub finished: BTreeSet<ConferenceName>,
-}
-
-/// What something under way is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
-    Target(TargetName),
-    Conference(ConferenceName),
-    Lookup(IdentityName),
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Target(name) => write!(f, "target {name}"),
-            Self::Conference(name) => write!(f, "{name}"),
-            Self::Lookup(identity) => write!(f, "look-ups of {identity}"),
-        }
-    }
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// Time has passed.
-    Tick,
-    Answered(Key, Result<Reading, ReadError>),
-    /// A commit went well, or not.
-    Committed(Key, bool),
-    /// A commit contradicts the store: what the store knows holds. `None`: nothing that is still watched.
-    Contradicted(Key, Option<Box<StoredConference>>),
-    /// The configuration is another from now on.
-    Reconfigured(Box<Revision>),
-}
-
-/// What is to be done. Its outcome comes back as an [`Input`] with the same key.
-#[derive(Debug)]
-pub enum Command {
-    Read { key: Key, identity: IdentityName, priority: Priority, read: Read },
-    Commit { key: Key, commit: Box<Commit> },
-}
-
-/// Google forgets a conference 30 days after its end; so long after it was closed here nobody shows it any more.
+/// After this time no target shows a closed conference any more: Google deletes the record 30 days after the end.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
-/// A trouble that lasts is told again so often.
-const TELL_AGAIN_AFTER: Duration = Duration::from_secs(600);
-/// How many meeting codes are kept at the most.
+/// How often a failure that lasts is logged again.
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(600);
+/// The most meeting codes that are kept.
 const MAX_CODES: usize = 10_000;
-/// How often the plan is held against the quota.
+/// How often the planned reads are compared with the quota.
 const REPLAN_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything that is watched.
@@ -119,36 +53,36 @@ pub struct Scheduler {
     setup: Setup,
     targets: BTreeMap<TargetName, Target>,
     target_reads: BTreeSet<TargetName>,
-    /// What is being asked and no longer to be heard: of targets and look-ups that are others by now.
-    stale: BTreeSet<Key>,
-    conferences: BTreeMap<ConferenceName, Watched>,
-    /// Those of which nothing is told any more, and since when.
+    /// The keys whose answer is discarded, because the target or look-up has changed since the read began.
+    discarded: BTreeSet<WorkKey>,
+    conferences: BTreeMap<ConferenceName, WatchedConference>,
+    /// The conferences of which nothing is emitted any more, and since when.
     finished: BTreeMap<ConferenceName, Mono>,
-    /// The trouble of each that was told last, and when.
-    troubles: BTreeMap<Key, (Reason, Mono)>,
+    /// The failure of each key that was logged last, and when.
+    logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
     lookups: BTreeMap<IdentityName, Lookup>,
-    nobody: Lookup,
+    no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
     stretches: BTreeMap<IdentityName, Stretch>,
     replan_due: Mono,
-    due: BTreeSet<(Mono, Key)>,
-    due_of: BTreeMap<Key, Mono>,
-    skew: Skew,
+    due: BTreeSet<(Mono, WorkKey)>,
+    due_of: BTreeMap<WorkKey, Mono>,
+    clock_skew: ClockSkew,
     backoff: Backoff,
     random: Random,
-    metrics: Metrics,
+    metrics: WatchMetrics,
     board: StatusBoard,
 }
 
 impl Scheduler {
-    /// A schedule that goes on where the store left off.
+    /// Creates a schedule that continues from the store.
     #[must_use]
     pub fn new(
         setup: Setup,
         memory: Memory,
         backoff: Backoff,
         random: Random,
-        metrics: Metrics,
+        metrics: WatchMetrics,
         board: StatusBoard,
         now: Now,
     ) -> Self {
@@ -161,18 +95,18 @@ impl Scheduler {
         let mut scheduler = Self {
             targets: BTreeMap::new(),
             target_reads: BTreeSet::new(),
-            stale: BTreeSet::new(),
+            discarded: BTreeSet::new(),
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
-            troubles: BTreeMap::new(),
+            logged_failures: BTreeMap::new(),
             lookups,
-            nobody: Lookup::new(Vec::new(), wait),
+            no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
             stretches: BTreeMap::new(),
             replan_due: now.mono,
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
-            skew: Skew::default(),
+            clock_skew: ClockSkew::default(),
             backoff,
             random,
             metrics,
@@ -183,7 +117,7 @@ impl Scheduler {
         for settings in scheduler.setup.targets.clone() {
             let target = Target::new(settings.clone(), rows.remove(&settings.name), backoff, now.mono, now.wall);
             scheduler.targets.insert(settings.name.clone(), target);
-            scheduler.wake_at(Key::Target(settings.name), now.mono);
+            scheduler.wake_at(WorkKey::Target(settings.name), now.mono);
         }
         for stored in memory.conferences {
             scheduler.restore(stored, now);
@@ -202,25 +136,25 @@ impl Scheduler {
             .filter_map(|target| self.targets.get(target))
             .map(|target| target.settings.poll_interval)
             .min();
-        let rhythm = self.rhythm(interval.unwrap_or(DEFAULT_INTERVAL));
-        let mut watched = Watched::restored(stored, rhythm, self.backoff, &self.setup.settings, now);
+        let periods = self.periods(interval.unwrap_or(DEFAULT_INTERVAL));
+        let mut watched = WatchedConference::restored(stored, periods, self.backoff, &self.setup.settings, now);
         for target in reached.iter().filter_map(|target| self.targets.get(target)) {
             watched.reached_by(target);
         }
-        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
+        watched.keep_identities(|reader| self.setup.identities.iter().any(|identity| identity.name == *reader));
         self.conferences.insert(name.clone(), watched);
-        self.wake_at(Key::Conference(name), now.mono);
+        self.wake_at(WorkKey::Conference(name), now.mono);
     }
 
-    /// Takes in what happened and says what is to be done.
-    pub fn step(&mut self, now: Now, input: Input) -> Vec<Command> {
+    /// Takes in what happened and returns what to do.
+    pub fn step(&mut self, now: Now, input: SchedulerInput) -> Vec<SchedulerCommand> {
         let mut commands = Vec::new();
         match input {
-            Input::Tick => {}
-            Input::Answered(key, result) => self.answered(key, result, now, &mut commands),
-            Input::Committed(key, well) => self.committed(key, well, now, &mut commands),
-            Input::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
-            Input::Reconfigured(revision) => self.reconfigure(*revision, now),
+            SchedulerInput::Tick => {}
+            SchedulerInput::Answered(key, result) => self.answered(key, result, now, &mut commands),
+            SchedulerInput::Committed(key, well) => self.committed(key, well, now, &mut commands),
+            SchedulerInput::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
+            SchedulerInput::Reconfigured(revision) => self.reconfigure(*revision, now),
         }
         if self.replan_due <= now.mono {
             self.replan_due = now.mono + REPLAN_EVERY;
@@ -234,66 +168,72 @@ impl Scheduler {
         commands
     }
 
-    /// When to step next if nothing happens before.
+    /// Returns when to step next if nothing happens before.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The conferences that are watched.
+    /// Returns the conferences that are watched.
     #[must_use]
-    pub fn conferences(&self) -> &BTreeMap<ConferenceName, Watched> {
+    pub fn conferences(&self) -> &BTreeMap<ConferenceName, WatchedConference> {
         &self.conferences
     }
 
-    fn advance(&mut self, key: Key, now: Now, commands: &mut Vec<Command>) {
+    fn advance(&mut self, key: WorkKey, now: Now, commands: &mut Vec<SchedulerCommand>) {
         match key {
-            Key::Target(name) => self.ask_target(&name, now, commands),
-            Key::Conference(name) => self.advance_conference(&name, now, commands),
-            Key::Lookup(identity) => self.ask_lookup(&identity, now, commands),
+            WorkKey::Target(name) => self.ask_target(&name, now, commands),
+            WorkKey::Conference(name) => self.advance_conference(&name, now, commands),
+            WorkKey::Lookup(identity) => self.ask_lookup(&identity, now, commands),
         }
     }
 
-    fn answered(&mut self, key: Key, result: Result<Reading, ReadError>, now: Now, commands: &mut Vec<Command>) {
+    fn answered(
+        &mut self,
+        key: WorkKey,
+        result: Result<Reading, ReadError>,
+        now: Now,
+        commands: &mut Vec<SchedulerCommand>,
+    ) {
         if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
-            self.skew.note(google, now);
-            self.metrics.clock_offset.set(self.skew.offset().as_secs_f64());
+            self.clock_skew.note(google, now);
+            self.metrics.clock_offset.set(self.clock_skew.offset().as_secs_f64());
         }
-        if self.stale.remove(&key) {
-            return self.ask_anew(key, now.mono);
+        if self.discarded.remove(&key) {
+            return self.ask_again(key, now.mono);
         }
         if let Err(error) = &result {
-            self.tell_trouble(&key, error, now.mono);
+            self.log_failure(&key, error, now.mono);
         }
         match key {
-            Key::Target(name) => self.target_answered(&name, result, now, commands),
-            Key::Conference(name) => {
+            WorkKey::Target(name) => self.target_answered(&name, result, now, commands),
+            WorkKey::Conference(name) => {
                 if let Err(error) = &result {
                     self.metrics.poll_failed(error.reason);
                 }
-                self.with_conference(&name, now, commands, |watched, around, moment, random| {
-                    watched.answered(result, around, moment, random)
+                self.with_conference(&name, now, commands, |watched, context, moment, random| {
+                    watched.answered(result, context, moment, random)
                 });
             }
-            Key::Lookup(identity) => self.lookup_answered(identity, result, now),
+            WorkKey::Lookup(identity) => self.lookup_answered(identity, result, now),
         }
     }
 
-    /// Logs a trouble when it is new or of another kind, and then now and again, not each time it is met. What ails an
-    /// identity as a whole is told once by the client.
-    fn tell_trouble(&mut self, key: &Key, error: &ReadError, now: Mono) {
+    /// Logs a failure if it is new or of another kind, and then every ten minutes while it lasts. What concerns an identity
+    /// as a whole is logged by the client.
+    fn log_failure(&mut self, key: &WorkKey, error: &ReadError, now: Mono) {
         use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
         if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
             return;
         }
-        let told = self.troubles.get(key);
-        if told.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= TELL_AGAIN_AFTER) {
-            self.troubles.insert(key.clone(), (error.reason, now));
+        let emitted = self.logged_failures.get(key);
+        if emitted.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= LOG_AGAIN_AFTER) {
+            self.logged_failures.insert(key.clone(), (error.reason, now));
             tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
         }
     }
 
-    /// Lets go of what Google itself has forgotten by now, and of what is cheaper to ask again than to keep for ever.
+    /// Forgets conferences that Google has deleted, and codes that are cheaper to read again than to keep.
     fn forget_what_is_over(&mut self, now: Mono) {
         self.finished.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
         if self.codes.len() > MAX_CODES {
@@ -301,12 +241,12 @@ impl Scheduler {
         }
     }
 
-    fn rhythm(&self, listing: Duration) -> Rhythm {
+    fn periods(&self, listing: Duration) -> ReadPeriods {
         let WatchSettings { session_sweep, backfill, discovery, .. } = self.setup.settings;
-        Rhythm { listing, sweep: session_sweep, backfill, record: discovery }
+        ReadPeriods { listing, sweep: session_sweep, backfill, record: discovery }
     }
 
-    fn wake_at(&mut self, key: Key, at: Mono) {
+    fn wake_at(&mut self, key: WorkKey, at: Mono) {
         if let Some(before) = self.due_of.get(&key).copied() {
             if before <= at {
                 return;
@@ -317,12 +257,12 @@ impl Scheduler {
         self.due.insert((at, key));
     }
 
-    fn sleep(&mut self, key: &Key) {
+    fn sleep(&mut self, key: &WorkKey) {
         if let Some(at) = self.due_of.remove(key) {
             self.due.remove(&(at, key.clone()));
         }
     }
 }
 
-/// The rhythm of a conference that was watched for a target that is no longer configured.
+/// How often a conference is listed that no configured target covers any more.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,29 +1,18 @@
-//! Another configuration, taken over between two steps: nothing that is under way is lost, and what was learnt stays learnt.
+//! Applies another configuration between two steps. Nothing that is under way is lost, and nothing that was learnt is
+//! forgotten.
 //!
-//! Everything ends up where a restart with the new configuration would have taken it, without the gap.
+//! The result is the state that a restart with the new configuration would lead to, without the gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DEFAULT_INTERVAL, Key, Scheduler, Setup};
+use super::{DEFAULT_INTERVAL, Revision, Scheduler, Setup, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::model::{ConferenceName, IdentityName, TargetName};
 use crate::store::TargetRow;
-use crate::watch::conference::Difference;
+use crate::watch::conference::ConfigDifference;
 use crate::watch::lookup::Lookup;
 use crate::watch::settings::TargetSettings;
 use crate::watch::target::Target;
-
-/// Another configuration.
-#[derive(Debug, Clone)]
-pub struct Revision {
-    pub setup: Setup,
-    /// What the store remembers of targets, also of those that were not configured until now.
-    pub remembered: Vec<TargetRow>,
-    /// Identities that may be somebody else now, though their names are the same.
-    pub replaced: BTreeSet<IdentityName>,
-    /// Identities that are the same under another name: what each was called, and is called now.
-    pub renamed: BTreeMap<IdentityName, IdentityName>,
-}
 
 impl Scheduler {
     pub(super) fn reconfigure(&mut self, revision: Revision, now: Now) {
@@ -34,7 +23,7 @@ impl Scheduler {
             }
         }
         for watched in self.conferences.values_mut() {
-            watched.rename_viewers(&renamed);
+            watched.rename_identities(&renamed);
         }
         let before = std::mem::replace(&mut self.setup, setup);
         self.board.write().configured_targets = self.setup.targets.len();
@@ -48,7 +37,7 @@ impl Scheduler {
         self.replan_due = now.mono;
     }
 
-    /// Takes over the targets. Returns how those that go on were called before, and are called now.
+    /// Applies the new targets. Returns, for each target that continues, its name before and its name now.
     fn take_over_targets(
         &mut self,
         remembered: Vec<TargetRow>,
@@ -59,7 +48,7 @@ impl Scheduler {
         let mut before = std::mem::take(&mut self.targets);
         let mut continued = BTreeMap::new();
         let settings = self.setup.targets.clone();
-        // Those that keep their names come first, so that nobody takes one over as another.
+        // Targets that keep their names are handled first, so that no other target takes over their state.
         let (kept, others): (Vec<_>, Vec<_>) = settings
             .into_iter()
             .partition(|settings| before.get(&settings.name).is_some_and(|target| target.is_continued_by(settings)));
@@ -71,7 +60,7 @@ impl Scheduler {
                         && target.settings.identity == settings.identity
                         && !replaced.contains(&settings.identity);
                     if !heard {
-                        self.hear_no_more(&old);
+                        self.discard_answer(&old);
                     }
                     target.go_on_as(settings, now.mono);
                     continued.insert(old, name.clone());
@@ -80,36 +69,36 @@ impl Scheduler {
                 None => Target::added(settings, rows.remove(&name), self.backoff, now),
             };
             self.targets.insert(name.clone(), target);
-            self.wake_at(Key::Target(name), now.mono);
+            self.wake_at(WorkKey::Target(name), now.mono);
         }
         for gone in before.keys() {
-            self.hear_no_more(gone);
-            self.troubles.remove(&Key::Target(gone.clone()));
-            // Another may have its name.
+            self.discard_answer(gone);
+            self.logged_failures.remove(&WorkKey::Target(gone.clone()));
+            // Another target may have its name now.
             if !self.targets.contains_key(gone) {
-                self.sleep(&Key::Target(gone.clone()));
+                self.sleep(&WorkKey::Target(gone.clone()));
             }
         }
         self.board.write().targets.retain(|name, _| self.targets.contains_key(name));
         continued
     }
 
-    /// What is being asked for a target is no longer to be heard.
-    fn hear_no_more(&mut self, target: &TargetName) {
+    /// Discards the answer that a target waits for.
+    fn discard_answer(&mut self, target: &TargetName) {
         if self.target_reads.contains(target) {
-            self.stale.insert(Key::Target(target.clone()));
+            self.discarded.insert(WorkKey::Target(target.clone()));
         }
     }
 
-    /// An answer came that is no longer to be heard: now the question can be put anew.
-    pub(super) fn ask_anew(&mut self, key: Key, now: Mono) {
-        if let Key::Target(name) = &key {
+    /// Notes that a discarded answer came, so that the key can be asked again.
+    pub(super) fn ask_again(&mut self, key: WorkKey, now: Mono) {
+        if let WorkKey::Target(name) = &key {
             self.target_reads.remove(name);
         }
         self.wake_at(key, now);
     }
 
-    /// Who somebody is stays known, unless the domains that decide who is internal are others.
+    /// Applies the new look-up settings. What was looked up stays known, unless the internal domains changed.
     fn take_over_lookups(&mut self, before: &Setup, now: Mono) {
         let (domains, wait) = (self.setup.internal_domains.clone(), self.setup.settings.lookup_wait);
         let mut old = std::mem::take(&mut self.lookups);
@@ -121,10 +110,10 @@ impl Scheduler {
             self.lookups.insert(identity.name.clone(), lookup);
         }
         for (identity, _) in old.iter().filter(|(_, lookup)| lookup.is_asking()) {
-            self.stale.insert(Key::Lookup(identity.clone()));
+            self.discarded.insert(WorkKey::Lookup(identity.clone()));
         }
         for gone in old.into_keys() {
-            self.wake_at(Key::Lookup(gone), now);
+            self.wake_at(WorkKey::Lookup(gone), now);
         }
     }
 
@@ -136,12 +125,12 @@ impl Scheduler {
     ) {
         let identities: BTreeSet<IdentityName> =
             self.setup.identities.iter().map(|identity| identity.name.clone()).collect();
-        let difference = Difference {
+        let difference = ConfigDifference {
             targets: &self.targets,
             continued,
             identities: &identities,
             replaced,
-            rhythm: self.rhythm(DEFAULT_INTERVAL),
+            periods: self.periods(DEFAULT_INTERVAL),
             final_read: self.setup.settings.final_read,
         };
         let mut over = Vec::new();
@@ -156,12 +145,12 @@ impl Scheduler {
         let names: Vec<ConferenceName> = self.conferences.keys().cloned().collect();
         for name in names {
             self.publish(&name, now);
-            self.wake_at(Key::Conference(name), now.mono);
+            self.wake_at(WorkKey::Conference(name), now.mono);
         }
     }
 }
 
-/// The target that these settings continue: the one of their name, or one that has lost its name.
+/// Returns the target before that these settings continue: the one of the same name, or one that is gone under its name.
 fn predecessor(before: &BTreeMap<TargetName, Target>, settings: &TargetSettings) -> Option<TargetName> {
     let own = before.get(&settings.name).filter(|target| target.is_continued_by(settings));
     let renamed = || {

@@ -1,30 +1,36 @@
-//! Discovery: what targets show.
+//! Discovery: asks the targets which conferences they have.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Command, Key, Scheduler};
+use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::meet::{Priority, ReadError, Reading};
 use crate::model::{ConferenceName, TargetName};
-use crate::watch::conference::Watched;
-use crate::watch::settings::What;
-use crate::watch::target::{Account, FoundConference, Target};
+use crate::watch::conference::WatchedConference;
+use crate::watch::gap::GapCoverage;
+use crate::watch::settings::TargetSelector;
+use crate::watch::target::{DiscoveredConference, Target};
 
 impl Scheduler {
-    pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<Command>) {
+    pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<SchedulerCommand>) {
         let Some(target) = self.targets.get_mut(name) else { return };
         if target.due() > now.mono {
             let due = target.due();
-            return self.wake_at(Key::Target(name.clone()), due);
+            return self.wake_at(WorkKey::Target(name.clone()), due);
         }
         if !self.target_reads.insert(name.clone()) {
             return;
         }
-        let google = self.skew.moment(now).google;
+        let google = self.clock_skew.moment(now).google;
         let (identity, read) = (target.settings.identity.clone(), target.ask(google, now.mono));
-        commands.push(Command::Read { key: Key::Target(name.clone()), identity, priority: Priority::Record, read });
+        commands.push(SchedulerCommand::Read {
+            key: WorkKey::Target(name.clone()),
+            identity,
+            priority: Priority::Record,
+            read,
+        });
     }
 
     pub(super) fn target_answered(
@@ -32,10 +38,10 @@ impl Scheduler {
         name: &TargetName,
         result: Result<Reading, ReadError>,
         now: Now,
-        commands: &mut Vec<Command>,
+        commands: &mut Vec<SchedulerCommand>,
     ) {
         self.target_reads.remove(name);
-        let google = self.skew.moment(now).google;
+        let google = self.clock_skew.moment(now).google;
         let Some(target) = self.targets.get_mut(name) else { return };
         match result {
             Err(error) => {
@@ -44,49 +50,50 @@ impl Scheduler {
             Ok(reading) => {
                 let found =
                     target.answer(reading.answer, google, self.setup.settings.discovery, now.mono, &mut self.random);
-                if found.looked {
+                if found.is_live_answer {
                     self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
                 }
                 if let Some((space, code)) = found.code {
                     self.codes.insert(space, code);
                 }
                 for conference in found.conferences {
-                    self.found(name, conference, found.blind, now);
+                    self.found(name, conference, found.unobserved, now);
                 }
                 for vanished in found.vanished {
                     if let Some(watched) = self.conferences.get_mut(&vanished) {
                         watched.vanished(now.mono);
-                        self.wake_at(Key::Conference(vanished), now.mono);
+                        self.wake_at(WorkKey::Conference(vanished), now.mono);
                     }
                 }
                 self.remember(name, google, now.mono, commands);
             }
         }
         if let Some(due) = self.targets.get(name).map(Target::due) {
-            self.wake_at(Key::Target(name.clone()), due);
+            self.wake_at(WorkKey::Target(name.clone()), due);
         }
     }
 
-    /// Writes down what a target remembers, if that has aged, and tells the gap that it had.
-    fn remember(&mut self, name: &TargetName, google: Timestamp, now: Mono, commands: &mut Vec<Command>) {
+    /// Stores what a target remembers, if that is due, and reports its gap.
+    fn remember(&mut self, name: &TargetName, google: Timestamp, now: Mono, commands: &mut Vec<SchedulerCommand>) {
         let own = || self.conferences.values().filter(|watched| watched.targets().any(|target| target == name));
-        let opening = own().any(Watched::is_opening);
+        let opening = own().any(WatchedConference::is_opening);
         let gap = self.targets.get(name).and_then(Target::gap);
-        let account = if gap.is_some_and(|gap| own().any(|watched| watched.told_of(gap))) {
-            Account::Given
+        let account = if gap.is_some_and(|gap| own().any(|watched| watched.reported_gap_covers(gap))) {
+            GapCoverage::Reported
         } else if own().any(|watched| watched.is_out_of_sight(now)) {
-            Account::Awaited
+            GapCoverage::Pending
         } else {
-            Account::Missing
+            GapCoverage::Missing
         };
         let Some(target) = self.targets.get_mut(name) else { return };
         match target.remember(account, opening, &self.setup.routes, google) {
             Ok(Some(commit)) => {
-                commands.push(Command::Commit { key: Key::Target(name.clone()), commit: Box::new(commit) });
+                commands
+                    .push(SchedulerCommand::Commit { key: WorkKey::Target(name.clone()), commit: Box::new(commit) });
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(target_name = %name, %error, "a gap is not told; this is a defect, please report it");
+                tracing::error!(target_name = %name, %error, "a gap is not reported; this is a defect, please report it");
             }
         }
     }
@@ -94,39 +101,38 @@ impl Scheduler {
     fn found(
         &mut self,
         target: &TargetName,
-        FoundConference { name, record }: FoundConference,
-        blind: Option<(Timestamp, Timestamp)>,
+        DiscoveredConference { name, record }: DiscoveredConference,
+        unobserved: Option<(Timestamp, Timestamp)>,
         now: Now,
     ) {
         if self.finished.contains_key(&name) {
             return;
         }
         let Some(target) = self.targets.get(target) else { return };
-        let (rhythm, backoff) = (self.rhythm(target.settings.poll_interval), self.backoff);
+        let (periods, backoff) = (self.periods(target.settings.poll_interval), self.backoff);
         let fresh = !self.conferences.contains_key(&name);
-        let watched = self
-            .conferences
-            .entry(name.clone())
-            .or_insert_with(|| Watched::found(name.clone(), record, rhythm, backoff, now.mono).after(blind));
+        let watched = self.conferences.entry(name.clone()).or_insert_with(|| {
+            WatchedConference::found(name.clone(), record, periods, backoff, now.mono).after(unobserved)
+        });
         watched.reached_by(target);
-        watched.keep_viewers(|viewer| self.setup.identities.iter().any(|identity| identity.name == *viewer));
+        watched.keep_identities(|reader| self.setup.identities.iter().any(|identity| identity.name == *reader));
         if fresh {
             self.ask_organizers_too(&name, now.mono);
-            self.wake_at(Key::Conference(name), now.mono);
+            self.wake_at(WorkKey::Conference(name), now.mono);
         } else {
             self.publish(&name, now);
         }
     }
 
-    /// An event goes to whoever watches a target that reaches the conference. Whether an organizer's does only its
-    /// listing can say, so the first event waits a moment for it.
+    /// Makes the organizer's targets of the same identity due now. An event carries every target that covers the
+    /// conference. Whether an organizer's target does only its listing can say, so the first event waits a moment for it.
     fn ask_organizers_too(&mut self, name: &ConferenceName, now: Mono) {
         let Some(watched) = self.conferences.get_mut(name) else { return };
         let Some(identity) = watched.identity().cloned() else { return };
         let others = self.targets.values_mut().filter(|target| {
             let settings = &target.settings;
             let reached = watched.targets().any(|reached| *reached == settings.name);
-            settings.what == What::Organizer && settings.identity == identity && !reached
+            settings.selector == TargetSelector::Organizer && settings.identity == identity && !reached
         });
         let mut asked = Vec::new();
         for target in others {
@@ -137,10 +143,10 @@ impl Scheduler {
             watched.wait_for_targets(now + ORGANIZERS_WAIT);
         }
         for target in asked {
-            self.wake_at(Key::Target(target), now);
+            self.wake_at(WorkKey::Target(target), now);
         }
     }
 }
 
-/// How long the first event of a conference waits for the targets of its organizer.
+/// How long the first event of a conference waits for the organizer's targets.
 const ORGANIZERS_WAIT: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
-//! Another configuration while everything goes on: one live conference with one person, read from memory.
+//! Changes of the configuration while the schedule runs: one live conference with one person, read from memory.
 
+mod failures;
 mod identities;
-mod trouble;
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 use super::*;
-use crate::meet::Answer;
-use crate::model::{Conference, Kind, Participant, ParticipantName, Session, Space};
-use crate::watch::settings::What;
+use crate::meet::{Answer, Read};
+use crate::model::{Conference, Participant, ParticipantKind, ParticipantName, Route, Session, Space};
+use crate::store::{Commit, TargetRow};
+use crate::watch::settings::{TargetSelector, TargetSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -20,9 +21,9 @@ struct Scene {
     scheduler: Scheduler,
     board: StatusBoard,
     now: Now,
-    reads: Vec<(Key, IdentityName, Read)>,
+    reads: Vec<(WorkKey, IdentityName, Read)>,
     commits: Vec<Commit>,
-    /// So many of the next commits of targets fail.
+    /// How many of the next commits of targets fail.
     failing_commits: u32,
 }
 
@@ -30,17 +31,17 @@ fn identity(name: &str) -> WatchIdentity {
     WatchIdentity { name: IdentityName::parse(name).unwrap(), looks_up: false, budget: 1e9 }
 }
 
-fn target(name: &str, identity: &str, what: What) -> TargetSettings {
+fn target(name: &str, identity: &str, selector: TargetSelector) -> TargetSettings {
     let (name, identity) = (TargetName::parse(name).unwrap(), IdentityName::parse(identity).unwrap());
-    TargetSettings { name, identity, what, poll_interval: Duration::from_secs(10) }
+    TargetSettings { name, identity, selector, poll_interval: Duration::from_secs(10) }
 }
 
 fn organizer(name: &str, identity: &str) -> TargetSettings {
-    target(name, identity, What::Organizer)
+    target(name, identity, TargetSelector::Organizer)
 }
 
-fn code(text: &str) -> What {
-    What::MeetingCode(MeetingCode::parse(text).unwrap())
+fn code(text: &str) -> TargetSelector {
+    TargetSelector::MeetingCode(MeetingCode::parse(text).unwrap())
 }
 
 fn setup(targets: &[TargetSettings]) -> Setup {
@@ -54,8 +55,8 @@ fn setup(targets: &[TargetSettings]) -> Setup {
     }
 }
 
-fn revision(setup: Setup) -> Input {
-    Input::Reconfigured(Box::new(Revision {
+fn revision(setup: Setup) -> SchedulerInput {
+    SchedulerInput::Reconfigured(Box::new(Revision {
         setup,
         remembered: Vec::new(),
         replaced: BTreeSet::new(),
@@ -94,14 +95,14 @@ fn answer(read: &Read) -> Answer {
         }
         Read::Participants(..) => Answer::Participants(vec![Participant {
             name: ada(),
-            kind: Kind::Anonymous,
+            kind: ParticipantKind::Anonymous,
             user: None,
             display_name: None,
             earliest_start: Some(Timestamp::UNIX_EPOCH),
             latest_end: None,
         }]),
         Read::Sessions(..) => Answer::Sessions(vec![session()]),
-        other => unreachable!("nobody asks for {other:?}"),
+        other => unreachable!("the schedule never makes the read {other:?}"),
     }
 }
 
@@ -111,63 +112,63 @@ impl Scene {
         let now = Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(1000));
         let backoff = Backoff::new(5 * SECOND, 2.0, 120 * SECOND, 0.2).unwrap();
         let limit = IntCounterVec::new(Opts::new("limit", "limit"), &["limit"]).unwrap();
-        let metrics = Metrics::new(&Registry::new(), limit).unwrap();
+        let metrics = WatchMetrics::new(&Registry::new(), limit).unwrap();
         let random = Random::with_seed(3);
         let scheduler = Scheduler::new(setup, Memory::default(), backoff, random, metrics, board.clone(), now);
         Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new(), failing_commits: 0 }
     }
 
-    /// The same, with the conference found and Ada told.
+    /// A scene in which the conference was found and Ada's join was emitted.
     fn watching(targets: &[TargetSettings]) -> Self {
         let mut scene = Self::new(setup(targets));
         scene.pass(5);
-        assert_eq!(scene.told(), ["conference.started", "session.started", "participant.joined"]);
+        assert_eq!(scene.emitted(), ["conference.started", "session.started", "participant.joined"]);
         scene
     }
 
-    /// Takes a step; commits go well at once.
-    fn step(&mut self, input: Input) {
+    /// Takes a step. Commits succeed at once.
+    fn step(&mut self, input: SchedulerInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             for command in self.scheduler.step(self.now, input) {
                 match command {
-                    Command::Read { key, identity, read, .. } => self.reads.push((key, identity, read)),
-                    Command::Commit { key: key @ Key::Target(_), .. } if self.failing_commits > 0 => {
+                    SchedulerCommand::Read { key, identity, read, .. } => self.reads.push((key, identity, read)),
+                    SchedulerCommand::Commit { key: key @ WorkKey::Target(_), .. } if self.failing_commits > 0 => {
                         self.failing_commits -= 1;
-                        inputs.push(Input::Committed(key, false));
+                        inputs.push(SchedulerInput::Committed(key, false));
                     }
-                    Command::Commit { key, commit } => {
+                    SchedulerCommand::Commit { key, commit } => {
                         self.commits.push(*commit);
-                        inputs.push(Input::Committed(key, true));
+                        inputs.push(SchedulerInput::Committed(key, true));
                     }
                 }
             }
         }
     }
 
-    /// Answers everything that is being asked, and what follows from it.
+    /// Answers every read, and every read that follows.
     fn answer_all(&mut self) {
         while !self.reads.is_empty() {
             let (key, _, read) = self.reads.remove(0);
             let reading = Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 };
-            self.step(Input::Answered(key, Ok(reading)));
+            self.step(SchedulerInput::Answered(key, Ok(reading)));
         }
     }
 
-    /// Lets so many seconds go by in which everything is answered.
+    /// Lets time pass while every read is answered.
     fn pass(&mut self, seconds: u32) {
         for _ in 0..seconds {
             self.now = self.now.after(SECOND);
-            self.step(Input::Tick);
+            self.step(SchedulerInput::Tick);
             self.answer_all();
         }
     }
 
-    /// Lets time go by until something is asked about this, which stays unanswered.
-    fn until_asked(&mut self, key: &Key) {
+    /// Lets time pass until there is a read with this key, which stays unanswered.
+    fn until_asked(&mut self, key: &WorkKey) {
         let asked = (0..200).any(|_| {
             self.now = self.now.after(SECOND);
-            self.step(Input::Tick);
+            self.step(SchedulerInput::Tick);
             let asked = self.reads.iter().any(|(asked, ..)| asked == key);
             if !asked {
                 self.answer_all();
@@ -177,7 +178,7 @@ impl Scene {
         assert!(asked, "nothing is asked about {key}");
     }
 
-    fn told(&self) -> Vec<&'static str> {
+    fn emitted(&self) -> Vec<&'static str> {
         self.commits.iter().flat_map(|commit| &commit.events).map(|event| event.event.as_str()).collect()
     }
 
@@ -186,23 +187,23 @@ impl Scene {
         board.conferences[&conference()].targets.iter().map(ToString::to_string).collect()
     }
 
-    /// What is being asked about a target or conference, and by whom.
-    fn asking(&self, key: &Key) -> Vec<(&str, &Read)> {
+    /// Returns the reads under way of a key, and their identities.
+    fn asking(&self, key: &WorkKey) -> Vec<(&str, &Read)> {
         let about = self.reads.iter().filter(|(asked, ..)| asked == key);
         about.map(|(_, identity, read)| (identity.as_str(), read)).collect()
     }
 }
 
-fn of_target(name: &str) -> Key {
-    Key::Target(TargetName::parse(name).unwrap())
+fn of_target(name: &str) -> WorkKey {
+    WorkKey::Target(TargetName::parse(name).unwrap())
 }
 
-fn of_conference() -> Key {
-    Key::Conference(conference())
+fn of_conference() -> WorkKey {
+    WorkKey::Conference(conference())
 }
 
 #[test]
-fn a_target_that_is_added_is_asked_at_once_and_watched_from_now_on() {
+fn a_target_that_is_added_is_asked_at_once_and_watched_since_then() {
     let mut scene = Scene::new(setup(&[]));
     scene.pass(100);
     scene.step(revision(setup(&[organizer("all", "one")])));
@@ -215,7 +216,7 @@ fn a_target_that_is_added_is_asked_at_once_and_watched_from_now_on() {
 }
 
 #[test]
-fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_looked() {
+fn a_target_that_is_added_again_continues_from_its_row_and_reports_the_gap() {
     let mut scene = Scene::watching(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
     let remembered: Vec<TargetRow> = scene
         .commits
@@ -225,11 +226,11 @@ fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_look
         .collect();
     scene.step(revision(setup(&[organizer("all", "one")])));
     scene.pass(600);
-    assert!(!scene.told().contains(&"watch.gap"));
+    assert!(!scene.emitted().contains(&"watch.gap"));
     let back = setup(&[target("board", "one", code("xyz-mnop-abc")), organizer("all", "one")]);
     let again =
         Revision { setup: back, remembered: remembered.clone(), replaced: BTreeSet::new(), renamed: BTreeMap::new() };
-    scene.step(Input::Reconfigured(Box::new(again)));
+    scene.step(SchedulerInput::Reconfigured(Box::new(again)));
     scene.pass(5);
     let gap = scene.commits.iter().flat_map(|commit| &commit.events).last().unwrap();
     assert!(gap.event.as_str() == "watch.gap" && gap.body.contains("not_configured"), "{}", gap.body);
@@ -239,7 +240,7 @@ fn a_target_that_comes_back_goes_on_where_it_left_off_and_tells_that_nobody_look
 }
 
 #[test]
-fn a_live_conference_whose_target_is_gone_is_told_to_its_end_for_no_target() {
+fn a_live_conference_whose_target_is_gone_is_watched_to_its_end_for_no_target() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.step(revision(setup(&[])));
     assert_eq!(scene.reached_by(), Vec::<String>::new());
@@ -247,27 +248,27 @@ fn a_live_conference_whose_target_is_gone_is_told_to_its_end_for_no_target() {
     assert_eq!(scene.asking(&of_conference())[0].0, "one");
     scene.pass(600);
     assert!(scene.board.read().targets.is_empty());
-    assert!(scene.told().len() == 3, "nobody has left, and there was no gap: {:?}", scene.told());
+    assert!(scene.emitted().len() == 3, "nobody has left, and there was no gap: {:?}", scene.emitted());
     let row = scene.commits.iter().rev().find_map(|commit| commit.conference.as_ref()).unwrap();
     assert!(row.targets.is_empty(), "after a restart it is for no target either");
 }
 
 #[test]
-fn what_was_found_and_not_told_is_let_go_of_with_its_target() {
+fn a_conference_without_events_is_forgotten_with_its_target() {
     let mut scene = Scene::new(setup(&[organizer("all", "one")]));
-    scene.step(Input::Tick);
+    scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
-    scene.step(Input::Answered(key, Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    scene.step(SchedulerInput::Answered(key, Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
     assert_eq!(scene.scheduler.conferences().len(), 1);
     scene.step(revision(setup(&[])));
     assert!(scene.scheduler.conferences().is_empty());
     scene.pass(60);
-    assert!(scene.told().is_empty());
+    assert!(scene.emitted().is_empty());
 }
 
 #[test]
-fn a_target_of_another_name_is_the_same_target() {
-    for what in [What::Organizer, code("abc-mnop-xyz")] {
+fn a_target_under_another_name_is_the_same_target() {
+    for what in [TargetSelector::Organizer, code("abc-mnop-xyz")] {
         let mut scene = Scene::watching(&[target("old", "one", what.clone())]);
         let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
         scene.step(revision(setup(&[target("new", "one", what)])));
@@ -275,12 +276,12 @@ fn a_target_of_another_name_is_the_same_target() {
         scene.pass(5);
         let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
         assert_eq!((row.name.as_str(), row.watched_since), ("new", first.watched_since));
-        assert_eq!(scene.told().len(), 3, "{:?}", scene.told());
+        assert_eq!(scene.emitted().len(), 3, "{:?}", scene.emitted());
     }
 }
 
 #[test]
-fn two_targets_that_change_names_keep_what_is_theirs() {
+fn two_targets_that_swap_names_keep_their_state() {
     let (one, two) = (code("abc-mnop-xyz"), code("xyz-mnop-abc"));
     let mut scene = Scene::watching(&[target("a", "one", one.clone()), target("b", "one", two.clone())]);
     assert_eq!(scene.reached_by(), ["a"]);
@@ -291,21 +292,24 @@ fn two_targets_that_change_names_keep_what_is_theirs() {
 }
 
 #[test]
-fn an_answer_to_what_a_target_asked_before_is_not_heard() {
+fn an_answer_to_a_read_of_the_settings_before_is_discarded() {
     let mut scene = Scene::new(setup(&[target("board", "one", code("abc-mnop-xyz"))]));
-    scene.step(Input::Tick);
+    scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
     let other = code("xyz-mnop-abc");
     scene.step(revision(setup(&[target("board", "one", other)])));
     assert!(scene.asking(&key).is_empty(), "one question at a time");
-    scene.step(Input::Answered(key.clone(), Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    scene.step(SchedulerInput::Answered(
+        key.clone(),
+        Ok(Reading { answer: answer(&read), google_time: None, pages: 1 }),
+    ));
     assert!(scene.scheduler.conferences().is_empty());
     let asked = Read::SpaceByCode(MeetingCode::parse("xyz-mnop-abc").unwrap());
     assert_eq!(scene.asking(&key), [("one", &asked)]);
 }
 
 #[test]
-fn a_shorter_interval_holds_at_once_and_an_answer_under_way_is_heard() {
+fn a_shorter_interval_applies_at_once_and_an_answer_under_way_is_used() {
     let slow = TargetSettings { poll_interval: 3600 * SECOND, ..organizer("all", "one") };
     let mut scene = Scene::watching(&[slow]);
     scene.pass(60);
@@ -315,7 +319,7 @@ fn a_shorter_interval_holds_at_once_and_an_answer_under_way_is_heard() {
     scene.step(revision(setup(&[organizer("all", "one")])));
     let before = scene.reads.len();
     scene.answer_all();
-    scene.step(Input::Tick);
+    scene.step(SchedulerInput::Tick);
     assert!(scene.reads.is_empty() && before > 0, "what was asked is not asked twice: {:?}", scene.reads);
 }
 
@@ -334,25 +338,29 @@ fn filters_decide_when_an_event_is_committed() {
     scene.until_asked(&of_conference());
     scene.reads.clear();
     let gone = Conference { end: Some(scene.now.wall), ..record() };
-    // The record is what is read of a conference that discovery no longer shows.
+    // The record is read when discovery no longer shows the conference.
     scene.until_asked(&of_target("all"));
     let reading = |answer| Ok(Reading { answer, google_time: None, pages: 1 });
-    scene.step(Input::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));
-    scene.step(Input::Answered(
+    scene.step(SchedulerInput::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));
+    scene.step(SchedulerInput::Answered(
         of_conference(),
         reading(answer(&Read::Participants(conference(), crate::meet::ParticipantFilter::Active))),
     ));
     for _ in 0..50 {
         scene.now = scene.now.after(SECOND);
-        scene.step(Input::Tick);
+        scene.step(SchedulerInput::Tick);
         while !scene.reads.is_empty() {
             let (key, _, read) = scene.reads.remove(0);
             let said =
                 if matches!(read, Read::Conference(_)) { Answer::Conference(gone.clone()) } else { answer(&read) };
-            scene.step(Input::Answered(key, reading(said)));
+            scene.step(SchedulerInput::Answered(key, reading(said)));
         }
     }
     let events: Vec<_> = scene.commits.iter().flat_map(|commit| &commit.events).collect();
     assert!(events[..3].iter().all(|event| event.owed_to.is_empty()));
-    assert!(events.len() > 3 && events[3..].iter().all(|event| event.owed_to == [name.clone()]), "{:?}", scene.told());
+    assert!(
+        events.len() > 3 && events[3..].iter().all(|event| event.owed_to == [name.clone()]),
+        "{:?}",
+        scene.emitted()
+    );
 }

@@ -1,11 +1,11 @@
-//! What holds of the roster whatever is observed, in whatever order.
+//! What holds of the roster for any observations in any order.
 //!
-//! Every observation of every test here goes through [`Stage::see`], which holds it to the rules that need no more than the
-//! observation itself: the same twice changes and tells nothing, knowledge only grows, the log has no hole and no id twice,
-//! with its corrections applied it is what is known, the count of those present is right, nobody is concluded to have left
-//! too early, and another process that starts from the rows knows the same.
+//! Every observation of every test here goes through [`Harness::see`], which checks it against the rules that need no more
+//! than the observation itself: the same one twice changes and emits nothing; knowledge only grows; the log has no hole and
+//! no id twice; with its corrections applied it equals what is known; the count of people present is right; no leave is
+//! inferred too early; and another process that starts from the rows knows the same.
 
-mod stage;
+mod harness;
 
 use std::collections::BTreeSet;
 
@@ -14,15 +14,15 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::Seen;
-use super::session::Known;
+use super::session_state::SessionState;
 use crate::model::{EventType, Participant, Source};
-use stage::{PEOPLE, Stage, at, participant, person, record, session, standing, told_of};
+use harness::{Harness, PEOPLE, at, emitted_facts, participant, person, record, session, standing};
 
 /// Something that may be observed of one conference, true or not.
 #[derive(Debug, Clone)]
-enum Act {
+enum AnyStep {
     Wait(i64),
-    /// Listed: those of the mask, under one of two identities.
+    /// A listing of those in the mask, by one of two identities.
     Active(u8, bool),
     People(Vec<(u8, i64, Option<i64>)>),
     Everybody(Vec<(u8, i64, Option<i64>)>),
@@ -34,65 +34,67 @@ enum Act {
     Restart,
 }
 
-/// A session, or a participant: number, start, and end, which may lie before the start.
+/// A session or a participant: number, start and end. The end may be before the start.
 fn resource() -> impl Strategy<Value = (u8, i64, Option<i64>)> {
     (0..PEOPLE, 0..60_i64, option::of(0..90_i64))
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = AnyStep> {
     prop_oneof![
-        4 => (1..90_i64).prop_map(Act::Wait),
-        6 => (0..1_u8 << PEOPLE, prop::bool::weighted(0.1)).prop_map(|(mask, other)| Act::Active(mask, other)),
-        1 => vec(resource(), 0..3).prop_map(Act::People),
-        1 => vec(resource(), 0..3).prop_map(Act::Everybody),
-        6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| Act::Sessions(who, all, full)),
-        3 => (-5..5_i64).prop_map(|start| Act::Record(start, None)),
-        1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| Act::Record(start, end)),
-        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, gone)| Act::Unreadable(who, gone)),
-        1 => prop_oneof![9 => Just(Act::Unreadable(0, true)), 1 => Just(Act::Lost)],
-        1 => Just(Act::Complete),
-        1 => Just(Act::Restart),
+        4 => (1..90_i64).prop_map(AnyStep::Wait),
+        6 => (0..1_u8 << PEOPLE, prop::bool::weighted(0.1)).prop_map(|(mask, other)| AnyStep::Active(mask, other)),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::People),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::Everybody),
+        6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
+        3 => (-5..5_i64).prop_map(|start| AnyStep::Record(start, None)),
+        1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
+        1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, not_found)| AnyStep::Unreadable(who, not_found)),
+        1 => prop_oneof![9 => Just(AnyStep::Unreadable(0, true)), 1 => Just(AnyStep::Lost)],
+        1 => Just(AnyStep::Complete),
+        1 => Just(AnyStep::Restart),
     ]
 }
 
 fn people(all: &[(u8, i64, Option<i64>)]) -> Vec<Participant> {
     let mut people: Vec<_> = all.iter().map(|(who, start, end)| participant(*who, *start, *end)).collect();
-    // The reader makes what a list showed twice one.
+    // The reader removes what a list showed twice.
     people.sort_by(|a, b| a.name.cmp(&b.name));
     people.dedup_by(|a, b| a.name == b.name);
     people
 }
 
-fn do_act(stage: &mut Stage, act: &Act) {
+fn do_act(stage: &mut Harness, act: &AnyStep) {
     let (other, seen) = match act {
-        Act::Wait(seconds) => {
+        AnyStep::Wait(seconds) => {
             stage.now += seconds;
             return;
         }
-        Act::Restart => return stage.restart(),
-        Act::Active(mask, other) => {
+        AnyStep::Restart => return stage.restart(),
+        AnyStep::Active(mask, other) => {
             let listed = (0..PEOPLE).filter(|who| mask >> who & 1 == 1).map(|who| participant(who, 7, None));
             (*other, Seen::Active { participants: listed.collect(), reason: "network" })
         }
-        Act::People(all) => (false, Seen::People(people(all))),
-        Act::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
-        Act::Sessions(who, all, full) => {
+        AnyStep::People(all) => (false, Seen::Participants(people(all))),
+        AnyStep::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
+        AnyStep::Sessions(who, all, full) => {
             let mut sessions: Vec<_> = all.iter().map(|(n, start, end)| session(*who, *n, *start, *end)).collect();
             sessions.sort_by(|a, b| a.name.cmp(&b.name));
             sessions.dedup_by(|a, b| a.name == b.name);
             (false, Seen::Sessions { participant: person(*who), sessions, all: *full })
         }
-        Act::Record(start, end) => (false, Seen::Record(record(*start, *end))),
-        Act::Unreadable(who, gone) => (false, Seen::Unreadable { participant: person(*who), gone: *gone }),
-        Act::Lost => (false, Seen::Lost),
-        Act::Complete => (false, Seen::Complete),
+        AnyStep::Record(start, end) => (false, Seen::Record(record(*start, *end))),
+        AnyStep::Unreadable(who, not_found) => {
+            (false, Seen::Unreadable { participant: person(*who), not_found: *not_found })
+        }
+        AnyStep::Lost => (false, Seen::GivenUp),
+        AnyStep::Complete => (false, Seen::Complete),
     };
     stage.see(other, seen);
 }
 
-/// One person's stay in a conference that really takes place, and how late each side of it shows.
+/// One person's stay in a conference that really takes place, and how late Google shows its start and its end.
 #[derive(Debug, Clone, Copy)]
-struct Stay {
+struct RealStay {
     start: i64,
     /// `None`: Google never ends it.
     end: Option<i64>,
@@ -100,15 +102,15 @@ struct Stay {
     end_lag: i64,
 }
 
-/// A conference that really takes place: for each person their stays.
+/// A conference that really takes place: the stays of each person.
 #[derive(Debug, Clone)]
 struct Truth {
-    people: Vec<Vec<Stay>>,
+    people: Vec<Vec<RealStay>>,
     end: i64,
 }
 
 impl Truth {
-    /// What Google shows of somebody's stays at a time.
+    /// Returns what Google shows of a person's stays at a time.
     fn shown(&self, who: u8, now: i64) -> Vec<(u8, i64, Option<i64>)> {
         let visible = (0..).zip(&self.people[usize::from(who)]).filter(|(_, stay)| stay.start + stay.start_lag <= now);
         visible.map(|(n, stay)| (n, stay.start, stay.end.filter(|end| end + stay.end_lag <= now))).collect()
@@ -132,10 +134,10 @@ fn stay() -> impl Strategy<Value = (i64, i64, bool, i64, i64)> {
 
 fn truth() -> impl Strategy<Value = Truth> {
     vec(vec(stay(), 1..5), usize::from(PEOPLE)).prop_map(|people| {
-        let people: Vec<Vec<Stay>> = people
+        let people: Vec<Vec<RealStay>> = people
             .into_iter()
             .map(|stays| {
-                let stays = stays.into_iter().map(|(start, length, open, start_lag, end_lag)| Stay {
+                let stays = stays.into_iter().map(|(start, length, open, start_lag, end_lag)| RealStay {
                     start,
                     end: (!open).then_some(start + length),
                     start_lag,
@@ -149,11 +151,11 @@ fn truth() -> impl Strategy<Value = Truth> {
     })
 }
 
-/// A read of what really takes place, complete or not at all. Listings may leave somebody out.
+/// A read of what really takes place. Listings may miss somebody.
 #[derive(Debug, Clone)]
-enum Look {
+enum TruthfulStep {
     Wait(i64),
-    Active { without: u8, other: bool },
+    Active { missed: u8, other: bool },
     Left,
     Sessions(u8, bool),
     Record,
@@ -161,58 +163,58 @@ enum Look {
     Restart,
 }
 
-fn look() -> impl Strategy<Value = Look> {
+fn look() -> impl Strategy<Value = TruthfulStep> {
     let some = prop::bool::weighted(0.2);
     prop_oneof![
-        5 => (1..60_i64).prop_map(Look::Wait),
+        5 => (1..60_i64).prop_map(TruthfulStep::Wait),
         6 => (some, 0..1_u8 << PEOPLE, prop::bool::weighted(0.05))
-            .prop_map(|(some, mask, other)| Look::Active { without: if some { mask } else { 0 }, other }),
-        1 => Just(Look::Left),
-        4 => (0..PEOPLE, any::<bool>()).prop_map(|(who, all)| Look::Sessions(who, all)),
-        2 => Just(Look::Record),
-        1 => (0..PEOPLE).prop_map(Look::Unreadable),
-        1 => Just(Look::Restart),
+            .prop_map(|(some, mask, other)| TruthfulStep::Active { missed: if some { mask } else { 0 }, other }),
+        1 => Just(TruthfulStep::Left),
+        4 => (0..PEOPLE, any::<bool>()).prop_map(|(who, all)| TruthfulStep::Sessions(who, all)),
+        2 => Just(TruthfulStep::Record),
+        1 => (0..PEOPLE).prop_map(TruthfulStep::Unreadable),
+        1 => Just(TruthfulStep::Restart),
     ]
 }
 
-fn do_look(stage: &mut Stage, truth: &Truth, look: &Look) {
+fn do_look(stage: &mut Harness, truth: &Truth, look: &TruthfulStep) {
     let now = stage.now;
     match look {
-        Look::Wait(seconds) => stage.now += seconds,
-        Look::Restart => stage.restart(),
-        Look::Active { without, other } => {
+        TruthfulStep::Wait(seconds) => stage.now += seconds,
+        TruthfulStep::Restart => stage.restart(),
+        TruthfulStep::Active { missed, other } => {
             let active =
-                truth.everybody(now).into_iter().filter(|(who, _, end)| end.is_none() && without >> who & 1 == 0);
+                truth.everybody(now).into_iter().filter(|(who, _, end)| end.is_none() && missed >> who & 1 == 0);
             let participants = people(&active.collect::<Vec<_>>());
             stage.see(*other, Seen::Active { participants, reason: "timeout" });
         }
-        Look::Left => {
+        TruthfulStep::Left => {
             let left: Vec<_> = truth.everybody(now).into_iter().filter(|(.., end)| end.is_some()).collect();
-            do_act(stage, &Act::People(left));
+            do_act(stage, &AnyStep::People(left));
         }
-        Look::Sessions(who, all) => {
+        TruthfulStep::Sessions(who, all) => {
             let shown = truth.shown(*who, now).into_iter().filter(|(.., end)| *all || end.is_none());
-            do_act(stage, &Act::Sessions(*who, shown.collect(), *all));
+            do_act(stage, &AnyStep::Sessions(*who, shown.collect(), *all));
         }
-        Look::Record => {
+        TruthfulStep::Record => {
             stage.see(false, Seen::Record(record(0, (truth.end <= now).then_some(truth.end))));
         }
-        Look::Unreadable(who) => do_act(stage, &Act::Unreadable(*who, false)),
+        TruthfulStep::Unreadable(who) => do_act(stage, &AnyStep::Unreadable(*who, false)),
     }
 }
 
-/// Everything, once more, after the end.
-fn read_in_full(stage: &mut Stage, truth: &Truth) {
+/// Reads everything once more after the end.
+fn read_in_full(stage: &mut Harness, truth: &Truth) {
     stage.now = stage.now.max(truth.end + 100) + 1;
-    do_look(stage, truth, &Look::Record);
-    do_act(stage, &Act::Everybody(truth.everybody(stage.now)));
+    do_look(stage, truth, &TruthfulStep::Record);
+    do_act(stage, &AnyStep::Everybody(truth.everybody(stage.now)));
     for who in 0..PEOPLE {
-        do_look(stage, truth, &Look::Sessions(who, true));
+        do_look(stage, truth, &TruthfulStep::Sessions(who, true));
     }
     stage.see(false, Seen::Complete);
 }
 
-fn ends(known: &Known, truth: &Truth, stay: &Stay) -> bool {
+fn ends(known: &SessionState, truth: &Truth, stay: &RealStay) -> bool {
     match stay.end {
         Some(end) => known.end == Some((at(end), Source::Google)),
         None => known.end.is_some_and(|(end, source)| end <= at(truth.end) && source == Source::Inferred),
@@ -224,7 +226,7 @@ proptest! {
 
     #[test]
     fn every_rule_holds_whatever_is_observed(grace in 0..300_u64, acts in vec(act(), 1..60)) {
-        let mut stage = Stage::new(grace);
+        let mut stage = Harness::new(grace);
         for act in &acts {
             do_act(&mut stage, act);
         }
@@ -234,13 +236,13 @@ proptest! {
     fn a_full_reading_leaves_the_truth_however_it_was_read_before(
         grace in 0..300_u64, truth in truth(), looks in vec(look(), 0..80),
     ) {
-        let mut stage = Stage::new(grace);
+        let mut stage = Harness::new(grace);
         for look in &looks {
             do_look(&mut stage, &truth, look);
         }
         read_in_full(&mut stage, &truth);
         for (who, stays) in (0..).zip(&truth.people) {
-            let known = &stage.roster.people()[&person(who)];
+            let known = &stage.roster.participants()[&person(who)];
             prop_assert_eq!(known.sessions().len(), stays.len());
             for (n, stay) in (0..).zip(stays) {
                 let name = session(who, n, 0, None).name;
@@ -252,30 +254,30 @@ proptest! {
         let forgotten = truth.people.iter().flatten().any(|stay| stay.end.is_none());
         let inferred = standing(&stage.log).into_iter().filter(|(.., source)| *source == Source::Inferred).count();
         prop_assert!(forgotten || inferred == 0, "an inference that nothing corrected");
-        prop_assert!(stage.roster.people().values().all(|person| !person.is_present()));
-        prop_assert_eq!(stage.log.last().map(|told| told.event.event), Some(EventType::ConferenceEnded));
+        prop_assert!(stage.roster.participants().values().all(|person| !person.is_present()));
+        prop_assert_eq!(stage.log.last().map(|emitted| emitted.event.event), Some(EventType::ConferenceEnded));
         stage.now += 600;
-        let told = stage.log.len();
+        let emitted = stage.log.len();
         read_in_full(&mut stage, &truth);
-        prop_assert_eq!(stage.log.len(), told, "the last reading has nothing new to tell");
+        prop_assert_eq!(stage.log.len(), emitted, "the last complete read emits nothing new");
     }
 
     #[test]
     fn what_google_said_ends_up_the_same_in_whatever_order_it_was_read(
         (acts, shuffled) in vec(google(), 1..24).prop_flat_map(|acts| (Just(acts.clone()), Just(acts).prop_shuffle())),
     ) {
-        let play = |acts: &[Act]| {
-            let mut stage = Stage::new(600);
-            do_act(&mut stage, &Act::People((0..PEOPLE).map(|who| (who, 50, None)).collect()));
+        let play = |acts: &[AnyStep]| {
+            let mut stage = Harness::new(600);
+            do_act(&mut stage, &AnyStep::People((0..PEOPLE).map(|who| (who, 50, None)).collect()));
             for act in acts {
                 stage.now += 1;
                 do_act(&mut stage, act);
             }
             stage.now = 1000;
-            do_act(&mut stage, &Act::Record(0, Some(500)));
-            do_act(&mut stage, &Act::Complete);
-            let facts: BTreeSet<_> = told_of(&stage.roster).into_iter().map(|(event, person, session, time, source)| {
-                // Which of several sessions that begin or end it together a presence is told with, may differ.
+            do_act(&mut stage, &AnyStep::Record(0, Some(500)));
+            do_act(&mut stage, &AnyStep::Complete);
+            let facts: BTreeSet<_> = emitted_facts(&stage.roster).into_iter().map(|(event, person, session, time, source)| {
+                // If several sessions begin or end a presence together, the one it is emitted with may differ.
                 let session = session.filter(|_| matches!(event, EventType::SessionStarted | EventType::SessionEnded));
                 (event, person, session, time, source)
             }).collect();
@@ -285,11 +287,11 @@ proptest! {
     }
 }
 
-/// Something that Google said, and nothing that was concluded from silence.
-fn google() -> impl Strategy<Value = Act> {
+/// Something that Google may show, so nothing that is inferred.
+fn google() -> impl Strategy<Value = AnyStep> {
     prop_oneof![
-        1 => vec(resource(), 0..3).prop_map(Act::People),
-        5 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| Act::Sessions(who, all, full)),
-        1 => (-20..20_i64, option::of(-30..400_i64)).prop_map(|(start, end)| Act::Record(start, end)),
+        1 => vec(resource(), 0..3).prop_map(AnyStep::People),
+        5 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
+        1 => (-20..20_i64, option::of(-30..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
     ]
 }

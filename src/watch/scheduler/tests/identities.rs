@@ -1,9 +1,9 @@
-//! Another configuration of who asks: what was asked by another counts for nothing, and what is only called otherwise goes on.
+//! Changes of identities: what was read by another identity is discarded, and what only has another name continues.
 
 use super::*;
 
 #[test]
-fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identity() {
+fn a_conference_stays_with_the_target_that_still_covers_it_and_with_its_identity() {
     let mut scene = Scene::watching(&[organizer("all", "one"), target("board", "two", code("abc-mnop-xyz"))]);
     assert_eq!(scene.reached_by(), ["all", "board"]);
     scene.until_asked(&of_conference());
@@ -14,17 +14,17 @@ fn a_conference_stays_with_the_target_that_still_reaches_it_and_with_its_identit
     assert_eq!(scene.reached_by(), ["board"]);
     let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
     scene.reads.clear();
-    // Nobody is there, says somebody who is nobody any more.
+    // An empty listing by an identity that is gone from the configuration.
     assert!(matches!(read, Read::Participants(..)), "{read:?}");
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
-    scene.step(Input::Answered(key, Ok(empty)));
+    scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("two", &read)], "the same is read once more, by the other");
     scene.pass(600);
-    assert_eq!(scene.told().len(), 3, "{:?}", scene.told());
+    assert_eq!(scene.emitted().len(), 3, "{:?}", scene.emitted());
 }
 
 #[test]
-fn an_identity_that_may_be_somebody_else_reads_anew() {
+fn an_identity_that_may_stand_for_another_user_reads_again() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.until_asked(&of_conference());
     let (key, _, read) = scene.reads.iter().find(|(key, ..)| *key == of_conference()).cloned().unwrap();
@@ -35,15 +35,15 @@ fn an_identity_that_may_be_somebody_else_reads_anew() {
         replaced,
         renamed: BTreeMap::new(),
     };
-    scene.step(Input::Reconfigured(Box::new(changed)));
+    scene.step(SchedulerInput::Reconfigured(Box::new(changed)));
     scene.reads.clear();
     let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
-    scene.step(Input::Answered(key, Ok(empty)));
+    scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("one", &read)]);
 }
 
 #[test]
-fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
+fn an_organizer_s_target_of_another_identity_starts_over_under_its_name() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     scene.pass(3);
     let before = scene.commits.len();
@@ -56,7 +56,7 @@ fn an_organizer_s_target_of_another_identity_begins_anew_under_its_name() {
 }
 
 #[test]
-fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
+fn an_identity_under_another_name_is_the_same_one_and_its_answers_are_used() {
     let mut scene = Scene::watching(&[organizer("all", "one")]);
     let first = scene.commits.iter().flat_map(|commit| &commit.targets).next().unwrap().clone();
     scene.until_asked(&of_conference());
@@ -64,10 +64,10 @@ fn an_identity_of_another_name_is_the_same_one_and_its_answers_are_heard() {
     let renamed = BTreeMap::from([(one, three)]);
     let changed = Setup { identities: vec![identity("three")], ..setup(&[organizer("all", "three")]) };
     let revision = Revision { setup: changed, remembered: Vec::new(), replaced: BTreeSet::new(), renamed };
-    scene.step(Input::Reconfigured(Box::new(revision)));
+    scene.step(SchedulerInput::Reconfigured(Box::new(revision)));
     let asked = scene.asking(&of_conference()).len();
     scene.pass(60);
-    assert_eq!((asked, scene.told().len()), (1, 3));
+    assert_eq!((asked, scene.emitted().len()), (1, 3));
     let row = scene.commits.iter().flat_map(|commit| &commit.targets).last().unwrap();
     assert_eq!(row.watched_since, first.watched_since);
     scene.until_asked(&of_conference());

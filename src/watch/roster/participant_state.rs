@@ -1,0 +1,214 @@
+//! Pure: what is known of one participant, and what was emitted of them.
+
+use jiff::Timestamp;
+
+use super::Directory;
+use super::facts::EmittedPresence;
+use super::listing_status::ListingStatus;
+use super::presence::{self, Presence, SessionInterval};
+use super::session_state::{MergeOutcome, SessionState};
+use crate::clock::Mono;
+use crate::model::event::{Affiliation, ParticipantRef, SessionRef};
+use crate::model::{self, EventType, ParticipantKind, ParticipantName, SessionName, Source, UserName};
+
+/// One participant of one conference.
+#[derive(Debug, Clone)]
+pub struct ParticipantState {
+    pub kind: ParticipantKind,
+    pub user: Option<UserName>,
+    pub display_name: Option<Box<str>>,
+    pub email: Option<Box<str>>,
+    pub affiliation: Option<Affiliation>,
+    pub earliest_start: Option<Timestamp>,
+    /// The latest end that Google ever showed.
+    pub latest_end: Option<Timestamp>,
+    pub(super) sessions: Vec<SessionState>,
+    pub(super) presences: Vec<EmittedPresence>,
+    /// The events that were emitted and withdrawn. The session only for `session.*`.
+    pub(super) withdrawn: Vec<WithdrawnEvent>,
+    pub(super) listing_status: ListingStatus,
+    /// While missing: the last listing that showed the participant, by Google's clock. It is stored.
+    pub last_seen: Option<Timestamp>,
+    /// When this process first saw the participant.
+    pub(super) first_seen: Mono,
+    /// When a participant without a known session was inferred to have left.
+    pub(super) inferred_end: Option<Timestamp>,
+}
+
+/// An event that was emitted and withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawnEvent {
+    pub event: EventType,
+    pub session: Option<SessionName>,
+    pub time: Timestamp,
+    pub source: Source,
+}
+
+impl ParticipantState {
+    /// Creates the state of a participant who is seen for the first time.
+    #[must_use]
+    pub fn new(read: &model::Participant, now: Mono) -> Self {
+        Self {
+            kind: read.kind,
+            user: read.user.clone(),
+            display_name: read.display_name.clone(),
+            email: None,
+            affiliation: None,
+            earliest_start: read.earliest_start,
+            latest_end: read.latest_end,
+            sessions: Vec::new(),
+            presences: Vec::new(),
+            withdrawn: Vec::new(),
+            listing_status: ListingStatus::Away,
+            last_seen: None,
+            first_seen: now,
+            inferred_end: None,
+        }
+    }
+
+    /// Returns the known sessions, ordered by start.
+    #[must_use]
+    pub fn sessions(&self) -> &[SessionState] {
+        &self.sessions
+    }
+
+    /// Returns the sessions that have no end.
+    pub fn open_sessions(&self) -> impl Iterator<Item = &SessionState> {
+        self.sessions.iter().filter(|session| session.is_open())
+    }
+
+    /// Returns whether the last event of the participant is a join.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.presences.last().is_some_and(|presence| presence.left.is_none())
+    }
+
+    /// Returns the latest end that Google reported of a session.
+    #[must_use]
+    pub fn last_google_end(&self) -> Option<Timestamp> {
+        self.sessions
+            .iter()
+            .filter_map(|session| session.end)
+            .filter(|(_, source)| *source == Source::Google)
+            .map(|(end, _)| end)
+            .max()
+    }
+
+    /// Returns whether [`ParticipantState::merge`] of this resource would change nothing.
+    #[must_use]
+    pub(super) fn knows(&self, read: &model::Participant) -> bool {
+        (read.kind == ParticipantKind::Unknown || self.kind == read.kind)
+            && (read.display_name.is_none() || self.display_name == read.display_name)
+            && (read.user.is_none() || self.user == read.user)
+            && read.earliest_start.is_none_or(|start| self.earliest_start.is_some_and(|known| known <= start))
+            && read.latest_end.is_none_or(|end| self.latest_end.is_some_and(|known| known >= end))
+    }
+
+    /// Takes in a participant resource. A changed name replaces the one before, without an event.
+    pub(super) fn merge(&mut self, read: &model::Participant) {
+        if read.kind != ParticipantKind::Unknown {
+            self.kind = read.kind;
+        }
+        if read.user.is_some() && read.user != self.user {
+            self.user.clone_from(&read.user);
+            (self.email, self.affiliation) = (None, None);
+        }
+        if read.display_name.is_some() {
+            self.display_name.clone_from(&read.display_name);
+        }
+        self.earliest_start = [self.earliest_start, read.earliest_start].into_iter().flatten().min();
+        self.latest_end = self.latest_end.max(read.latest_end);
+    }
+
+    /// Takes in one session. `reopen` as for [`SessionState::merge`].
+    pub(super) fn merge_session(&mut self, read: &model::Session, reopen: bool) -> MergeOutcome {
+        if let Some(known) = self.sessions.iter_mut().find(|known| known.name == read.name) {
+            let merged = known.merge(read, reopen);
+            if merged.changed {
+                self.sessions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
+            }
+            return merged;
+        }
+        let (known, merged) = SessionState::new(read);
+        let at = self.sessions.partition_point(|other| (other.start, &other.name) <= (known.start, &known.name));
+        if self.sessions.is_empty() {
+            // Most participants have one session, and spare capacity would be most of the memory of a participant.
+            self.sessions.reserve_exact(1);
+        }
+        self.sessions.insert(at, known);
+        // The leave was inferred because no session was known.
+        self.inferred_end = None;
+        merged
+    }
+
+    /// Returns the presences that follow from what is known. `resource_counts` says whether the participant resource alone
+    /// is used where no session is known.
+    #[must_use]
+    pub(super) fn presences_from(&self, resource_counts: bool) -> Vec<Presence> {
+        if self.sessions.is_empty() {
+            return match self.earliest_start {
+                Some(start) if resource_counts => {
+                    let google = self
+                        .latest_end
+                        .filter(|_| self.listing_status == ListingStatus::Away)
+                        .map(|end| (end.max(start), Source::Google));
+                    let end = google.or_else(|| self.inferred_end.map(|end| (end.max(start), Source::Inferred)));
+                    vec![Presence { start, first: None, end, last: None }]
+                }
+                _ => Vec::new(),
+            };
+        }
+        presence::unite(self.sessions.iter().map(|session| SessionInterval {
+            session: Some(&session.name),
+            start: session.start,
+            end: session.end,
+        }))
+    }
+
+    /// Returns the participant as events refer to it.
+    #[must_use]
+    pub fn reference(&self, name: &ParticipantName) -> ParticipantRef {
+        ParticipantRef {
+            name: name.clone(),
+            kind: self.kind,
+            user: self.user.clone(),
+            display_name: self.display_name.clone(),
+            email: self.email.clone(),
+            affiliation: self.affiliation,
+        }
+    }
+
+    /// Returns one of the sessions as events refer to it.
+    #[must_use]
+    pub fn session_reference(&self, name: &SessionName) -> Option<SessionRef> {
+        let session = self.sessions.iter().find(|session| session.name == *name)?;
+        Some(SessionRef { name: name.clone(), start_time: session.start, end_time: session.end.map(|(end, _)| end) })
+    }
+
+    /// Returns whether this session is known and has no end.
+    #[must_use]
+    pub(super) fn has_open(&self, name: &SessionName) -> bool {
+        self.open_sessions().any(|session| session.name == *name)
+    }
+
+    /// Ends everything that is open at `time`, as inferred.
+    pub(super) fn infer_end(&mut self, time: Timestamp) {
+        for session in &mut self.sessions {
+            session.infer_end(time);
+        }
+        if self.sessions.is_empty() {
+            // Also if the join was not emitted yet: it will be, and needs its leave.
+            self.inferred_end.get_or_insert(time);
+        }
+    }
+
+    /// Fills in the address from the directory, unless it is known.
+    pub(super) fn fill_in(&mut self, directory: &Directory) {
+        if self.email.is_none()
+            && let Some(entry) = self.user.as_ref().and_then(|user| directory.get(user))
+        {
+            self.email = Some(entry.email.clone());
+            self.affiliation = Some(entry.affiliation);
+        }
+    }
+}

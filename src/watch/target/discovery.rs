@@ -1,0 +1,159 @@
+//! Pure: which read finds a target's conferences, and what its answer shows.
+//!
+//! A target asks two questions in turn: which conference is live now, and which conferences have ended since the last such
+//! answer, so that one that began and ended between two reads is found too.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Discovered, DiscoveredConference, DiscoveryQuestion, Target};
+use crate::backoff::{Random, jittered};
+use crate::clock::{Mono, elapsed};
+use crate::meet::{Answer, ConferenceFilter, Read};
+use crate::model::Gap;
+use crate::watch::gap::{self, LATE};
+use crate::watch::settings::TargetSelector;
+
+/// Records may appear late in Google's lists, so each list of ended conferences overlaps the one before by this much.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
+/// How often the ended conferences of a target are listed.
+const ENDED_EVERY: Duration = Duration::from_secs(60);
+/// The jitter of discovery, as a share of its period.
+const JITTER: f64 = 0.05;
+
+impl Target {
+    /// Returns the read that is due. `google` is the current time by Google's clock.
+    pub fn ask(&mut self, google: Timestamp, now: Mono) -> Read {
+        self.question = if self.due <= now { DiscoveryQuestion::Live } else { DiscoveryQuestion::Ended };
+        if self.question == DiscoveryQuestion::Ended {
+            return Read::Conferences(self.ended(google));
+        }
+        match &self.settings.selector {
+            TargetSelector::MeetingCode(code) => Read::SpaceByCode(code.clone()),
+            TargetSelector::Space(space) => Read::Space(space.clone()),
+            TargetSelector::Conference(name) => Read::Conference(name.clone()),
+            TargetSelector::Organizer => {
+                Read::Conferences(ConferenceFilter { live: true, ..ConferenceFilter::default() })
+            }
+        }
+    }
+
+    /// Returns the filter for ended conferences. Google lists them to the organizer only; to others the list is empty.
+    fn ended(&mut self, google: Timestamp) -> ConferenceFilter {
+        // If our clock was ahead when the cursor was stored, the cursor may be in the future and would hide conferences.
+        let since = self.row.discovered_to.unwrap_or(self.row.watched_since).min(google);
+        let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
+        let (space, meeting_code) = match &self.settings.selector {
+            TargetSelector::MeetingCode(code) => (None, Some(code.clone())),
+            TargetSelector::Space(space) => (Some(space.clone()), None),
+            TargetSelector::Conference(_) | TargetSelector::Organizer => (None, None),
+        };
+        let ended_before = self.look_back.until(since, google);
+        ConferenceFilter { ended_since: Some(since), ended_before, space, meeting_code, ..ConferenceFilter::default() }
+    }
+
+    /// Takes in the answer to the last question. `google` is the time of the answer by Google's clock, `period` the time
+    /// between two looks for live conferences.
+    pub fn answer(
+        &mut self,
+        answer: Answer,
+        google: Timestamp,
+        period: Duration,
+        now: Mono,
+        random: &mut Random,
+    ) -> Discovered {
+        match self.question {
+            DiscoveryQuestion::Live => self.failures = 0,
+            DiscoveryQuestion::Ended => self.ended_failures = 0,
+        }
+        if self.row.last_looked.is_none() {
+            // Conferences end by Google's clock, so the beginning of watching has to be by it too. Ours may be minutes off.
+            let ago = now.saturating_sub(self.created);
+            self.row.watched_since = google.saturating_sub(ago).unwrap_or(google);
+        }
+        let mut discovered = Discovered::of(answer);
+        match self.question {
+            DiscoveryQuestion::Live => {
+                self.note_looked_up(google, period, now);
+                discovered.is_live_answer = true;
+                discovered.unobserved = self.unobserved;
+                self.due = now + jittered(period, JITTER, random);
+                let shown: BTreeSet<_> =
+                    discovered.conferences.iter().map(|conference| conference.name.clone()).collect();
+                discovered.vanished = self.shown.difference(&shown).cloned().collect();
+                self.shown = shown;
+            }
+            DiscoveryQuestion::Ended => {
+                self.note_ended_listed(google, now, random);
+                let never = || self.row.last_looked.is_none().then_some((Timestamp::MIN, google));
+                discovered.unobserved = self.unobserved_span(google, period, now).or(self.unobserved).or_else(never);
+            }
+        }
+        discovered
+    }
+
+    fn note_ended_listed(&mut self, google: Timestamp, now: Mono, random: &mut Random) {
+        if let Some(until) = self.look_back.succeeded() {
+            // That was a part of the past, which does not change any more: the next part can be listed at once.
+            self.row.discovered_to = Some(until);
+            self.ended_due = now;
+        } else {
+            // A list that changes while its pages are read may miss a conference, so every time is listed twice: the cursor
+            // is one answer behind.
+            let before = self.row.discovered_to.filter(|to| *to <= google);
+            self.row.discovered_to = before.max(self.ended_answered.replace(google));
+            self.ended_due = now + jittered(ENDED_EVERY, JITTER, random);
+        }
+    }
+
+    /// Notes a look for live conferences, and a gap if it came too long after the one before.
+    fn note_looked_up(&mut self, google: Timestamp, period: Duration, now: Mono) {
+        if let Some((from, to)) = self.unobserved_span(google, period, now) {
+            self.unobserved = Some((from, to));
+            let gap = Gap { from, to, reason: self.gap_reason.to_owned() };
+            self.gap = Some(gap::merged(self.gap.take(), gap));
+        } else if self.row.last_looked.is_none() {
+            // Nobody looked before the first time.
+            self.unobserved = Some((Timestamp::MIN, google));
+        }
+        (self.row.last_looked, self.looked_up_at) = (Some(google), Some(now));
+        self.gap_reason = LATE;
+    }
+
+    /// Returns the time since the last look for live conferences, if it is long enough to be a gap.
+    fn unobserved_span(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
+        let from = self.row.last_looked?;
+        let since = self.looked_up_at.map_or_else(|| elapsed(from, google), |at| now.saturating_sub(at));
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
+    }
+}
+
+impl Discovered {
+    fn of(answer: Answer) -> Self {
+        let mut discovered = Self::default();
+        match answer {
+            Answer::Space(space) => {
+                discovered.code = space.meeting_code.map(|code| (space.name, code));
+                discovered.conferences = space
+                    .active_conference
+                    .into_iter()
+                    .map(|name| DiscoveredConference { name, record: None })
+                    .collect();
+            }
+            Answer::Conference(record) => {
+                discovered.conferences = vec![DiscoveredConference { name: record.name.clone(), record: Some(record) }];
+            }
+            Answer::Conferences(records) => {
+                discovered.conferences = records
+                    .into_iter()
+                    .map(|record| DiscoveredConference { name: record.name.clone(), record: Some(record) })
+                    .collect();
+            }
+            // A reader's answer always fits the read, so no other kind comes here.
+            _ => {}
+        }
+        discovered
+    }
+}
