@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +44,6 @@ impl Default for Options {
 pub struct Dispatcher {
     store: Store,
     clock: Clock,
-    wake: Arc<Notify>,
     metrics: WebhookMetrics,
     core: Core,
     targets: BTreeMap<EndpointName, Target>,
@@ -60,8 +58,7 @@ pub struct Dispatcher {
 type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
 
 impl Dispatcher {
-    /// A dispatcher for these endpoints. Whoever commits calls `wake` afterwards, and so does whoever switches an endpoint
-    /// on.
+    /// A dispatcher for these endpoints. It follows the store's progress, so it learns of commits and admin changes by itself.
     ///
     /// # Errors
     /// [`SenderError`] where no HTTP client can be made, or names are to be hidden and there is no key for it.
@@ -69,7 +66,6 @@ impl Dispatcher {
         endpoints: &[EndpointSettings],
         store: Store,
         clock: Clock,
-        wake: Arc<Notify>,
         metrics: WebhookMetrics,
         random: Random,
         options: &Options,
@@ -78,7 +74,7 @@ impl Dispatcher {
         let core = Core::new(endpoints, random);
         let (changes, changed) = Changes::new();
         let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
+        Ok(Self { store, clock, metrics, core, targets, grace, abort, pulse, changes, changed })
     }
 
     /// What hands it other endpoints while it runs.
@@ -102,10 +98,9 @@ impl Dispatcher {
     /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
     /// returns.
     pub async fn run(mut self, stop: CancellationToken) {
-        let wake = Arc::clone(&self.wake);
-        let mut woken = pin!(wake.notified());
-        // From here on no call is missed, whenever it comes.
-        woken.as_mut().enable();
+        // The first turn looks everywhere; from here on no change is missed.
+        let mut progress = self.store.progress();
+        progress.mark_unchanged();
         let mut sends = Sends::default();
         let mut exchange: Option<Exchange> = None;
         let mut wake_at = Some(Mono::ZERO);
@@ -116,11 +111,8 @@ impl Dispatcher {
             // With nothing to do it turns all the same, so that it can be told from one that hangs.
             let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
             let input = tokio::select! {
-                () = woken.as_mut() => {
-                    woken.set(wake.notified());
-                    woken.as_mut().enable();
-                    Input::Woken
-                }
+                // Disabled once the writer has ended.
+                Ok(()) = progress.changed() => Input::Woken,
                 reply = answer(&mut exchange) => {
                     exchange = None;
                     reply.map_or_else(|error| {

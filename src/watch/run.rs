@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,6 @@ pub struct Parts<R> {
     pub reader: Arc<R>,
     pub store: Store,
     pub clock: Clock,
-    /// Rung after each commit that may have made deliveries due.
-    pub bell: Arc<Notify>,
     pub metrics: Metrics,
     /// Beats at each turn.
     pub pulse: Pulse,
@@ -116,16 +114,10 @@ fn start<R: Reader>(command: Command, parts: &Parts<R>, reads: &mut Tasks, commi
             });
         }
         Command::Commit { key, commit } => {
-            let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
-            let rings = !commit.events.is_empty();
+            let (store, now) = (parts.store.clone(), parts.clock.now().wall);
             commits.spawn(key.clone(), Kind::Commit, async move {
                 match store.commit(*commit, now).await {
-                    Ok(()) => {
-                        if rings {
-                            bell.notify_one();
-                        }
-                        Input::Committed(key, true)
-                    }
+                    Ok(()) => Input::Committed(key, true),
                     Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
                         tracing::error!(of = %key, %error, "what is known is taken from the store again");
                         recall(&store, key).await

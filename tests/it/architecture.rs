@@ -38,6 +38,8 @@ const EVERYTHING: &[(&str, Modules)] = &[
     ("meet", Any),
     ("model", Any),
     ("heartbeat", Any),
+    ("pseudonym", Any),
+    ("secret_file", Any),
     ("serve", Any),
     ("systemd", Any),
     ("sim", Any),
@@ -55,6 +57,8 @@ const ROOMS: &[Room] = &[
     Room { name: "clock", may_use: &[] },
     Room { name: "backoff", may_use: &[] },
     Room { name: "log", may_use: &[] },
+    Room { name: "pseudonym", may_use: &[] },
+    Room { name: "secret_file", may_use: &[] },
     Room { name: "heartbeat", may_use: &[("clock", Any)] },
     Room { name: "status", may_use: &[("model", Any)] },
     Room { name: "meet", may_use: &[("model", Any), ("clock", Any), ("backoff", Any), ("status", Any)] },
@@ -72,11 +76,16 @@ const ROOMS: &[Room] = &[
             ("meet", FacadeAnd(&["error", "filter", "reader"])),
         ],
     },
-    Room { name: "store", may_use: &[("failpoints", Any), ("model", Any), ("clock", Any), ("heartbeat", Any)] },
+    Room {
+        name: "store",
+        may_use: &[("failpoints", Any), ("model", Any), ("clock", Any), ("heartbeat", Any), ("pseudonym", Any)],
+    },
     Room {
         name: "delivery",
         may_use: &[
             ("failpoints", Any),
+            ("pseudonym", Any),
+            ("secret_file", Any),
             ("model", Any),
             ("clock", Any),
             ("backoff", Any),
@@ -84,7 +93,10 @@ const ROOMS: &[Room] = &[
             ("store", Any),
         ],
     },
-    Room { name: "serve", may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any)] },
+    Room {
+        name: "serve",
+        may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any), ("secret_file", Any)],
+    },
     Room {
         name: "systemd",
         may_use: &[("clock", Any), ("heartbeat", Any), ("status", Any), ("store", Any), ("model", Any)],

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use meetwatch::model::event::Affiliation;
 use meetwatch::model::{EventType, IdentityName, Kind, MeetingCode, Source, SpaceName, TargetName, UserName};
 use meetwatch::store::{
-    Commit, CommitError, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
+    Commit, CommitError, ConferenceQuery, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow,
+    StoredConference, TargetRow,
 };
 
 use super::{Backend, Durable, contract_tests};
@@ -19,6 +20,7 @@ contract_tests!(
     rows_of_a_conference_that_is_not_stored_are_refused,
     a_closed_conference_is_finished_and_not_loaded,
     the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none,
+    conferences_are_selected_by_a_half_open_interval_and_by_target,
     times_keep_their_nanoseconds_and_far_ones_do_not_overflow;
     durable: a_commit_is_read_back_the_same_after_a_restart
 );
@@ -228,6 +230,32 @@ fn the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none<B: 
     let told: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
     assert_eq!(told, [EventType::WatchGap]);
     assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
+}
+
+fn conferences_are_selected_by_a_half_open_interval_and_by_target<B: Backend>() {
+    let mut db = B::create();
+    for (id, start, end) in [("a", 0, Some(10)), ("b", 10, Some(20)), ("c", 20, None)] {
+        let row = ConferenceRow {
+            start: at(start),
+            end: end.map(|end| (at(end), Source::Google)),
+            targets: vec![TargetName::parse(if id == "b" { "board" } else { "all" }).unwrap()],
+            ..conference_row(id, 0)
+        };
+        db.write(Commit { conference: Some(row), ..Commit::default() }, noon()).unwrap();
+    }
+    let select = |from, until, target: Option<&str>, limit| {
+        let target = target.map(|name| TargetName::parse(name).unwrap());
+        let query = ConferenceQuery { target, from: at(from), until: at(until), limit };
+        let found = db.conferences(&query).unwrap();
+        found.into_iter().map(|stored| stored.conference.name).collect::<Vec<_>>()
+    };
+    assert_eq!(select(0, 30, None, 9), [conference("a"), conference("b"), conference("c")]);
+    assert_eq!(select(10, 20, None, 9), [conference("b")], "an end and a start at the edge do not overlap");
+    assert_eq!(select(100, 200, None, 9), [conference("c")], "it has not ended");
+    assert_eq!(select(0, 30, Some("all"), 9), [conference("a"), conference("c")]);
+    assert_eq!(select(0, 30, None, 1), [conference("a")]);
+    assert_eq!(db.conference(&conference("b")).unwrap().unwrap().conference.start, at(10));
+    assert_eq!(db.conference(&conference("unknown")).unwrap(), None);
 }
 
 fn times_keep_their_nanoseconds_and_far_ones_do_not_overflow<B: Backend>() {
