@@ -227,7 +227,7 @@ fn the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none<B: 
     gap.event = EventType::WatchGap;
     write(&mut db, &commit("c", vec![gap])).unwrap();
     write(&mut db, &Commit { events: vec![lone_gap(1, &["ops"])], ..Commit::default() }).unwrap();
-    let emitted: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
+    let emitted_types: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
     assert_eq!(emitted_types, [EventType::WatchGap]);
     assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
 }
