@@ -193,20 +193,18 @@ async fn fill(store: &Store, clock: Clock, deliveries: u64, conferences: u64) {
 struct House {
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
-    wake: Arc<Notify>,
 }
 
 impl House {
     fn start(store: &Store, settings: &EndpointSettings, clock: Clock) -> Self {
-        let wake = Arc::new(Notify::new());
         let metrics = WebhookMetrics::register(&Registry::new(), [&settings.name]).unwrap();
         let endpoints = std::slice::from_ref(settings);
         let (random, options) = (Random::with_seed(1), DispatcherOptions::default());
         let dispatcher =
-            Dispatcher::new(endpoints, store.clone(), clock, Arc::clone(&wake), metrics, random, &options).unwrap();
+            Dispatcher::new(endpoints, store.clone(), clock, metrics, random, &options).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(stop.clone()));
-        Self { stop, running, wake }
+        Self { stop, running }
     }
 
     async fn stop(self) {
@@ -325,7 +323,6 @@ async fn idle(clock: Clock, folder: &Path, count: u64) {
         receiver.first_byte.store(0, Ordering::Release);
         store.commit(commit(1, vec![event(1, number)]), clock.now().wall).await.unwrap();
         let committed = clock.now().mono;
-        house.wake.notify_one();
         receiver.wait_for(number).await;
         let first = Duration::from_nanos(receiver.first_byte.load(Ordering::Acquire));
         took.push(first.saturating_sub(committed));

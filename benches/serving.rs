@@ -74,7 +74,7 @@ fn exposed(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSetti
         readiness: Readiness::default(),
         limit_reached,
         fronts: Fronts::new(front),
-        desk: Desk { store, clock, wake: Arc::default() },
+        desk: Desk { store, clock },
         reload: Arc::new(Nothing),
     })
 }

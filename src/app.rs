@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use secrecy::SecretString;
-use tokio::sync::{Notify, mpsc, watch as value};
+use tokio::sync::{mpsc, watch as value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -96,7 +96,6 @@ impl App {
         let registry = Registry::new();
         let board = StatusBoard::default();
         let readiness = Readiness::default();
-        let bell = Arc::new(Notify::new());
         let limits = crate::serve::metrics::limit_reached(&registry)?;
         crate::serve::metrics::register(&registry, &board, config.server.max_conferences)?;
 
@@ -133,7 +132,7 @@ impl App {
 
         let token = server_token(&config).await?;
         let fronts = Fronts::new(front::make(&config, token, front::probe(&config, clock)?).await?);
-        let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
+        let desk = Desk { store: store.clone(), clock };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
         let exposed = Exposed {
@@ -148,7 +147,7 @@ impl App {
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
         let (pulse, hang) = (Pulse::default(), HangAt::default());
-        let watching = watch::WatchParts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
+        let watching = watch::WatchParts { reader, store: store.clone(), clock, metrics, pulse, hang };
         let (changes, changed) = watch::reconfigure_channel();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {

@@ -21,7 +21,7 @@ use meetwatch::store::{Store, StoreMetrics};
 use meetwatch::watch::{self, Scheduler, SchedulerCommand, SchedulerInput, TargetSelector, WatchSettings};
 use prometheus::Registry;
 use reqwest::Url;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::figures::{Figures, cpu, line, number, title};
@@ -271,7 +271,6 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         reader: Arc::clone(&counting),
         store: store.clone(),
         clock,
-        bell: Arc::new(Notify::new()),
         metrics: watching::metrics()?,
         pulse: Pulse::default(),
         hang: HangAt::default(),

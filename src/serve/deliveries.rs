@@ -191,7 +191,6 @@ pub(super) async fn replay(
     }
     let replayed = desk.store.replay(which, desk.clock.now().wall).await.map_err(|error| unwritable(&error))?;
     tracing::info!(replayed, "deliveries are sent once more, because an operator asked");
-    desk.wake.notify_one();
     Ok(Json(Replayed { replayed }))
 }
 

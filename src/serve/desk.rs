@@ -2,22 +2,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::model::EndpointName;
 use crate::store::Store;
 
-/// The store, and whom to tell of changes in it.
+/// The store and the clock.
 #[derive(Debug, Clone)]
 pub struct Desk {
     pub store: Store,
     pub clock: Clock,
-    /// Called after something became due.
-    pub wake: Arc<Notify>,
 }
 
 /// What may be shown of a configured endpoint.

@@ -178,7 +178,6 @@ pub(super) async fn enable(
     let now = desk.clock.now().wall;
     let skipped = desk.store.enable(name.clone(), from, now).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), skipped, "an operator switched the endpoint on");
-    desk.wake.notify_one();
     Ok(Json(Switched { enabled: true, skipped }))
 }
 
@@ -193,7 +192,6 @@ pub(super) async fn disable(
     let name = named(&shared, &name).await?;
     desk.store.disable(name.clone(), desk.clock.now().wall).await.map_err(|error| unwritable(&error))?;
     tracing::info!(endpoint = name.as_str(), "an operator switched the endpoint off");
-    desk.wake.notify_one();
     Ok(Json(Switched { enabled: false, skipped: 0 }))
 }
 

@@ -1,4 +1,4 @@
-//! Pure: whether the wall clock is plausible enough to delete what it says is old.
+//! Pure: whether the wall clock is plausible enough to delete by it.
 //!
 //! Deleting cannot be undone, and a clock can be years off: before the first NTP answer, after a dead battery, after an
 //! operator's mistake. So after each leap the clock has to run for a day before anything is deleted by it. Waiting costs a
@@ -20,7 +20,7 @@ const SKEW: Duration = Duration::from_secs(600);
 /// record's end: a month later no listing shows the record any more.
 pub(super) const TOMBSTONE_RETENTION: Duration = Duration::from_secs(31 * 86_400);
 
-/// Compares the wall clock with what it said before, and stores what it says now.
+/// Compares the wall clock with its reading at the previous check, and stores the new reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockCheck {
     /// The previous check of this process, if there was one.

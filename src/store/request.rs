@@ -1,8 +1,8 @@
 //! The write operations of the store, each with the type of its reply.
 //!
 //! [`Request`] is the one list of them. [`Request::new`] pairs an operation with the receiver of its reply. A backend
-//! executes a group of requests in one transaction, puts each result into its [`Pending`], and whoever holds the group
-//! delivers the replies once the transaction is durable.
+//! executes a group of requests in one transaction, puts each result into its [`Pending`], and the
+//! writer delivers the replies once the transaction is durable.
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;

@@ -121,7 +121,7 @@ impl Writer {
         }
     }
 
-    /// Publishes the progress before the callers get their replies: whoever has a reply sees at least its position.
+    /// Publishes the progress before the callers get their replies: a caller that has its reply sees at least its own position.
     fn publish(&self, group: &[Request]) {
         let is_change = |request: &&Request| matches!(request, Request::Admin(_)) && request.error().is_none();
         let changes = u64::try_from(group.iter().filter(is_change).count()).unwrap_or(u64::MAX);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +26,6 @@ pub struct WatchParts<R> {
     pub reader: Arc<R>,
     pub store: Store,
     pub clock: Clock,
-    /// Rung after each commit that may have made deliveries due.
-    pub bell: Arc<Notify>,
     pub metrics: WatchMetrics,
     /// Beats at each turn.
     pub pulse: Pulse,
@@ -122,16 +120,10 @@ fn start<R: Reader>(
             });
         }
         SchedulerCommand::Commit { key, commit } => {
-            let (store, bell, now) = (parts.store.clone(), parts.bell.clone(), parts.clock.now().wall);
-            let rings = !commit.events.is_empty();
+            let (store, now) = (parts.store.clone(), parts.clock.now().wall);
             commits.spawn(key.clone(), TaskKind::Commit, async move {
                 match store.commit(*commit, now).await {
-                    Ok(()) => {
-                        if rings {
-                            bell.notify_one();
-                        }
-                        SchedulerInput::Committed(key, true)
-                    }
+                    Ok(()) => SchedulerInput::Committed(key, true),
                     Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
                         tracing::error!(of = %key, %error, "a commit contradicts the store; the state is reloaded from the store");
                         reload_conference(&store, key).await

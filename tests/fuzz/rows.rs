@@ -1,4 +1,4 @@
-//! A store whose rows say anything: it is refused, or what it says is taken up and watched on.
+//! A store with arbitrary values in its rows: either it is refused, or it is loaded and the schedule continues with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-/// A conference in which one person is, one was twice, and one only seems to have been.
+/// A conference with one person present, one who came twice, and one without sessions.
 const MEETING: &str = r#"
 INSERT INTO conferences (id, name, space, meeting_code, start, "end", end_source, phase, targets, identity, last_sequence, present, last_listed, backfilled_to)
 VALUES (1, 'conferenceRecords/c', 'spaces/s', 'abc-mnop-xyz', 1000, NULL, NULL, 'live', 'board', 'one', 9, 1, 90000, 80000);
@@ -48,7 +48,7 @@ INSERT INTO tombstones (conference, deleted_at) VALUES ('conferenceRecords/old',
 INSERT INTO endpoints (id, name, state, state_since, state_reason) VALUES (1, 'ops', 'on', NULL, NULL), (2, 'quiet', 'off', 800, 'gone');
 "#;
 
-/// What a start of the daemon reads, and what tells its rows apart.
+/// The tables that a start of the daemon reads, each with its key.
 const TABLES: [(&str, &str); 7] = [
     ("conferences", "name"),
     ("participants", "name"),
@@ -59,15 +59,15 @@ const TABLES: [(&str, &str); 7] = [
     ("endpoints", "name"),
 ];
 
-/// A store with the meeting in it, and how it was.
-struct Store {
+/// A store with the meeting in it, and a copy of its original rows.
+struct MeetingStore {
     db: Db,
     connection: Connection,
     metrics: WatchMetrics,
     _folder: tempfile::TempDir,
 }
 
-impl Store {
+impl MeetingStore {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("meetwatch.db");
@@ -93,15 +93,15 @@ impl Store {
     }
 
     /// Undoes every change.
-    fn mend(&self) {
+    fn restore(&self) {
         for (table, _) in TABLES {
             let undo = format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM was.{table}");
             self.connection.execute_batch(&undo).expect("a table can be filled again");
         }
     }
 
-    /// Changes every row of a table, or one, as `table column value` or `table column value number` say, and returns how
-    /// many it changed. What does not fit the schema cannot come to stand in it.
+    /// Changes all rows of a table (`table column value`) or one (`table column value number`). Returns how many changed. The
+    /// schema refuses values that do not fit.
     fn change(&self, line: &str) -> usize {
         let mut words = line.splitn(4, ' ');
         let (Some(table), Some(column), Some(value)) = (words.next(), words.next(), words.next()) else { return 0 };
@@ -121,7 +121,7 @@ impl Store {
         self.connection.execute(&change, [value]).unwrap_or(0)
     }
 
-    /// What a start reads.
+    /// Reads what a start of the daemon reads.
     fn load(&self) -> Result<Memory, StoreError> {
         self.db.outbox_summary()?;
         Ok(Memory {
@@ -133,16 +133,16 @@ impl Store {
 }
 
 thread_local! {
-    static STORE: Store = Store::new();
+    static STORE: MeetingStore = MeetingStore::new();
 }
 
-/// The rows that a start reads, changed line by line. Understood is what a schedule can be made of.
+/// Changes the rows that a start reads, line by line. Returns whether a schedule can be made of them.
 pub fn rows(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     STORE.with(|store| {
         store.change_all(text);
         let memory = store.load();
-        store.mend();
+        store.restore();
         let Ok(memory) = memory else { return false };
         let understood = !memory.conferences.is_empty();
         Life::begin(memory, store.metrics.clone()).go_on();
@@ -150,11 +150,11 @@ pub fn rows(bytes: &[u8]) -> bool {
     })
 }
 
-/// The lines of an input that change no row.
+/// Returns the lines of an input that change no row.
 pub fn idle_lines(text: &str) -> Vec<&str> {
     STORE.with(|store| {
         let idle = store.change_all(text);
-        store.mend();
+        store.restore();
         idle
     })
 }
@@ -162,15 +162,15 @@ pub fn idle_lines(text: &str) -> Vec<&str> {
 /// How often the schedule is woken.
 const WAKES: u32 = 24;
 
-/// What follows after a start: a schedule whose reads are answered and whose commits go well.
+/// The life after a start: a schedule whose reads are answered and whose commits succeed.
 struct Life {
     scheduler: Scheduler,
     now: Now,
     /// The meeting is over.
     over: bool,
     reads: u32,
-    /// Up to where each conference was told.
-    told: BTreeMap<ConferenceName, u64>,
+    /// The last emitted sequence number of each conference.
+    emitted: BTreeMap<ConferenceName, u64>,
     closed: BTreeSet<ConferenceName>,
 }
 
@@ -179,16 +179,16 @@ impl Life {
         let now = Now { mono: Duration::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(10_000));
         let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2).expect("a policy");
         let stored = memory.conferences.iter().map(|stored| &stored.conference);
-        let told = stored.map(|row| (row.name.clone(), row.last_sequence)).collect();
+        let emitted = stored.map(|row| (row.name.clone(), row.last_sequence)).collect();
         let random = Random::with_seed(3);
         let scheduler = Scheduler::new(setup(), memory, backoff, random, metrics, StatusBoard::default(), now);
-        Self { scheduler, now, over: false, reads: 0, told, closed: BTreeSet::new() }
+        Self { scheduler, now, over: false, reads: 0, emitted, closed: BTreeSet::new() }
     }
 
     fn go_on(&mut self) {
         for wake in 0..WAKES {
             self.over = wake >= WAKES / 2;
-            // Now and then nothing is heard for an hour.
+            // Now and then the schedule pauses for an hour.
             let pause = if wake % 6 == 5 { Duration::from_secs(3600) } else { Duration::ZERO };
             let Some(due) = self.scheduler.next_wake() else { return };
             self.now = self.now.after(due.saturating_sub(self.now.mono).min(Duration::from_secs(3600)) + pause);
@@ -204,7 +204,7 @@ impl Life {
     fn follow(&mut self, command: SchedulerCommand) -> SchedulerInput {
         match command {
             SchedulerCommand::Commit { key, commit } => {
-                if self.take_down(&commit) {
+                if self.accept(&commit) {
                     SchedulerInput::Committed(key, true)
                 } else {
                     SchedulerInput::Contradicted(key, None)
@@ -217,18 +217,18 @@ impl Life {
         }
     }
 
-    /// Whether a commit is taken, as the store does: nothing more is told of a conference that was closed.
-    fn take_down(&mut self, commit: &Commit) -> bool {
+    /// Whether the store would accept a commit: it refuses events of a closed conference.
+    fn accept(&mut self, commit: &Commit) -> bool {
         let Some(row) = &commit.conference else { return true };
         if self.closed.contains(&row.name) {
             return false;
         }
-        let told = self.told.entry(row.name.clone()).or_default();
+        let emitted = self.emitted.entry(row.name.clone()).or_default();
         for sequence in commit.events.iter().filter_map(|event| event.sequence) {
-            assert_eq!(sequence, told.saturating_add(1), "each telling has a number of its own");
-            *told = sequence;
+            assert_eq!(sequence, emitted.saturating_add(1), "sequence numbers have no hole");
+            *emitted = sequence;
         }
-        assert_eq!(row.last_sequence, *told, "and the conference knows the last");
+        assert_eq!(row.last_sequence, *emitted, "the conference row has the last sequence number");
         if row.phase == Phase::Closed {
             self.closed.insert(row.name.clone());
         }
@@ -269,7 +269,7 @@ impl Life {
         Ok(Reading { answer, google_time: Some(self.now.wall), pages: 1 })
     }
 
-    /// The time at which everything of the meeting is over.
+    /// The end of everything in the meeting, once it is over.
     fn end(&self) -> Option<Timestamp> {
         self.over.then(|| Timestamp::from_second(9000).unwrap_or_default())
     }

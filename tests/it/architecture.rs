@@ -39,7 +39,9 @@ const EVERYTHING: &[(&str, Modules)] = &[
     ("meet", Any),
     ("model", Any),
     ("heartbeat", Any),
+    ("pseudonym", Any),
     ("retry_after", Any),
+    ("secret_file", Any),
     ("serve", Any),
     ("systemd", Any),
     ("sim", Any),
@@ -61,6 +63,8 @@ const ROOMS: &[Room] = &[
     Room { name: "retry_after", may_use: &[] },
     Room { name: "token_bucket", may_use: &[("clock", Any)] },
     Room { name: "log", may_use: &[] },
+    Room { name: "pseudonym", may_use: &[] },
+    Room { name: "secret_file", may_use: &[] },
     Room { name: "heartbeat", may_use: &[("clock", Any)] },
     Room { name: "status", may_use: &[("model", Any)] },
     Room {
@@ -89,11 +93,16 @@ const ROOMS: &[Room] = &[
             ("meet", FacadeAnd(&["error", "filter", "reader"])),
         ],
     },
-    Room { name: "store", may_use: &[("failpoints", Any), ("model", Any), ("clock", Any), ("heartbeat", Any)] },
+    Room {
+        name: "store",
+        may_use: &[("failpoints", Any), ("model", Any), ("clock", Any), ("heartbeat", Any), ("pseudonym", Any)],
+    },
     Room {
         name: "delivery",
         may_use: &[
             ("failpoints", Any),
+            ("pseudonym", Any),
+            ("secret_file", Any),
             ("model", Any),
             ("clock", Any),
             ("backoff", Any),
@@ -104,7 +113,10 @@ const ROOMS: &[Room] = &[
             ("store", Any),
         ],
     },
-    Room { name: "serve", may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any)] },
+    Room {
+        name: "serve",
+        may_use: &[("model", Any), ("store", Any), ("clock", Any), ("status", Any), ("secret_file", Any)],
+    },
     Room {
         name: "systemd",
         may_use: &[("clock", Any), ("heartbeat", Any), ("status", Any), ("store", Any), ("model", Any)],

@@ -1,16 +1,16 @@
 //! The dispatcher over real sockets: order, retries, and independence of endpoints.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
 use meetwatch::delivery::dispatch::DispatcherOptions;
 use meetwatch::delivery::{Dispatcher, EndpointSettings, Policy, WebhookMetrics};
-use meetwatch::store::{Commit, DeliveryFilter, DeliveryRow, DeliveryState, ResumeFrom, Store, StoreMetrics};
+use meetwatch::store::{
+    Commit, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, Replay, ResumeFrom, Store, StoreMetrics,
+};
 use prometheus::Registry;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::store_samples::{commit, endpoint, event, joins, retraction};
@@ -20,7 +20,6 @@ use crate::webhook_receiver::{Answer, Receiver};
 pub(crate) struct Harness {
     pub(crate) store: Store,
     clock: Clock,
-    wake: Arc<Notify>,
     registry: Registry,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -37,22 +36,20 @@ impl Harness {
     }
 
     pub(crate) fn open_with(path: &Path, endpoints: &[EndpointSettings], options: &DispatcherOptions) -> Self {
-        let (clock, registry, wake) = (Clock::new(), Registry::new(), Arc::new(Notify::new()));
+        let (clock, registry) = (Clock::new(), Registry::new());
         let store = Store::open(path, clock, StoreMetrics::register(&registry).unwrap()).unwrap();
         let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
         let metrics = WebhookMetrics::register(&registry, &names).unwrap();
         registry.register(Box::new(store.outbox_collector(names).unwrap())).unwrap();
         let random = Random::with_seed(7);
-        let dispatcher =
-            Dispatcher::new(endpoints, store.clone(), clock, Arc::clone(&wake), metrics, random, options).unwrap();
+        let dispatcher = Dispatcher::new(endpoints, store.clone(), clock, metrics, random, options).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(stop.clone()));
-        Self { store, clock, wake, registry, stop, running }
+        Self { store, clock, registry, stop, running }
     }
 
     pub(crate) async fn commit(&self, commit: Commit) {
         self.store.commit(commit, self.clock.now().wall).await.unwrap();
-        self.wake.notify_one();
     }
 
     /// Stops the dispatcher as the daemon does.
@@ -162,8 +159,9 @@ async fn an_endpoint_that_hangs_delays_no_other() {
         slow.next().await;
     }
     for _ in 0..100 {
-        harness.wake.notify_one();
-        harness.commit(Commit::default()).await;
+        // An admin request makes the dispatcher look, even if it changes no delivery.
+        let nothing = Replay::One(DeliveryId(i64::MAX));
+        assert_eq!(harness.store.replay(nothing, harness.clock.now().wall).await.unwrap(), 0);
     }
     assert!(slow.rest().is_empty(), "nothing is sent twice, and the concurrency is used up");
     harness.close().await;
@@ -200,7 +198,6 @@ async fn an_endpoint_that_answers_410_is_switched_off_and_keeps_its_backlog() {
     assert!(metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="gone"}"#), "{metrics}");
     assert!(!metrics.contains(r#"oldest_pending_timestamp_seconds{endpoint="other"}"#), "{metrics}");
     harness.store.enable(endpoint("gone"), ResumeFrom::Backlog, harness.clock.now().wall).await.unwrap();
-    harness.wake.notify_one();
     for _ in 0..3 {
         gone.next().await;
     }

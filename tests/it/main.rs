@@ -82,6 +82,7 @@ mod store_disk;
 mod store_forget;
 mod store_handle;
 mod store_open;
+mod store_previous;
 mod store_retention;
 mod store_samples;
 mod store_stress;

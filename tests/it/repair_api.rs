@@ -1,4 +1,4 @@
-//! Looking into deliveries and mending them through the API of a daemon that runs.
+//! Listing deliveries and changing the outbox through the API of a running daemon.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ async fn deliveries_are_listed_by_pages_and_shown_with_each_attempt() {
 }
 
 #[tokio::test]
-async fn what_arrived_or_was_given_up_is_sent_once_more_if_somebody_asks() {
+async fn finished_and_dead_deliveries_are_sent_again_on_request() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), vec![joins("c", 1..=2, &["ops"])]).await;
     let (one, two) = (receiver.want(1).await, receiver.want(2).await);
@@ -81,7 +81,7 @@ async fn an_endpoint_can_be_switched_off_and_on_with_or_without_its_backlog() {
 }
 
 #[tokio::test]
-async fn what_was_claimed_before_an_endpoint_is_switched_off_is_not_sent_after_it() {
+async fn a_delivery_claimed_before_its_endpoint_is_switched_off_is_not_sent_afterwards() {
     let mut receiver = Receiver::start(Answer::Hang).await;
     let webhooks = webhook("ops", &receiver, "concurrency = 1\ntimeout = \"3s\"");
     let daemon = Daemon::start(&webhooks, vec![joins("a", 1..=1, &["ops"]), joins("b", 1..=1, &["ops"])]).await;
@@ -94,7 +94,7 @@ async fn what_was_claimed_before_an_endpoint_is_switched_off_is_not_sent_after_i
 }
 
 #[tokio::test]
-async fn a_test_is_a_signed_delivery_and_tells_what_came_back_without_the_secrets() {
+async fn a_test_is_a_signed_delivery_and_shows_the_answer_without_the_secrets() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), Vec::new()).await;
     let tested = daemon.post("endpoints/ops/test", "").await;
@@ -105,12 +105,12 @@ async fn a_test_is_a_signed_delivery_and_tells_what_came_back_without_the_secret
     receiver.answer(Answer::Status(500));
     let failed = daemon.post("endpoints/ops/test", "{}").await;
     assert_eq!((&failed["delivered"], &failed["reason"]), (&json!(false), &json!("server_error")));
-    assert_eq!(daemon.get("deliveries").await["deliveries"], json!([]), "a test is kept nowhere");
+    assert_eq!(daemon.get("deliveries").await["deliveries"], json!([]), "a test is not stored");
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn what_nobody_configured_is_shown_as_orphaned_and_only_that_can_be_removed() {
+async fn an_endpoint_that_is_not_configured_is_orphaned_and_only_such_a_one_can_be_removed() {
     let receiver = Receiver::start(Answer::Status(410)).await;
     let commits = vec![joins("c", 1..=2, &["old"])];
     let daemon = Daemon::start(&webhook("old", &receiver, ""), commits).await;
@@ -127,7 +127,7 @@ async fn what_nobody_configured_is_shown_as_orphaned_and_only_that_can_be_remove
 }
 
 #[tokio::test]
-async fn the_log_and_who_is_there_can_be_read() {
+async fn the_log_and_the_present_people_can_be_read() {
     let mut live = commit("c", vec![event("c", 1, &[]), event("c", 2, &[])]);
     live.participants = vec![participant_row("c", "p1"), participant_row("c", "p2")];
     live.sessions = vec![session_row("c", "p1", "s")];
@@ -144,7 +144,7 @@ async fn the_log_and_who_is_there_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_refused_in_one_sentence() {
+async fn a_malformed_request_is_refused_with_one_sentence() {
     let receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), Vec::new()).await;
     for (method, path, body, status) in [

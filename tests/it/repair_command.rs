@@ -22,7 +22,7 @@ async fn told(daemon: &Daemon, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn an_operator_finds_what_is_stuck_and_gets_it_going_again() {
+async fn an_operator_finds_a_stuck_endpoint_and_resumes_it() {
     let mut receiver = Receiver::start(Answer::Status(410)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), vec![joins("c", 1..=2, &["ops"])]).await;
     daemon.get_until("endpoints", |answer| answer["endpoints"][0]["enabled"] == false).await;
@@ -56,7 +56,7 @@ async fn an_operator_finds_what_is_stuck_and_gets_it_going_again() {
 }
 
 #[tokio::test]
-async fn a_test_that_does_not_arrive_is_a_failure_of_the_command() {
+async fn the_command_fails_if_a_test_does_not_arrive() {
     let receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), Vec::new()).await;
     assert!(told(&daemon, &["endpoints", "test", "ops"]).await.starts_with("ops took the test: status 204"));
@@ -70,7 +70,7 @@ async fn a_test_that_does_not_arrive_is_a_failure_of_the_command() {
 }
 
 #[tokio::test]
-async fn where_no_daemon_runs_one_sentence_says_so() {
+async fn without_a_running_daemon_the_command_fails_with_one_sentence() {
     let (folder, config, address) = configured("");
     let never = meetwatch(&config, &["endpoints"]).await;
     let told = String::from_utf8_lossy(&never.stderr).into_owned();
@@ -85,7 +85,7 @@ async fn where_no_daemon_runs_one_sentence_says_so() {
 }
 
 #[tokio::test]
-async fn a_new_secret_is_good_and_another_each_time() {
+async fn every_new_secret_is_valid_and_different() {
     let secret = || async {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_meetwatch")).args(["secret", "new"]).output();
         String::from_utf8(output.await.unwrap().stdout).unwrap()

@@ -1,4 +1,4 @@
-//! A daemon with a configuration of its own, which watches nothing and delivers what its store already owes.
+//! A daemon with its own configuration that watches nothing and delivers what is pending in its store.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(crate) struct Daemon {
     task: JoinHandle<()>,
 }
 
-/// What a `[[webhook]]` says that leads to a receiver.
+/// Returns the `[[webhook]]` table of a receiver.
 pub(crate) fn webhook(name: &str, receiver: &Receiver, more: &str) -> String {
     format!(
         "[[webhook]]\nname = \"{name}\"\nurl = \"http://{}/hook?token=s3cret\"\nsecret = \"{}\"\n{more}\n",
@@ -31,10 +31,10 @@ pub(crate) fn webhook(name: &str, receiver: &Receiver, more: &str) -> String {
     )
 }
 
-/// A configuration with these webhooks, in a folder of its own; nothing runs.
+/// Writes a configuration with these webhooks into a new folder; starts nothing.
 pub(crate) fn configured(webhooks: &str) -> (tempfile::TempDir, PathBuf, SocketAddr) {
     let folder = tempfile::tempdir().unwrap();
-    // Free a moment ago: the command line has to find the daemon by its configuration, so it cannot be any port.
+    // A port that was free a moment ago: the command finds the daemon by its configuration, so the port must be fixed.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     std::fs::write(folder.path().join("access"), "none").unwrap();
     let config = write_config(&folder, address, webhooks);
@@ -53,13 +53,13 @@ fn write_config(folder: &tempfile::TempDir, address: SocketAddr, webhooks: &str)
 }
 
 impl Daemon {
-    /// Starts a daemon after `commits` were made in its store.
+    /// Writes `commits` into the store and starts a daemon on it.
     pub(crate) async fn start(webhooks: &str, commits: Vec<Commit>) -> Self {
         let (folder, config, address) = configured(webhooks);
         Self::on(folder, config, address, commits).await
     }
 
-    /// The same daemon with another configuration, after a stop.
+    /// Stops the daemon and starts it with another configuration.
     pub(crate) async fn reconfigured(self, webhooks: &str) -> Self {
         self.stop.cancel();
         self.task.await.unwrap();
@@ -104,7 +104,7 @@ impl Daemon {
         answer
     }
 
-    /// Asks until the answer is as wanted.
+    /// Repeats a request until the answer is as expected.
     pub(crate) async fn get_until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let asking = async {
             loop {
@@ -115,6 +115,6 @@ impl Daemon {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), asking).await.expect("as wanted, in time")
+        tokio::time::timeout(std::time::Duration::from_secs(20), asking).await.expect("the expected answer in time")
     }
 }

@@ -47,7 +47,7 @@ fn desk() -> (Desk, Arc<NoEndpoint>) {
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    (Desk { store, clock, wake: Arc::default() }, Arc::new(NoEndpoint { _folder: folder }))
+    (Desk { store, clock }, Arc::new(NoEndpoint { _folder: folder }))
 }
 
 /// Says that it is about to stop.

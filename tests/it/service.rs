@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use meetwatch::backoff::Random;
@@ -13,7 +12,6 @@ use meetwatch::delivery::{Dispatcher, DispatcherOptions, WebhookMetrics};
 use meetwatch::heartbeat::TURN_EVERY;
 use meetwatch::store::{Store, StoreMetrics};
 use prometheus::Registry;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a machine that is busy with other things.
@@ -194,8 +192,8 @@ async fn an_idle_dispatcher_turns_all_the_same() {
     let (clock, registry) = (Clock::new(), Registry::new());
     let store = Store::open(&folder.path().join("m.db"), clock, StoreMetrics::register(&registry).unwrap()).unwrap();
     let metrics = WebhookMetrics::register(&registry, &[]).unwrap();
-    let (wake, random, stop) = (Arc::new(Notify::new()), Random::with_seed(1), CancellationToken::new());
-    let dispatcher = Dispatcher::new(&[], store, clock, wake, metrics, random, &DispatcherOptions::default()).unwrap();
+    let (random, stop) = (Random::with_seed(1), CancellationToken::new());
+    let dispatcher = Dispatcher::new(&[], store, clock, metrics, random, &DispatcherOptions::default()).unwrap();
     let pulse = dispatcher.pulse();
     let running = tokio::spawn(dispatcher.run(stop.clone()));
     let mut seen = pulse.last();

@@ -1,4 +1,4 @@
-//! A backup is a whole store of one instant, whoever writes meanwhile; a daemon that is given it goes on from there.
+//! A backup is a complete store of one instant, also during writes. A daemon that is given the backup continues from there.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (folder, store, copy)
 }
 
-/// The files in a folder, but for those that SQLite lays beside a store.
+/// The files in a folder, without SQLite's companions of a store.
 fn files(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm")).collect();
@@ -29,7 +29,7 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Why there is no copy, in one sentence, and that nothing was left behind.
+/// Checks that a backup fails with one sentence and leaves no file. Returns the error.
 fn refused(folder: &Path, store: &Path, copy: &Path) -> BackupError {
     let before = files(folder);
     let error = back_up(store, copy).unwrap_err();
@@ -70,27 +70,27 @@ fn a_backup_is_taken_while_the_store_is_held_and_written_and_has_every_commit_wh
     assert_eq!(log[..], held[..log.len()]);
     assert_eq!(restored.load_unfinished().unwrap().len(), 1);
     let owed = restored.outbox_summary().unwrap().iter().map(|endpoint| endpoint.pending).sum::<u64>();
-    assert_eq!(owed, made.position, "what was owed is owed");
+    assert_eq!(owed, made.position, "pending deliveries stay pending");
 }
 
 #[test]
-fn a_restored_store_goes_on_counting_where_the_backup_was_taken() {
+fn a_restored_store_continues_the_positions_of_the_backup() {
     let (_folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
     db.write(joins("c", 1..=3, &[]), noon()).unwrap();
     back_up(&store, &copy).unwrap();
     let mut restored = Db::open(&copy, noon()).unwrap();
-    // Both stores are open at once: a copy has nothing in common with where it came from.
+    // Both stores are open at once: the copy shares no file with its source.
     for db in [&mut db, &mut restored] {
         db.write(joins("c", 4..=5, &[]), noon()).unwrap();
-        assert!(db.write(joins("c", 1..=1, &[]), noon()).is_err(), "told twice");
+        assert!(db.write(joins("c", 1..=1, &[]), noon()).is_err(), "committed twice");
     }
     let positions = |db: &Db| db.log_after(0, 9).unwrap().iter().map(|row| row.position).collect::<Vec<_>>();
     assert_eq!(positions(&restored), positions(&db));
 }
 
 #[test]
-fn a_file_that_is_there_is_not_overwritten() {
+fn an_existing_file_is_not_overwritten() {
     let (folder, store, copy) = folder();
     let _db = Db::open(&store, noon()).unwrap();
     std::fs::write(&copy, "precious").unwrap();
@@ -100,7 +100,7 @@ fn a_file_that_is_there_is_not_overwritten() {
 }
 
 #[test]
-fn what_is_no_store_is_not_copied() {
+fn a_file_that_is_no_store_is_not_copied() {
     let (folder, store, copy) = folder();
     assert!(matches!(refused(folder.path(), &store, &copy), BackupError::NoStore(_)));
     std::fs::write(&store, "").unwrap();
@@ -113,7 +113,7 @@ fn what_is_no_store_is_not_copied() {
 }
 
 #[test]
-fn a_damaged_store_has_no_backup_that_looks_whole() {
+fn a_damaged_store_gives_no_backup() {
     let (folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
     db.write(joins("c", 1..=500, &[]), noon()).unwrap();
@@ -137,7 +137,7 @@ fn a_backup_before_an_upgrade_keeps_the_schema_that_the_older_version_knows() {
 }
 
 #[test]
-fn what_was_deleted_is_not_in_a_backup() {
+fn deleted_data_is_not_in_a_backup() {
     let (_folder, store, copy) = folder();
     let mut db = Db::open(&store, noon()).unwrap();
     db.write(joins("secretly", 1..=9, &[]), noon()).unwrap();
@@ -152,7 +152,7 @@ fn what_was_deleted_is_not_in_a_backup() {
 }
 
 #[tokio::test]
-async fn a_daemon_given_a_backup_tells_what_came_after_it_and_nothing_twice() {
+async fn a_daemon_given_a_backup_emits_what_came_after_it_and_nothing_twice() {
     let mut house = House::new().await;
     let [ada, bo, cara] = ["Ada", "Bo", "Cara"].map(|name| house.person(Person::anonymous(name)));
     house.join(ada, "laptop");
@@ -192,17 +192,17 @@ async fn a_daemon_given_a_backup_tells_what_came_after_it_and_nothing_twice() {
         };
         log.iter().find(is_it).unwrap().id.clone()
     };
-    assert_eq!(of_cara(&log), of_cara(&lost), "what is told again has the id it had");
+    assert_eq!(of_cara(&log), of_cara(&lost), "an event emitted again has the same id");
     for event in &told {
         let sent = house.receiver.deliveries().iter().filter(|one| one.id == event.id.as_str()).count();
-        assert_eq!(sent, 1, "what had arrived before the backup is not sent again");
+        assert_eq!(sent, 1, "an event delivered before the backup is not sent again");
     }
     house.agrees(1).await;
 }
 
 async fn backup(config: &Path, to: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
-    // As somebody has it who is not the service: with nothing handed over.
+    // Run by a user outside the service: no credentials are passed.
     command.arg("backup").arg("--config").arg(config).arg(to).env_remove("CREDENTIALS_DIRECTORY");
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
@@ -235,7 +235,7 @@ async fn the_command_copies_with_and_without_a_daemon_and_the_daemon_starts_agai
         let during = backup(&config, &folder.path().join(format!("during-{number}"))).await;
         assert!(during.status.success(), "{during:?}");
         daemon.kill().await;
-        // What a kill left in the write-ahead log is in the copy, too.
+        // The write-ahead log that a kill left behind is in the copy, too.
         let after = backup(&config, &folder.path().join(format!("after-{number}"))).await;
         assert!(after.status.success(), "{after:?}");
         assert!(String::from_utf8_lossy(&after.stdout).contains("holds the store up to event"), "{after:?}");
@@ -245,7 +245,7 @@ async fn the_command_copies_with_and_without_a_daemon_and_the_daemon_starts_agai
     assert!(String::from_utf8_lossy(&again.stderr).contains("not overwritten"), "{again:?}");
     drop(Db::open(&folder.path().join("after-1"), noon()).unwrap());
 
-    // Where the store is has to be said as a daemon would take it; what keeps a daemon from starting otherwise is in nobody's way.
+    // The command needs a valid path of the store; other errors of the configuration do not matter to it.
     write_private(&config, &format!("{text}[watch]\nbackfil = \"never\"\n"));
     let beside = backup(&config, &folder.path().join("beside")).await;
     assert!(beside.status.success(), "{beside:?}");

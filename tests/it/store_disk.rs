@@ -1,7 +1,7 @@
-//! A daemon on a disk that is full, read-only or damaged: it says so by its name, and goes on where that is promised.
+//! A daemon on a disk that is full, read-only or damaged logs the reason, and recovers where that is promised.
 //!
-//! The small disks are file systems in memory that only their test can see: it runs itself again in namespaces of its own,
-//! and everything that it makes lies there.
+//! The small disks are file systems in memory that only their test sees: the test runs itself again in its own namespaces
+//! and creates all its files there.
 
 use std::fs;
 use std::io::Write;
@@ -12,17 +12,17 @@ use crate::kill_daemon::becomes_true;
 use crate::store_stress::{Show, damage, files, pages};
 use rusqlite::Connection;
 
-/// What the small disk is called in the list of mounts.
+/// The name of the small disk in the list of mounts.
 const DISK: &str = "meetwatch-test-disk";
 
-/// Where the small disk of this process is mounted, if it has one.
+/// The mount point of the small disk of this process, if it has one.
 fn disk() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let mut mine = mounts.lines().filter_map(|line| line.strip_prefix(DISK)?.split_whitespace().next());
     mine.next().map(PathBuf::from)
 }
 
-/// The small disk, in the process that has one. In the one that has none: runs this test again with one, and returns `None`.
+/// Returns the small disk in the process that has one. In any other process, runs this test again with one and returns `None`.
 fn on_a_small_disk() -> Option<PathBuf> {
     if let Some(disk) = disk() {
         return Some(disk);
@@ -36,7 +36,7 @@ fn on_a_small_disk() -> Option<PathBuf> {
     };
     let allowed = with_a_disk("mount -o remount,ro \"$0\"").output();
     if !allowed.is_ok_and(|tried| tried.status.success()) {
-        // Not through a macro, whose words a test that passes keeps to itself.
+        // Not through a macro, whose output the harness captures in a test that passes.
         let why = b"SKIPPED: this process may not mount a small disk (user namespaces, unshare of util-linux)\n";
         std::io::stderr().write_all(why).unwrap();
         return None;
@@ -65,7 +65,7 @@ fn fill(disk: &Path) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_disk_is_full_watches_on_and_catches_up_when_there_is_room() {
+async fn a_daemon_whose_disk_is_full_keeps_watching_and_catches_up_when_there_is_room() {
     let Some(disk) = on_a_small_disk() else { return };
     let mut show = Show::begin(5).await;
     assert!(show.scene.store.starts_with(&disk));
@@ -77,7 +77,7 @@ async fn a_daemon_whose_disk_is_full_watches_on_and_catches_up_when_there_is_roo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_on_a_read_only_disk_says_so_changes_nothing_and_catches_up_when_it_can_write() {
+async fn a_daemon_on_a_read_only_disk_logs_it_changes_nothing_and_catches_up_when_it_can_write() {
     let Some(disk) = on_a_small_disk() else { return };
     let mut show = Show::begin(6).await;
     show.daemon.stop().await;
@@ -86,7 +86,7 @@ async fn a_daemon_on_a_read_only_disk_says_so_changes_nothing_and_catches_up_whe
     remount(&disk, "ro");
     let mut refused = show.scene.start(&[]);
     let status = refused.ended().await;
-    // Not 78, after which systemd would not try again.
+    // Not 78: systemd does not restart a service that exits with 78.
     assert_eq!(status.code(), Some(1));
     refused.says("cannot be written; give the daemon's user the right to write it").await;
     assert!(!show.scene.store.with_file_name("meetwatch.db-wal").exists());
@@ -99,7 +99,7 @@ async fn a_daemon_on_a_read_only_disk_says_so_changes_nothing_and_catches_up_whe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_store_is_damaged_says_so_and_with_a_backup_loses_nothing_that_it_had_told() {
+async fn a_daemon_whose_store_is_damaged_logs_it_and_loses_no_emitted_event_with_a_backup() {
     let mut show = Show::begin(7).await;
     let other = Connection::open(&show.scene.store).unwrap();
     let [store, wal, _] = files(&show.scene.store);
@@ -128,6 +128,6 @@ async fn a_daemon_whose_store_is_damaged_says_so_and_with_a_backup_loses_nothing
     fs::write(&store, backup).unwrap();
     show.daemon = show.scene.start(&[]);
     show.daemon.says("watching").await;
-    assert!(u64::try_from(show.scene.count("events")).unwrap() >= acknowledged, "what was told is in the log");
+    assert!(u64::try_from(show.scene.count("events")).unwrap() >= acknowledged, "every emitted event is in the log");
     show.ends_well().await;
 }

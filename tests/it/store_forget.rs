@@ -1,5 +1,5 @@
-//! One person forgotten while the daemon runs: nothing that is stored or told afterwards says who it was, and the log
-//! stays what it was otherwise.
+//! Forgetting a person while the daemon runs: nothing stored or emitted afterwards names the person, and the rest of the log is
+//! unchanged.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::kill_daemon::{Daemon, becomes_true, write_private};
 const NAME: &str = "Ada Lovelace";
 const EMAIL: &str = "ada@example.com";
 
-/// A house in which people are looked up, and conferences are closed soon after their end.
+/// A daemon that looks people up and closes conferences soon after their end.
 async fn house() -> House {
     let api = ApiSettings { require_auth: true, ..ApiSettings::default() };
     let house = House::seen_by(api, "lookup = \"people\"", "organizer = true").await;
@@ -38,13 +38,13 @@ async fn forget(house: &House, who: &str, dry_run: bool) -> (u16, Value) {
     house.ask_with(Method::POST, "/api/v1/forget", Some(json!({ "who": who, "dry_run": dry_run }))).await
 }
 
-/// What of a person stands in bytes.
+/// Returns those of the words that occur in the bytes.
 fn traces(bytes: &[u8], of: &[&str]) -> Vec<String> {
     let stands = |word: &&&str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     of.iter().filter(stands).map(ToString::to_string).collect()
 }
 
-/// All but who it is about.
+/// Returns the event without the parts that name people.
 fn frame(event: &Event) -> Value {
     let mut event = serde_json::to_value(event).unwrap();
     for personal in ["participant", "session", "attendance"] {
@@ -58,11 +58,11 @@ async fn frames(house: &House) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name() {
+async fn a_person_in_a_call_is_forgotten_and_later_events_are_emitted_without_the_name() {
     let mut house = house().await;
     let store = house.path("meetwatch.db");
     let (ada, bo) = (house.person(Person::signed_in(NAME, EMAIL)), house.person(Person::anonymous("Bo Bystander")));
-    // One conference that is closed, and one that goes on.
+    // One conference that is closed, and one that is live.
     house.join(ada, "laptop");
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -94,7 +94,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     let (status, there_is) = forget(&house, &EMAIL.to_uppercase(), true).await;
     let expected = json!({"forgotten": false, "conferences": 2, "unfinished": 1, "events": known});
     assert_eq!((status, there_is), (200, expected.clone()));
-    assert_eq!(house.log().await, before, "nothing is done by asking");
+    assert_eq!(house.log().await, before, "a dry run changes nothing");
     let (status, done) = forget(&house, EMAIL, false).await;
     let mut forgotten = expected;
     forgotten["forgotten"] = json!(true);
@@ -109,7 +109,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     assert!(serde_json::to_string(&after).unwrap().contains("Bo Bystander"));
     assert_eq!(count(&store, "attempts WHERE answer LIKE '%Ada%'"), 0);
 
-    // From here on each delivery is made of what is stored now.
+    // From here on deliveries are made from the redacted store.
     let seen = house.receiver.deliveries().len();
     house.receiver.behave(Behaviour::Accept);
     house.leave(ada, "laptop");
@@ -120,7 +120,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     house.stop().await;
     house.start().await;
     house.until_read(25).await;
-    assert_eq!(frames(&house).await, unchanged, "an unchanged world after a restart tells nothing");
+    assert_eq!(frames(&house).await, unchanged, "an unchanged world after a restart emits nothing");
     let config = house.config().replace("[watch]", "[watch]\nfinal_read = \"1s\"");
     house.reload(&config).await.unwrap();
     house.end();
@@ -129,7 +129,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 6).await;
     let rows = format!("participants WHERE display_name = '{NAME}' OR user IS NOT NULL OR email IS NOT NULL");
-    assert_eq!(count(&store, &rows), 0, "also while a conference goes on");
+    assert_eq!(count(&store, &rows), 0, "also while a conference is live");
     house.end();
     house.until_told(EventType::ConferenceEnded, 3).await;
     becomes_true("all are closed", || count(&store, "conferences WHERE phase = 'closed'") == 3).await;
@@ -137,7 +137,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     let log = house.log().await;
     assert_eq!(traces(serde_json::to_string(&log).unwrap().as_bytes(), &personal), Vec::<String>::new());
     let last = log.iter().rfind(|event| event.event == EventType::ParticipantJoined).unwrap();
-    assert_eq!(last.participant.as_ref().unwrap().kind, ParticipantKind::SignedIn, "what is no name stays");
+    assert_eq!(last.participant.as_ref().unwrap().kind, ParticipantKind::SignedIn, "the kind is kept");
     let attendance = log.iter().filter_map(|event| event.attendance.as_ref()).map(|all| all.total).collect::<Vec<_>>();
     assert_eq!(attendance, [2, 2, 1]);
     let arrived = house.receiver.wait_until(LONG, |kept, _| {
@@ -152,11 +152,11 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
     let copy = house.path("copy.db");
     back_up(&store, &copy).unwrap();
     assert_eq!(traces(&std::fs::read(copy).unwrap(), &personal), Vec::<String>::new());
-    assert_eq!(count(&store, "forgotten"), 1, "what is left of a person is one keyed hash");
+    assert_eq!(count(&store, "forgotten"), 1, "one keyed hash of the person is left");
 }
 
 #[tokio::test]
-async fn a_guest_is_forgotten_by_the_participants_name_and_nobody_else_is() {
+async fn a_guest_is_forgotten_by_the_participants_name_and_no_one_else() {
     let house = house().await;
     let (eve, bo) = (house.person(Person::anonymous("Eve")), house.person(Person::anonymous("Bo")));
     house.join(eve, "laptop");
@@ -177,7 +177,7 @@ async fn a_guest_is_forgotten_by_the_participants_name_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_told_is_refused_and_who_was_never_seen_is_forgotten_beforehand() {
+async fn an_unclear_subject_is_refused_and_an_unseen_account_is_forgotten_in_advance() {
     let house = House::new().await;
     let (status, answer) = forget(&house, "nobody@example.com", false).await;
     assert_eq!(status, 404);
@@ -193,7 +193,7 @@ async fn who_cannot_be_told_is_refused_and_who_was_never_seen_is_forgotten_befor
 }
 
 #[tokio::test]
-async fn the_command_says_what_there_is_and_does_it_only_when_told_to() {
+async fn the_command_shows_what_is_stored_and_forgets_only_with_yes() {
     let folder = tempfile::tempdir().unwrap();
     let (config, store) = (folder.path().join("m.toml"), folder.path().join("meetwatch.db"));
     write_private(&folder.path().join("access"), "none");
@@ -221,6 +221,6 @@ async fn the_command_says_what_there_is_and_does_it_only_when_told_to() {
     assert_eq!(count(&store, "forgotten"), 1);
     let json: Value = serde_json::from_str(&ask(&["--yes", "--json"]).await).unwrap();
     assert_eq!(json["forgotten"], true);
-    assert_eq!(count(&store, "forgotten"), 1, "once is enough");
+    assert_eq!(count(&store, "forgotten"), 1, "forgetting twice adds nothing");
     daemon.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Opening a store that cannot be opened ends in one sentence and changes nothing.
+//! A store that cannot be opened is refused with one sentence and not changed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn refused(path: &Path) -> (OpenError, String) {
 }
 
 #[test]
-fn a_second_opener_is_refused_and_the_first_goes_on() {
+fn a_second_opener_is_refused_and_the_first_can_still_write() {
     let (_folder, path) = folder();
     let mut first = Db::open(&path, noon()).unwrap();
     assert!(matches!(refused(&path).0, OpenError::InUse(_)));
@@ -44,7 +44,7 @@ fn a_newer_schema_is_refused_with_both_versions() {
 }
 
 #[test]
-fn somebody_elses_database_is_refused_and_left_alone() {
+fn a_foreign_database_is_refused_and_not_changed() {
     let (_folder, path) = folder();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let before = std::fs::read(&path).unwrap();
@@ -53,7 +53,7 @@ fn somebody_elses_database_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
+fn a_file_that_is_no_database_is_refused_and_not_changed() {
     let (_folder, path) = folder();
     std::fs::write(&path, "Dear diary, ".repeat(1000)).unwrap();
     assert!(matches!(refused(&path).0, OpenError::NotAStore(_)));

@@ -1,4 +1,4 @@
-//! Commits as `watch` would make them, with little to say.
+//! Small sample commits, shaped like those of `watch`.
 
 use jiff::{SignedDuration, Timestamp};
 use meetwatch::model::event_id::Edge;
@@ -13,7 +13,7 @@ pub(crate) fn noon() -> Timestamp {
     "2026-01-05T12:00:00.123456789Z".parse().unwrap()
 }
 
-/// So many seconds after [`noon`].
+/// Returns the time so many seconds after [`noon`].
 pub(crate) fn at(seconds: i64) -> Timestamp {
     noon() + SignedDuration::from_secs(seconds)
 }
@@ -71,12 +71,12 @@ pub(crate) fn session_row(id: &str, person: &str, name: &str) -> SessionRow {
     SessionRow { name: session(id, person, name), start: noon(), end: None }
 }
 
-/// Whether a body is that of [`event`], which only stands for a whole one.
+/// Whether a body is the placeholder that [`event`] uses.
 pub(crate) fn is_stand_in(body: &serde_json::Value) -> bool {
     *body == serde_json::json!({"schema": 1, "sequence": body["sequence"]})
 }
 
-/// The `sequence`th event of a conference: somebody joined.
+/// Returns the `sequence`th event of a conference: a join.
 pub(crate) fn event(id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
     let person = participant(id, &format!("p{sequence}"));
     let key = EventKey {
@@ -105,7 +105,7 @@ pub(crate) fn event(id: &str, sequence: u64, owed_to: &[&str]) -> NewEvent {
     }
 }
 
-/// A retraction of `earlier`, as the `sequence`th event, wanted by nobody for its own sake.
+/// Returns a retraction of `earlier`, as the `sequence`th event, that no endpoint selects.
 pub(crate) fn retraction(id: &str, sequence: u64, earlier: &EventId) -> NewEvent {
     let about = conference(id);
     let key = EventKey {
@@ -123,7 +123,7 @@ pub(crate) fn retraction(id: &str, sequence: u64, earlier: &EventId) -> NewEvent
     }
 }
 
-/// A gap that belongs to no conference.
+/// Returns a gap without a conference.
 pub(crate) fn lone_gap(seconds: i64, owed_to: &[&str]) -> NewEvent {
     let key = EventKey {
         event: EventType::WatchGap,
@@ -142,13 +142,13 @@ pub(crate) fn lone_gap(seconds: i64, owed_to: &[&str]) -> NewEvent {
     }
 }
 
-/// A commit of these events, with the conference they belong to.
+/// Returns a commit of these events with the row of their conference.
 pub(crate) fn commit(id: &str, events: Vec<NewEvent>) -> Commit {
     let last = events.last().and_then(|event| event.sequence).unwrap_or(0);
     Commit { conference: Some(conference_row(id, last)), events, ..Commit::default() }
 }
 
-/// Events `from..=to` of a conference, owed to these endpoints, in one commit.
+/// Returns a commit of joins with these sequence numbers, for these endpoints.
 pub(crate) fn joins(id: &str, sequences: std::ops::RangeInclusive<u64>, owed_to: &[&str]) -> Commit {
     commit(id, sequences.map(|sequence| event(id, sequence, owed_to)).collect())
 }

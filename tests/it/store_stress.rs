@@ -1,5 +1,5 @@
-//! What can happen to a file while a daemon works on it: nothing that was acknowledged is lost, the trouble has a name and
-//! a remedy, and where the trouble goes, the daemon goes on by itself.
+//! Failures of the files while a daemon uses them: nothing acknowledged is lost, the log names the reason and a remedy, and the
+//! daemon recovers by itself when the failure is over.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -26,7 +26,7 @@ fn commit_one(db: &mut Db, id: &str) -> Result<(), CommitError> {
     db.write(joins(id, 1..=1, &["ops"]), noon())
 }
 
-/// The store's file and those that SQLite keeps beside it.
+/// Returns the store's file and SQLite's companions.
 pub(crate) fn files(store: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
         let mut name = store.as_os_str().to_owned();
@@ -36,7 +36,7 @@ pub(crate) fn files(store: &Path) -> [PathBuf; 3] {
 }
 
 #[test]
-fn each_file_that_vanishes_or_is_replaced_is_noticed_and_its_return_too() {
+fn each_file_that_is_moved_or_replaced_is_noticed_and_so_is_its_return() {
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let (folder, path) = folder();
         let mut db = Db::open(&path, noon()).unwrap();
@@ -46,7 +46,7 @@ fn each_file_that_vanishes_or_is_replaced_is_noticed_and_its_return_too() {
 
         fs::rename(&file, &away).unwrap();
         assert_eq!(commit_one(&mut db, "meanwhile"), Err(StoreError::Gone.into()), "without {suffix}");
-        assert!(!file.exists(), "nobody made another {suffix}");
+        assert!(!file.exists(), "no other {suffix} was created");
         fs::copy(&away, &file).unwrap();
         assert_eq!(commit_one(&mut db, "meanwhile"), Err(StoreError::Gone.into()), "with a copy of {suffix}");
         fs::rename(&away, &file).unwrap();
@@ -58,7 +58,7 @@ fn each_file_that_vanishes_or_is_replaced_is_noticed_and_its_return_too() {
 }
 
 #[test]
-fn a_store_that_another_program_locks_is_busy_and_goes_on_afterwards() {
+fn a_store_that_another_program_locks_is_busy_until_it_is_unlocked() {
     let (_folder, path) = folder();
     let mut db = Db::open(&path, noon()).unwrap();
     let other = Connection::open(&path).unwrap();
@@ -71,18 +71,18 @@ fn a_store_that_another_program_locks_is_busy_and_goes_on_afterwards() {
 
 const PAGE: u64 = 4096;
 
-/// How many pages such a file has.
+/// Returns the number of pages of the file.
 pub(crate) fn pages(store: &[u8]) -> u64 {
     store.len() as u64 / PAGE
 }
 
-/// Fills one page of the file with what is no page.
+/// Overwrites one page of the file with invalid bytes.
 pub(crate) fn damage(file: &fs::File, page: u64) {
     file.write_all_at(&[0x5a; PAGE as usize], page * PAGE).unwrap();
 }
 
 #[test]
-fn whichever_page_is_damaged_a_small_store_is_refused_at_its_opening_and_left_as_it_is() {
+fn a_small_store_with_any_page_damaged_is_refused_at_opening_and_not_changed() {
     let (_folder, path) = folder();
     let mut db = Db::open(&path, noon()).unwrap();
     for number in 0..20 {
@@ -107,10 +107,10 @@ fn whichever_page_is_damaged_a_small_store_is_refused_at_its_opening_and_left_as
 }
 
 #[test]
-fn damage_that_shows_at_run_time_has_its_name_and_costs_nothing_that_a_backup_has() {
+fn damage_found_at_run_time_is_named_and_a_backup_restores_everything() {
     let (_folder, path) = folder();
     let mut db = Db::open(&path, noon()).unwrap();
-    // More than a connection keeps in memory.
+    // More than a connection's page cache holds.
     for number in 0..40 {
         let commit = joins(&format!("c{number}"), 1..=300, &[]);
         db.write(commit, noon()).unwrap();
@@ -135,7 +135,7 @@ fn damage_that_shows_at_run_time_has_its_name_and_costs_nothing_that_a_backup_ha
     assert_eq!(Db::open(&path, noon()).unwrap().log_after(0, 100_000).unwrap().len(), 40 * 300);
 }
 
-/// A daemon in a world that moves, and what it says of its store.
+/// A daemon that watches a changing simulated world, and its log.
 pub(crate) struct Show {
     pub(crate) scene: Scene,
     stop: CancellationToken,
@@ -146,7 +146,7 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn begin(seed: u64) -> Self {
         let scene = Scene::set(seed).await;
-        // A file that grows beyond the limit would otherwise end the process.
+        // Otherwise a file that grows beyond the limit ends the process with SIGXFSZ.
         let mut daemon = scene.start_after("trap '' XFSZ");
         daemon.says("watching").await;
         becomes_true("the daemon remembers since when it watches", || scene.count("targets") == 1).await;
@@ -156,19 +156,19 @@ impl Show {
         Self { scene, stop, world, daemon }
     }
 
-    /// The daemon says what is wrong, once, counts it, and goes on reading.
+    /// Checks that the daemon logs the outage once, counts it, and keeps reading.
     pub(crate) async fn is_in_trouble(&mut self, reason: &str, remedy: &str) {
         let line = self.daemon.says(&format!(r#""reason":"{reason}""#)).await;
         assert!(line.contains(r#""level":"ERROR""#) && line.contains(remedy), "{line}");
         let listings = |api: &meetwatch::sim::api::Api| api.count(Method::ListConferences);
         let before = self.scene.simulator.with(|api, _| listings(api));
         let reads_on = self.scene.simulator.wait_until(PATIENCE, |api| listings(api) > before + 3).await;
-        assert!(reads_on, "it reads no more");
-        assert_eq!(self.daemon.said(&format!(r#""reason":"{reason}""#)), 1, "it says it once");
+        assert!(reads_on, "the daemon stopped reading");
+        assert_eq!(self.daemon.said(&format!(r#""reason":"{reason}""#)), 1, "the outage is logged once");
         let metrics = self.metrics().await;
         let counter = format!(r#"meetwatch_store_commit_failures_total{{reason="{reason}"}} "#);
         let counted = metrics.lines().find_map(|line| line.strip_prefix(&counter)).unwrap();
-        assert_ne!(counted, "0", "it is counted");
+        assert_ne!(counted, "0", "the failures are counted");
     }
 
     async fn metrics(&mut self) -> String {
@@ -184,13 +184,13 @@ impl Show {
         assert!(self.scene.receiver.wait_for(before + 3, PATIENCE).await, "nothing arrives any more");
     }
 
-    /// In the end the log is the world, and the receiver has the log.
+    /// Checks that in the end the log agrees with the world, and that the receiver got the whole log.
     pub(crate) async fn ends_well(mut self) {
         self.stop.cancel();
         self.world.await.unwrap();
         self.scene.simulator.with(|api, now| api.world.end_all(now));
         let conferences = self.scene.simulator.with(|api, _| api.world.conferences().count());
-        // What began and ended unseen is looked for once a minute, and at a start.
+        // Conferences that began and ended unobserved are looked for once a minute, and at a start.
         self.daemon.stop().await;
         self.daemon = self.scene.start(&[]);
         come_to_rest(&self.scene, conferences).await;
@@ -202,14 +202,14 @@ impl Show {
     }
 }
 
-/// No file of the process may grow beyond so many bytes from now on.
+/// Limits the size of every file that the process writes.
 fn limit_files(process: u32, bytes: &str) {
     let limited = Command::new("prlimit").arg(format!("--pid={process}")).arg(format!("--fsize={bytes}:")).status();
     assert!(limited.unwrap().success(), "prlimit of util-linux is needed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_files_can_grow_no_more_watches_on_and_catches_up_when_they_can() {
+async fn a_daemon_whose_files_cannot_grow_keeps_watching_and_catches_up_when_they_can() {
     let mut show = Show::begin(1).await;
     limit_files(show.daemon.id(), "4096");
     show.is_in_trouble("io", "look at the disk").await;
@@ -219,7 +219,7 @@ async fn a_daemon_whose_files_can_grow_no_more_watches_on_and_catches_up_when_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_store_another_program_locks_watches_on_and_catches_up_when_it_lets_go() {
+async fn a_daemon_whose_store_another_program_locks_keeps_watching_and_catches_up_when_it_is_unlocked() {
     let mut show = Show::begin(4).await;
     let other = Connection::open(&show.scene.store).unwrap();
     becomes_true("the lock is taken", || other.execute_batch("BEGIN IMMEDIATE").is_ok()).await;
@@ -230,7 +230,7 @@ async fn a_daemon_whose_store_another_program_locks_watches_on_and_catches_up_wh
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_store_is_moved_away_watches_on_and_catches_up_when_it_is_back() {
+async fn a_daemon_whose_store_is_moved_away_keeps_watching_and_catches_up_when_it_is_back() {
     let mut show = Show::begin(2).await;
     let away = tempfile::tempdir_in(show.scene.folder.path()).unwrap();
     let elsewhere = files(&away.path().join("meetwatch.db"));
@@ -238,7 +238,7 @@ async fn a_daemon_whose_store_is_moved_away_watches_on_and_catches_up_when_it_is
         fs::rename(from, to).unwrap();
     }
     show.is_in_trouble("gone", "put the same file back").await;
-    assert!(!show.scene.store.exists(), "nobody made another store");
+    assert!(!show.scene.store.exists(), "no other store was created");
     for (to, from) in files(&show.scene.store).iter().zip(&elsewhere) {
         fs::rename(from, to).unwrap();
     }
@@ -255,7 +255,7 @@ async fn a_store_that_was_deleted_can_be_saved_from_the_daemon_that_still_has_it
     }
     show.is_in_trouble("gone", "restart the daemon").await;
 
-    // As docs/OPERATIONS.md says.
+    // The steps of docs/OPERATIONS.md.
     let saved = tempfile::tempdir_in(show.scene.folder.path()).unwrap();
     for entry in fs::read_dir(format!("/proc/{}/fd", show.daemon.id())).unwrap().flatten() {
         let Ok(target) = fs::read_link(entry.path()) else { continue };

@@ -56,7 +56,7 @@ impl Reader {
         Ok(all)
     }
 
-    /// Returns the names of all conferences that are closed, or were deleted after they were closed: no event of theirs
+    /// Returns the names of all conferences that are closed, or were deleted after they were closed: no event of them
     /// follows, though Google may still list them.
     ///
     /// # Errors

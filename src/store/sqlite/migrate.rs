@@ -17,7 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/0004.sql"),
 ];
 
-/// The application id in the file's header, "mtwh": it tells a store from other SQLite files.
+/// The application id in the file's header, "mtwh": it distinguishes a store from other SQLite files.
 const APPLICATION_ID: i64 = 0x6d74_7768;
 
 /// Returns the schema that this version writes.

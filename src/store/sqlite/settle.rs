@@ -103,7 +103,7 @@ fn held_at(
     Ok(held)
 }
 
-/// Returns the held deliveries of a person's leave that this rejoin undoes: no other join or leave of theirs lies between.
+/// Returns the held deliveries of a person's leave that this rejoin undoes: there is no other join or leave of that person between.
 fn held_of(
     connection: &Connection,
     event: &Appended<'_>,

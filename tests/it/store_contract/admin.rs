@@ -50,7 +50,7 @@ fn record(db: &mut impl Backend, claimed: &Claimed, result: AttemptResult, secon
     assert!(db.write(request, at(seconds)).unwrap().stale.is_empty());
 }
 
-/// Three of `c` and one of `d` are owed to `ops`, and `c/1` is dead.
+/// Creates a store in which `ops` has three deliveries of `c` and one of `d`; `c/1` is dead.
 fn db<B: Backend>() -> B {
     let mut db = B::create();
     for commit in [joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops", "audit"])] {
@@ -113,7 +113,7 @@ fn a_replayed_delivery_goes_before_the_later_ones_of_its_lane_and_begins_a_new_w
     let mut db: B = db();
     let dead = db.list_deliveries(&DeliveryFilter::skipped(endpoint("ops"), None, 9)).unwrap().deliveries.remove(0);
     assert_eq!(db.write(AdminRequest::Replay(vec![dead.delivery]), at(500)).unwrap(), 1);
-    assert_eq!(db.write(AdminRequest::Replay(vec![dead.delivery]), at(500)).unwrap(), 0, "it is owed already");
+    assert_eq!(db.write(AdminRequest::Replay(vec![dead.delivery]), at(500)).unwrap(), 0, "it is pending already");
     let summary = db.outbox_summary().unwrap().into_iter().find(|of| of.endpoint == endpoint("ops")).unwrap();
     assert_eq!((summary.pending, summary.dead), (4, 0));
     let claimed = claim(&mut db, 500);
@@ -131,7 +131,7 @@ fn a_delivery_that_is_replayed_while_another_of_its_lane_is_sent_waits_for_it<B:
     assert_eq!(db.write(AdminRequest::Replay(vec![DeliveryId(1)]), at(3)).unwrap(), 1);
     assert!(claim(&mut db, 3).is_empty());
     record(&mut db, &sending[0], AttemptResult::Done, 4);
-    assert!(claim(&mut db, 4).is_empty(), "the run goes on");
+    assert!(claim(&mut db, 4).is_empty(), "the run is not over");
     record(&mut db, &sending[1], AttemptResult::Done, 5);
     assert_eq!(claim(&mut db, 5)[0].delivery, DeliveryId(1));
 }
@@ -144,9 +144,9 @@ fn enabling_an_endpoint_closes_its_breaker<B: Backend>() {
     assert!(claim(&mut db, 3).is_empty(), "only probes may be claimed");
     db.write(AdminRequest::Disable(endpoint("ops")), at(3)).unwrap();
     let probe = Pick::Probe { not_of: Vec::new(), window: Duration::from_secs(9999) };
-    assert!(claim_as(&mut db, probe, 3).is_empty(), "off is off");
+    assert!(claim_as(&mut db, probe, 3).is_empty(), "not even a probe while it is off");
     db.write(AdminRequest::Enable(endpoint("ops")), at(4)).unwrap();
-    assert_eq!(claim(&mut db, 4).len(), 2, "all is due, what had been put off too");
+    assert_eq!(claim(&mut db, 4).len(), 2, "everything is due, also what waited for a retry");
 }
 
 fn a_changed_order_applies_to_pending_deliveries<B: Backend>() {
@@ -163,7 +163,7 @@ fn a_changed_order_applies_to_pending_deliveries<B: Backend>() {
     };
     db.write(config(false), at(2)).unwrap();
     let claimed = claim(&mut db, 2);
-    assert_eq!(claimed.len(), 2, "c/2 and c/3 side by side");
+    assert_eq!(claimed.len(), 2, "c/2 and c/3 at the same time");
     for claimed in &claimed {
         record(&mut db, claimed, AttemptResult::Release, 3);
     }
@@ -198,5 +198,5 @@ fn while_the_breaker_is_open_a_delivery_past_its_window_dies_without_an_attempt<
     assert_eq!(claim_as(&mut db, probe.clone(), 3600).len(), 1);
     db.write(joins("e", 1..=1, &["ops"]), at(3601)).unwrap();
     let probe = claim_as(&mut db, probe, 3602).remove(0);
-    assert_eq!(probe.event, event("e", 1, &[]).id, "all others but the one that is being sent are given up");
+    assert_eq!(probe.event, event("e", 1, &[]).id, "all others are dead, except the one that is being sent");
 }

@@ -174,8 +174,8 @@ fn the_result_of_a_batch_is_that_of_each_member_and_each_shows_its_attempts<B: B
 
     let second = all[1].delivery;
     assert_eq!(db.write(AdminRequest::Replay(vec![second]), at(30)).unwrap(), 1);
-    assert_eq!(claim(&mut db, 30), [[2]], "replayed it goes in a batch of its own, and at once");
-    assert_eq!(rows(&db)[0].batch, Some(batch), "the old one is still known");
+    assert_eq!(claim(&mut db, 30), [[2]], "a replayed delivery is sent at once, in a new batch");
+    assert_eq!(rows(&db)[0].batch, Some(batch), "the id of the old batch is kept");
 }
 
 fn a_leave_that_is_held_back_is_in_no_batch_before_its_time<B: Backend>() {
@@ -221,7 +221,7 @@ fn a_whole_batch_probes_an_open_breaker_and_dies_when_the_window_of_its_last_mem
     write(&mut db, joins("c", 1..=1, &["ops"]), 0);
     write(&mut db, joins("c", 2..=2, &["ops"]), 9);
     let first = due(&mut db, 10).claimed.remove(0);
-    assert_eq!(first.owed_at, at(9), "the youngest has its whole window");
+    assert_eq!(first.owed_at, at(9), "the window counts from the youngest");
     record(&mut db, &first, retry(500), 11);
     let probe = |window| Pick::Probe { not_of: Vec::new(), window: Duration::from_secs(window) };
     let reply = ask(&mut db, probe(100), 105);
@@ -241,12 +241,12 @@ fn an_endpoint_that_takes_no_batches_any_more_gets_the_members_alone<B: Backend>
     let alone = due(&mut db, 20).claimed;
     assert!(alone.len() == 1 && alone[0].batch.is_none(), "{alone:?}");
     record(&mut db, &alone[0], AttemptResult::Done, 21);
-    assert_eq!(states(&db), [Done, Pending], "what is said of one is said of no other");
+    assert_eq!(states(&db), [Done, Pending], "the record holds for one delivery only");
     let second = due(&mut db, 22).claimed.remove(0);
     assert!(second.batch.is_none());
     record(&mut db, &second, retry(30), 23);
     configure(&mut db, config());
-    assert_eq!(claim(&mut db, 30), [[2]], "and the other way round");
+    assert_eq!(claim(&mut db, 30), [[2]], "switched on again, it is sent in a batch");
 }
 
 fn a_batch_that_is_being_sent_is_not_skipped<B: Backend>() {

@@ -6,7 +6,8 @@ use meetwatch::model::{
     EventType, IdentityName, MeetingCode, ParticipantKind, Source, SpaceName, TargetName, UserName,
 };
 use meetwatch::store::{
-    Commit, CommitError, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
+    Commit, CommitError, ConferenceQuery, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow,
+    StoredConference, TargetRow,
 };
 
 use super::{Backend, Durable, contract_tests};
@@ -21,11 +22,12 @@ contract_tests!(
     rows_of_a_conference_that_is_not_stored_are_refused,
     a_closed_conference_is_finished_and_not_loaded,
     the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none,
+    conferences_are_selected_by_a_half_open_interval_and_by_target,
     times_keep_their_nanoseconds_and_far_ones_do_not_overflow;
     durable: a_commit_is_read_back_the_same_after_a_restart
 );
 
-/// A commit in which every column has a value of its own.
+/// Returns a commit in which every column is set.
 fn full() -> Commit {
     let mut joined = event("c", 1, &["ops"]);
     joined.session = Some(session("c", "p1", "s1"));
@@ -79,7 +81,7 @@ fn stored(commit: &Commit, emitted: Vec<EmittedRow>) -> StoredConference {
     }
 }
 
-fn told(commit: &Commit, stands: bool) -> EmittedRow {
+fn emitted(commit: &Commit, stands: bool) -> EmittedRow {
     let event = &commit.events[0];
     EmittedRow {
         event: event.event,
@@ -104,7 +106,7 @@ fn a_commit_is_read_back_the_same_after_a_restart<B: Durable>() {
     let mut db = B::create();
     write(&mut db, &commit).unwrap();
     let db = db.reopen(at(1000));
-    assert_eq!(db.load_unfinished().unwrap(), [stored(&commit, vec![told(&commit, true)])]);
+    assert_eq!(db.load_unfinished().unwrap(), [stored(&commit, vec![emitted(&commit, true)])]);
     assert_eq!(db.targets().unwrap(), commit.targets);
     assert_eq!(db.log_after(0, 10).unwrap()[0].body, commit.events[0].body);
 }
@@ -123,13 +125,13 @@ fn a_later_commit_replaces_the_rows_it_names_and_leaves_the_others<B: Backend>()
 
     second.participants.push(first.participants[1].clone());
     second.sessions.push(first.sessions[1].clone());
-    assert_eq!(db.load_unfinished().unwrap(), [stored(&second, vec![told(&first, true)])]);
+    assert_eq!(db.load_unfinished().unwrap(), [stored(&second, vec![emitted(&first, true)])]);
 }
 
 fn a_commit_that_fails_half_way_leaves_nothing_and_takes_no_other_along<B: Backend>() {
     let mut db = B::create();
     let mut bad = full();
-    // Everything of it can be written but its last event.
+    // Everything of it can be written except its last event.
     bad.events.push(bad.events[0].clone());
     bad.events[1].sequence = Some(2);
     bad.conference.as_mut().unwrap().last_sequence = 2;
@@ -184,8 +186,8 @@ fn an_event_that_is_taken_back_no_longer_stands_and_is_taken_back_once<B: Backen
     let taken_back = commit("c", vec![retraction("c", 2, &earlier)]);
     write(&mut db, &taken_back).unwrap();
 
-    let told_rows = db.load_unfinished().unwrap().remove(0).emitted;
-    assert_eq!(told_rows, [told(&first, false)], "the retraction itself states no fact");
+    let emitted_rows = db.load_unfinished().unwrap().remove(0).emitted;
+    assert_eq!(emitted_rows, [emitted(&first, false)], "the retraction itself states no fact");
     let log = db.log_after(0, 10).unwrap();
     assert_eq!(log[0].taken_back_by, Some(log[1].id.clone()));
 
@@ -227,9 +229,35 @@ fn the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none<B: 
     gap.event = EventType::WatchGap;
     write(&mut db, &commit("c", vec![gap])).unwrap();
     write(&mut db, &Commit { events: vec![lone_gap(1, &["ops"])], ..Commit::default() }).unwrap();
-    let told: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
-    assert_eq!(told, [EventType::WatchGap]);
+    let emitted_types: Vec<_> = db.load_unfinished().unwrap()[0].emitted.iter().map(|row| row.event).collect();
+    assert_eq!(emitted_types, [EventType::WatchGap]);
     assert_eq!(db.log_after(0, 10).unwrap().len(), 2);
+}
+
+fn conferences_are_selected_by_a_half_open_interval_and_by_target<B: Backend>() {
+    let mut db = B::create();
+    for (id, start, end) in [("a", 0, Some(10)), ("b", 10, Some(20)), ("c", 20, None)] {
+        let row = ConferenceRow {
+            start: at(start),
+            end: end.map(|end| (at(end), Source::Google)),
+            targets: vec![TargetName::parse(if id == "b" { "board" } else { "all" }).unwrap()],
+            ..conference_row(id, 0)
+        };
+        db.write(Commit { conference: Some(row), ..Commit::default() }, noon()).unwrap();
+    }
+    let select = |from, until, target: Option<&str>, limit| {
+        let target = target.map(|name| TargetName::parse(name).unwrap());
+        let query = ConferenceQuery { target, from: at(from), until: at(until), limit };
+        let found = db.conferences(&query).unwrap();
+        found.into_iter().map(|stored| stored.conference.name).collect::<Vec<_>>()
+    };
+    assert_eq!(select(0, 30, None, 9), [conference("a"), conference("b"), conference("c")]);
+    assert_eq!(select(10, 20, None, 9), [conference("b")], "an end and a start at the edge do not overlap");
+    assert_eq!(select(100, 200, None, 9), [conference("c")], "it has not ended");
+    assert_eq!(select(0, 30, Some("all"), 9), [conference("a"), conference("c")]);
+    assert_eq!(select(0, 30, None, 1), [conference("a")]);
+    assert_eq!(db.conference(&conference("b")).unwrap().unwrap().conference.start, at(10));
+    assert_eq!(db.conference(&conference("unknown")).unwrap(), None);
 }
 
 fn times_keep_their_nanoseconds_and_far_ones_do_not_overflow<B: Backend>() {

@@ -95,7 +95,7 @@ fn conferences_are_sent_in_parallel_and_each_in_its_own_order<B: Backend>() {
     let mut db: B = db(&[joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops", "audit"])]);
     let first = claim(&mut db, "ops", 1);
     assert_eq!(bodies(&first), ["c/1", "d/1"]);
-    assert!(claim(&mut db, "ops", 2).is_empty(), "what is being sent is not handed out again");
+    assert!(claim(&mut db, "ops", 2).is_empty(), "a leased delivery is not claimed again");
     assert_eq!(bodies(&claim(&mut db, "audit", 2)), ["d/1"]);
 
     let c = first.iter().find(|claimed| claimed.conference == Some(conference("c"))).unwrap();
@@ -106,7 +106,7 @@ fn conferences_are_sent_in_parallel_and_each_in_its_own_order<B: Backend>() {
     assert_eq!(second[0].previous, Some(event("c", 1, &[]).id));
 
     assert!(record(&mut db, &second[0], AttemptResult::Dead { reason: "expired" }, 4));
-    assert_eq!(bodies(&claim(&mut db, "ops", 4)), ["c/3"], "a dead one holds nobody back");
+    assert_eq!(bodies(&claim(&mut db, "ops", 4)), ["c/3"], "a dead delivery blocks no other");
 }
 
 fn the_next_of_a_lane_is_claimed_in_the_round_that_finishes_the_one_before<B: Backend>() {
@@ -151,7 +151,7 @@ fn a_retry_waits_for_its_time_and_keeps_its_place<B: Backend>() {
     let again = claim(&mut db, "ops", 5).remove(0);
     assert_eq!((again.delivery, again.attempts, again.tried_since), (first.delivery, 1, Some(at(1))));
     assert_eq!(again.claim, first.claim + 1);
-    assert!(!record(&mut db, &first, AttemptResult::Done, 6), "an answer to an earlier claim changes nothing");
+    assert!(!record(&mut db, &first, AttemptResult::Done, 6), "a record of an earlier claim changes nothing");
     assert!(record(&mut db, &again, AttemptResult::Done, 6));
     assert_eq!(bodies(&claim(&mut db, "ops", 6)), ["c/2"]);
 }
@@ -167,7 +167,7 @@ fn a_head_with_nothing_behind_it_may_wait_beyond_its_hold_until_something_is<B: 
     let again = claim(&mut db, "ops", 21_600).remove(0);
     assert!(again.others_wait);
     assert!(record(&mut db, &again, retry(99_000, 21_600), 21_601));
-    assert_eq!(ask(&mut db, "ops", 21_600).next_due, Some(at(21_601)), "its hold is over: now or never");
+    assert_eq!(ask(&mut db, "ops", 21_600).next_due, Some(at(21_601)), "its hold is over: it is due at once");
 }
 
 fn events_without_a_conference_have_a_lane_of_their_own<B: Backend>() {
@@ -228,14 +228,14 @@ fn what_was_committed_while_the_clock_was_ten_years_ahead_counts_from_now<B: Bac
     db.write(joins("c", 1..=1, &["ops"]), at(wrong)).unwrap();
     let first = claim(&mut db, "ops", wrong).remove(0);
     assert!(record(&mut db, &first, retry(wrong + 60, wrong + 3600), wrong + 1));
-    // The clock is set right: it is due after the longest wait at the latest, and given up a window after now.
+    // The clock is corrected: it is due after the longest wait at the latest, and its window begins now.
     let due = ask(&mut db, "ops", 0).next_due.unwrap();
     assert_eq!(due, at(15 * 3600));
     let second = claim(&mut db, "ops", 15 * 3600).remove(0);
     assert_eq!((second.owed_at, second.tried_since), (due, Some(due)));
     assert!(record(&mut db, &second, retry(15 * 3600 + 60, 16 * 3600), 15 * 3600 + 1));
     let third = claim(&mut db, "ops", 15 * 3600 + 60).remove(0);
-    assert_eq!((third.owed_at, third.tried_since), (due, Some(due)), "it began once");
+    assert_eq!((third.owed_at, third.tried_since), (due, Some(due)), "the window begins once");
 }
 
 fn the_counters_agree_with_the_rows<B: Backend>() {

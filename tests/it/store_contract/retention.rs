@@ -181,11 +181,11 @@ fn events_without_a_conference_are_deleted_one_by_one<B: Backend>() {
         gap
     });
     write(&mut db, Commit { events: gaps.collect(), ..Commit::default() });
-    // Days 0 and 10 are old, but somebody is owed the second.
+    // Days 0 and 10 are old, but the second has a pending delivery.
     assert_eq!(prune(&mut db, after(45), 2).0, 1);
     finish_all(&mut db, "ops", after(45), &AttemptResult::Done);
     assert_eq!(prune(&mut db, after(46), 2).0, 0, "it arrived less than the retention ago");
-    assert_eq!(prune(&mut db, after(76), 2).0, 4 + 1, "and its delivery");
+    assert_eq!(prune(&mut db, after(76), 2).0, 4 + 1, "four events and a delivery");
     assert!(db.log_after(0, 10).unwrap().is_empty());
 }
 
@@ -210,9 +210,9 @@ fn pruning_waits_while_the_clock_is_in_doubt_also_after_a_restart<B: Durable>() 
     assert!(matches!(check(&mut db, Some(first), wrong), Some(ClockDoubt::Leapt { .. })));
     let mut db = db.reopen(after(3650));
     assert!(matches!(check(&mut db, None, moment(0, after(3650))), Some(ClockDoubt::Leapt { .. })));
-    // And is set right.
+    // It is corrected.
     assert!(matches!(check(&mut db, None, moment(0, at(7200))), Some(ClockDoubt::Leapt { .. })));
     assert_eq!(check(&mut db, None, moment(0, at(7200 + DAY))), None);
-    // And goes back by more than two clocks may differ.
+    // It goes back by more than the allowed skew.
     assert_eq!(check(&mut db, None, moment(0, at(-3600))), Some(ClockDoubt::Behind));
 }
