@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{Dispatcher, EndpointSettings, Names, Options, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortAt, HangAt};
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
@@ -147,8 +147,8 @@ impl App {
         };
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
-        let (pulse, hang) = (Pulse::default(), HangAt::default());
-        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, pulse, hang };
+        let (heartbeat, hang) = (Heartbeat::default(), HangAt::default());
+        let watching = watch::Parts { reader, store: store.clone(), clock, bell, metrics, heartbeat, hang };
         let (changes, changed) = watch::changes();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {

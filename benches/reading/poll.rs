@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
 use meetwatch::failpoints::HangAt;
-use meetwatch::heartbeat::Pulse;
+use meetwatch::heartbeat::Heartbeat;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
     Client, ParticipantFilter, Parts, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
@@ -273,7 +273,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         clock,
         bell: Arc::new(Notify::new()),
         metrics: watching::metrics()?,
-        pulse: Pulse::default(),
+        heartbeat: Heartbeat::default(),
         hang: HangAt::default(),
     };
     let (_changes, changed) = watch::changes();

@@ -31,11 +31,11 @@ impl App {
     /// What tells the service manager, and watches over the loops for it.
     pub(super) fn supervising(&self) -> systemd::Parts {
         let loops = [
-            ("polling", self.watching.pulse.clone(), LOOP_DEADLINE),
-            ("writing", self.store.pulse(), WRITER_DEADLINE),
-            ("delivering", self.dispatcher.pulse(), LOOP_DEADLINE),
+            ("polling", self.watching.heartbeat.clone(), LOOP_DEADLINE),
+            ("writing", self.store.heartbeat(), WRITER_DEADLINE),
+            ("delivering", self.dispatcher.heartbeat(), LOOP_DEADLINE),
         ];
-        let watched = loops.map(|(name, pulse, deadline)| Watched { name, pulse, deadline });
+        let watched = loops.map(|(name, heartbeat, deadline)| Watched { name, heartbeat, deadline });
         systemd::Parts {
             notifier: self.reloader.notifier.clone(),
             watchdog: Watchdog::new(watched.into(), self.clock.mono()),

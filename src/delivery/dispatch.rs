@@ -21,7 +21,7 @@ use super::step::{Command, Core, Input, Note, Sent, Step, Turned};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortAt, Point};
-use crate::heartbeat::{Pulse, TURN_EVERY};
+use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::model::EndpointName;
 use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
 
@@ -51,7 +51,7 @@ pub struct Dispatcher {
     targets: BTreeMap<EndpointName, Target>,
     grace: Duration,
     abort: AbortAt,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     /// Kept, so that waiting for the next change never ends for want of somebody who could bring one.
     changes: Changes,
     changed: mpsc::Receiver<Change>,
@@ -77,8 +77,8 @@ impl Dispatcher {
         let Endpoints { targets, endpoints } = Endpoints::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
         let (changes, changed) = Changes::new();
-        let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
+        let (grace, abort, heartbeat) = (options.grace, AbortAt::default(), Heartbeat::default());
+        Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, heartbeat, changes, changed })
     }
 
     /// What hands it other endpoints while it runs.
@@ -95,8 +95,8 @@ impl Dispatcher {
 
     /// Beats at each turn of the loop.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// Works until `stop`, then claims no more, lets what is being sent finish for at most the grace, records it, and
@@ -112,9 +112,9 @@ impl Dispatcher {
         let mut give_up_at: Option<Mono> = None;
         loop {
             let now = self.clock.now().mono;
-            self.pulse.beat(now);
+            self.heartbeat.beat(now);
             // With nothing to do it turns all the same, so that it can be told from one that hangs.
-            let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
+            let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + BEAT_INTERVAL);
             let input = tokio::select! {
                 () = woken.as_mut() => {
                     woken.set(wake.notified());

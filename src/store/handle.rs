@@ -21,7 +21,7 @@ use super::writer::{Job, Signs, Task, WAITING, Writer};
 use super::{endpoints, facts, log};
 use crate::clock::{Clock, Now};
 use crate::failpoints::AbortAt;
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::model::{ConferenceName, EndpointName};
 
 /// A handle on the open store. When the last one is dropped, what waits is still written and the file closed; use
@@ -85,8 +85,8 @@ impl Store {
 
     /// Beats whenever the writer takes up work or has done it. One without work does not turn: [`Self::nudge`] it.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.signs.pulse.clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.signs.heartbeat.clone()
     }
 
     /// Makes an idle writer turn. Does not wait for it; where work waits already there is no need.

@@ -17,7 +17,7 @@ use super::repair::Repair;
 use super::rows::Commit;
 use super::trouble::{Say, Trouble};
 use crate::clock::{Clock, Mono, Now};
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 
 /// How many jobs may wait. Whoever comes later waits for a place.
 pub(super) const WAITING: usize = 1024;
@@ -76,7 +76,7 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signs {
     /// Beats at each turn.
-    pub(super) pulse: Pulse,
+    pub(super) heartbeat: Heartbeat,
     trouble: Arc<RwLock<Option<&'static str>>>,
 }
 
@@ -105,13 +105,13 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP);
         let mut size_due = Duration::ZERO;
         while self.jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-            self.signs.pulse.beat(self.clock.mono());
+            self.signs.heartbeat.beat(self.clock.mono());
             group.retain(|job| !matches!(job.task, Task::Turn));
             let close_at = group.iter().position(|job| matches!(job.task, Task::Close));
             let after = group.split_off(close_at.unwrap_or(group.len()));
             self.write(&mut group);
             let now = self.clock.now().mono;
-            self.signs.pulse.beat(now);
+            self.signs.heartbeat.beat(now);
             if now >= size_due {
                 self.metrics.size_is(size_of(&self.path));
                 size_due = now + SIZE_EVERY;

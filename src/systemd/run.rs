@@ -52,7 +52,7 @@ struct Told {
     status: String,
     hanging: Vec<&'static str>,
     look_at: Mono,
-    /// When the pulses were last looked at.
+    /// When the heartbeats were last looked at.
     looked: Mono,
 }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 
 /// A loop that is watched over.
 #[derive(Debug, Clone)]
 pub struct Watched {
     /// What the log calls it.
     pub name: &'static str,
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// It hangs if it did not turn for so long.
     pub deadline: Duration,
 }
@@ -38,7 +38,8 @@ impl Watchdog {
     /// The names of those that hang.
     #[must_use]
     pub fn hanging(&self, now: Mono) -> Vec<&'static str> {
-        let hangs = |watched: &&Watched| now.saturating_sub(watched.pulse.last().max(self.began)) > watched.deadline;
+        let hangs =
+            |watched: &&Watched| now.saturating_sub(watched.heartbeat.last().max(self.began)) > watched.deadline;
         self.watched.iter().filter(hangs).map(|watched| watched.name).collect()
     }
 }
@@ -57,11 +58,11 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn two() -> (Watchdog, Pulse, Pulse) {
-        let (fast, slow) = (Pulse::default(), Pulse::default());
+    fn two() -> (Watchdog, Heartbeat, Heartbeat) {
+        let (fast, slow) = (Heartbeat::default(), Heartbeat::default());
         let watched = vec![
-            Watched { name: "fast", pulse: fast.clone(), deadline: at(15) },
-            Watched { name: "slow", pulse: slow.clone(), deadline: at(60) },
+            Watched { name: "fast", heartbeat: fast.clone(), deadline: at(15) },
+            Watched { name: "slow", heartbeat: slow.clone(), deadline: at(60) },
         ];
         (Watchdog::new(watched, at(1000)), fast, slow)
     }

@@ -12,7 +12,7 @@ use super::metrics::Metrics;
 use super::scheduler::{Command, Input, Key, Revision, Scheduler};
 use crate::clock::Clock;
 use crate::failpoints::HangAt;
-use crate::heartbeat::{Pulse, TURN_EVERY};
+use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
 
@@ -29,7 +29,7 @@ pub struct Parts<R> {
     pub bell: Arc<Notify>,
     pub metrics: Metrics,
     /// Beats at each turn.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// Where a test lets the loop hang.
     pub hang: HangAt,
 }
@@ -76,12 +76,12 @@ pub async fn run<R: Reader>(
     let mut input = Input::Tick;
     loop {
         parts.hang.pass().await;
-        parts.pulse.beat(parts.clock.now().mono);
+        parts.heartbeat.beat(parts.clock.now().mono);
         for command in scheduler.step(parts.clock.now(), input) {
             start(command, &parts, &mut reads, &mut commits);
         }
         let now = parts.clock.now().mono;
-        let sleep = scheduler.next_wake().map_or(TURN_EVERY, |at| at.saturating_sub(now)).min(TURN_EVERY);
+        let sleep = scheduler.next_wake().map_or(BEAT_INTERVAL, |at| at.saturating_sub(now)).min(BEAT_INTERVAL);
         input = tokio::select! {
             () = stop.cancelled() => break,
             Some(done) = commits.next() => done,

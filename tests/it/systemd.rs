@@ -10,7 +10,7 @@ use std::time::Duration;
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
 use meetwatch::delivery::{Dispatcher, Options, WebhookMetrics};
-use meetwatch::heartbeat::TURN_EVERY;
+use meetwatch::heartbeat::BEAT_INTERVAL;
 use meetwatch::store::{Store, StoreMetrics};
 use prometheus::Registry;
 use tokio::sync::Notify;
@@ -173,12 +173,12 @@ async fn an_idle_writer_turns_when_it_is_nudged() {
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    let pulse = store.pulse();
+    let heartbeat = store.heartbeat();
     for _ in 0..3 {
         let before = clock.mono();
         let turned = async {
-            // A millisecond is what a pulse can tell.
-            while pulse.last() <= before + Duration::from_millis(1) {
+            // A millisecond is what a heartbeat can tell.
+            while heartbeat.last() <= before + Duration::from_millis(1) {
                 store.nudge();
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -196,18 +196,18 @@ async fn an_idle_dispatcher_turns_all_the_same() {
     let metrics = WebhookMetrics::register(&registry, &[]).unwrap();
     let (wake, random, stop) = (Arc::new(Notify::new()), Random::with_seed(1), CancellationToken::new());
     let dispatcher = Dispatcher::new(&[], store, clock, wake, metrics, random, &Options::default()).unwrap();
-    let pulse = dispatcher.pulse();
+    let heartbeat = dispatcher.heartbeat();
     let running = tokio::spawn(dispatcher.run(stop.clone()));
-    let mut seen = pulse.last();
+    let mut seen = heartbeat.last();
     for _ in 0..3 {
         let turned = async {
-            while pulse.last() == seen {
+            while heartbeat.last() == seen {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         // It looks into the store by itself only every few seconds.
-        assert!(tokio::time::timeout(3 * TURN_EVERY, turned).await.is_ok(), "the dispatcher does not turn");
-        seen = pulse.last();
+        assert!(tokio::time::timeout(3 * BEAT_INTERVAL, turned).await.is_ok(), "the dispatcher does not turn");
+        seen = heartbeat.last();
     }
     stop.cancel();
     running.await.unwrap();
