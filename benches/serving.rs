@@ -17,8 +17,8 @@ use anyhow::{Result, bail};
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, TargetName};
 use meetwatch::serve::{
-    Desk, Exposed, Front, Fronts, Listen, NotReloaded, Readiness, Reload, Server, ServerSettings, TestReport, Tester,
-    metrics,
+    ApiContext, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload, Server,
+    ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, StatusBoard, TargetStatus};
 use meetwatch::store::{Store, StoreMetrics};
@@ -31,7 +31,7 @@ const SCRAPES: usize = 300;
 /// Nobody asks for either here.
 struct Nothing;
 
-impl Tester for Nothing {
+impl EndpointTester for Nothing {
     fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         Box::pin(async { None })
     }
@@ -62,19 +62,19 @@ fn fill(board: &StatusBoard) -> Result<()> {
     Ok(())
 }
 
-fn exposed(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSettings) -> Result<Exposed> {
+fn parts(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSettings) -> Result<ServerParts> {
     let (registry, clock) = (Registry::new(), Clock::new());
     metrics::register(&registry, board, settings.max_conferences)?;
     let limit_reached = metrics::limit_reached(&registry)?;
     let store = Store::open(&folder.join("m.db"), clock, StoreMetrics::register(&registry)?)?;
-    let front = Front::new(settings, "a-token-of-some-length".into(), Vec::new(), Arc::new(Nothing))?;
-    Ok(Exposed {
+    let config = LiveConfig::new(settings, "a-token-of-some-length".into(), Vec::new(), Arc::new(Nothing))?;
+    Ok(ServerParts {
         registry,
         board: board.clone(),
         readiness: Readiness::default(),
         limit_reached,
-        fronts: Fronts::new(front),
-        desk: Desk { store, clock, wake: Arc::default() },
+        live_config: LiveConfigCell::new(config),
+        api: ApiContext { store, clock, wake: Arc::default() },
         reload: Arc::new(Nothing),
     })
 }
@@ -112,7 +112,7 @@ async fn main() -> Result<()> {
     fill(&board)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings { listen: address.into(), ..ServerSettings::default() };
-    let server = Server::bind(&settings, exposed(folder.path(), &board, &settings)?).await?;
+    let server = Server::bind(&settings, parts(folder.path(), &board, &settings)?).await?;
     let Listen::Tcp(address) = *server.listens_on() else { bail!("not an address") };
     let cancel = CancellationToken::new();
     let running = tokio::spawn(server.run(cancel.clone()));

@@ -26,7 +26,7 @@ use crate::failpoints::{AbortAt, HangAt};
 use crate::heartbeat::Heartbeat;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
+use crate::serve::{ApiContext, Listen, LiveConfigCell, Readiness, Server, ServerParts, token};
 use crate::status::StatusBoard;
 use crate::store::{Store, StoreError, StoreMetrics, keeper};
 use crate::systemd::{self, Notifier};
@@ -132,17 +132,17 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let fronts = Fronts::new(front::make(&config, token, front::probe(&config, clock)?).await?);
-        let desk = Desk { store: store.clone(), clock, wake: Arc::clone(&bell) };
+        let fronts = LiveConfigCell::new(front::make(&config, token, front::probe(&config, clock)?).await?);
+        let desk = ApiContext { store: store.clone(), clock, wake: Arc::clone(&bell) };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
-        let exposed = Exposed {
+        let exposed = ServerParts {
             registry,
             board: board.clone(),
             readiness: readiness.clone(),
             limit_reached: limits,
-            fronts: fronts.clone(),
-            desk,
+            live_config: fronts.clone(),
+            api: desk,
             reload: Arc::new(reloads.clone()),
         };
         let server = Server::bind(&config.server, exposed).await?;

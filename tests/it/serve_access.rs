@@ -7,8 +7,8 @@ use std::sync::Arc;
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
-    BindError, Desk, Expose, Exposed, Front, Fronts, Listen, NotReloaded, Readiness, Reload, Server, ServerSettings,
-    TestReport, Tester, metrics,
+    ApiContext, BindError, EndpointTester, Expose, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
+    Server, ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
 use meetwatch::store::{Store, StoreMetrics};
@@ -36,18 +36,18 @@ struct NoEndpoint {
     _folder: tempfile::TempDir,
 }
 
-impl Tester for NoEndpoint {
+impl EndpointTester for NoEndpoint {
     fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         Box::pin(async { None })
     }
 }
 
-fn desk() -> (Desk, Arc<NoEndpoint>) {
+fn api_context() -> (ApiContext, Arc<NoEndpoint>) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    (Desk { store, clock, wake: Arc::default() }, Arc::new(NoEndpoint { _folder: folder }))
+    (ApiContext { store, clock, wake: Arc::default() }, Arc::new(NoEndpoint { _folder: folder }))
 }
 
 /// Says that it is about to stop.
@@ -59,25 +59,26 @@ impl Reload for NoReload {
     }
 }
 
-pub(crate) fn exposed(settings: &ServerSettings) -> Exposed {
+pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
     let (registry, board) = (Registry::new(), StatusBoard::default());
     metrics::register(&registry, &board, 1000).unwrap();
     let limit_reached = metrics::limit_reached(&registry).unwrap();
-    let (desk, tester) = desk();
-    let fronts = Fronts::new(Front::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
+    let (api, tester) = api_context();
+    let live_config =
+        LiveConfigCell::new(LiveConfig::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
     let readiness = Readiness::default();
-    Exposed { registry, board, readiness, limit_reached, fronts, desk, reload: Arc::new(NoReload) }
+    ServerParts { registry, board, readiness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
 }
 
 /// A server that listens and does not answer yet, with what it shows.
 pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError> {
-    Server::bind(settings, exposed(settings)).await
+    Server::bind(settings, parts(settings)).await
 }
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {
-    let exposed = exposed(&settings);
-    let (board, readiness, registry) = (exposed.board.clone(), exposed.readiness.clone(), exposed.registry.clone());
-    let server = Server::bind(&settings, exposed).await.unwrap();
+    let parts = parts(&settings);
+    let (board, readiness, registry) = (parts.board.clone(), parts.readiness.clone(), parts.registry.clone());
+    let server = Server::bind(&settings, parts).await.unwrap();
     let Listen::Tcp(bound) = server.listens_on() else { panic!("not an address") };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
     let cancel = CancellationToken::new();
@@ -224,8 +225,8 @@ async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
 async fn a_port_that_is_taken_is_one_sentence() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
-    let error = Server::bind(&settings, exposed(&settings)).await.unwrap_err();
+    let error = Server::bind(&settings, parts(&settings)).await.unwrap_err();
     assert!(matches!(error, BindError::Taken(Listen::Tcp(address)) if address == server.address), "{error}");
     let nowhere = ServerSettings { listen: SocketAddr::from(([192, 0, 2, 1], 0)).into(), ..ServerSettings::default() };
-    assert!(matches!(Server::bind(&nowhere, exposed(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
+    assert!(matches!(Server::bind(&nowhere, parts(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
 }

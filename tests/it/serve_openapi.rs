@@ -8,11 +8,11 @@ use meetwatch::sim::world::Person;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use crate::architecture::{read, rust_files_under};
 use crate::house::House;
 
 pub(crate) const OPENAPI: &str = include_str!("../../docs/openapi.json");
 pub(crate) const EVENT: &str = include_str!("../../docs/event.schema.json");
-const ROUTES: &str = include_str!("../../src/serve/routes.rs");
 
 /// Where the document would lie, so that what it refers to has a name.
 const PLACE: &str = "https://meetwatch.invalid/openapi.json";
@@ -132,16 +132,22 @@ impl<'h> Asked<'h> {
 }
 
 #[test]
-fn what_is_routed_is_described_and_the_other_way_round() {
-    let code = ROUTES.split("#[cfg(test)]").next().unwrap();
-    let routes = code.split(".route(").skip(1).map(|rest| {
-        let path = rest.split('"').nth(1).unwrap().to_owned();
-        let call = rest.split_once("\", ").unwrap().1;
-        let method = call.split('(').next().unwrap().to_uppercase().parse::<Method>().unwrap();
-        assert!(!call.split(")\n").next().unwrap().contains(")."), "{path} has several methods; read them all here");
-        (path, BTreeSet::from([method]))
-    });
-    let routed: BTreeMap<_, _> = routes.collect();
+fn the_document_describes_exactly_the_paths_and_methods_that_are_routed() {
+    let mut routed = BTreeMap::new();
+    for file in rust_files_under("src/serve") {
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for rest in code.split(".route(").skip(1) {
+            let path = rest.split('"').nth(1).unwrap().to_owned();
+            let call = rest.split_once("\", ").unwrap().1;
+            let method = call.split('(').next().unwrap().to_uppercase().parse::<Method>().unwrap();
+            assert!(
+                !call.split(")\n").next().unwrap().contains(")."),
+                "{path} has several methods; parse them all here"
+            );
+            assert!(routed.insert(path.clone(), BTreeSet::from([method])).is_none(), "{path} is routed twice");
+        }
+    }
     assert!(routed.len() > 15);
     assert_eq!(described(), routed);
 }
