@@ -27,13 +27,15 @@ pub struct TlsFiles {
 /// Why TLS cannot be set up with these files. Contains nothing of their content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadServerTls {
-    #[error("the certificate file cannot be read, or contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
+    #[error("the certificate cannot be read, or its file contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
     Certificate,
-    #[error("the key file cannot be read, or contains no unencrypted PEM private key (`-----BEGIN PRIVATE KEY-----`)")]
+    #[error(
+        "the key cannot be read, or its file contains no unencrypted PEM private key (`-----BEGIN PRIVATE KEY-----`)"
+    )]
     Key,
     #[error("the certificate and the key do not match, or their type is not supported")]
     Mismatch,
-    #[error("the client CA file cannot be read, or contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
+    #[error("the client CA cannot be read, or its file contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
     ClientAuthority,
 }
 
