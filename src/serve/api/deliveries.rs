@@ -153,8 +153,8 @@ async fn show(
     Ok(Json(DeliveryWithAttempts { delivery: row.into(), attempts, event }))
 }
 
-/// What to replay: one delivery; all dead letters of an endpoint; or all deliveries of an endpoint that were enqueued in an
-/// interval.
+/// What to replay: one delivery; all dead ones of an endpoint; or all done, dead and expired ones of an endpoint that were
+/// enqueued in an interval.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum ReplayRequest {
