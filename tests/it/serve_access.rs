@@ -1,4 +1,4 @@
-//! Who may see what over HTTP, and what the answers look like.
+//! Access to the HTTP server: which paths need a key, and the form of the responses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -31,7 +31,7 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Knows no endpoint, and keeps the store's folder for as long as somebody can ask.
+/// Knows no endpoint. Keeps the folder of the store for as long as the server.
 struct NoEndpoint {
     _folder: tempfile::TempDir,
 }
@@ -50,12 +50,12 @@ fn api_context() -> (ApiContext, Arc<NoEndpoint>) {
     (ApiContext { store, clock, wake: Arc::default() }, Arc::new(NoEndpoint { _folder: folder }))
 }
 
-/// Says that it is about to stop.
+/// Refuses every reload, as a daemon that is stopping does.
 struct NoReload;
 
 impl Reload for NoReload {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Vec<String>, NotReloaded>> + Send>> {
-        Box::pin(async { Err(NotReloaded::Unavailable("about to stop".to_owned())) })
+        Box::pin(async { Err(NotReloaded::Unavailable("the daemon is stopping".to_owned())) })
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
     ServerParts { registry, board, readiness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
 }
 
-/// A server that listens and does not answer yet, with what it shows.
+/// A server that listens and does not answer yet.
 pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError> {
     Server::bind(settings, parts(settings)).await
 }
@@ -79,7 +79,7 @@ pub(crate) async fn start(settings: ServerSettings) -> Running {
     let parts = parts(&settings);
     let (board, readiness, registry) = (parts.board.clone(), parts.readiness.clone(), parts.registry.clone());
     let server = Server::bind(&settings, parts).await.unwrap();
-    let Listen::Tcp(bound) = server.listens_on() else { panic!("not an address") };
+    let Listen::Tcp(bound) = server.listens_on() else { panic!("it does not listen on TCP") };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
     let cancel = CancellationToken::new();
     let task = tokio::spawn(server.run(cancel.clone()));
@@ -118,7 +118,7 @@ fn bearer() -> (&'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn on_loopback_metrics_and_health_are_open_and_the_api_is_not() {
+async fn on_loopback_metrics_and_health_need_no_key_and_the_api_does() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     assert_eq!(server.status("/livez", &[]).await, StatusCode::OK);
     assert_eq!(server.status("/metrics", &[]).await, StatusCode::OK);
@@ -130,7 +130,7 @@ async fn on_loopback_metrics_and_health_are_open_and_the_api_is_not() {
 }
 
 #[tokio::test]
-async fn beyond_loopback_only_what_is_exposed_is_open() {
+async fn beyond_loopback_only_what_is_exposed_needs_no_key() {
     let server = start(on(Ipv4Addr::UNSPECIFIED)).await;
     for path in ["/metrics", "/livez", "/readyz", "/readyz?verbose"] {
         assert_eq!(server.status(path, &[]).await, StatusCode::UNAUTHORIZED, "{path}");
@@ -146,7 +146,7 @@ async fn beyond_loopback_only_what_is_exposed_is_open() {
 }
 
 #[tokio::test]
-async fn a_foreign_page_gets_nothing_even_with_the_token() {
+async fn a_request_for_another_host_or_from_another_origin_is_refused_even_with_the_token() {
     let hosts = vec!["meet.example.com".to_owned()];
     let server = start(ServerSettings { hosts, ..on(Ipv4Addr::LOCALHOST) }).await;
     let foreign = [("host", "evil.example"), ("origin", "http://evil.example"), ("origin", "null")];
@@ -160,7 +160,7 @@ async fn a_foreign_page_gets_nothing_even_with_the_token() {
 }
 
 #[tokio::test]
-async fn ready_means_that_the_store_is_open_and_nobody_stops() {
+async fn readyz_needs_an_open_store_and_no_stop() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     assert_eq!(server.status("/readyz", &[]).await, StatusCode::SERVICE_UNAVAILABLE);
     server.readiness.set_store_open(true);
@@ -173,10 +173,10 @@ async fn ready_means_that_the_store_is_open_and_nobody_stops() {
 }
 
 #[tokio::test]
-async fn readyz_tells_how_each_identity_fares_if_asked() {
+async fn readyz_verbose_shows_the_state_of_each_identity() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
-    let trouble = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: Some("allow the scope") };
-    server.board.write().identities.insert(IdentityName::parse("organizer").unwrap(), trouble);
+    let failing = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: Some("allow the scope") };
+    server.board.write().identities.insert(IdentityName::parse("organizer").unwrap(), failing);
     let verbose = json_of(server.get("/readyz?verbose", &[]).await).await;
     let wanted = json!({"up": false, "reason": "delegation", "remedy": "allow the scope"});
     assert_eq!(verbose["identities"]["organizer"], wanted);
@@ -184,7 +184,7 @@ async fn readyz_tells_how_each_identity_fares_if_asked() {
 }
 
 #[tokio::test]
-async fn the_status_counts_what_is_live() {
+async fn the_status_counts_live_conferences_and_present_participants() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let conference = ConferenceStatus {
         targets: vec![TargetName::parse("board").unwrap()],
@@ -203,7 +203,7 @@ async fn the_status_counts_what_is_live() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
+async fn unknown_paths_and_methods_are_refused_in_json() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     for path in ["/", "/metrics/", "/api/v1", "/..%2fmetrics", "//metrics", "/metrics%00"] {
         let missing = server.get(path, &[]).await;
@@ -222,7 +222,7 @@ async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_one_sentence() {
+async fn a_port_in_use_and_a_foreign_address_have_errors_of_their_own() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
     let error = Server::bind(&settings, parts(&settings)).await.unwrap_err();
