@@ -133,7 +133,7 @@ impl App {
 
         let token = server_token(&config).await?;
         let fronts = LiveConfigCell::new(front::make(&config, token, front::probe(&config, clock)?).await?);
-        let desk = ApiContext { store: store.clone(), clock, wake: Arc::clone(&bell) };
+        let api = ApiContext { store: store.clone(), clock, wake: Arc::clone(&bell) };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
         let exposed = ServerParts {
@@ -142,7 +142,7 @@ impl App {
             readiness: readiness.clone(),
             limit_reached: limits,
             live_config: fronts.clone(),
-            api: desk,
+            api,
             reload: Arc::new(reloads.clone()),
         };
         let server = Server::bind(&config.server, exposed).await?;

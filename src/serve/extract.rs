@@ -114,7 +114,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathSegment {
     }
 }
 
-/// Parses a body that must be a JSON object of this shape. Refuses an array of the fields in order, which serde would accept.
+/// Parses a body that must be a JSON object of this shape. Refuses an array of the fields in order, which serde would
+/// accept.
 pub(super) fn json_object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
     body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }

@@ -1,8 +1,8 @@
 //! The HTTP server: health, metrics, and the API.
 //!
-//! The [`listener`] accepts a connection once it has a slot for it. The request then passes the checks in [`auth`] and
-//! reaches its handler in [`api`]; [`router`] puts these together. Handlers share one [`state`]: the store, the status
-//! board, the metrics registry, and the [`live_config`] that a reload replaces. No response is cached.
+//! The `listener` accepts a connection once it has a slot for it. The request then passes the checks in `auth` and
+//! reaches its handler in `api`; `router` puts these together. Handlers share one `state`: the store, the status
+//! board, the metrics registry, and the `live_config` that a reload replaces. No response is cached.
 //!
 //! The server reads. It writes only where an operator asks for it: replaying deliveries, switching, testing and removing
 //! endpoints, erasing a person, and reloading the configuration.

@@ -60,8 +60,8 @@ impl Notifier {
         self.0.is_some()
     }
 
-    /// Notifies that the daemon is ready: after the start, and after each reload that [`Self::reloading`] announced, whether it
-    /// succeeded or not.
+    /// Notifies that the daemon is ready: after the start, and after each reload that [`Self::reloading`] announced,
+    /// whether it succeeded or not.
     pub async fn ready(&self) {
         self.send("READY=1").await;
     }

@@ -18,8 +18,8 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long reading the outbox summary may take. It must not delay a watchdog ping.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longer than this loop ever pauses: STATUS_INTERVAL plus the timeouts of the store and the manager. After a longer pause the
-/// machine was suspended, and all loops with it.
+/// Longer than this loop ever pauses: STATUS_INTERVAL plus the timeouts of the store and the manager. After a longer
+/// pause the machine was suspended, and all loops with it.
 const SUSPEND_THRESHOLD: Duration = Duration::from_secs(12);
 
 /// What [`run()`] works with.

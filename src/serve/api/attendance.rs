@@ -1,5 +1,5 @@
-//! `/api/v1/conferenceRecords/{id}/attendance` and `/api/v1/attendance`: who was present, when, and for how long. Computed from
-//! the event log with all corrections applied. Both name people.
+//! `/api/v1/conferenceRecords/{id}/attendance` and `/api/v1/attendance`: who was present, when, and for how long.
+//! Computed from the event log with all corrections applied. Both name people.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ fn attendee(row: ParticipantRow, intervals: &[PresenceInterval], sessions: u32, 
     Some(Attendee { participant, first_join, last_leave, seconds_present: f64::from(millis) / 1000.0, sessions })
 }
 
-/// Returns the intervals of each participant in order. Intervals of one participant do not touch, so the joins and leaves that
-/// were not taken back pair up in the order of time.
+/// Returns the intervals of each participant in order. Intervals of one participant do not touch, so the joins and
+/// leaves that were not taken back pair up in the order of time.
 fn presence_intervals(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<PresenceInterval>> {
     let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
     for told in stored.told.iter().filter(|told| told.stands) {

@@ -1,5 +1,5 @@
-//! `/api/v1/openapi.json` and `/api/v1/event.schema.json`: the OpenAPI document of this API, and the JSON Schema of an event,
-//! which it refers to. Both are the files in `docs`.
+//! `/api/v1/openapi.json` and `/api/v1/event.schema.json`: the OpenAPI document of this API, and the JSON Schema of an
+//! event, which it refers to. Both are the files in `docs`.
 
 use std::sync::Arc;
 

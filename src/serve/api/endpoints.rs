@@ -1,4 +1,5 @@
-//! `/api/v1/endpoints`: the state of each endpoint and its skipped deliveries; enabling, disabling, testing and removing one.
+//! `/api/v1/endpoints`: the state of each endpoint and its skipped deliveries; enabling, disabling, testing and
+//! removing one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

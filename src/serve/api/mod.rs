@@ -1,6 +1,7 @@
 //! The handlers, one noun per file. Each file has a `router()` with its paths.
 //!
-//! To add a noun: a file, and a line in [`router`]. [`health`] and [`metrics`] are apart, because they need other keys.
+//! To add a noun, add its file, declare it below, and merge it in [`router`]. [`health`] and [`metrics`] are not merged
+//! there: other keys open them.
 
 mod attendance;
 mod conferences;

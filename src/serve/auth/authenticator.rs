@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::keys::{Keys, PasswordHash};
 
-/// How many password checks may wait. Further ones are answered with [`AuthDecision::Busy`].
+/// How many password checks may be outstanding, including the one that runs. Further ones are answered with
+/// [`AuthDecision::Busy`].
 const MAX_WAITING: usize = 16;
 
 /// How many right passwords are cached.
@@ -75,7 +76,7 @@ impl Authenticator {
         Self { running: Semaphore::new(1), waiting: Semaphore::new(MAX_WAITING), cache: Mutex::default(), turned_away }
     }
 
-    /// Checks whether one of `keys` matches. Compares tokens in constant time. A password may have to wait for other checks.
+    /// Returns whether one of `keys` matches. Compares tokens in constant time. A password may wait for other checks.
     pub(super) async fn check(&self, presented: &PresentedKey, keys: &[&Keys]) -> AuthDecision {
         match presented {
             PresentedKey::Token(given) => {
@@ -86,7 +87,8 @@ impl Authenticator {
             PresentedKey::User { name, password } => {
                 let users = || keys.iter().flat_map(|keys| &keys.users);
                 let own = users().filter(|(user, _)| *user == name).map(|(_, hash)| hash).collect::<Vec<_>>();
-                // The password of an unknown user is checked against some hash, so that the time taken does not reveal which users exist.
+                // The password of an unknown user is checked against some hash, so that the time taken does not reveal
+                // which users exist.
                 let (hashes, exists) = match own.is_empty() {
                     true => (users().next().map(|(_, hash)| hash).into_iter().collect(), false),
                     false => (own, true),

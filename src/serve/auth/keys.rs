@@ -21,6 +21,9 @@ impl Keys {
     }
 }
 
+/// The highest cost that is accepted. Above it, one check takes seconds.
+const MAX_COST: u32 = 14;
+
 /// A bcrypt hash. Its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Box<str>);
@@ -32,16 +35,12 @@ impl fmt::Debug for PasswordHash {
 }
 
 impl PasswordHash {
-    /// The highest cost that is accepted. Above it, one check takes seconds.
-    pub const MAX_COST: u32 = 14;
-
-    /// Parses a hash such as `$2y$10$…`. Returns `None` if it is not a bcrypt hash, or its cost is outside 4 to
-    /// [`Self::MAX_COST`].
+    /// Parses a hash such as `$2y$10$…`. Returns `None` if it is not a bcrypt hash, or its cost is below 4 or above 14.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let known = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| text.starts_with(prefix));
         let parts: bcrypt::HashParts = text.parse().ok()?;
-        (known && text.len() == 60 && (4..=Self::MAX_COST).contains(&parts.get_cost())).then(|| Self(text.into()))
+        (known && text.len() == 60 && (4..=MAX_COST).contains(&parts.get_cost())).then(|| Self(text.into()))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 
 use super::listen::{Inherited, Listen, Socket};
 
-/// The backlog: how many connections the kernel queues until they are accepted, unless its own limit is lower. If a burst of
-/// connections fills a short backlog, the next client waits a second for its retransmission.
+/// The backlog: how many connections the kernel queues until they are accepted, unless its own limit is lower. If a
+/// burst of connections fills a short backlog, the next client waits a second for its retransmission.
 const BACKLOG: u32 = 4096;
 
 /// Why the server cannot listen, in one sentence for the operator.

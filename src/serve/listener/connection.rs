@@ -22,8 +22,8 @@ use super::bind::AcceptedStream;
 use super::connection_slots::ConnectionSlot;
 use crate::serve::refusal::Refusal;
 
-/// How long the head of a request may take to arrive, and a connection may be idle. Longer than the usual scrape interval, so
-/// that a scraper keeps its connection.
+/// How long the head of a request may take to arrive, and a connection may be idle. Longer than the usual scrape
+/// interval, so that a scraper keeps its connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest head of a request, in bytes and in header fields.

@@ -1,10 +1,10 @@
-//! The slots that bound the number of connections. When all are taken, a new connection evicts the one that has been idle for
-//! the longest.
+//! The slots that bound the number of connections. When all are taken, a new connection evicts the one that has been
+//! idle for the longest.
 //!
-//! A connection is idle while no request of it is being handled: during the TLS handshake, until its request has arrived
-//! completely, and while its response is being sent. So nobody can lock others out by holding connections open, however many;
-//! and a request that is being handled is never cut. A flood can still evict a client: if as many connections as there are
-//! slots arrive within one round trip, whoever has not sent a whole request by then is cut.
+//! A connection is idle while no request of it is being handled: during the TLS handshake, until its request has
+//! arrived completely, and while its response is being sent. So nobody can lock others out by holding connections open,
+//! however many; and a request that is being handled is never cut. A flood can still evict a client: if as many
+//! connections as there are slots arrive within one round trip, a client that has not sent a whole request by then is cut.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

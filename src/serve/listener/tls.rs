@@ -146,7 +146,8 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, BadServerTls> {
     Ok(config)
 }
 
-/// Returns the certificate that the server presents, without its chain. The command line recognizes the daemon by it. Blocking.
+/// Returns the certificate that the server presents, without its chain. The command line recognizes the daemon by it.
+/// Blocking.
 ///
 /// # Errors
 /// [`BadServerTls::Certificate`]

@@ -86,7 +86,8 @@ impl StatusCollector {
         Ok(Self { board, max_conferences, descriptions, dropped: Mutex::default() })
     }
 
-    /// Selects the conferences that get series: those that started first, so that a conference keeps its series. Counts the rest.
+    /// Selects the conferences that get series: those that started first, so that a conference keeps its series. Counts
+    /// the rest.
     fn select<'s>(&self, status: &'s Status) -> Vec<(&'s ConferenceName, &'s ConferenceStatus)> {
         let mut selected: Vec<_> = status.conferences.iter().collect();
         selected.sort_by_key(|(name, conference)| (conference.start, *name));
