@@ -164,9 +164,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_refusal_of_an_unknown_parameter_names_it_but_repeats_no_value() {
-        let mut asked = parameters("limt=secret");
-        (asked.limit().unwrap(), asked.endpoint().unwrap());
-        let refused = message(asked.finish().unwrap_err()).await;
+        let mut query = parameters("limt=secret");
+        query.limit().unwrap();
+        query.endpoint().unwrap();
+        let refused = message(query.finish().unwrap_err()).await;
         assert_eq!(refused, "unknown query parameter `limt`; known: `limit`, `endpoint`");
         for odd in ["%3Cb%3E=1", "=1", &"a".repeat(43)] {
             let refused = message(parameters(odd).finish().unwrap_err()).await;
