@@ -1,8 +1,8 @@
-//! What a scrape costs while a thousand conferences are live: `cargo bench --bench serving`.
+//! The cost of a scrape while a thousand conferences are live: `cargo bench --bench serving`.
 //!
-//! The real server on the loopback, asked over one connection as Prometheus does it. Beside it, the same bytes from memory through
-//! the same server library. And how long whoever writes on the status board has to wait for it meanwhile, which is what a scrape
-//! could hold a poll up by. Nothing here decides a test.
+//! Measures the real server on loopback over one connection, as Prometheus uses it. As the baseline, serves the same bytes from
+//! memory with the same HTTP library. Meanwhile measures the longest wait for the lock of the status board, which is how long a
+//! scrape can delay a poll. No test depends on the results.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
@@ -17,8 +17,8 @@ use anyhow::{Result, bail};
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, TargetName};
 use meetwatch::serve::{
-    Desk, Exposed, Front, Fronts, Listen, NotReloaded, Readiness, Reload, Server, ServerSettings, TestReport, Tester,
-    metrics,
+    ApiContext, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload, Server,
+    ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, StatusBoard, TargetStatus};
 use meetwatch::store::{Store, StoreMetrics};
@@ -28,16 +28,16 @@ use tokio_util::sync::CancellationToken;
 const CONFERENCES: usize = 1000;
 const SCRAPES: usize = 300;
 
-/// Nobody asks for either here.
-struct Nothing;
+/// Neither tests an endpoint nor reloads; the benchmark does neither.
+struct Unused;
 
-impl Tester for Nothing {
+impl EndpointTester for Unused {
     fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         Box::pin(async { None })
     }
 }
 
-impl Reload for Nothing {
+impl Reload for Unused {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Vec<String>, NotReloaded>> + Send>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -62,25 +62,25 @@ fn fill(board: &StatusBoard) -> Result<()> {
     Ok(())
 }
 
-fn exposed(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSettings) -> Result<Exposed> {
+fn parts(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSettings) -> Result<ServerParts> {
     let (registry, clock) = (Registry::new(), Clock::new());
     metrics::register(&registry, board, settings.max_conferences)?;
     let limit_reached = metrics::limit_reached(&registry)?;
     let store = Store::open(&folder.join("m.db"), clock, StoreMetrics::register(&registry)?)?;
-    let front = Front::new(settings, "a-token-of-some-length".into(), Vec::new(), Arc::new(Nothing))?;
-    Ok(Exposed {
+    let config = LiveConfig::new(settings, "a-token-of-some-length".into(), Vec::new(), Arc::new(Unused))?;
+    Ok(ServerParts {
         registry,
         board: board.clone(),
         readiness: Readiness::default(),
         limit_reached,
-        fronts: Fronts::new(front),
-        desk: Desk { store, clock },
-        reload: Arc::new(Nothing),
+        live_config: LiveConfigCell::new(config),
+        api: ApiContext { store, clock },
+        reload: Arc::new(Unused),
     })
 }
 
-/// The middle and the 99th of a hundred, in milliseconds, and how many bytes an answer has.
-async fn ask(clock: Clock, url: &str) -> Result<(f64, f64, usize)> {
+/// Requests `url` [`SCRAPES`] times. Returns the median and the 99th percentile in milliseconds, and the bytes of a response.
+async fn measure(clock: Clock, url: &str) -> Result<(f64, f64, usize)> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let (mut times, mut bytes) = (Vec::with_capacity(SCRAPES), 0);
     for _ in 0..SCRAPES {
@@ -92,7 +92,7 @@ async fn ask(clock: Clock, url: &str) -> Result<(f64, f64, usize)> {
     Ok((times[SCRAPES / 2], times[SCRAPES * 99 / 100], bytes))
 }
 
-/// Writes on the board as polls do, until told to stop. Returns the longest wait for it, in milliseconds.
+/// Writes to the board as polls do, until `stop`. Returns the longest wait for the lock, in milliseconds.
 async fn poll(clock: Clock, board: StatusBoard, stop: Arc<AtomicBool>) -> f64 {
     let mut longest = 0.0_f64;
     while !stop.load(Ordering::Relaxed) {
@@ -112,8 +112,8 @@ async fn main() -> Result<()> {
     fill(&board)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings { listen: address.into(), ..ServerSettings::default() };
-    let server = Server::bind(&settings, exposed(folder.path(), &board, &settings)?).await?;
-    let Listen::Tcp(address) = *server.listens_on() else { bail!("not an address") };
+    let server = Server::bind(&settings, parts(folder.path(), &board, &settings)?).await?;
+    let Listen::Tcp(address) = *server.listens_on() else { bail!("the server does not listen on TCP") };
     let cancel = CancellationToken::new();
     let running = tokio::spawn(server.run(cancel.clone()));
     let url = format!("http://{address}/metrics");
@@ -126,13 +126,13 @@ async fn main() -> Result<()> {
 
     let stop = Arc::new(AtomicBool::new(false));
     let polling = tokio::spawn(poll(clock, board.clone(), Arc::clone(&stop)));
-    let scrape = ask(clock, &url).await?;
+    let scrape = measure(clock, &url).await?;
     stop.store(true, Ordering::Relaxed);
     let waited = polling.await?;
-    let beside = ask(clock, &plain_url).await?;
+    let baseline = measure(clock, &plain_url).await?;
     println!("{CONFERENCES} live conferences, {} bytes, {SCRAPES} scrapes one after another", scrape.2);
     println!("a scrape:            median {:.2} ms, 99th percentile {:.2} ms", scrape.0, scrape.1);
-    println!("the same from memory: median {:.2} ms, 99th percentile {:.2} ms", beside.0, beside.1);
+    println!("the same from memory: median {:.2} ms, 99th percentile {:.2} ms", baseline.0, baseline.1);
     println!("longest wait for the board meanwhile: {waited:.2} ms");
     cancel.cancel();
     running.await?;

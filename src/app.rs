@@ -23,10 +23,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{Dispatcher, DispatcherOptions, EndpointSettings, Names, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortAt, HangAt};
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{Desk, Exposed, Fronts, Listen, Readiness, Server, token};
+use crate::serve::{ApiContext, Listen, LiveConfigCell, Readiness, Server, ServerParts, token};
 use crate::status::StatusBoard;
 use crate::store::{Store, StoreError, StoreMetrics, retention_loop};
 use crate::systemd::{self, Notifier};
@@ -131,23 +131,23 @@ impl App {
                 .aborting_at(abort);
 
         let token = server_token(&config).await?;
-        let fronts = Fronts::new(front::make(&config, token, front::probe(&config, clock)?).await?);
-        let desk = Desk { store: store.clone(), clock };
+        let fronts = LiveConfigCell::new(front::make(&config, token, front::probe(&config, clock)?).await?);
+        let api = ApiContext { store: store.clone(), clock };
         let (reloads, asked) = Reloads::new();
         let reloaded = reload::Metrics::register(&registry, clock)?;
-        let exposed = Exposed {
+        let exposed = ServerParts {
             registry,
             board: board.clone(),
             readiness: readiness.clone(),
             limit_reached: limits,
-            fronts: fronts.clone(),
-            desk,
+            live_config: fronts.clone(),
+            api,
             reload: Arc::new(reloads.clone()),
         };
         let server = Server::bind(&config.server, exposed).await?;
         let reader = Arc::new(client.clone());
-        let (pulse, hang) = (Pulse::default(), HangAt::default());
-        let watching = watch::WatchParts { reader, store: store.clone(), clock, metrics, pulse, hang };
+        let (heartbeat, hang) = (Heartbeat::default(), HangAt::default());
+        let watching = watch::WatchParts { reader, store: store.clone(), clock, metrics, heartbeat, hang };
         let (changes, changed) = watch::reconfigure_channel();
         let (keep, retention) = value::channel(config.store.retention);
         let reloader = Reloader {

@@ -1,4 +1,4 @@
-//! Signs of life: a loop says at each turn that it turned, and whoever watches over it sees when it last did.
+//! Liveness of the daemon's loops: a loop beats once per iteration, and the watchdog reads when it last did.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 
-/// A loop that has a pulse turns at least so often, if only to say so.
-pub const TURN_EVERY: Duration = Duration::from_secs(1);
+/// The longest time between two beats of a loop that has nothing to do: it wakes up just to beat.
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When a loop last turned. Clones are the same pulse.
+/// When a loop last completed an iteration. Clones share one value.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Heartbeat(Arc<AtomicU64>);
 
-impl Pulse {
-    /// The loop turns, now.
+impl Heartbeat {
+    /// Records an iteration at `now`.
     pub fn beat(&self, now: Mono) {
         self.0.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// When the loop last turned, to the millisecond; zero if it never did.
+    /// Returns the time of the last beat in whole milliseconds, or zero before the first one.
     #[must_use]
     pub fn last(&self) -> Mono {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
@@ -31,12 +31,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_holds_the_pulse_sees_the_last_turn() {
-        let pulse = Pulse::default();
-        let seen = pulse.clone();
-        assert_eq!(seen.last(), Mono::ZERO);
-        pulse.beat(Duration::from_secs(5));
-        pulse.beat(Duration::from_millis(7_001));
-        assert_eq!(seen.last(), Duration::from_millis(7_001));
+    fn a_clone_sees_the_last_beat() {
+        let heartbeat = Heartbeat::default();
+        let clone = heartbeat.clone();
+        assert_eq!(clone.last(), Mono::ZERO);
+        heartbeat.beat(Duration::from_secs(5));
+        heartbeat.beat(Duration::from_millis(7_001));
+        assert_eq!(clone.last(), Duration::from_millis(7_001));
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
 use meetwatch::failpoints::HangAt;
-use meetwatch::heartbeat::Pulse;
+use meetwatch::heartbeat::Heartbeat;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
     Client, ClientParts, ParticipantFilter, Priority, Read, ReadError, Reader, Reading, RetryPolicy, wire,
@@ -272,7 +272,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         store: store.clone(),
         clock,
         metrics: watching::metrics()?,
-        pulse: Pulse::default(),
+        heartbeat: Heartbeat::default(),
         hang: HangAt::default(),
     };
     let (_changes, changed) = watch::reconfigure_channel();

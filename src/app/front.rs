@@ -11,12 +11,12 @@ use crate::config::Config;
 use crate::delivery::settings::redacted;
 use crate::delivery::{EndpointSettings, FailureReason, Probe, ProbeResult, SenderError};
 use crate::model::EndpointName;
-use crate::serve::{EndpointCard, Front, TestReport, Tester};
+use crate::serve::{EndpointDescription, EndpointTester, LiveConfig, TestReport};
 use crate::store::StoreError;
 
 /// What the API shows of the endpoints.
-fn cards(config: &Config) -> Vec<EndpointCard> {
-    let card = |endpoint: &EndpointSettings| EndpointCard {
+fn cards(config: &Config) -> Vec<EndpointDescription> {
+    let card = |endpoint: &EndpointSettings| EndpointDescription {
         name: endpoint.name.clone(),
         address: redacted(&endpoint.url),
         format: endpoint.format.name(),
@@ -26,21 +26,25 @@ fn cards(config: &Config) -> Vec<EndpointCard> {
 }
 
 /// What the server shows, and to whom.
-pub(super) async fn make(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
+pub(super) async fn make(
+    config: &Config,
+    token: SecretString,
+    tester: Arc<dyn EndpointTester>,
+) -> Result<LiveConfig, StartError> {
     let (settings, cards) = (config.server.clone(), cards(config));
-    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
+    let made = tokio::task::spawn_blocking(move || LiveConfig::new(&settings, token, cards, tester)).await;
     made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
 }
 
 /// What the API tries endpoints with.
-pub(super) fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn Tester>, SenderError> {
+pub(super) fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn EndpointTester>, SenderError> {
     Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
 }
 
 /// Lets the API try endpoints.
 struct Trial(Arc<Probe>);
 
-impl Tester for Trial {
+impl EndpointTester for Trial {
     fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         let probe = Arc::clone(&self.0);
         Box::pin(async move {

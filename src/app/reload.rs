@@ -22,7 +22,7 @@ use crate::log::Level;
 use crate::meet::settings::IdentitySettings;
 use crate::meet::{Client, Renewal};
 use crate::model::IdentityName;
-use crate::serve::{Front, Fronts, NotReloaded, Reload};
+use crate::serve::{LiveConfig, LiveConfigCell, NotReloaded, Reload};
 use crate::store::{ShownEndpoints, Store, TargetRow};
 use crate::systemd::Notifier;
 use crate::watch::{ReconfigureSender, Revision};
@@ -121,7 +121,7 @@ pub(super) struct Reloader {
     pub(super) sending: delivery::ReconfigureHandle,
     pub(super) retention: watch::Sender<Duration>,
     pub(super) shown: ShownEndpoints,
-    pub(super) fronts: Fronts,
+    pub(super) fronts: LiveConfigCell,
     pub(super) level: Option<Level>,
     pub(super) metrics: Metrics,
     /// Hears of the beginning and the end of each reload.
@@ -136,7 +136,7 @@ struct Prepared {
     replaced: BTreeSet<IdentityName>,
     renamed: BTreeMap<IdentityName, IdentityName>,
     endpoints: EndpointSet,
-    front: Front,
+    front: LiveConfig,
 }
 
 impl Reloader {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::App;
 use crate::failpoints::HangAt;
-use crate::systemd::{self, Notifier, Watchdog, Watched};
+use crate::systemd::{self, Notifier, Watchdog, WatchedLoop};
 
 /// A loop that turns every second and did not for so long hangs.
 const LOOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -29,17 +29,17 @@ impl App {
     }
 
     /// What tells the service manager, and watches over the loops for it.
-    pub(super) fn supervising(&self) -> systemd::Parts {
+    pub(super) fn supervising(&self) -> systemd::SupervisorParts {
         let loops = [
-            ("polling", self.watching.pulse.clone(), LOOP_DEADLINE),
-            ("writing", self.store.pulse(), WRITER_DEADLINE),
-            ("delivering", self.dispatcher.pulse(), LOOP_DEADLINE),
+            ("polling", self.watching.heartbeat.clone(), LOOP_DEADLINE),
+            ("writing", self.store.heartbeat(), WRITER_DEADLINE),
+            ("delivering", self.dispatcher.heartbeat(), LOOP_DEADLINE),
         ];
-        let watched = loops.map(|(name, pulse, deadline)| Watched { name, pulse, deadline });
-        systemd::Parts {
+        let watched = loops.map(|(name, heartbeat, deadline)| WatchedLoop { name, heartbeat, deadline });
+        systemd::SupervisorParts {
             notifier: self.reloader.notifier.clone(),
             watchdog: Watchdog::new(watched.into(), self.clock.mono()),
-            patience: self.patience,
+            ping_timeout: self.patience,
             board: self.board.clone(),
             store: self.store.clone(),
             clock: self.clock,

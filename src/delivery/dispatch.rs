@@ -23,7 +23,7 @@ use super::step::{Core, DispatchCommand, DispatchInput, Step};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortAt, Point};
-use crate::heartbeat::{Pulse, TURN_EVERY};
+use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::model::EndpointName;
 use crate::store::{AttemptResult, Claimed, CommitError, OutboxReply, Store, StoredBreaker};
 
@@ -52,7 +52,7 @@ pub struct Dispatcher {
     links: BTreeMap<EndpointName, EndpointLink>,
     grace: Duration,
     abort: AbortAt,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     /// Kept, so that the channel stays open while no other handle exists.
     reconfigure: ReconfigureHandle,
     replacements: mpsc::Receiver<Replacement>,
@@ -77,8 +77,8 @@ impl Dispatcher {
         let EndpointSet { links, endpoints } = EndpointSet::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
         let (reconfigure, replacements) = ReconfigureHandle::new();
-        let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
-        Ok(Self { store, clock, metrics, core, links, grace, abort, pulse, reconfigure, replacements })
+        let (grace, abort, heartbeat) = (options.grace, AbortAt::default(), Heartbeat::default());
+        Ok(Self { store, clock, metrics, core, links, grace, abort, heartbeat, reconfigure, replacements })
     }
 
     /// Returns a handle that replaces the endpoints while the dispatcher runs.
@@ -95,8 +95,8 @@ impl Dispatcher {
 
     /// Returns the heartbeat, which beats at each turn of the loop.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// Runs until `stop`. Then it claims no more, gives attempts in flight the grace period to finish, records them and returns.
@@ -110,9 +110,9 @@ impl Dispatcher {
         let mut give_up_at: Option<Mono> = None;
         loop {
             let now = self.clock.now().mono;
-            self.pulse.beat(now);
+            self.heartbeat.beat(now);
             // The loop turns even when it is idle, so that its heartbeat shows that it does not hang.
-            let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + TURN_EVERY);
+            let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + BEAT_INTERVAL);
             let input = tokio::select! {
                 // Disabled once the writer has ended.
                 Ok(()) = progress.changed() => DispatchInput::Woken,

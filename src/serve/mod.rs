@@ -1,39 +1,33 @@
-//! HTTP: health, metrics, and the API. Reads the status board, the metrics and the store; changes nothing but what is owed
-//! to endpoints, and has the configuration read again, and that only where an operator asks.
+//! The HTTP server: health, metrics, and the API.
 //!
-//! A connection is accepted if there is room (`server`), its request goes through the guard (`guard`) to its route
-//! (`routes`), and the answer is made fresh.
+//! The `listener` accepts a connection once it has a slot for it. The request then passes the checks in `auth` and
+//! reaches its handler in `api`; `router` puts these together. Handlers share one `state`: the store, the status
+//! board, the metrics registry, and the `live_config` that a reload replaces. No response is cached.
+//!
+//! The server reads. It writes only where an operator asks for it: replaying deliveries, switching, testing and removing
+//! endpoints, erasing a person, and reloading the configuration.
 
-mod ask;
-mod attendance;
-mod board;
-mod conferences;
-mod deliveries;
-mod describe;
-pub mod desk;
-mod endpoints;
-pub mod forget;
-mod front;
-mod guard;
-mod health;
-pub mod keys;
-pub mod listen;
+mod api;
+mod auth;
+mod body_limit;
+mod configured_endpoint;
+mod extract;
+mod listener;
+mod live_config;
 pub mod metrics;
+mod readiness;
+mod refusal;
 mod reload;
-mod room;
-mod routes;
-mod server;
+mod router;
 pub mod settings;
-mod status;
-pub mod tls;
-pub mod token;
+mod state;
 
-pub use desk::{Desk, EndpointCard, TestReport, Tester};
-pub use front::{Front, Fronts, NotReloaded, Reload};
-pub use health::Readiness;
-pub use listen::{BindError, Inherited, Listen};
-pub use routes::Exposed;
-pub use server::Server;
-pub use settings::{Expose, Keys, ServerSettings};
-pub use tls::BadServerTls;
+pub use auth::token;
+pub use configured_endpoint::{EndpointDescription, EndpointTester, TestReport};
+pub use listener::{BindError, Server};
+pub use live_config::{LiveConfig, LiveConfigCell};
+pub use readiness::Readiness;
+pub use reload::{NotReloaded, Reload};
+pub use settings::{BadServerTls, Expose, Inherited, Keys, Listen, ServerSettings};
+pub use state::{ApiContext, ServerParts};
 pub use token::TokenError;

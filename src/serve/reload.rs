@@ -1,33 +1,24 @@
-//! `POST /-/reload`: reads the configuration again, as SIGHUP does.
+//! The interface through which the API reloads the configuration.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
-use serde::Serialize;
-
-use super::ask::{NoParameters, Refusal, nothing_said};
-use super::front::NotReloaded;
-use super::routes::Shared;
-
-/// What came of it.
-#[derive(Debug, Serialize)]
-pub(super) struct Reloaded {
-    reloaded: bool,
-    warnings: Vec<String>,
+/// Reloads the configuration.
+pub trait Reload: Send + Sync {
+    /// Reads the configuration and puts it in force as a whole. Returns its warnings.
+    ///
+    /// # Errors
+    /// [`NotReloaded`]; the configuration in force is unchanged.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Vec<String>, NotReloaded>> + Send>>;
 }
 
-pub(super) async fn reload(
-    State(shared): State<Arc<Shared>>,
-    _: NoParameters,
-    body: Bytes,
-) -> Result<Json<Reloaded>, Refusal> {
-    nothing_said(&body)?;
-    match shared.reload.reload().await {
-        Ok(warnings) => Ok(Json(Reloaded { reloaded: true, warnings })),
-        Err(NotReloaded::Refused(why)) => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, why)),
-        Err(NotReloaded::Unavailable(why)) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)),
-    }
+/// Why the configuration in force was kept, in one sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReloaded {
+    /// The configuration is invalid, or cannot be put in force without a restart.
+    #[error("{0}")]
+    Refused(String),
+    /// No reload is possible now.
+    #[error("{0}")]
+    Unavailable(String),
 }

@@ -1,33 +1,32 @@
-//! What an operator can set about the HTTP side, validated by `config`.
+//! The operator's settings of the HTTP server, validated by `config`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use secrecy::SecretString;
 
-pub use super::keys::{Keys, PasswordHash};
-pub use super::listen::{Inherited, Listen, Socket};
-pub use super::tls::{BadServerTls, Tls, TlsFiles, own_certificate};
+pub use super::auth::keys::{Keys, PasswordHash};
+pub use super::listener::listen::{Inherited, Listen, Socket};
+pub use super::listener::tls::{BadServerTls, Tls, TlsFiles, own_certificate};
 
 /// `[server]` and `[metrics]`.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     pub listen: Listen,
-    /// A socket that was handed over at the start, in place of one of our own. Then `listen` says where it listens.
+    /// A listening socket that was passed to the process, used instead of binding one. `listen` then holds its address.
     pub inherited: Option<Inherited>,
-    /// What connections are encrypted with, if they are.
+    /// The files for TLS; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// What may be read without a token from beyond loopback.
+    /// What may be read without a key from beyond loopback.
     pub expose: Expose,
-    /// The token that everything else asks for. Without one, the daemon makes one at its first start.
+    /// The token that opens everything. Without one, the daemon creates one at its first start.
     pub token: Option<SecretString>,
-    /// What else opens the API.
+    /// Further keys for the API.
     pub api: Keys,
-    /// What else opens the metrics. With any of these, they are open to nobody without.
+    /// Further keys for the metrics. If there are any, reading the metrics always needs a key.
     pub metrics: Keys,
-    /// Names, besides `localhost` and bare addresses, under which a browser may ask for what needs the token.
-    /// Lower-case, without a port.
+    /// Host names, besides `localhost` and IP addresses, that the API accepts in `Host`. Lower case, without a port.
     pub hosts: Vec<String>,
-    /// How many conferences have series of their own.
+    /// How many conferences get metric series of their own.
     pub max_conferences: usize,
 }
 

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::request::Request;
 use super::sqlite::Db;
 use crate::clock::{Clock, Mono};
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 
 /// How many jobs can be queued. Further callers wait for room (back-pressure).
 pub(super) const QUEUE: usize = 1024;
@@ -48,7 +48,7 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Default)]
 pub(super) struct WriterStatus {
     /// Beats for each group.
-    pub(super) pulse: Pulse,
+    pub(super) heartbeat: Heartbeat,
     outage: Arc<RwLock<Option<&'static str>>>,
 }
 
@@ -83,11 +83,11 @@ impl Writer {
         let mut jobs = Vec::with_capacity(GROUP);
         let mut size_due = Duration::ZERO;
         while self.jobs.blocking_recv_many(&mut jobs, GROUP) > 0 {
-            self.status.pulse.beat(self.clock.mono());
+            self.status.heartbeat.beat(self.clock.mono());
             let (group, close) = sort(&mut jobs);
             self.write(group);
             let now = self.clock.now().mono;
-            self.status.pulse.beat(now);
+            self.status.heartbeat.beat(now);
             if now >= size_due {
                 self.metrics.set_size(size_of(&self.path));
                 size_due = now + SIZE_EVERY;

@@ -1,8 +1,8 @@
-//! What a service manager such as systemd is told: that the daemon is ready, how it goes, that it reloads or stops, and,
-//! as long as its loops turn, that it is alive.
+//! Notifies the service manager, such as systemd: ready, reloading, stopping, a status line, and watchdog pings.
 //!
-//! [`Notifier`] speaks the protocol and is silent where no manager listens; [`watchdog`] decides from the pulses whether
-//! the loops turn; [`summary`] says in a line how it goes; [`run()`] is the loop that does so again and again.
+//! [`Notifier`] implements the protocol and does nothing if the process was started without a manager. [`Watchdog`] decides
+//! from the heartbeats of the loops whether one is stalled. [`summary`] renders the status line. [`run()`] does all this
+//! periodically: while a loop is stalled it withholds the pings, so that systemd restarts the daemon.
 
 pub mod notify;
 pub mod run;
@@ -10,5 +10,5 @@ pub mod summary;
 pub mod watchdog;
 
 pub use notify::Notifier;
-pub use run::{Parts, run};
-pub use watchdog::{Watchdog, Watched};
+pub use run::{SupervisorParts, run};
+pub use watchdog::{Watchdog, WatchedLoop};

@@ -1,4 +1,4 @@
-//! The loop that tells the service manager again and again: alive, as long as the others turn, and how it goes.
+//! The loop that pings the watchdog of the service manager and sends it the status line.
 
 use std::time::Duration;
 
@@ -6,95 +6,99 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::notify::Notifier;
-use super::summary::{self, Seen};
-use super::watchdog::{Watchdog, tell_every};
+use super::summary::{self, SummaryInput};
+use super::watchdog::{Watchdog, ping_interval};
 use crate::clock::{Clock, Mono};
 use crate::status::StatusBoard;
 use crate::store::Store;
 
-/// How often it is looked how it goes.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long the store may take to say what is owed. It must not cost a sign of life.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often the status line is rendered.
+const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longer than this loop ever rests: whoever looks so late was asleep with the machine, and so were the others.
-const SLEPT: Duration = Duration::from_secs(12);
+/// How long reading the outbox summary may take. It must not delay a watchdog ping.
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the loop works with.
+/// Longer than this loop ever pauses: STATUS_INTERVAL plus the timeouts of the store and the manager. After a longer
+/// pause the machine was suspended, and all loops with it.
+const SUSPEND_THRESHOLD: Duration = Duration::from_secs(12);
+
+/// What [`run()`] works with.
 #[derive(Debug)]
-pub struct Parts {
+pub struct SupervisorParts {
     pub notifier: Notifier,
     pub watchdog: Watchdog,
-    /// How long the manager waits for a sign of life before it restarts the daemon, if it does at all.
-    pub patience: Option<Duration>,
+    /// How long the manager waits for a watchdog ping before it restarts the daemon; `None` if it does not watch.
+    pub ping_timeout: Option<Duration>,
     pub board: StatusBoard,
     pub store: Store,
     pub clock: Clock,
 }
 
-/// Tells until `stop`. Where nobody listens there is nothing to do.
-pub async fn run(mut parts: Parts, stop: CancellationToken) {
-    if !parts.notifier.is_heard() {
+/// Notifies the manager until `stop`. Without a manager, only waits for `stop`.
+pub async fn run(mut parts: SupervisorParts, stop: CancellationToken) {
+    if !parts.notifier.is_connected() {
         return stop.cancelled().await;
     }
-    let every = parts.patience.map_or(LOOK_EVERY, tell_every).min(LOOK_EVERY);
-    let mut told = Told { looked: parts.clock.mono(), ..Told::default() };
-    while stop.run_until_cancelled(tell(&mut parts, &mut told)).await.is_some() {
-        if stop.run_until_cancelled(sleep(every)).await.is_none() {
+    let interval = parts.ping_timeout.map_or(STATUS_INTERVAL, ping_interval).min(STATUS_INTERVAL);
+    let mut reported = LastReported { checked_at: parts.clock.mono(), ..LastReported::default() };
+    while stop.run_until_cancelled(notify_once(&mut parts, &mut reported)).await.is_some() {
+        if stop.run_until_cancelled(sleep(interval)).await.is_none() {
             return;
         }
     }
 }
 
-/// What the manager and the log heard last.
+/// What was last sent to the manager and logged.
 #[derive(Debug, Default)]
-struct Told {
+struct LastReported {
     status: String,
-    hanging: Vec<&'static str>,
-    look_at: Mono,
-    /// When the pulses were last looked at.
-    looked: Mono,
+    stalled: Vec<&'static str>,
+    /// When the status line is rendered next.
+    status_due: Mono,
+    /// When the heartbeats were last checked.
+    checked_at: Mono,
 }
 
-async fn tell(parts: &mut Parts, told: &mut Told) {
+async fn notify_once(parts: &mut SupervisorParts, reported: &mut LastReported) {
     let now = parts.clock.now().mono;
-    if now.saturating_sub(told.looked) > SLEPT {
-        parts.watchdog.begin_again(now);
+    if now.saturating_sub(reported.checked_at) > SUSPEND_THRESHOLD {
+        parts.watchdog.restart_deadlines(now);
     }
-    told.looked = now;
-    let hanging = parts.watchdog.hanging(now);
-    if hanging.is_empty() && parts.patience.is_some() {
+    reported.checked_at = now;
+    let stalled = parts.watchdog.stalled(now);
+    if stalled.is_empty() && parts.ping_timeout.is_some() {
         parts.notifier.alive().await;
     }
-    // The writer turns only when there is something to write.
+    // The store's writer beats only when it has a request to handle.
     parts.store.nudge();
-    let news = hanging != told.hanging;
-    if news {
-        say(&hanging);
-        told.hanging.clone_from(&hanging);
+    let changed = stalled != reported.stalled;
+    if changed {
+        log_stalled(&stalled);
+        reported.stalled.clone_from(&stalled);
     }
-    if !news && now < told.look_at {
+    if !changed && now < reported.status_due {
         return;
     }
-    told.look_at = now + LOOK_EVERY;
-    let endpoints = timeout(STORE_PATIENCE, parts.store.outbox_summary()).await;
+    reported.status_due = now + STATUS_INTERVAL;
+    let endpoints = timeout(STORE_TIMEOUT, parts.store.outbox_summary()).await;
     let endpoints = endpoints.ok().and_then(Result::ok);
-    let seen = Seen { endpoints: endpoints.as_deref(), store: parts.store.outage(), hanging: &hanging };
-    let status = summary::line(&parts.board.read(), seen);
-    if status != told.status {
+    let input =
+        SummaryInput { endpoints: endpoints.as_deref(), store_outage: parts.store.outage(), stalled: &stalled };
+    let status = summary::line(&parts.board.read(), input);
+    if status != reported.status {
         parts.notifier.status(&status).await;
-        told.status = status;
+        reported.status = status;
     }
 }
 
-fn say(hanging: &[&'static str]) {
-    if hanging.is_empty() {
-        tracing::info!("every part of the daemon turns again");
+fn log_stalled(stalled: &[&'static str]) {
+    if stalled.is_empty() {
+        tracing::info!("all loops of the daemon make progress again; watchdog pings are sent again");
     } else {
-        let parts = hanging.join(", ");
+        let parts = stalled.join(", ");
         tracing::error!(
             parts,
-            "a part of the daemon hangs; the service manager is told nothing more and restarts it; please report this"
+            "a task stopped making progress; the watchdog ping is withheld so that systemd restarts the daemon; please report this"
         );
     }
 }

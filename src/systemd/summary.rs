@@ -1,24 +1,24 @@
-//! Pure: how it goes, in one line of numbers.
+//! Pure: the status line for the service manager, made of counts.
 
 use std::collections::BTreeSet;
 
 use crate::status::Status;
 use crate::store::{EndpointSummary, StoredBreaker};
 
-/// What the line is made of, besides the board.
+/// What the line reports besides the status board.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Seen<'a> {
-    /// How each endpoint fares; `None` where the store could not be read in time.
+pub struct SummaryInput<'a> {
+    /// The state of each endpoint; `None` if the store could not be read in time.
     pub endpoints: Option<&'a [EndpointSummary]>,
     /// Why the store cannot be written, if it cannot.
-    pub store: Option<&'static str>,
-    /// Which loops hang.
-    pub hanging: &'a [&'static str],
+    pub store_outage: Option<&'static str>,
+    /// The names of the stalled loops.
+    pub stalled: &'a [&'static str],
 }
 
-/// What is watched, and what is wrong. No name of anything or anybody is in it.
+/// Renders what is watched and which problems there are. Names no target, identity, endpoint or person.
 #[must_use]
-pub fn line(status: &Status, seen: Seen<'_>) -> String {
+pub fn line(status: &Status, input: SummaryInput<'_>) -> String {
     let people: u64 = status.conferences.values().flat_map(|it| it.present).map(u64::from).sum();
     let watched = format!(
         "Watching {}: {} live, {} present.",
@@ -26,40 +26,44 @@ pub fn line(status: &Status, seen: Seen<'_>) -> String {
         counted(status.conferences.len(), "conference"),
         if people == 1 { "1 person".to_owned() } else { format!("{people} people") },
     );
-    let wrong: Vec<String> = [
-        refused(status),
-        seen.store.map(|reason| format!("the store cannot be written ({reason})")),
-        match seen.endpoints {
-            Some(endpoints) => troubled(endpoints),
+    let problems: Vec<String> = [
+        failing_identities(status),
+        input.store_outage.map(|reason| format!("the store cannot be written ({reason})")),
+        match input.endpoints {
+            Some(endpoints) => failing_endpoints(endpoints),
             None => Some("the store cannot be read".to_owned()),
         },
-        (!seen.hanging.is_empty()).then(|| format!("hanging: {}", seen.hanging.join(", "))),
+        (!input.stalled.is_empty()).then(|| format!("stalled: {}", input.stalled.join(", "))),
     ]
     .into_iter()
     .flatten()
     .collect();
-    if wrong.is_empty() { format!("{watched} All well.") } else { format!("{watched} Wrong: {}.", wrong.join("; ")) }
+    if problems.is_empty() {
+        format!("{watched} All well.")
+    } else {
+        format!("{watched} Problems: {}.", problems.join("; "))
+    }
 }
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn refused(status: &Status) -> Option<String> {
-    let down = || status.identities.values().filter(|identity| identity.up == Some(false));
-    let reasons: BTreeSet<&str> = down().filter_map(|identity| identity.reason).collect();
+fn failing_identities(status: &Status) -> Option<String> {
+    let failing = || status.identities.values().filter(|identity| identity.up == Some(false));
+    let reasons: BTreeSet<&str> = failing().filter_map(|identity| identity.reason).collect();
     let reasons: Vec<&str> = reasons.into_iter().collect();
-    let (down, all) = (down().count(), status.identities.len());
-    (down > 0).then(|| format!("identities in trouble: {down} of {all} ({})", reasons.join(", ")))
+    let (failing, all) = (failing().count(), status.identities.len());
+    (failing > 0).then(|| format!("identities failing: {failing} of {all} ({})", reasons.join(", ")))
 }
 
-fn troubled(endpoints: &[EndpointSummary]) -> Option<String> {
+fn failing_endpoints(endpoints: &[EndpointSummary]) -> Option<String> {
     let ours = || endpoints.iter().filter(|endpoint| !endpoint.orphaned);
     let off = ours().filter(|endpoint| !endpoint.enabled).count();
     let open =
         ours().filter(|endpoint| endpoint.enabled && matches!(endpoint.breaker, StoredBreaker::Open { .. })).count();
     let pending: u64 = ours().map(|endpoint| endpoint.pending).sum();
-    (off + open > 0).then(|| format!("webhooks in trouble: {open}, off: {off}; deliveries owed: {pending}"))
+    (off + open > 0).then(|| format!("endpoints with an open breaker: {open}, disabled: {off}; deliveries pending: {pending}"))
 }
 
 #[cfg(test)]
@@ -92,17 +96,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_is_counted() {
-        let seen = Seen { endpoints: Some(&[]), ..Seen::default() };
-        assert_eq!(line(&status(), seen), "Watching 1 target: 1 conference live, 5 people present. All well.");
+    fn targets_conferences_and_people_are_counted() {
+        let input = SummaryInput { endpoints: Some(&[]), ..SummaryInput::default() };
+        assert_eq!(line(&status(), input), "Watching 1 target: 1 conference live, 5 people present. All well.");
         assert_eq!(
-            line(&Status::default(), seen),
+            line(&Status::default(), input),
             "Watching 0 targets: 0 conferences live, 0 people present. All well."
         );
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_without_a_name() {
+    fn every_problem_is_reported_without_a_name() {
         let mut status = status();
         let down = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: None };
         status.identities.insert(IdentityName::parse("staff").unwrap(), down);
@@ -121,15 +125,16 @@ mod tests {
             EndpointSummary { enabled: false, orphaned: true, pending: 100, ..ops.clone() },
             ops,
         ];
-        let seen = Seen { endpoints: Some(&endpoints), store: Some("full"), hanging: &["polling"] };
+        let input = SummaryInput { endpoints: Some(&endpoints), store_outage: Some("full"), stalled: &["polling"] };
         assert_eq!(
-            line(&status, seen),
-            "Watching 1 target: 1 conference live, 5 people present. Wrong: identities in trouble: 1 of 2 (delegation); \
-             the store cannot be written (full); webhooks in trouble: 1, off: 1; deliveries owed: 12; hanging: polling."
+            line(&status, input),
+            "Watching 1 target: 1 conference live, 5 people present. Problems: identities failing: 1 of 2 (delegation); \
+             the store cannot be written (full); endpoints with an open breaker: 1, disabled: 1; deliveries pending: 12; \
+             stalled: polling."
         );
         assert!(
-            line(&status, Seen::default())
-                .contains("Wrong: identities in trouble: 1 of 2 (delegation); the store cannot be read.")
+            line(&status, SummaryInput::default())
+                .contains("Problems: identities failing: 1 of 2 (delegation); the store cannot be read.")
         );
     }
 }

@@ -1,52 +1,54 @@
-//! Pure: whether the loops turn. Turning is enough: a loop whose disk is full or whose receiver is dead goes on turning.
+//! Pure: whether a loop is stalled. A loop that beats is not, even if its disk is full or its receiver is down.
 
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 
-/// A loop that is watched over.
+/// A loop that the watchdog checks.
 #[derive(Debug, Clone)]
-pub struct Watched {
-    /// What the log calls it.
+pub struct WatchedLoop {
+    /// Its name in the log and in the status line.
     pub name: &'static str,
-    pub pulse: Pulse,
-    /// It hangs if it did not turn for so long.
+    pub heartbeat: Heartbeat,
+    /// The loop is stalled if it has not beaten for longer than this.
     pub deadline: Duration,
 }
 
-/// Watches over loops from some instant on.
+/// Checks the heartbeats of a set of loops.
 #[derive(Debug)]
 pub struct Watchdog {
+    /// No deadline starts before this.
     began: Mono,
-    watched: Vec<Watched>,
+    loops: Vec<WatchedLoop>,
 }
 
 impl Watchdog {
-    /// Watches from `now` on: whoever never turned has its whole deadline from here.
+    /// Starts all deadlines at `now`, including that of a loop that has never beaten.
     #[must_use]
-    pub fn new(watched: Vec<Watched>, now: Mono) -> Self {
-        Self { began: now, watched }
+    pub fn new(loops: Vec<WatchedLoop>, now: Mono) -> Self {
+        Self { began: now, loops }
     }
 
-    /// Nobody looked for so long that it says nothing about the loops: the machine slept, or stood still. Each has its
-    /// whole deadline from `now`.
-    pub fn begin_again(&mut self, now: Mono) {
+    /// Restarts all deadlines at `now`. To be called after a time in which the loops could not run, such as a suspend.
+    pub fn restart_deadlines(&mut self, now: Mono) {
         self.began = now;
     }
 
-    /// The names of those that hang.
+    /// Returns the names of the loops that are stalled.
     #[must_use]
-    pub fn hanging(&self, now: Mono) -> Vec<&'static str> {
-        let hangs = |watched: &&Watched| now.saturating_sub(watched.pulse.last().max(self.began)) > watched.deadline;
-        self.watched.iter().filter(hangs).map(|watched| watched.name).collect()
+    pub fn stalled(&self, now: Mono) -> Vec<&'static str> {
+        let is_stalled =
+            |watched: &&WatchedLoop| now.saturating_sub(watched.heartbeat.last().max(self.began)) > watched.deadline;
+        self.loops.iter().filter(is_stalled).map(|watched| watched.name).collect()
     }
 }
 
-/// How often a manager that gives up after `patience` is told: several times, so that one that comes late is no harm.
+/// Returns how often to ping a manager that restarts the daemon after `ping_timeout` without a ping: four times within it,
+/// so that a ping may be late.
 #[must_use]
-pub fn tell_every(patience: Duration) -> Duration {
-    (patience / 4).max(Duration::from_millis(10))
+pub fn ping_interval(ping_timeout: Duration) -> Duration {
+    (ping_timeout / 4).max(Duration::from_millis(10))
 }
 
 #[cfg(test)]
@@ -57,17 +59,17 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn two() -> (Watchdog, Pulse, Pulse) {
-        let (fast, slow) = (Pulse::default(), Pulse::default());
-        let watched = vec![
-            Watched { name: "fast", pulse: fast.clone(), deadline: at(15) },
-            Watched { name: "slow", pulse: slow.clone(), deadline: at(60) },
+    fn two() -> (Watchdog, Heartbeat, Heartbeat) {
+        let (fast, slow) = (Heartbeat::default(), Heartbeat::default());
+        let loops = vec![
+            WatchedLoop { name: "fast", heartbeat: fast.clone(), deadline: at(15) },
+            WatchedLoop { name: "slow", heartbeat: slow.clone(), deadline: at(60) },
         ];
-        (Watchdog::new(watched, at(1000)), fast, slow)
+        (Watchdog::new(loops, at(1000)), fast, slow)
     }
 
     #[test]
-    fn whoever_turns_within_its_deadline_does_not_hang() {
+    fn a_loop_that_beats_within_its_deadline_is_not_stalled() {
         let (watchdog, fast, slow) = two();
         for second in 1000..2000 {
             if second % 15 == 0 {
@@ -76,43 +78,43 @@ mod tests {
             if second % 60 == 0 {
                 slow.beat(at(second));
             }
-            assert!(watchdog.hanging(at(second)).is_empty(), "{second}");
+            assert!(watchdog.stalled(at(second)).is_empty(), "{second}");
         }
     }
 
     #[test]
-    fn whoever_stops_turning_hangs_after_its_deadline_until_it_turns_again() {
+    fn a_loop_is_stalled_after_its_deadline_until_it_beats_again() {
         let (watchdog, fast, slow) = two();
         fast.beat(at(1100));
         slow.beat(at(1100));
-        assert!(watchdog.hanging(at(1115)).is_empty());
-        assert_eq!(watchdog.hanging(at(1116)), ["fast"]);
-        assert_eq!(watchdog.hanging(at(1161)), ["fast", "slow"]);
+        assert!(watchdog.stalled(at(1115)).is_empty());
+        assert_eq!(watchdog.stalled(at(1116)), ["fast"]);
+        assert_eq!(watchdog.stalled(at(1161)), ["fast", "slow"]);
         fast.beat(at(1161));
-        assert_eq!(watchdog.hanging(at(1162)), ["slow"]);
+        assert_eq!(watchdog.stalled(at(1162)), ["slow"]);
     }
 
     #[test]
-    fn whoever_never_turned_has_its_deadline_from_the_start() {
+    fn the_deadline_of_a_loop_that_never_beat_starts_with_the_watchdog() {
         let (watchdog, _, slow) = two();
         slow.beat(at(1010));
-        assert!(watchdog.hanging(at(1015)).is_empty());
-        assert_eq!(watchdog.hanging(at(1016)), ["fast"]);
+        assert!(watchdog.stalled(at(1015)).is_empty());
+        assert_eq!(watchdog.stalled(at(1016)), ["fast"]);
     }
 
     #[test]
-    fn after_a_sleep_everybody_has_the_deadline_once_more() {
+    fn after_a_suspend_all_deadlines_start_again() {
         let (mut watchdog, fast, slow) = two();
         fast.beat(at(1100));
         slow.beat(at(1100));
-        watchdog.begin_again(at(9000));
-        assert!(watchdog.hanging(at(9015)).is_empty());
-        assert_eq!(watchdog.hanging(at(9016)), ["fast"]);
+        watchdog.restart_deadlines(at(9000));
+        assert!(watchdog.stalled(at(9015)).is_empty());
+        assert_eq!(watchdog.stalled(at(9016)), ["fast"]);
     }
 
     #[test]
-    fn the_manager_hears_several_times_within_its_patience() {
-        assert_eq!(tell_every(at(30)), Duration::from_millis(7500));
-        assert!(tell_every(Duration::ZERO) > Duration::ZERO);
+    fn the_manager_is_pinged_several_times_within_its_timeout() {
+        assert_eq!(ping_interval(at(30)), Duration::from_millis(7500));
+        assert!(ping_interval(Duration::ZERO) > Duration::ZERO);
     }
 }

@@ -13,7 +13,7 @@ use super::metrics::WatchMetrics;
 use super::scheduler::{Revision, Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 use crate::clock::Clock;
 use crate::failpoints::HangAt;
-use crate::heartbeat::{Pulse, TURN_EVERY};
+use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
 
@@ -28,7 +28,7 @@ pub struct WatchParts<R> {
     pub clock: Clock,
     pub metrics: WatchMetrics,
     /// Beats at each turn.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// A failpoint at which a test makes the loop hang.
     pub hang: HangAt,
 }
@@ -75,12 +75,12 @@ pub async fn run<R: Reader>(
     let mut input = SchedulerInput::Tick;
     loop {
         parts.hang.pass().await;
-        parts.pulse.beat(parts.clock.now().mono);
+        parts.heartbeat.beat(parts.clock.now().mono);
         for command in scheduler.step(parts.clock.now(), input) {
             start(command, &parts, &mut reads, &mut commits);
         }
         let now = parts.clock.now().mono;
-        let sleep = scheduler.next_wake().map_or(TURN_EVERY, |at| at.saturating_sub(now)).min(TURN_EVERY);
+        let sleep = scheduler.next_wake().map_or(BEAT_INTERVAL, |at| at.saturating_sub(now)).min(BEAT_INTERVAL);
         input = tokio::select! {
             () = stop.cancelled() => break,
             Some(done) = commits.next() => done,

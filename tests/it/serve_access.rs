@@ -1,4 +1,4 @@
-//! Who may see what over HTTP, and what the answers look like.
+//! Access to the HTTP server: which paths need a key, and the form of the responses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
-    BindError, Desk, Expose, Exposed, Front, Fronts, Listen, NotReloaded, Readiness, Reload, Server, ServerSettings,
-    TestReport, Tester, metrics,
+    ApiContext, BindError, EndpointTester, Expose, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
+    Server, ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
 use meetwatch::store::{Store, StoreMetrics};
@@ -31,54 +31,55 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Knows no endpoint, and keeps the store's folder for as long as somebody can ask.
+/// Knows no endpoint. Keeps the folder of the store for as long as the server.
 struct NoEndpoint {
     _folder: tempfile::TempDir,
 }
 
-impl Tester for NoEndpoint {
+impl EndpointTester for NoEndpoint {
     fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         Box::pin(async { None })
     }
 }
 
-fn desk() -> (Desk, Arc<NoEndpoint>) {
+fn api_context() -> (ApiContext, Arc<NoEndpoint>) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    (Desk { store, clock }, Arc::new(NoEndpoint { _folder: folder }))
+    (ApiContext { store, clock }, Arc::new(NoEndpoint { _folder: folder }))
 }
 
-/// Says that it is about to stop.
+/// Refuses every reload, as a daemon that is stopping does.
 struct NoReload;
 
 impl Reload for NoReload {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Vec<String>, NotReloaded>> + Send>> {
-        Box::pin(async { Err(NotReloaded::Unavailable("about to stop".to_owned())) })
+        Box::pin(async { Err(NotReloaded::Unavailable("the daemon is stopping".to_owned())) })
     }
 }
 
-pub(crate) fn exposed(settings: &ServerSettings) -> Exposed {
+pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
     let (registry, board) = (Registry::new(), StatusBoard::default());
     metrics::register(&registry, &board, 1000).unwrap();
     let limit_reached = metrics::limit_reached(&registry).unwrap();
-    let (desk, tester) = desk();
-    let fronts = Fronts::new(Front::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
+    let (api, tester) = api_context();
+    let live_config =
+        LiveConfigCell::new(LiveConfig::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
     let readiness = Readiness::default();
-    Exposed { registry, board, readiness, limit_reached, fronts, desk, reload: Arc::new(NoReload) }
+    ServerParts { registry, board, readiness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
 }
 
-/// A server that listens and does not answer yet, with what it shows.
+/// A server that listens and does not answer yet.
 pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError> {
-    Server::bind(settings, exposed(settings)).await
+    Server::bind(settings, parts(settings)).await
 }
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {
-    let exposed = exposed(&settings);
-    let (board, readiness, registry) = (exposed.board.clone(), exposed.readiness.clone(), exposed.registry.clone());
-    let server = Server::bind(&settings, exposed).await.unwrap();
-    let Listen::Tcp(bound) = server.listens_on() else { panic!("not an address") };
+    let parts = parts(&settings);
+    let (board, readiness, registry) = (parts.board.clone(), parts.readiness.clone(), parts.registry.clone());
+    let server = Server::bind(&settings, parts).await.unwrap();
+    let Listen::Tcp(bound) = server.listens_on() else { panic!("it does not listen on TCP") };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
     let cancel = CancellationToken::new();
     let task = tokio::spawn(server.run(cancel.clone()));
@@ -117,7 +118,7 @@ fn bearer() -> (&'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn on_loopback_metrics_and_health_are_open_and_the_api_is_not() {
+async fn on_loopback_metrics_and_health_need_no_key_and_the_api_does() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     assert_eq!(server.status("/livez", &[]).await, StatusCode::OK);
     assert_eq!(server.status("/metrics", &[]).await, StatusCode::OK);
@@ -129,7 +130,7 @@ async fn on_loopback_metrics_and_health_are_open_and_the_api_is_not() {
 }
 
 #[tokio::test]
-async fn beyond_loopback_only_what_is_exposed_is_open() {
+async fn beyond_loopback_only_what_is_exposed_needs_no_key() {
     let server = start(on(Ipv4Addr::UNSPECIFIED)).await;
     for path in ["/metrics", "/livez", "/readyz", "/readyz?verbose"] {
         assert_eq!(server.status(path, &[]).await, StatusCode::UNAUTHORIZED, "{path}");
@@ -145,7 +146,7 @@ async fn beyond_loopback_only_what_is_exposed_is_open() {
 }
 
 #[tokio::test]
-async fn a_foreign_page_gets_nothing_even_with_the_token() {
+async fn a_request_for_another_host_or_from_another_origin_is_refused_even_with_the_token() {
     let hosts = vec!["meet.example.com".to_owned()];
     let server = start(ServerSettings { hosts, ..on(Ipv4Addr::LOCALHOST) }).await;
     let foreign = [("host", "evil.example"), ("origin", "http://evil.example"), ("origin", "null")];
@@ -159,7 +160,7 @@ async fn a_foreign_page_gets_nothing_even_with_the_token() {
 }
 
 #[tokio::test]
-async fn ready_means_that_the_store_is_open_and_nobody_stops() {
+async fn readyz_needs_an_open_store_and_no_stop() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     assert_eq!(server.status("/readyz", &[]).await, StatusCode::SERVICE_UNAVAILABLE);
     server.readiness.set_store_open(true);
@@ -172,10 +173,10 @@ async fn ready_means_that_the_store_is_open_and_nobody_stops() {
 }
 
 #[tokio::test]
-async fn readyz_tells_how_each_identity_fares_if_asked() {
+async fn readyz_verbose_shows_the_state_of_each_identity() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
-    let trouble = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: Some("allow the scope") };
-    server.board.write().identities.insert(IdentityName::parse("organizer").unwrap(), trouble);
+    let failing = IdentityStatus { up: Some(false), reason: Some("delegation"), remedy: Some("allow the scope") };
+    server.board.write().identities.insert(IdentityName::parse("organizer").unwrap(), failing);
     let verbose = json_of(server.get("/readyz?verbose", &[]).await).await;
     let wanted = json!({"up": false, "reason": "delegation", "remedy": "allow the scope"});
     assert_eq!(verbose["identities"]["organizer"], wanted);
@@ -183,7 +184,7 @@ async fn readyz_tells_how_each_identity_fares_if_asked() {
 }
 
 #[tokio::test]
-async fn the_status_counts_what_is_live() {
+async fn the_status_counts_live_conferences_and_present_participants() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let conference = ConferenceStatus {
         targets: vec![TargetName::parse("board").unwrap()],
@@ -202,7 +203,7 @@ async fn the_status_counts_what_is_live() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
+async fn unknown_paths_and_methods_are_refused_in_json() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     for path in ["/", "/metrics/", "/api/v1", "/..%2fmetrics", "//metrics", "/metrics%00"] {
         let missing = server.get(path, &[]).await;
@@ -221,11 +222,11 @@ async fn what_is_not_there_and_what_cannot_be_done_is_said_in_json() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_one_sentence() {
+async fn a_port_in_use_and_a_foreign_address_have_errors_of_their_own() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
-    let error = Server::bind(&settings, exposed(&settings)).await.unwrap_err();
+    let error = Server::bind(&settings, parts(&settings)).await.unwrap_err();
     assert!(matches!(error, BindError::Taken(Listen::Tcp(address)) if address == server.address), "{error}");
     let nowhere = ServerSettings { listen: SocketAddr::from(([192, 0, 2, 1], 0)).into(), ..ServerSettings::default() };
-    assert!(matches!(Server::bind(&nowhere, exposed(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
+    assert!(matches!(Server::bind(&nowhere, parts(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
 }

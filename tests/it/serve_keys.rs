@@ -1,4 +1,4 @@
-//! Passwords and tokens for the API and the metrics, each for itself.
+//! Separate passwords and tokens for the API and for the metrics.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use crate::house::House;
 use crate::serve_access::{TOKEN, on, start};
 
-/// `htpasswd -nbBC 4 NAME PASSWORD` of the password `open sesame`.
+/// The hash of `open sesame`, as `htpasswd -nbBC 4 NAME PASSWORD` prints it.
 fn hash() -> PasswordHash {
     PasswordHash::parse(&bcrypt::hash("open sesame", 4).unwrap().replacen("$2b$", "$2y$", 1)).unwrap()
 }
@@ -24,7 +24,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_face_opens_to_its_own_keys_and_to_the_one_of_all() {
+async fn each_group_of_paths_opens_to_its_own_keys_and_to_the_token_of_the_server() {
     let settings = ServerSettings {
         api: keys("ada", None),
         metrics: keys("prometheus", Some("a-token-of-metrics")),
@@ -49,11 +49,11 @@ async fn each_face_opens_to_its_own_keys_and_to_the_one_of_all() {
         }
         assert_eq!(server.status(path, &[]).await, StatusCode::UNAUTHORIZED, "{path}");
     }
-    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK, "health stays open on this machine");
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK, "health needs no key on loopback");
 }
 
 #[tokio::test]
-async fn keys_of_the_metrics_close_them_even_where_they_are_exposed() {
+async fn metrics_with_keys_of_their_own_need_one_even_if_exposed() {
     let expose = Expose { metrics: true, health: true };
     let settings = ServerSettings { metrics: keys("prometheus", None), expose, ..on(Ipv4Addr::UNSPECIFIED) };
     let server = start(settings).await;
@@ -62,13 +62,13 @@ async fn keys_of_the_metrics_close_them_even_where_they_are_exposed() {
 }
 
 #[tokio::test]
-async fn a_reload_gives_and_takes_keys() {
+async fn a_reload_adds_and_removes_keys() {
     let house = House::new().await;
     let hash = bcrypt::hash("open sesame", 4).unwrap();
     let with = format!("{}\n[server.metrics]\nbasic_auth_users = {{ prometheus = \"{hash}\" }}\n", house.config());
     assert!(house.get("/metrics").await.contains("meetwatch_build_info"));
     house.reload(&with).await.unwrap();
-    assert!(house.get("/metrics").await.contains("this needs the token"));
+    assert!(house.get("/metrics").await.contains("authentication required"));
     house.reload(&house.config()).await.unwrap();
     assert!(house.get("/metrics").await.contains("meetwatch_build_info"));
 }

@@ -1,4 +1,4 @@
-//! Clients that are slow, large, many or gone: answered or cut, and the stop comes to an end.
+//! Clients that are slow, send too much, are too many, or are gone: each is answered or cut, and a stop ends in bounded time.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::serve_access::{Running, TOKEN, on, start};
 
 const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Longer than anything here takes, in real time or in the test's.
+/// Longer than anything here takes, in real or in paused time.
 const LONG: Duration = Duration::from_secs(3600);
 
 async fn connected(server: &Running, sent: &[u8]) -> TcpStream {
@@ -20,21 +20,21 @@ async fn connected(server: &Running, sent: &[u8]) -> TcpStream {
     stream
 }
 
-/// Everything that comes until the connection is closed.
+/// Reads until the connection is closed.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset is a way of closing it, too.
+    // A reset closes it as well.
     let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the connection is never closed");
     String::from_utf8(bytes).unwrap()
 }
 
-/// The head and the body of one answer.
+/// Reads the head and the body of one response.
 async fn answer(stream: &mut TcpStream) -> String {
     let mut bytes = vec![0; 4096];
     let mut length = 0;
     while !bytes[..length].ends_with(b"}") {
         let read = stream.read(&mut bytes[length..]).await.unwrap();
-        assert!(read > 0, "closed before it answered");
+        assert!(read > 0, "the connection was closed before the response");
         length += read;
     }
     String::from_utf8_lossy(&bytes[..length]).into_owned()
@@ -48,16 +48,18 @@ async fn a_head_that_never_ends_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_lies_idle_is_closed() {
+async fn an_idle_connection_is_closed() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let mut stream = connected(&server, REQUEST).await;
-    // Less than a connection may last at most.
-    let rest = timeout(Duration::from_secs(60), rest(&mut stream)).await.expect("lies idle for too long");
+    // Shorter than the maximal age of a connection.
+    let rest = timeout(Duration::from_secs(60), rest(&mut stream))
+        .await
+        .expect("an idle connection is not closed within 60 s");
     assert!(rest.starts_with("HTTP/1.1 200 OK"));
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn a_head_with_too_many_bytes_or_fields_is_refused() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let head = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(20 << 10));
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -70,7 +72,7 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_gets_no_answer_that_looks_well() {
+async fn invalid_http_is_not_answered_with_success() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     for sent in [
         &b"\x16\x03\x01\x00\xa5\x01\x00\x00"[..],
@@ -85,11 +87,11 @@ async fn what_is_no_http_gets_no_answer_that_looks_well() {
 }
 
 #[tokio::test]
-async fn whoever_comes_when_all_places_are_taken_gets_that_of_the_quietest() {
+async fn a_new_connection_evicts_the_longest_idle_one_when_all_slots_are_taken() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let mut held = Vec::new();
     for number in 0..256 {
-        // Answered, so accepted. Half of them go on to another request and do not come to its end.
+        // Its response shows that it was accepted. Half of them send the beginning of another request.
         let mut stream = connected(&server, REQUEST).await;
         answer(&mut stream).await;
         if number % 2 == 0 {
@@ -105,18 +107,18 @@ async fn whoever_comes_when_all_places_are_taken_gets_that_of_the_quietest() {
     for number in 0..3 {
         let mut newcomer = connected(&server, REQUEST).await;
         assert!(timeout(LONG, answer(&mut newcomer)).await.unwrap().starts_with("HTTP/1.1 200 OK"));
-        assert_eq!(rest(&mut held[number]).await, "", "the one that was quiet for the longest is cut");
+        assert_eq!(rest(&mut held[number]).await, "", "the connection that was idle for the longest is not evicted");
         held.push(newcomer);
     }
     assert!(counted(3));
     for stream in &mut held[3..] {
         let early = timeout(Duration::ZERO, stream.read_u8()).await;
-        assert!(early.is_err(), "one newcomer costs one connection and no more");
+        assert!(early.is_err(), "a new connection evicted more than one");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_does_not_wait_for_ever_and_lets_go_of_the_port() {
+async fn a_stop_ends_in_bounded_time_and_closes_the_port() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let mut idle = connected(&server, REQUEST).await;
     answer(&mut idle).await;
@@ -124,7 +126,7 @@ async fn a_stop_does_not_wait_for_ever_and_lets_go_of_the_port() {
     server.readiness.set_store_open(true);
     assert!(server.readiness.is_ready());
     server.cancel.cancel();
-    timeout(Duration::from_secs(10), server.task).await.expect("the stop takes too long").unwrap();
+    timeout(Duration::from_secs(10), server.task).await.expect("the server does not stop within 10 s").unwrap();
     assert!(!server.readiness.is_ready());
     assert_eq!(rest(&mut idle).await, "");
     assert!(!rest(&mut half).await.contains("200 OK"));
@@ -132,20 +134,20 @@ async fn a_stop_does_not_wait_for_ever_and_lets_go_of_the_port() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_drips_in_byte_by_byte_is_cut_all_the_same() {
+async fn a_head_that_arrives_byte_by_byte_is_cut_as_well() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let dripping = async {
+    let sending = async {
         for byte in REQUEST {
             tokio::time::sleep(Duration::from_secs(5)).await;
             if stream.write_all(&[*byte]).await.is_err() {
                 return;
             }
         }
-        // Written into a connection that is closed already.
+        // The last writes went to a connection that was closed already.
         assert!(!rest(&mut stream).await.contains("200 OK"));
     };
-    timeout(LONG, dripping).await.unwrap();
+    timeout(LONG, sending).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,14 +160,16 @@ async fn a_body_that_never_ends_or_is_too_large_is_refused() {
         )
     };
     let mut slow = connected(&server, format!("{}{{", head(100)).as_bytes()).await;
-    let said = timeout(Duration::from_secs(60), answer(&mut slow)).await.expect("the body is waited for too long");
-    assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    let response = timeout(Duration::from_secs(60), answer(&mut slow))
+        .await
+        .expect("the server waits longer than 60 s for the body");
+    assert!(response.starts_with("HTTP/1.1 408"), "{response}");
     let mut large = connected(&server, format!("{}{}", head(20 << 10), "a".repeat(20 << 10)).as_bytes()).await;
     assert!(answer(&mut large).await.starts_with("HTTP/1.1 413"));
 }
 
 #[tokio::test]
-async fn a_thousand_silent_connections_pass_and_leave_nothing_behind() {
+async fn a_thousand_silent_connections_do_not_block_later_ones_or_the_stop() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let mut held = Vec::new();
     for _ in 0..1000 {
@@ -175,11 +179,11 @@ async fn a_thousand_silent_connections_pass_and_leave_nothing_behind() {
     let mut stream = timeout(Duration::from_secs(30), connected(&server, REQUEST)).await.unwrap();
     assert!(timeout(Duration::from_secs(30), answer(&mut stream)).await.unwrap().starts_with("HTTP/1.1 200 OK"));
     server.cancel.cancel();
-    timeout(Duration::from_secs(10), server.task).await.expect("somebody is still held").unwrap();
+    timeout(Duration::from_secs(10), server.task).await.expect("a connection is still held").unwrap();
 }
 
 #[tokio::test]
-async fn a_scrape_during_the_stop_is_answered_whole_or_cut() {
+async fn a_scrape_during_the_stop_is_complete_or_fails() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let url = format!("http://{}/metrics", server.address);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -190,7 +194,10 @@ async fn a_scrape_during_the_stop_is_answered_whole_or_cut() {
         let Ok(answer) = scrape.await.unwrap() else { continue };
         assert_eq!(answer.status(), 200);
         let Ok(text) = answer.text().await else { continue };
-        assert!(text.contains("meetwatch_build_info") && text.ends_with('\n'), "cut, and nobody was told");
+        assert!(
+            text.contains("meetwatch_build_info") && text.ends_with('\n'),
+            "the response was cut, and the client saw no error"
+        );
     }
-    timeout(Duration::from_secs(10), server.task).await.expect("the stop takes too long").unwrap();
+    timeout(Duration::from_secs(10), server.task).await.expect("the server does not stop within 10 s").unwrap();
 }

@@ -1,4 +1,4 @@
-//! `/metrics` as Prometheus reads it.
+//! `/metrics` as Prometheus scrapes it.
 
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
@@ -10,8 +10,8 @@ use crate::serve_access::{Running, on, start};
 
 fn fill(board: &StatusBoard, conferences: usize) {
     let target = TargetName::parse("board").unwrap();
-    let looked = TargetStatus { last_discovery: Some(jiff::Timestamp::UNIX_EPOCH) };
-    board.write().targets.insert(target.clone(), looked);
+    let discovered = TargetStatus { last_discovery: Some(jiff::Timestamp::UNIX_EPOCH) };
+    board.write().targets.insert(target.clone(), discovered);
     for number in 0..conferences {
         let conference = ConferenceStatus {
             targets: vec![target.clone()],
@@ -33,13 +33,13 @@ async fn scrape(server: &Running) -> String {
     String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap()
 }
 
-/// The names of all families in an answer.
+/// The names of all metric families in a scrape.
 fn families(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect()
 }
 
 #[tokio::test]
-async fn a_scrape_shows_the_build_the_process_and_what_is_live() {
+async fn a_scrape_shows_the_build_the_process_and_live_conferences() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     fill(&server.board, 2);
     let text = scrape(&server).await;
@@ -75,7 +75,7 @@ async fn every_metric_is_documented() {
 
 #[tokio::test]
 #[ignore = "needs promtool"]
-async fn promtool_finds_nothing_to_complain_about() {
+async fn promtool_reports_no_problem() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     fill(&server.board, 2);
     let text = scrape(&server).await;
@@ -83,7 +83,7 @@ async fn promtool_finds_nothing_to_complain_about() {
     assert!(said.is_empty(), "{said}");
 }
 
-/// What `promtool check metrics` says of a scrape; nothing, if all is well.
+/// Returns the output of `promtool check metrics` for a scrape; empty if there is no problem.
 pub(crate) async fn said_by_promtool(text: String) -> String {
     let output = tokio::task::spawn_blocking(move || {
         let mut command = Command::new("promtool");

@@ -1,4 +1,4 @@
-//! The OpenAPI document is true: what it describes is served and nothing else, and a live daemon's answers are as it says.
+//! The OpenAPI document is true: it describes exactly the paths that are routed, and the responses of a running daemon match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,20 +8,20 @@ use meetwatch::sim::world::Person;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use crate::architecture::{read, rust_files_under};
 use crate::house::House;
 
 pub(crate) const OPENAPI: &str = include_str!("../../docs/openapi.json");
 pub(crate) const EVENT: &str = include_str!("../../docs/event.schema.json");
-const ROUTES: &str = include_str!("../../src/serve/routes.rs");
 
-/// Where the document would lie, so that what it refers to has a name.
-const PLACE: &str = "https://meetwatch.invalid/openapi.json";
+/// A base URL for the document, so that its references resolve.
+const BASE_URL: &str = "https://meetwatch.invalid/openapi.json";
 
 fn document() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
 }
 
-/// What is described: the methods of each path.
+/// The documented methods of each path.
 pub(crate) fn described() -> BTreeMap<String, BTreeSet<Method>> {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
@@ -31,28 +31,28 @@ pub(crate) fn described() -> BTreeMap<String, BTreeSet<Method>> {
     paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
 }
 
-/// The document, and answers held to it.
-struct Judge {
+/// Checks responses against the document.
+struct ResponseValidator {
     document: Value,
     registry: Registry<'static>,
-    /// Which answers came up, by operation.
+    /// The statuses that were returned, by operation.
     seen: BTreeMap<String, BTreeSet<u16>>,
 }
 
-impl Judge {
+impl ResponseValidator {
     fn new() -> Self {
         let event: Value = serde_json::from_str(EVENT).unwrap();
-        let registry = Registry::new().add(PLACE, document()).unwrap();
-        let registry = registry.add(PLACE.replace("openapi", "event.schema"), event).unwrap().prepare().unwrap();
+        let registry = Registry::new().add(BASE_URL, document()).unwrap();
+        let registry = registry.add(BASE_URL.replace("openapi", "event.schema"), event).unwrap().prepare().unwrap();
         Self { document: document(), registry, seen: BTreeMap::new() }
     }
 
-    /// What the document says of an answer: where, and with references followed.
-    fn said(&self, method: &Method, template: &str, status: u16) -> (String, &Value) {
-        let of = |text: &str| text.replace('~', "~0").replace('/', "~1");
-        let pointer = format!("/paths/{}/{}/responses/{status}", of(template), method.as_str().to_lowercase());
+    /// Returns the documented response for a status and its JSON pointer, with references resolved.
+    fn documented(&self, method: &Method, template: &str, status: u16) -> (String, &Value) {
+        let escaped = |text: &str| text.replace('~', "~0").replace('/', "~1");
+        let pointer = format!("/paths/{}/{}/responses/{status}", escaped(template), method.as_str().to_lowercase());
         let answer = self.document.pointer(&pointer);
-        let answer = answer.unwrap_or_else(|| panic!("{method} {template} has an answer {status}, and no word of it"));
+        let answer = answer.unwrap_or_else(|| panic!("{method} {template} returned {status}, which is not documented"));
         match answer["$ref"].as_str() {
             Some(reference) => {
                 let pointer = reference.strip_prefix('#').unwrap();
@@ -62,13 +62,13 @@ impl Judge {
         }
     }
 
-    fn hold(&mut self, method: &Method, template: &str, status: u16, kind: &str, body: &str) {
-        let (pointer, answer) = self.said(method, template, status);
+    fn check(&mut self, method: &Method, template: &str, status: u16, kind: &str, body: &str) {
+        let (pointer, answer) = self.documented(method, template, status);
         let (media, _) = answer["content"].as_object().unwrap().iter().next().unwrap();
         assert!(kind.starts_with(media.as_str()), "{method} {template} {status}: {kind} instead of {media}");
         if media == "application/json" {
             let pointer = pointer.replace('{', "%7B").replace('}', "%7D");
-            let at = format!("{PLACE}#{pointer}/content/application~1json/schema");
+            let at = format!("{BASE_URL}#{pointer}/content/application~1json/schema");
             let options = jsonschema::options().with_registry(&self.registry).should_validate_formats(true);
             let validator = options.build(&json!({"$ref": at})).unwrap();
             let body: Value = serde_json::from_str(body).unwrap();
@@ -79,24 +79,31 @@ impl Judge {
     }
 }
 
-/// A daemon to be asked, and who judges its answers.
-struct Asked<'h> {
+/// A client of a running daemon that checks every response against the document.
+struct CheckedClient<'h> {
     house: &'h House,
-    judge: Judge,
+    validator: ResponseValidator,
     client: Client,
     token: String,
 }
 
-impl<'h> Asked<'h> {
+impl<'h> CheckedClient<'h> {
     fn new(house: &'h House) -> Self {
         let token = std::fs::read_to_string(house.path("meetwatch.db.token")).unwrap();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { house, judge: Judge::new(), client, token: token.trim().to_owned() }
+        Self { house, validator: ResponseValidator::new(), client, token: token.trim().to_owned() }
     }
 
-    /// Asks for a described path with this in place of what is no constant of it, and this behind it.
-    async fn ask(&mut self, what: &str, fill: &str, query: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-        let (method, template) = what.split_once(' ').unwrap();
+    /// Sends a request to a documented path, with `fill` for its variable segment.
+    async fn send(
+        &mut self,
+        operation: &str,
+        fill: &str,
+        query: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
+        let (method, template) = operation.split_once(' ').unwrap();
         let method: Method = method.parse().unwrap();
         let path = match template.split_once('{') {
             Some((before, rest)) => format!("{before}{fill}{}", rest.split_once('}').unwrap().1),
@@ -114,40 +121,46 @@ impl<'h> Asked<'h> {
         let status = answer.status().as_u16();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         let body = answer.text().await.unwrap();
-        self.judge.hold(&method, template, status, &kind, &body);
+        self.validator.check(&method, template, status, &kind, &body);
         (status, serde_json::from_str(&body).unwrap_or_default())
     }
 
-    /// Asks for what is there.
+    /// Sends a GET request that must succeed.
     async fn get(&mut self, template: &str, fill: &str, query: &str) -> Value {
-        let (status, answer) = self.ask(&format!("GET {template}"), fill, query, "", &[]).await;
+        let (status, answer) = self.send(&format!("GET {template}"), fill, query, "", &[]).await;
         assert_eq!(status, 200, "{template} {fill} {query}: {answer}");
         answer
     }
 
-    async fn is(&mut self, status: u16, what: &str, fill: &str, query: &str, body: &str) {
-        let (got, answer) = self.ask(what, fill, query, body, &[]).await;
-        assert_eq!(got, status, "{what} {fill} {query} {body}: {answer}");
+    async fn expect(&mut self, status: u16, operation: &str, fill: &str, query: &str, body: &str) {
+        let (got, answer) = self.send(operation, fill, query, body, &[]).await;
+        assert_eq!(got, status, "{operation} {fill} {query} {body}: {answer}");
     }
 }
 
 #[test]
-fn what_is_routed_is_described_and_the_other_way_round() {
-    let code = ROUTES.split("#[cfg(test)]").next().unwrap();
-    let routes = code.split(".route(").skip(1).map(|rest| {
-        let path = rest.split('"').nth(1).unwrap().to_owned();
-        let call = rest.split_once("\", ").unwrap().1;
-        let method = call.split('(').next().unwrap().to_uppercase().parse::<Method>().unwrap();
-        assert!(!call.split(")\n").next().unwrap().contains(")."), "{path} has several methods; read them all here");
-        (path, BTreeSet::from([method]))
-    });
-    let routed: BTreeMap<_, _> = routes.collect();
+fn the_document_describes_exactly_the_paths_and_methods_that_are_routed() {
+    let mut routed = BTreeMap::new();
+    for file in rust_files_under("src/serve") {
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for rest in code.split(".route(").skip(1) {
+            let path = rest.split('"').nth(1).unwrap().to_owned();
+            let call = rest.split_once("\", ").unwrap().1;
+            let method = call.split('(').next().unwrap().to_uppercase().parse::<Method>().unwrap();
+            assert!(
+                !call.split(")\n").next().unwrap().contains(")."),
+                "{path} has several methods; parse them all here"
+            );
+            assert!(routed.insert(path.clone(), BTreeSet::from([method])).is_none(), "{path} is routed twice");
+        }
+    }
     assert!(routed.len() > 15);
     assert_eq!(described(), routed);
 }
 
 #[test]
-fn each_operation_has_a_name_of_its_own_and_each_reference_leads_somewhere() {
+fn operation_ids_are_unique_and_references_resolve() {
     let (document, event) = (document(), serde_json::from_str::<Value>(EVENT).unwrap());
     jsonschema::meta::validate(&event).unwrap();
     let mut names = BTreeSet::new();
@@ -177,15 +190,15 @@ fn each_operation_has_a_name_of_its_own_and_each_reference_leads_somewhere() {
     }
     for kind in ["schemas", "responses", "parameters"] {
         for name in document["components"][kind].as_object().unwrap().keys() {
-            assert!(used.contains(format!("#/components/{kind}/{name}").as_str()), "nobody refers to {kind}/{name}");
+            assert!(used.contains(format!("#/components/{kind}/{name}").as_str()), "{kind}/{name} is not referenced");
         }
     }
 }
 
 #[tokio::test]
-async fn no_path_takes_a_method_that_is_not_described() {
+async fn no_path_accepts_an_undocumented_method() {
     let mut house = House::new().await;
-    let asked = Asked::new(&house);
+    let client = CheckedClient::new(&house);
     for (path, methods) in described() {
         let url = format!("http://{}{}", house.address(), path.replace(['{', '}'], ""));
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
@@ -193,7 +206,7 @@ async fn no_path_takes_a_method_that_is_not_described() {
             if methods.contains(&method) {
                 continue;
             }
-            let answer = asked.client.request(method.clone(), &url).bearer_auth(&asked.token).send().await.unwrap();
+            let answer = client.client.request(method.clone(), &url).bearer_auth(&client.token).send().await.unwrap();
             assert_eq!(answer.status(), 405, "{method} {path}");
             let allowed = answer.headers()["allow"].to_str().unwrap().split(',');
             let allowed: BTreeSet<Method> = allowed.map(|name| name.trim().parse().unwrap()).collect();
@@ -204,7 +217,7 @@ async fn no_path_takes_a_method_that_is_not_described() {
     house.stop().await;
 }
 
-/// A house in which something has happened.
+/// A daemon with a conference that ended and one that is live.
 pub(crate) async fn lived_in() -> House {
     let house = House::new().await;
     let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
@@ -219,81 +232,88 @@ pub(crate) async fn lived_in() -> House {
 }
 
 #[tokio::test]
-async fn the_answers_of_a_live_daemon_are_as_the_document_says() {
+async fn the_responses_of_a_running_daemon_match_the_document() {
     let mut house = lived_in().await;
-    let told = house.log().await.len();
-    let mut asked = Asked::new(&house);
+    let logged = house.log().await.len();
+    let mut client = CheckedClient::new(&house);
     for path in ["/livez", "/readyz", "/api/v1/status", "/api/v1/endpoints", "/api/v1/conferences"] {
-        asked.get(path, "", "").await;
+        client.get(path, "", "").await;
     }
-    asked.get("/metrics", "", "").await;
-    asked.get("/readyz", "", "?verbose").await;
-    assert_eq!(asked.get("/api/v1/openapi.json", "", "").await, document());
-    assert_eq!(asked.get("/api/v1/event.schema.json", "", "").await["title"], "An event of meetwatch, schema 1");
-    let log = asked.get("/api/v1/events", "", "?limit=1000").await;
-    assert!(log["events"].as_array().unwrap().len() >= told);
-    let conferences = asked.get("/api/v1/conferences", "", "").await;
+    client.get("/metrics", "", "").await;
+    client.get("/readyz", "", "?verbose").await;
+    assert_eq!(client.get("/api/v1/openapi.json", "", "").await, document());
+    assert_eq!(client.get("/api/v1/event.schema.json", "", "").await["title"], "An event of meetwatch, schema 1");
+    let log = client.get("/api/v1/events", "", "?limit=1000").await;
+    assert!(log["events"].as_array().unwrap().len() >= logged);
+    let conferences = client.get("/api/v1/conferences", "", "").await;
     let live = conferences["conferences"].as_array().unwrap().iter().find(|one| one["phase"] == "live").unwrap();
     let id = live["name"].as_str().unwrap().split('/').nth(1).unwrap();
-    let attended = asked.get("/api/v1/conferenceRecords/{id}/attendance", id, "").await;
+    let attended = client.get("/api/v1/conferenceRecords/{id}/attendance", id, "").await;
     assert_eq!(attended["participants"][0]["last_leave"], Value::Null);
     let all = "?target=board&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z";
-    assert_eq!(asked.get("/api/v1/attendance", "", all).await["conferences"].as_array().unwrap().len(), 2);
-    let page = asked.get("/api/v1/deliveries", "", "?state=done&state=pending&state=leased&limit=2").await;
+    assert_eq!(client.get("/api/v1/attendance", "", all).await["conferences"].as_array().unwrap().len(), 2);
+    let page = client.get("/api/v1/deliveries", "", "?state=done&state=pending&state=leased&limit=2").await;
     let delivery = page["deliveries"][0]["id"].to_string();
-    asked.get("/api/v1/deliveries", "", &format!("?before={}", page["next"])).await;
-    asked.get("/api/v1/deliveries/{id}", &delivery, "").await;
-    asked.get("/api/v1/endpoints/{name}/skipped", "ops", "").await;
+    client.get("/api/v1/deliveries", "", &format!("?before={}", page["next"])).await;
+    client.get("/api/v1/deliveries/{id}", &delivery, "").await;
+    client.get("/api/v1/endpoints/{name}/skipped", "ops", "").await;
 
     let [replay, enable] = ["POST /api/v1/deliveries/replay", "POST /api/v1/endpoints/{name}/enable"];
     let [disable, test] = ["POST /api/v1/endpoints/{name}/disable", "POST /api/v1/endpoints/{name}/test"];
     let [forget, reload, remove] = ["POST /api/v1/forget", "POST /-/reload", "DELETE /api/v1/endpoints/{name}"];
-    asked.is(200, test, "ops", "", "").await;
-    asked.is(200, disable, "ops", "", "{}").await;
-    asked.is(200, replay, "", "", &format!("{{\"delivery\": {delivery}}}")).await;
-    asked.is(200, replay, "", "", r#"{"endpoint": "ops", "dead": true}"#).await;
-    asked.is(200, enable, "ops", "", r#"{"from": "now"}"#).await;
-    asked.get("/api/v1/endpoints/{name}/skipped", "ops", "").await;
-    asked.is(200, enable, "ops", "", "{}").await;
-    asked.is(200, forget, "", "", r#"{"who": "users/nobody", "dry_run": true}"#).await;
+    client.expect(200, test, "ops", "", "").await;
+    client.expect(200, disable, "ops", "", "{}").await;
+    client.expect(200, replay, "", "", &format!("{{\"delivery\": {delivery}}}")).await;
+    client.expect(200, replay, "", "", r#"{"endpoint": "ops", "dead": true}"#).await;
+    client.expect(200, enable, "ops", "", r#"{"from": "now"}"#).await;
+    client.get("/api/v1/endpoints/{name}/skipped", "ops", "").await;
+    client.expect(200, enable, "ops", "", "{}").await;
+    client.expect(200, forget, "", "", r#"{"who": "users/nobody", "dry_run": true}"#).await;
 
-    // What is refused.
+    // Requests that are refused.
     for (path, methods) in described() {
         for method in methods {
-            let what = format!("{method} {path}");
+            let operation = format!("{method} {path}");
             if path.starts_with("/api/") {
                 let wrong = [("authorization", "Bearer no")];
-                assert_eq!(asked.ask(&what, "x", "", "", &wrong).await.0, 401, "{what}");
-                assert_eq!(asked.ask(&what, "x", "", "", &[("host", "evil.example")]).await.0, 403, "{what}");
-                asked.is(400, &what, "ops", "?what=1", "").await;
-                asked.is(413, &what, "ops", "", &"x".repeat(20_000)).await;
+                assert_eq!(client.send(&operation, "x", "", "", &wrong).await.0, 401, "{operation}");
+                assert_eq!(
+                    client.send(&operation, "x", "", "", &[("host", "evil.example")]).await.0,
+                    403,
+                    "{operation}"
+                );
+                client.expect(400, &operation, "ops", "?what=1", "").await;
+                client.expect(413, &operation, "ops", "", &"x".repeat(20_000)).await;
             }
             if path.contains('{') && path.contains("endpoints") {
-                asked.is(404, &what, "nobody", "", "").await;
-                asked.is(404, &what, "no%20name", "", "").await;
-                asked.is(400, &what, "%ff", "", "").await;
+                client.expect(404, &operation, "nobody", "", "").await;
+                client.expect(404, &operation, "no%20name", "", "").await;
+                client.expect(400, &operation, "%ff", "", "").await;
             }
         }
     }
-    asked.is(400, "GET /api/v1/attendance", "", "", "").await;
-    asked.is(404, "GET /api/v1/conferenceRecords/{id}/attendance", "nobody", "", "").await;
-    asked.is(404, "GET /api/v1/deliveries/{id}", "-1", "", "").await;
-    asked.is(404, forget, "", "", r#"{"who": "x@y", "dry_run": true}"#).await;
-    asked.is(409, remove, "ops", "", "").await;
+    client.expect(400, "GET /api/v1/attendance", "", "", "").await;
+    client.expect(404, "GET /api/v1/conferenceRecords/{id}/attendance", "nobody", "", "").await;
+    client.expect(404, "GET /api/v1/deliveries/{id}", "-1", "", "").await;
+    client.expect(404, forget, "", "", r#"{"who": "x@y", "dry_run": true}"#).await;
+    client.expect(409, remove, "ops", "", "").await;
 
-    // Another configuration, which names the endpoint no more; and one that is none.
+    // A configuration without the endpoint, and an invalid one.
     let file = house.path("meetwatch.toml");
     std::fs::write(&file, house.config().replace("name = \"ops\"", "name = \"other\"")).unwrap();
-    asked.is(200, reload, "", "", "").await;
-    asked.get("/api/v1/endpoints", "", "").await;
-    asked.is(200, remove, "ops", "", "").await;
+    client.expect(200, reload, "", "", "").await;
+    client.get("/api/v1/endpoints", "", "").await;
+    client.expect(200, remove, "ops", "", "").await;
     std::fs::write(&file, "wat").unwrap();
-    asked.is(422, reload, "", "", "").await;
+    client.expect(422, reload, "", "", "").await;
 
     for (path, methods) in described() {
         for method in methods {
-            let what = format!("{method} {path}");
-            assert!(asked.judge.seen.get(&what).is_some_and(|seen| seen.contains(&200)), "{what} was never well");
+            let operation = format!("{method} {path}");
+            assert!(
+                client.validator.seen.get(&operation).is_some_and(|seen| seen.contains(&200)),
+                "{operation} never returned 200"
+            );
         }
     }
     house.stop().await;

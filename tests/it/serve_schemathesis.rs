@@ -1,5 +1,5 @@
-//! schemathesis is the judge: it makes requests of the OpenAPI document, right ones and wrong ones, and holds a live daemon's
-//! answers to it.
+//! schemathesis generates valid and invalid requests from the OpenAPI document and checks the responses of a running daemon
+//! against it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,19 +14,19 @@ use crate::serve_openapi::{EVENT, OPENAPI, described, lived_in};
 
 const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/schemathesis");
 
-/// All of its checks, but that `from` has to lie before `to` is nothing that a schema can say.
+/// All checks, except that these operations may refuse valid data: a schema cannot express that `from` must be before `to`.
 const CONFIG: &str = r#"
 [[operations]]
 include-name = ["GET /api/v1/attendance", "POST /api/v1/deliveries/replay"]
 checks.positive_data_acceptance.enabled = false
 "#;
 
-/// What it says of a daemon, and whether that is well.
-async fn judged(house: &House) -> (bool, String) {
+/// Runs schemathesis against a daemon. Returns whether it succeeded, and its output.
+async fn run_schemathesis(house: &House) -> (bool, String) {
     let token = std::fs::read_to_string(house.path("meetwatch.db.token")).unwrap();
     let program = if Path::new(VENV).exists() { VENV } else { "schemathesis" };
     let folder = tempfile::tempdir().unwrap();
-    // With something that is there in place of an example, so that not everything is answered with 404.
+    // Replace the example by an existing conference, so that not every response is 404.
     let name = house.log().await.into_iter().find_map(|event| event.conference).unwrap().name;
     let id = name.as_str().split('/').nth(1).unwrap().to_owned();
     let document = folder.path().join("openapi.json");
@@ -44,23 +44,26 @@ async fn judged(house: &House) -> (bool, String) {
         .args(["--seed", "20260105", "--max-examples", "100"])
         .args(["--workers", "1", "--no-shrink", "--continue-on-failure", "--no-color"])
         .args(["--generation-database", "none", "--suppress-health-check", "all", "--request-timeout", "60"])
-        // What it writes by the way.
+        // It writes temporary files to the current directory.
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(900), output).await.expect("it comes to no end").unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    (output.status.success(), said)
+    let output = tokio::time::timeout(Duration::from_secs(900), output)
+        .await
+        .expect("schemathesis does not finish within 900 s")
+        .unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), text)
 }
 
 #[tokio::test]
 #[ignore = "needs schemathesis"]
-async fn whatever_schemathesis_makes_of_the_document_is_answered_as_it_says() {
+async fn schemathesis_finds_no_response_that_contradicts_the_document() {
     let mut house = lived_in().await;
-    let (well, said) = judged(&house).await;
-    assert!(well, "{said}");
+    let (success, text) = run_schemathesis(&house).await;
+    assert!(success, "{text}");
     let operations = described().values().map(BTreeSet::len).sum::<usize>();
-    assert!(said.contains(&format!("Tested: {operations}\n")), "something was left out: {said}");
+    assert!(text.contains(&format!("Tested: {operations}\n")), "not every operation was tested: {text}");
     house.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The server on a socket in the file system.
+//! The server on a unix socket.
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn livez(path: &Path) -> Option<StatusCode> {
 }
 
 #[tokio::test]
-async fn it_answers_there_with_the_mode_that_was_asked_for_and_leaves_nothing_behind() {
+async fn the_socket_has_the_configured_mode_and_is_removed_at_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("http.sock");
     for mode in [0o600, 0o666] {
@@ -36,7 +36,7 @@ async fn it_answers_there_with_the_mode_that_was_asked_for_and_leaves_nothing_be
 }
 
 #[tokio::test]
-async fn what_a_killed_daemon_left_behind_is_in_nobodys_way_and_whatever_lives_is_left_alone() {
+async fn a_leftover_socket_is_replaced_and_one_in_use_or_another_file_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("http.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -44,7 +44,7 @@ async fn what_a_killed_daemon_left_behind_is_in_nobodys_way_and_whatever_lives_i
     let second = bound(&at(&path, 0o600)).await.unwrap_err();
     assert!(matches!(second, BindError::Taken(_)), "{second}");
     drop(server);
-    std::fs::write(&path, "a file of somebody's").unwrap();
+    std::fs::write(&path, "another file").unwrap();
     let file = bound(&at(&path, 0o600)).await.unwrap_err();
     assert!(matches!(file, BindError::NoSocket(_)) && path.is_file(), "{file}");
     let nowhere = bound(&at(&folder.path().join("missing/http.sock"), 0o600)).await.unwrap_err();
@@ -52,7 +52,7 @@ async fn what_a_killed_daemon_left_behind_is_in_nobodys_way_and_whatever_lives_i
 }
 
 #[tokio::test]
-async fn a_socket_that_took_our_place_is_not_removed() {
+async fn a_socket_that_replaced_ours_is_not_removed_at_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("http.sock");
     let server = bound(&at(&path, 0o600)).await.unwrap();

@@ -1,5 +1,5 @@
-//! The server's TLS: a certificate that is read again when it changes, clients that show theirs, and who never gets through with
-//! the greeting.
+//! TLS of the server: a certificate that is reloaded when its file changes, client certificates, and handshakes that never
+//! finish.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(certs().join(name)).unwrap()
 }
 
-/// Copies of a certificate and its key, to be changed.
+/// Copies of a certificate and its key, which the test may change.
 fn files(folder: &Path, name: &str) -> TlsFiles {
     let files = TlsFiles { certificate: folder.join("c.pem"), key: folder.join("c.key"), client_authority: None };
     std::fs::write(&files.certificate, read(&format!("{name}.pem"))).unwrap();
@@ -31,8 +31,8 @@ fn files(folder: &Path, name: &str) -> TlsFiles {
 }
 
 fn trusting() -> ClientBuilder {
-    let ours = Certificate::from_pem(&read("ca.pem")).unwrap();
-    Client::builder().no_proxy().tls_certs_only([ours])
+    let ca = Certificate::from_pem(&read("ca.pem")).unwrap();
+    Client::builder().no_proxy().tls_certs_only([ca])
 }
 
 async fn livez(server: &Running, client: ClientBuilder) -> Option<StatusCode> {
@@ -41,16 +41,20 @@ async fn livez(server: &Running, client: ClientBuilder) -> Option<StatusCode> {
 }
 
 #[tokio::test]
-async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+async fn with_a_certificate_only_tls_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(ServerSettings { tls: Some(files(folder.path(), "server")), ..on(Ipv4Addr::LOCALHOST) }).await;
     assert_eq!(livez(&server, trusting()).await, Some(StatusCode::OK));
-    assert_eq!(livez(&server, Client::builder().no_proxy()).await, None, "nobody knows who issued it");
+    assert_eq!(
+        livez(&server, Client::builder().no_proxy()).await,
+        None,
+        "a client that does not know the CA accepted the certificate"
+    );
     assert!(reqwest::get(format!("http://{}/livez", server.address)).await.is_err());
 }
 
 #[tokio::test]
-async fn clients_have_to_show_a_certificate_where_that_is_asked_for() {
+async fn with_a_client_ca_clients_need_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let tls = TlsFiles { client_authority: Some(certs().join("ca.pem")), ..files(folder.path(), "server") };
     let server = start(ServerSettings { tls: Some(tls), ..on(Ipv4Addr::LOCALHOST) }).await;
@@ -59,7 +63,7 @@ async fn clients_have_to_show_a_certificate_where_that_is_asked_for() {
     assert_eq!(livez(&server, trusting().identity(own)).await, Some(StatusCode::OK));
 }
 
-/// Whether the server's certificate is one that has expired.
+/// Whether the certificate of the server has expired.
 async fn is_expired(server: &Running) -> bool {
     let answer = livez(server, trusting()).await;
     assert_eq!(livez(server, trusting().tls_danger_accept_invalid_certs(true)).await, Some(StatusCode::OK));
@@ -67,20 +71,20 @@ async fn is_expired(server: &Running) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_that_changes_is_read_again_and_one_that_does_not_fit_its_key_is_not_used() {
+async fn a_changed_certificate_is_reloaded_unless_it_does_not_match_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(ServerSettings { tls: Some(files(folder.path(), "server")), ..on(Ipv4Addr::LOCALHOST) }).await;
     assert!(!is_expired(&server).await);
     std::fs::write(folder.path().join("c.pem"), read("expired.pem")).unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(!is_expired(&server).await, "the key is another's: the old one stays");
+    assert!(!is_expired(&server).await, "a certificate that does not match its key is in use");
     std::fs::write(folder.path().join("c.key"), read("expired.key")).unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(is_expired(&server).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_greeting_that_does_not_come_is_cut() {
+async fn a_connection_without_a_handshake_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(ServerSettings { tls: Some(files(folder.path(), "server")), ..on(Ipv4Addr::LOCALHOST) }).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
@@ -89,25 +93,25 @@ async fn a_greeting_that_does_not_come_is_cut() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_apart() {
+fn each_kind_of_unusable_file_has_an_error_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let good = files(folder.path(), "server");
-    let with = |files: &TlsFiles| Tls::load(files).unwrap_err();
-    assert_eq!(with(&TlsFiles { certificate: "missing".into(), ..good.clone() }), BadServerTls::Certificate);
-    assert_eq!(with(&TlsFiles { key: good.certificate.clone(), ..good.clone() }), BadServerTls::Key);
-    assert_eq!(with(&TlsFiles { key: certs().join("client.key"), ..good.clone() }), BadServerTls::Mismatch);
+    let error = |files: &TlsFiles| Tls::load(files).unwrap_err();
+    assert_eq!(error(&TlsFiles { certificate: "missing".into(), ..good.clone() }), BadServerTls::Certificate);
+    assert_eq!(error(&TlsFiles { key: good.certificate.clone(), ..good.clone() }), BadServerTls::Key);
+    assert_eq!(error(&TlsFiles { key: certs().join("client.key"), ..good.clone() }), BadServerTls::Mismatch);
     let authority = Some(good.key.clone());
-    assert_eq!(with(&TlsFiles { client_authority: authority, ..good }), BadServerTls::ClientAuthority);
+    assert_eq!(error(&TlsFiles { client_authority: authority, ..good }), BadServerTls::ClientAuthority);
 }
 
 #[tokio::test]
-async fn a_reload_with_a_certificate_that_does_not_match_its_key_changes_nothing() {
+async fn a_reload_with_a_certificate_that_does_not_match_its_key_is_refused() {
     let house = House::new().await;
     let (certificate, key) = (certs().join("server.pem"), certs().join("client.key"));
     let tls = format!("\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n", certificate.display(), key.display());
     let config = format!("{}{tls}", house.config());
     let why = house.reload(&config).await.unwrap_err().to_string();
-    assert!(why.contains("server.tls_key") && why.contains("do not go together") && !why.contains('\n'), "{why}");
+    assert!(why.contains("server.tls_key") && why.contains("do not match") && !why.contains('\n'), "{why}");
     assert!(house.get("/livez").await.contains("alive"));
     house.reload(&config.replace("client.key", "server.key")).await.unwrap();
     let server = house.address();

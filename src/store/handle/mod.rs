@@ -24,7 +24,7 @@ use super::sqlite::Db;
 use super::writer::{Job, QUEUE, Writer, WriterStatus};
 use crate::clock::Clock;
 use crate::failpoints::AbortAt;
-use crate::heartbeat::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::model::EndpointName;
 
 /// A handle on the open store. When the last one is dropped, queued operations are still written and the file is closed; use
@@ -117,8 +117,8 @@ impl Store {
 
     /// Returns the writer's heartbeat. An idle writer does not beat: [`Self::nudge`] it.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.writer.pulse.clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.writer.heartbeat.clone()
     }
 
     /// Makes an idle writer beat. Does not wait for it, and does nothing if operations are queued.

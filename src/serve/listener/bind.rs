@@ -1,111 +1,34 @@
-//! Where the server listens: an address and a port, or a socket in the file system, made by itself or handed over by whoever
-//! started it.
+//! Opens the listening socket.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 
-/// How many connections the kernel keeps until they are accepted, if the machine's own bound is not lower. With few, a crowd
-/// fills the queue while the program does something else, and whoever comes then has to try again a second later.
-const QUEUE: u32 = 4096;
+use super::listen::{Inherited, Listen, Socket};
 
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    Tcp(SocketAddr),
-    /// The mode is the file's permissions: who may connect.
-    Unix {
-        path: PathBuf,
-        mode: u32,
-    },
-}
-
-impl Listen {
-    /// Whether only this machine can reach it.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().is_loopback(),
-            Self::Unix { .. } => true,
-        }
-    }
-}
-
-impl From<SocketAddr> for Listen {
-    fn from(address: SocketAddr) -> Self {
-        Self::Tcp(address)
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "{address}"),
-            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// A socket that listens already, handed over at the start. Whoever takes it first has it.
-#[derive(Debug, Clone)]
-pub struct Inherited(Arc<Mutex<Option<Socket>>>);
-
-/// A socket as it is handed over.
-#[derive(Debug)]
-pub enum Socket {
-    Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener),
-}
-
-impl Inherited {
-    #[must_use]
-    pub fn new(socket: Socket) -> Self {
-        Self(Arc::new(Mutex::new(Some(socket))))
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// If the socket has no address, or was taken.
-    pub fn listens_on(&self) -> io::Result<Listen> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Socket::Tcp(listener)) => listener.local_addr().map(Listen::Tcp),
-            Some(Socket::Unix(listener)) => {
-                let path = listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
-                Ok(Listen::Unix { path, mode: 0 })
-            }
-            None => Err(io::Error::other("the socket was taken already")),
-        }
-    }
-
-    fn take(&self) -> Option<Socket> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
+/// The backlog: how many connections the kernel queues until they are accepted, unless its own limit is lower. If a
+/// burst of connections fills a short backlog, the next client waits a second for its retransmission.
+const BACKLOG: u32 = 4096;
 
 /// Why the server cannot listen, in one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("cannot listen on {0}: another program listens there; stop it, or set `server.listen` to another place")]
+    #[error("cannot listen on {0}: the address is already in use; stop the other program, or change `server.listen`")]
     Taken(Listen),
     #[error(
-        "cannot listen on {0}: this user may not; ports below 1024 need CAP_NET_BIND_SERVICE, a socket the right to write its folder"
+        "cannot listen on {0}: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket needs write permission on its folder"
     )]
     NotPermitted(Listen),
-    #[error("cannot listen on {0}: this machine does not have this address")]
+    #[error("cannot listen on {0}: this machine does not have this address; change `server.listen`")]
     NotOurs(Listen),
-    #[error(
-        "cannot listen on {0}: something else than a socket is there; remove it, or set `server.listen` to another path"
-    )]
+    #[error("cannot listen on {0}: the path exists and is not a socket; remove it, or change `server.listen`")]
     NoSocket(Listen),
-    #[error("cannot listen on {0}: its folder does not exist; make it, or set `server.listen` to another path")]
+    #[error("cannot listen on {0}: the folder does not exist; create it, or change `server.listen`")]
     NoFolder(Listen),
     #[error("cannot listen on {0}")]
     Other(Listen, #[source] io::Error),
@@ -123,25 +46,25 @@ impl BindError {
     }
 }
 
-/// Both directions of a connection, of whatever kind.
+/// An accepted connection, TCP or unix.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
-pub(super) type Connection = Pin<Box<dyn Stream>>;
+pub(super) type AcceptedStream = Pin<Box<dyn Stream>>;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
-    /// With the file, if it is ours to remove.
+    /// `_own` is set if the daemon created the socket file and removes it.
     Unix {
         listener: UnixListener,
         _own: Option<OwnSocket>,
     },
 }
 
-/// The file of a socket that we made. Removed when dropped, unless another has its place by then.
+/// A socket file that the daemon created. Dropping this removes the file, unless it was replaced by another one.
 #[derive(Debug)]
 pub(super) struct OwnSocket {
     path: PathBuf,
@@ -151,15 +74,15 @@ pub(super) struct OwnSocket {
 impl Drop for OwnSocket {
     fn drop(&mut self) {
         if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
-            // The next start removes it otherwise.
+            // If this fails, the next start replaces the file.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
 impl Listener {
-    /// Listens there, or takes over what was handed over. Returns where that is, with the port that the kernel chose if 0
-    /// was asked for.
+    /// Binds `listen`, or takes over the inherited socket if there is one. Returns the actual address as well: with port 0,
+    /// the kernel chooses the port.
     pub(super) fn bind(listen: &Listen, inherited: Option<&Inherited>) -> Result<(Self, Listen), BindError> {
         let of = |error| BindError::of(listen.clone(), error);
         match (inherited.and_then(Inherited::take), listen) {
@@ -187,8 +110,8 @@ impl Listener {
         }
     }
 
-    /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<Connection> {
+    /// Accepts the next connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<AcceptedStream> {
         match self {
             Self::Tcp(listener) => Ok(Box::pin(listener.accept().await?.0)),
             Self::Unix { listener, .. } => Ok(Box::pin(listener.accept().await?.0)),
@@ -196,7 +119,7 @@ impl Listener {
     }
 }
 
-/// A socket that nobody listens on any more is what a killed daemon leaves behind, and is in nobody's way.
+/// Refuses a path that is in use. A socket on which nothing listens is a leftover of a killed daemon and may be replaced.
 fn refuse_unless_free(listen: &Listen, path: &Path) -> Result<(), BindError> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
@@ -211,21 +134,22 @@ fn refuse_unless_free(listen: &Listen, path: &Path) -> Result<(), BindError> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Connections of a daemon that was here before are in nobody's way.
+    // Connections of a previous daemon in TIME_WAIT do not prevent binding.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(QUEUE)
+    socket.listen(BACKLOG)
 }
 
-/// Binds beside the path and moves the socket there, so that at no moment somebody can connect whom the mode forbids.
+/// Binds in a private folder and renames the socket into place, so that there is no moment at which a user can connect whom
+/// `mode` excludes.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, OwnSocket)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Readable by this user alone, and so is what lies in it.
+    // Created with mode 0700.
     let private = tempfile::Builder::new().prefix(".meetwatch").rand_bytes(4).tempdir_in(folder)?;
     let made = private.path().join("s");
     let socket = UnixSocket::new_stream()?;
     socket.bind(&made)?;
-    let listener = socket.listen(QUEUE)?;
+    let listener = socket.listen(BACKLOG)?;
     std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
     let inode = std::fs::symlink_metadata(&made)?.ino();
     std::fs::rename(&made, path)?;

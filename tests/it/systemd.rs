@@ -1,4 +1,4 @@
-//! The daemon as a service manager meets it: what it is told and when, and with which code the daemon gives up.
+//! The daemon under a service manager: its notifications, its watchdog pings, its exit codes, and the unit files.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
@@ -9,15 +9,15 @@ use std::time::Duration;
 use meetwatch::backoff::Random;
 use meetwatch::clock::Clock;
 use meetwatch::delivery::{Dispatcher, DispatcherOptions, WebhookMetrics};
-use meetwatch::heartbeat::TURN_EVERY;
+use meetwatch::heartbeat::BEAT_INTERVAL;
 use meetwatch::store::{Store, StoreMetrics};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything here takes on a machine that is busy with other things.
+/// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with a configuration that watches nothing, and a manager that listens.
+/// A folder with a configuration that watches nothing, and the socket of a manager.
 struct Scene {
     folder: tempfile::TempDir,
     config: PathBuf,
@@ -46,18 +46,18 @@ impl Scene {
         command
     }
 
-    /// What the manager hears next.
-    fn heard(&self) -> String {
+    /// Receives the next notification.
+    fn next(&self) -> String {
         let mut buffer = [0; 4096];
-        let length = self.manager.recv(&mut buffer).expect("the manager hears something in time");
+        let length = self.manager.recv(&mut buffer).expect("no notification arrived in time");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    /// Listens until this is heard; what came before.
-    fn heard_before(&self, wanted: &str) -> Vec<String> {
+    /// Receives until `wanted` and returns the notifications before it.
+    fn until(&self, wanted: &str) -> Vec<String> {
         let mut before = Vec::new();
         loop {
-            match self.heard() {
+            match self.next() {
                 text if text == wanted => return before,
                 text => before.push(text),
             }
@@ -83,52 +83,52 @@ impl Drop for Daemon {
 }
 
 #[test]
-fn the_manager_is_told_that_it_is_ready_how_it_goes_that_it_lives_and_that_it_stops() {
+fn the_manager_is_notified_of_ready_status_watchdog_and_stopping() {
     let scene = Scene::set();
     let mut daemon = Daemon(scene.command().env("WATCHDOG_USEC", "400000").spawn().unwrap());
-    let mut heard = scene.heard_before("READY=1");
-    assert!(!heard.iter().any(|text| text.starts_with("STOPPING")), "{heard:?}");
-    // It is told every tenth of a second that the daemon lives, and soon how it goes.
-    while heard.iter().filter(|text| *text == "WATCHDOG=1").count() < 5 {
-        heard.push(scene.heard());
+    let mut received = scene.until("READY=1");
+    assert!(!received.iter().any(|text| text.starts_with("STOPPING")), "{received:?}");
+    // A ping arrives every tenth of a second, and soon a status line.
+    while received.iter().filter(|text| *text == "WATCHDOG=1").count() < 5 {
+        received.push(scene.next());
     }
     let status = "STATUS=Watching 0 targets: 0 conferences live, 0 people present. All well.";
-    assert!(heard.iter().any(|text| text == status), "{heard:?}");
+    assert!(received.iter().any(|text| text == status), "{received:?}");
     daemon.signal("-TERM");
-    scene.heard_before("STOPPING=1");
+    scene.until("STOPPING=1");
     assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn a_reload_is_announced_and_its_end_is_told_however_it_ends() {
+fn a_reload_is_announced_and_ends_with_ready_whether_it_succeeds_or_not() {
     let scene = Scene::set();
     let daemon = Daemon(scene.command().spawn().unwrap());
-    scene.heard_before("READY=1");
+    scene.until("READY=1");
     let good = std::fs::read_to_string(&scene.config).unwrap();
     for text in [format!("{good}[[target]]\nname = \"t\"\nconference = \"conferenceRecords/c\"\n"), "[wach]".to_owned()]
     {
         std::fs::write(&scene.config, text).unwrap();
         daemon.signal("-HUP");
-        let before = scene.heard_before("READY=1");
+        let before = scene.until("READY=1");
         let announced = before.iter().filter(|text| text.starts_with("RELOADING=1\nMONOTONIC_USEC=")).count();
         assert_eq!(announced, 1, "{before:?}");
     }
-    while !scene.heard().starts_with("STATUS=Watching 1 target:") {}
+    while !scene.next().starts_with("STATUS=Watching 1 target:") {}
 }
 
 #[test]
-fn without_a_watchdog_nobody_is_told_that_it_lives() {
+fn without_a_watchdog_no_pings_are_sent() {
     let scene = Scene::set();
     let _daemon = Daemon(scene.command().spawn().unwrap());
-    let mut before = scene.heard_before("READY=1");
+    let mut before = scene.until("READY=1");
     while !before.iter().any(|text| text.starts_with("STATUS=")) {
-        before.push(scene.heard());
+        before.push(scene.next());
     }
     assert!(!before.iter().any(|text| text == "WATCHDOG=1"), "{before:?}");
 }
 
 #[test]
-fn a_manager_that_cannot_be_reached_is_no_reason_not_to_start() {
+fn the_daemon_starts_even_if_the_manager_cannot_be_reached() {
     let scene = Scene::set();
     let elsewhere = scene.folder.path().join("nobody");
     let mut command = scene.command();
@@ -145,19 +145,19 @@ fn refused(scene: &Scene) -> Output {
 }
 
 #[test]
-fn a_start_that_is_refused_until_somebody_changes_something_ends_with_78_and_one_sentence() {
+fn a_start_that_fails_until_an_operator_acts_exits_with_78_and_one_sentence() {
     let scene = Scene::set();
     std::fs::write(scene.folder.path().join("m.db"), "this is something else, and longer than a header".repeat(9))
         .unwrap();
     let output = refused(&scene);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(78), "{told}");
-    let sentence = told.lines().last().unwrap();
-    assert!(sentence.starts_with("meetwatch: ") && sentence.contains("is not a store of meetwatch"), "{told}");
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{log}");
+    let sentence = log.lines().last().unwrap();
+    assert!(sentence.starts_with("meetwatch: ") && sentence.contains("is not a store of meetwatch"), "{log}");
 }
 
 #[test]
-fn a_start_that_is_refused_for_now_ends_with_1() {
+fn a_start_that_may_succeed_later_exits_with_1() {
     let scene = Scene::set();
     let store = scene.folder.path().join("m.db");
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
@@ -166,77 +166,80 @@ fn a_start_that_is_refused_for_now_ends_with_1() {
 }
 
 #[tokio::test]
-async fn an_idle_writer_turns_when_it_is_nudged() {
+async fn an_idle_writer_beats_when_it_is_nudged() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::new();
     let metrics = StoreMetrics::register(&Registry::new()).unwrap();
     let store = Store::open(&folder.path().join("m.db"), clock, metrics).unwrap();
-    let pulse = store.pulse();
+    let heartbeat = store.heartbeat();
     for _ in 0..3 {
         let before = clock.mono();
-        let turned = async {
-            // A millisecond is what a pulse can tell.
-            while pulse.last() <= before + Duration::from_millis(1) {
+        let beaten = async {
+            // A heartbeat has a resolution of one millisecond.
+            while heartbeat.last() <= before + Duration::from_millis(1) {
                 store.nudge();
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        assert!(tokio::time::timeout(PATIENCE, turned).await.is_ok(), "the writer does not turn");
+        assert!(tokio::time::timeout(PATIENCE, beaten).await.is_ok(), "the heartbeat of the writer is stalled");
     }
     assert_eq!(store.outage(), None);
 }
 
 #[tokio::test]
-async fn an_idle_dispatcher_turns_all_the_same() {
+async fn an_idle_dispatcher_beats() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, registry) = (Clock::new(), Registry::new());
     let store = Store::open(&folder.path().join("m.db"), clock, StoreMetrics::register(&registry).unwrap()).unwrap();
     let metrics = WebhookMetrics::register(&registry, &[]).unwrap();
     let (random, stop) = (Random::with_seed(1), CancellationToken::new());
     let dispatcher = Dispatcher::new(&[], store, clock, metrics, random, &DispatcherOptions::default()).unwrap();
-    let pulse = dispatcher.pulse();
+    let heartbeat = dispatcher.heartbeat();
     let running = tokio::spawn(dispatcher.run(stop.clone()));
-    let mut seen = pulse.last();
+    let mut seen = heartbeat.last();
     for _ in 0..3 {
-        let turned = async {
-            while pulse.last() == seen {
+        let beaten = async {
+            while heartbeat.last() == seen {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        // It looks into the store by itself only every few seconds.
-        assert!(tokio::time::timeout(3 * TURN_EVERY, turned).await.is_ok(), "the dispatcher does not turn");
-        seen = pulse.last();
+        // Without the heartbeat it would poll the store only every few seconds.
+        assert!(
+            tokio::time::timeout(3 * BEAT_INTERVAL, beaten).await.is_ok(),
+            "the heartbeat of the dispatcher is stalled"
+        );
+        seen = heartbeat.last();
     }
     stop.cancel();
     running.await.unwrap();
 }
 
-/// The unit file of this name.
+/// Reads a unit file.
 fn unit(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 
-/// What is set in a unit, without its comments.
-fn set_in(unit: &str) -> Vec<&str> {
+/// The settings of a unit, without comments.
+fn settings_of(unit: &str) -> Vec<&str> {
     unit.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 #[test]
-fn an_instance_is_the_service_under_other_names() {
+fn the_template_unit_differs_from_the_service_only_in_names() {
     let template = unit("meetwatch@.service")
         .replace("/etc/meetwatch/%i/", "/etc/meetwatch/")
         .replace(" (%i)", "")
         .replace("StateDirectory=meetwatch-instances/%i", "User=meetwatch\nStateDirectory=meetwatch");
-    assert!(!set_in(&template).iter().any(|line| line.contains("%i")), "{template}");
-    assert_eq!(set_in(&template), set_in(&unit("meetwatch.service")));
+    assert!(!settings_of(&template).iter().any(|line| line.contains("%i")), "{template}");
+    assert_eq!(settings_of(&template), settings_of(&unit("meetwatch.service")));
 }
 
 #[test]
-fn the_unit_says_what_the_manual_says() {
+fn the_unit_has_the_documented_settings() {
     let unit = unit("meetwatch.service");
     for line in [
-        // Watched over, started again for ever and ever more slowly, and not where that is in vain.
+        // A watchdog; restarts without limit and with growing delay; none after an exit code that a restart cannot help.
         "WatchdogSec=30s",
         "Restart=on-failure",
         "RestartPreventExitStatus=78",
@@ -245,12 +248,12 @@ fn the_unit_says_what_the_manual_says() {
         "TimeoutStopSec=60s",
         "LoadCredential=secret:/etc/meetwatch/secrets",
     ] {
-        assert!(set_in(&unit).contains(&line), "{line}");
+        assert!(settings_of(&unit).contains(&line), "{line}");
     }
 }
 
-/// What `systemd-analyze` says of the units, which it finds in a folder with a program where they name one.
-fn analyzed(arguments: &[&str], name: &str) -> (bool, String) {
+/// Runs `systemd-analyze` on a unit whose `ExecStart` names an existing program. Returns whether it succeeded, and its output.
+fn analyze(arguments: &[&str], name: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("meetwatch");
     std::fs::write(&program, "#!/bin/sh\n").unwrap();
@@ -258,20 +261,20 @@ fn analyzed(arguments: &[&str], name: &str) -> (bool, String) {
     let file = folder.path().join(name);
     std::fs::write(&file, unit(name).replace("/usr/bin/meetwatch", program.to_str().unwrap())).unwrap();
     let output = Command::new("systemd-analyze").args(arguments).arg(&file).output().expect("systemd-analyze runs");
-    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    (output.status.success(), told)
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.success(), text)
 }
 
 const UNITS: [&str; 2] = ["meetwatch.service", "meetwatch@.service"];
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn systemd_finds_no_fault_in_the_units() {
-    // Systems before 254 do not know the first two; the manual page is there once the package is installed.
+fn systemd_analyze_reports_no_fault_in_the_units() {
+    // systemd before 254 does not know the first two. The manual page exists once the package is installed.
     const KNOWN: [&str; 3] = ["'RestartSteps'", "'RestartMaxDelaySec'", "'man meetwatch(1)'"];
     for name in UNITS {
-        let (_, told) = analyzed(&["verify", "--recursive-errors=no"], name);
-        let faults: Vec<&str> = told.lines().filter(|line| !KNOWN.iter().any(|known| line.contains(known))).collect();
+        let (_, text) = analyze(&["verify", "--recursive-errors=no"], name);
+        let faults: Vec<&str> = text.lines().filter(|line| !KNOWN.iter().any(|known| line.contains(known))).collect();
         assert!(faults.is_empty(), "{name}: {faults:?}");
     }
     let bad = unit("meetwatch.service").replace("ProtectClock=yes", "ProtectClok=yes");
@@ -279,17 +282,20 @@ fn systemd_finds_no_fault_in_the_units() {
     let file = folder.path().join("meetwatch.service");
     std::fs::write(&file, bad).unwrap();
     let output = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("ProtectClok"), "a fault would not be seen");
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("ProtectClok"),
+        "systemd-analyze does not report a misspelt setting"
+    );
 }
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn systemd_finds_the_units_exposed_by_1_3_at_most() {
+fn the_exposure_level_of_the_units_is_at_most_1_3() {
     for name in UNITS {
-        let (well, told) = analyzed(&["security", "--offline=true", "--threshold=13", "--no-pager"], name);
-        assert!(well, "{name}: {told}");
-        assert!(told.contains("Overall exposure level"), "{told}");
+        let (success, text) = analyze(&["security", "--offline=true", "--threshold=13", "--no-pager"], name);
+        assert!(success, "{name}: {text}");
+        assert!(text.contains("Overall exposure level"), "{text}");
     }
-    let (well, _) = analyzed(&["security", "--offline=true", "--threshold=5", "--no-pager"], UNITS[0]);
-    assert!(!well, "a threshold would not be seen");
+    let (success, _) = analyze(&["security", "--offline=true", "--threshold=5", "--no-pager"], UNITS[0]);
+    assert!(!success, "systemd-analyze does not apply the threshold");
 }

@@ -1,4 +1,4 @@
-//! The token that the daemon makes for itself: at its first start, beside the store, for whoever may read that file.
+//! The token that the daemon creates at its first start, in a file beside the store that only its own user can read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,29 +7,29 @@ use secrecy::SecretString;
 
 use crate::secret_file::{self, SECRET_BYTES, SecretFileError};
 
-/// Why there is no token, in one sentence for the operator.
+/// Why no token is available, in one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    #[error("cannot read the API's token in {}", .0.display())]
+    #[error("cannot read the API token in {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("{} does not hold a token; delete it, and the next start makes a new one", .0.display())]
+    #[error("{} does not contain a token; delete the file, and the next start creates a new one", .0.display())]
     Unusable(PathBuf),
-    #[error("cannot write a token for the API to {}", .0.display())]
+    #[error("cannot write the API token to {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
-    #[error("this machine gives no random bytes to make a token of")]
+    #[error("cannot create the API token: the system returned no random bytes")]
     Random(#[source] io::Error),
 }
 
-/// Where the token of a store lies: in the same folder, under the store's name with `.token` after it.
+/// Returns the path of a store's token: the store's path with `.token` appended.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
     secret_file::path(store, ".token")
 }
 
-/// The token beside the store; the first call makes it, readable by this user alone. Does file IO; not for a task.
+/// Returns the token beside the store. Creates it first if there is none, readable only by this user. Blocking.
 ///
 /// # Errors
-/// [`TokenError`] if it can be neither read nor made.
+/// [`TokenError`] if it can be neither read nor created.
 pub fn load_or_create(store: &Path) -> Result<SecretString, TokenError> {
     let path = path_beside(store);
     let text = secret_file::load_or_create(&path).map_err(|error| match error {
@@ -40,7 +40,7 @@ pub fn load_or_create(store: &Path) -> Result<SecretString, TokenError> {
     token(&path, &text)
 }
 
-/// The token in a file that is there.
+/// Reads the token from an existing file. Blocking.
 ///
 /// # Errors
 /// [`TokenError::Read`] or [`TokenError::Unusable`].
@@ -51,20 +51,20 @@ pub fn load(path: &Path) -> Result<SecretString, TokenError> {
 
 fn token(path: &Path, text: &str) -> Result<SecretString, TokenError> {
     warn_if_open(path);
-    // A file cut short by a full disk would be a token that can be guessed.
+    // A file that a full disk cut short would hold a token that can be guessed.
     if text.len() < SECRET_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(TokenError::Unusable(path.to_owned()));
     }
     Ok(SecretString::from(text))
 }
 
-/// Somebody changed what was written with mode 0600.
+/// Logs a warning if other users can read the file. The daemon created it with mode 0600.
 fn warn_if_open(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         if path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
-            tracing::warn!(path = %path.display(), "others can read the API's token; `chmod 600` it");
+            tracing::warn!(path = %path.display(), "other users can read the API token; run `chmod 600` on its file");
         }
     }
     #[cfg(not(unix))]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_made_once_and_only_its_owner_can_read_it() {
+    fn a_token_is_created_once_and_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("meetwatch.db");
         let made = load_or_create(&store).unwrap();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_cut_short_is_not_used() {
+    fn a_truncated_token_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("meetwatch.db");
         std::fs::write(path_beside(&store), "abc\n").unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_for_the_store_there_is_no_token() {
+    fn creating_the_token_fails_if_the_folder_of_the_store_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("missing/meetwatch.db");
         assert!(matches!(load_or_create(&store), Err(TokenError::Write(..))));

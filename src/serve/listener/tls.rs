@@ -1,4 +1,4 @@
-//! TLS of the server: a certificate that is read again when its file changes, and, if asked for, certificates of the clients.
+//! TLS of the server: a certificate that is reloaded when its file changes, and optionally client certificates.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,44 +11,42 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-/// The longest file that is read.
+/// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The files that TLS is made of, all PEM.
+/// The files for TLS, all PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, and the chain behind it.
+    /// The certificate and its chain.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Who a client's certificate has to come from; without it, no client is asked for one.
+    /// The CA that client certificates must come from; without it, clients need no certificate.
     pub client_authority: Option<PathBuf>,
 }
 
-/// Why TLS cannot be set up so. Repeats nothing of a file.
+/// Why TLS cannot be set up with these files. Contains nothing of their content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadServerTls {
-    #[error("the certificate cannot be read, or holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)")]
+    #[error("the certificate cannot be read, or its file contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
     Certificate,
     #[error(
-        "the key cannot be read, or holds no private key in PEM form that is not encrypted (`-----BEGIN PRIVATE KEY-----`)"
+        "the key cannot be read, or its file contains no unencrypted PEM private key (`-----BEGIN PRIVATE KEY-----`)"
     )]
     Key,
-    #[error("the certificate and the key do not go together, or are of a kind that cannot be used")]
+    #[error("the certificate and the key do not match, or their type is not supported")]
     Mismatch,
-    #[error(
-        "the clients' authority cannot be read, or holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)"
-    )]
+    #[error("the client CA cannot be read, or its file contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)")]
     ClientAuthority,
 }
 
-/// When each file was last changed, and how long it was.
+/// The modification time and size of each file.
 type Stamps = Vec<Option<(SystemTime, u64)>>;
 
-/// TLS as it is at the time.
+/// The TLS configuration in use.
 pub struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    seen: Mutex<Stamps>,
+    stamps: Mutex<Stamps>,
 }
 
 impl fmt::Debug for Tls {
@@ -58,27 +56,27 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the files. Does file IO; not for a task.
+    /// Reads the files. Blocking.
     ///
     /// # Errors
     /// [`BadServerTls`]
     pub fn load(files: &TlsFiles) -> Result<Self, BadServerTls> {
-        // Looked at first: what changes while it is read is read once more at the next look.
-        let seen = stamps(files);
+        // Before reading: a file that changes meanwhile is read again by the next `reload_if_changed`.
+        let stamps = Mutex::new(stamps(files));
         let config = RwLock::new(Arc::new(read(files)?));
-        Ok(Self { files: files.clone(), config, seen: Mutex::new(seen) })
+        Ok(Self { files: files.clone(), config, stamps })
     }
 
-    /// What the next connection is greeted with.
+    /// Returns the configuration for the next handshake.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again if one of them has changed. What is no good is told once, and the old certificate stays. Does
-    /// file IO; not for a task.
-    pub fn look(&self) {
+    /// Reads the files again if one of them has changed. If they cannot be used, logs that once per change and keeps the
+    /// certificate in use. Blocking.
+    pub fn reload_if_changed(&self) {
         let now = stamps(&self.files);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == now {
             return;
         }
@@ -86,10 +84,12 @@ impl Tls {
         match read(&self.files) {
             Ok(config) => {
                 *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-                tracing::info!("the server's certificate changed and was read again");
+                tracing::info!("the server certificate changed on disk and was reloaded");
             }
             Err(error) => {
-                tracing::error!("the server's certificate changed, and the one before stays in use: {error}");
+                tracing::error!(
+                    "the server certificate changed on disk but cannot be used, so the previous one stays in use: {error}"
+                );
             }
         }
     }
@@ -146,8 +146,8 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, BadServerTls> {
     Ok(config)
 }
 
-/// The certificate that the server shows, without its chain: whoever reads the configuration knows the daemon by it. Does file
-/// IO.
+/// Returns the certificate that the server presents, without its chain. The command line recognizes the daemon by it.
+/// Blocking.
 ///
 /// # Errors
 /// [`BadServerTls::Certificate`]

@@ -1,4 +1,4 @@
-//! What the status board shows, as metrics made fresh at each scrape: what has ended is gone at once.
+//! The status board as metrics, collected at each scrape: a conference that has ended has no series at the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,92 +10,93 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use crate::model::{ConferenceName, ParticipantKind};
 use crate::status::{ConferenceStatus, Status, StatusBoard};
 
-/// Name, help and labels of one family.
-struct Known {
+/// Name, help, labels and type of a metric family.
+struct FamilySpec {
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
     counter: bool,
 }
 
-const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Known {
-    Known { name, help, labels, counter: false }
+const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> FamilySpec {
+    FamilySpec { name, help, labels, counter: false }
 }
 
-const LIVE: Known = gauge("meetwatch_conferences_live", "Conferences that are live now.", &[]);
-const DROPPED: Known = Known {
+const LIVE: FamilySpec = gauge("meetwatch_conferences_live", "Live conferences.", &[]);
+const DROPPED: FamilySpec = FamilySpec {
     name: "meetwatch_conferences_dropped_total",
-    help: "Conferences that were left without series of their own, because max_conferences others had them.",
+    help: "Conferences that got no series of their own, because max_conferences others had them.",
     labels: &[],
     counter: true,
 };
-const PARTICIPANTS: Known = gauge(
+const PARTICIPANTS: FamilySpec = gauge(
     "meetwatch_conference_participants",
-    "Participants who are in a live conference now, by kind.",
+    "Participants present in a live conference, by kind.",
     &["conference", "kind"],
 );
-const INFO: Known = gauge(
+const INFO: FamilySpec = gauge(
     "meetwatch_conference_info",
-    "1 for each target that a live conference is watched for.",
+    "Constant 1 for each target through which a live conference is watched.",
     &["conference", "target"],
 );
-const OPEN_SESSIONS: Known =
-    gauge("meetwatch_conference_open_sessions", "Sessions that are open in a live conference now.", &["conference"]);
-const START: Known =
-    gauge("meetwatch_conference_start_timestamp_seconds", "When a live conference began.", &["conference"]);
-const LAST_READ: Known = gauge(
+const OPEN_SESSIONS: FamilySpec =
+    gauge("meetwatch_conference_open_sessions", "Open sessions in a live conference.", &["conference"]);
+const START: FamilySpec =
+    gauge("meetwatch_conference_start_timestamp_seconds", "Start time of a live conference.", &["conference"]);
+const LAST_READ: FamilySpec = gauge(
     "meetwatch_conference_last_read_timestamp_seconds",
-    "When the participants of a live conference were last listed completely.",
+    "Time of the last complete listing of the participants of a live conference.",
     &["conference"],
 );
-const TARGET_PARTICIPANTS: Known = gauge(
+const TARGET_PARTICIPANTS: FamilySpec = gauge(
     "meetwatch_target_participants",
-    "Participants who are now in the live conferences of a target, by kind.",
+    "Participants present in the live conferences of a target, by kind.",
     &["target", "kind"],
 );
-const LAST_DISCOVERY: Known = gauge(
+const LAST_DISCOVERY: FamilySpec = gauge(
     "meetwatch_target_last_discovery_timestamp_seconds",
-    "When a target was last looked up with success.",
+    "Time of the last successful discovery of a target.",
     &["target"],
 );
-const ALL: [Known; 9] =
+const ALL: [FamilySpec; 9] =
     [LIVE, DROPPED, PARTICIPANTS, INFO, OPEN_SESSIONS, START, LAST_READ, TARGET_PARTICIPANTS, LAST_DISCOVERY];
 
-/// Shows the board to Prometheus.
-pub(super) struct BoardCollector {
+/// Collects the metrics of the status board.
+pub(super) struct StatusCollector {
     board: StatusBoard,
     max_conferences: usize,
     descriptions: Vec<Desc>,
     dropped: Mutex<Dropped>,
 }
 
-/// The live conferences without series of their own, and how many there ever were.
+/// The live conferences without series of their own, and how many there have been since the start.
 #[derive(Default)]
 struct Dropped {
     now: BTreeSet<ConferenceName>,
     total: u64,
 }
 
-impl BoardCollector {
+impl StatusCollector {
     pub(super) fn new(board: StatusBoard, max_conferences: usize) -> prometheus::Result<Self> {
-        let describe = |known: &Known| {
-            let labels = known.labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new(known.name.to_owned(), known.help.to_owned(), labels, std::collections::HashMap::new())
+        let describe = |spec: &FamilySpec| {
+            let labels = spec.labels.iter().map(|label| (*label).to_owned()).collect();
+            Desc::new(spec.name.to_owned(), spec.help.to_owned(), labels, std::collections::HashMap::new())
         };
         let descriptions = ALL.iter().map(describe).collect::<prometheus::Result<_>>()?;
         Ok(Self { board, max_conferences, descriptions, dropped: Mutex::default() })
     }
 
-    /// The conferences that have series: those that began first, so that one that has them keeps them.
-    fn shown<'s>(&self, status: &'s Status) -> Vec<(&'s ConferenceName, &'s ConferenceStatus)> {
-        let mut shown: Vec<_> = status.conferences.iter().collect();
-        shown.sort_by_key(|(name, conference)| (conference.start, *name));
-        let left_out = shown.split_off(shown.len().min(self.max_conferences));
+    /// Selects the conferences that get series: those that started first, so that a conference keeps its series. Counts
+    /// the rest.
+    fn select<'s>(&self, status: &'s Status) -> Vec<(&'s ConferenceName, &'s ConferenceStatus)> {
+        let mut selected: Vec<_> = status.conferences.iter().collect();
+        selected.sort_by_key(|(name, conference)| (conference.start, *name));
+        let left_out = selected.split_off(selected.len().min(self.max_conferences));
         let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         let now: BTreeSet<ConferenceName> = left_out.into_iter().map(|(name, _)| name.clone()).collect();
         dropped.total += now.difference(&dropped.now).count() as u64;
         dropped.now = now;
-        shown
+        selected
     }
 
     fn dropped_total(&self) -> f64 {
@@ -103,16 +104,16 @@ impl BoardCollector {
     }
 }
 
-impl Collector for BoardCollector {
+impl Collector for StatusCollector {
     fn desc(&self) -> Vec<&Desc> {
         self.descriptions.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // A copy, so that `watch` never waits for a scrape to be written.
+        // A copy, so that `watch` does not wait for the lock while a scrape is rendered.
         let status = self.board.read().clone();
-        let shown = self.shown(&status);
-        let mut families = conferences(&shown);
+        let selected = self.select(&status);
+        let mut families = conferences(&selected);
         families.extend(targets(&status));
         families.push(family(&LIVE, vec![metric(&LIVE, &[], status.conferences.len() as f64)]));
         families.push(family(&DROPPED, vec![metric(&DROPPED, &[], self.dropped_total())]));
@@ -120,10 +121,10 @@ impl Collector for BoardCollector {
     }
 }
 
-fn conferences(shown: &[(&ConferenceName, &ConferenceStatus)]) -> Vec<MetricFamily> {
+fn conferences(selected: &[(&ConferenceName, &ConferenceStatus)]) -> Vec<MetricFamily> {
     let (mut participants, mut info) = (Vec::new(), Vec::new());
     let (mut open, mut start, mut last_read) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, conference) in shown {
+    for (name, conference) in selected {
         let name = name.as_str();
         for (kind, present) in ParticipantKind::ALL.iter().zip(conference.present) {
             participants.push(metric(&PARTICIPANTS, &[name, kind.as_str()], present.into()));
@@ -144,7 +145,7 @@ fn conferences(shown: &[(&ConferenceName, &ConferenceStatus)]) -> Vec<MetricFami
     ]
 }
 
-/// Of every target, from all its conferences, those without series of their own included.
+/// Sums per target over all its conferences, including those without series of their own.
 fn targets(status: &Status) -> [MetricFamily; 2] {
     let mut present: BTreeMap<&str, [u64; ParticipantKind::ALL.len()]> =
         status.targets.keys().map(|target| (target.as_str(), Default::default())).collect();
@@ -170,15 +171,15 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-fn metric(known: &Known, values: &[&str], value: f64) -> Metric {
+fn metric(spec: &FamilySpec, values: &[&str], value: f64) -> Metric {
     let pair = |(name, value): (&&str, &&str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value((*value).to_owned());
         pair
     };
-    let mut metric = Metric::from_label(known.labels.iter().zip(values).map(pair).collect());
-    if known.counter {
+    let mut metric = Metric::from_label(spec.labels.iter().zip(values).map(pair).collect());
+    if spec.counter {
         let mut counter = Counter::default();
         counter.set_value(value);
         metric.set_counter(counter);
@@ -190,11 +191,11 @@ fn metric(known: &Known, values: &[&str], value: f64) -> Metric {
     metric
 }
 
-fn family(known: &Known, metrics: Vec<Metric>) -> MetricFamily {
+fn family(spec: &FamilySpec, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
-    family.set_name(known.name.to_owned());
-    family.set_help(known.help.to_owned());
-    family.set_field_type(if known.counter { MetricType::COUNTER } else { MetricType::GAUGE });
+    family.set_name(spec.name.to_owned());
+    family.set_help(spec.help.to_owned());
+    family.set_field_type(if spec.counter { MetricType::COUNTER } else { MetricType::GAUGE });
     family.set_metric(metrics);
     family
 }
@@ -210,7 +211,7 @@ mod tests {
         let target = TargetName::parse("board").unwrap();
         board.write().targets.insert(target.clone(), TargetStatus::default());
         for number in 0..conferences {
-            // Later ones come first by name.
+            // Names sort in the opposite order of start times.
             let name = ConferenceName::parse(&format!("conferenceRecords/{:03}", 100 - number)).unwrap();
             let status = ConferenceStatus {
                 targets: vec![target.clone()],
@@ -225,16 +226,16 @@ mod tests {
         board
     }
 
-    fn text(collector: BoardCollector) -> (prometheus::Registry, impl Fn(&prometheus::Registry) -> String) {
+    fn text(collector: StatusCollector) -> (prometheus::Registry, impl Fn(&prometheus::Registry) -> String) {
         let registry = prometheus::Registry::new();
         registry.register(Box::new(collector)).unwrap();
         (registry, |registry| prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap())
     }
 
     #[test]
-    fn what_has_ended_has_no_series_at_the_next_scrape() {
+    fn a_conference_that_has_ended_has_no_series_at_the_next_scrape() {
         let board = board(1);
-        let (registry, scrape) = text(BoardCollector::new(board.clone(), 10).unwrap());
+        let (registry, scrape) = text(StatusCollector::new(board.clone(), 10).unwrap());
         let before = scrape(&registry);
         for line in [
             r#"meetwatch_conference_participants{conference="conferenceRecords/100",kind="signed_in"} 2"#,
@@ -245,7 +246,10 @@ mod tests {
         ] {
             assert!(before.lines().any(|found| found == line), "{line} is not in\n{before}");
         }
-        assert!(!before.contains("last_read"), "never listed, and a time is shown:\n{before}");
+        assert!(
+            !before.contains("last_read"),
+            "a conference that was never listed has a time of its last listing:\n{before}"
+        );
         board.write().conferences.clear();
         let after = scrape(&registry);
         assert!(!after.contains("conferenceRecords/") && after.contains("meetwatch_conferences_live 0"), "{after}");
@@ -253,9 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_cap_the_first_keep_their_series_and_the_others_are_counted_once() {
+    fn beyond_the_limit_the_first_conferences_keep_their_series_and_the_others_are_counted_once() {
         let board = board(3);
-        let (registry, scrape) = text(BoardCollector::new(board, 2).unwrap());
+        let (registry, scrape) = text(StatusCollector::new(board, 2).unwrap());
         scrape(&registry);
         let text = scrape(&registry);
         assert!(text.contains("conferenceRecords/100") && text.contains("conferenceRecords/099"), "{text}");

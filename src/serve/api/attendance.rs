@@ -1,0 +1,164 @@
+//! `/api/v1/conferenceRecords/{id}/attendance` and `/api/v1/attendance`: who was present, when, and for how long.
+//! Computed from the event log with all corrections applied. Both name people.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::conferences::ConferenceHeader;
+use crate::clock::elapsed;
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName};
+use crate::serve::extract::{NoParameters, PathSegment, QueryParameters};
+use crate::serve::refusal::Refusal;
+use crate::serve::state::ServerState;
+use crate::store::{ParticipantRow, Span, StoredConference};
+
+/// The largest number of conferences in one response. A request for an interval with more is refused.
+const MAX_CONFERENCES: usize = 200;
+
+pub(super) fn router() -> Router<Arc<ServerState>> {
+    Router::new()
+        .route("/api/v1/conferenceRecords/{id}/attendance", get(of_conference))
+        .route("/api/v1/attendance", get(of_interval))
+}
+
+/// The attendance of one conference.
+#[derive(Debug, Serialize)]
+struct ConferenceAttendance {
+    #[serde(flatten)]
+    header: ConferenceHeader,
+    /// The largest number of participants present at one time.
+    peak: u32,
+    total: usize,
+    /// By first join.
+    participants: Vec<Attendee>,
+}
+
+#[derive(Debug, Serialize)]
+struct Attendee {
+    participant: ParticipantRef,
+    first_join: Timestamp,
+    /// `null` while the participant is present.
+    last_leave: Option<Timestamp>,
+    /// Up to now while the participant is present.
+    seconds_present: f64,
+    sessions: u32,
+}
+
+/// When a participant joined and left; `None` while they are present. Half-open.
+type PresenceInterval = (Timestamp, Option<Timestamp>);
+
+impl ConferenceAttendance {
+    fn of(stored: StoredConference, now: Timestamp) -> Self {
+        let intervals = presence_intervals(&stored);
+        let mut sessions: BTreeMap<ParticipantName, u32> = BTreeMap::new();
+        for session in &stored.sessions {
+            *sessions.entry(session.name.participant()).or_default() += 1;
+        }
+        let mut participants: Vec<Attendee> = stored
+            .participants
+            .into_iter()
+            .filter_map(|row| {
+                let (intervals, sessions) = (intervals.get(&row.name)?, sessions.get(&row.name).copied());
+                attendee(row, intervals, sessions.unwrap_or_default(), now)
+            })
+            .collect();
+        participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
+        Self {
+            header: ConferenceHeader::from(stored.conference),
+            peak: peak(intervals.values().flatten()),
+            total: participants.len(),
+            participants,
+        }
+    }
+}
+
+fn attendee(row: ParticipantRow, intervals: &[PresenceInterval], sessions: u32, now: Timestamp) -> Option<Attendee> {
+    let ((first_join, _), (_, last_leave)) = (*intervals.first()?, *intervals.last()?);
+    let present: Duration = intervals.iter().map(|(joined, left)| elapsed(*joined, left.unwrap_or(now))).sum();
+    let ParticipantRow { name, kind, user, display_name, email, affiliation, .. } = row;
+    let participant = ParticipantRef { name, kind, user, display_name, email, affiliation };
+    // In whole milliseconds, like `attendance` in the event.
+    let millis = u32::try_from(present.as_millis()).unwrap_or(u32::MAX);
+    Some(Attendee { participant, first_join, last_leave, seconds_present: f64::from(millis) / 1000.0, sessions })
+}
+
+/// Returns the intervals of each participant in order. Intervals of one participant do not touch, so the joins and
+/// leaves that were not taken back pair up in the order of time.
+fn presence_intervals(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<PresenceInterval>> {
+    let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
+    for told in stored.told.iter().filter(|told| told.stands) {
+        let Some(participant) = &told.participant else { continue };
+        let (joined, left) = edges.entry(participant.clone()).or_default();
+        match told.event {
+            EventType::ParticipantJoined => joined.push(told.time),
+            EventType::ParticipantLeft => left.push(told.time),
+            _ => {}
+        }
+    }
+    let paired = edges.into_iter().map(|(participant, (mut joined, mut left))| {
+        joined.sort_unstable();
+        left.sort_unstable();
+        let mut left = left.into_iter();
+        (participant, joined.into_iter().map(|joined| (joined, left.next())).collect())
+    });
+    paired.collect()
+}
+
+/// The most at one time. Who leaves at the instant at which another joins was not there with them.
+fn peak<'a>(stays: impl Iterator<Item = &'a PresenceInterval>) -> u32 {
+    let mut edges: Vec<(Timestamp, i64)> =
+        stays.flat_map(|(joined, left)| [Some((*joined, 1)), left.map(|left| (left, -1))]).flatten().collect();
+    edges.sort_unstable();
+    let (_, peak) = edges.into_iter().fold((0_i64, 0), |(now, peak), (_, step)| (now + step, peak.max(now + step)));
+    u32::try_from(peak).unwrap_or_default()
+}
+
+async fn of_conference(
+    State(state): State<Arc<ServerState>>,
+    PathSegment(id): PathSegment,
+    _: NoParameters,
+) -> Result<Json<ConferenceAttendance>, Refusal> {
+    let name = ConferenceName::parse(&format!("conferenceRecords/{id}"));
+    let name = name.map_err(|_| Refusal::bad_request("the path must be conferenceRecords/{id}/attendance"))?;
+    let found = state.api.store.conference(name).await.map_err(|error| Refusal::store_unreadable(&error))?;
+    let stored = found.ok_or_else(|| Refusal::not_found("no such conference in the store"))?;
+    Ok(Json(ConferenceAttendance::of(stored, state.api.clock.now().wall)))
+}
+
+/// The attendance of several conferences, in the order of their start.
+#[derive(Debug, Serialize)]
+struct AttendanceList {
+    conferences: Vec<ConferenceAttendance>,
+}
+
+async fn of_interval(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<Json<AttendanceList>, Refusal> {
+    let mut query = QueryParameters::of(&uri);
+    let target = query.one("target", "the name of a target", |text| TargetName::parse(text).ok())?;
+    let (from, until) = (query.time("from")?, query.time("to")?);
+    query.finish()?;
+    let (Some(from), Some(until)) = (from, until) else {
+        return Err(Refusal::bad_request("`from` and `to` are required"));
+    };
+    if from >= until {
+        return Err(Refusal::bad_request("`from` must be before `to`"));
+    }
+    let span = Span { target, from, until, limit: MAX_CONFERENCES + 1 };
+    let stored = state.api.store.conferences(span).await.map_err(|error| Refusal::store_unreadable(&error))?;
+    if stored.len() > MAX_CONFERENCES {
+        let message =
+            format!("more than {MAX_CONFERENCES} conferences started in this interval; request a shorter one");
+        return Err(Refusal::bad_request(message));
+    }
+    let now = state.api.clock.now().wall;
+    Ok(Json(AttendanceList {
+        conferences: stored.into_iter().map(|stored| ConferenceAttendance::of(stored, now)).collect(),
+    }))
+}

@@ -1,0 +1,68 @@
+//! What the handlers of all requests share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus::{IntCounterVec, Registry};
+use tokio::sync::{Notify, Semaphore};
+
+use super::auth::authenticator::Authenticator;
+use super::live_config::LiveConfigCell;
+use super::readiness::Readiness;
+use super::reload::Reload;
+use crate::clock::Clock;
+use crate::status::StatusBoard;
+use crate::store::Store;
+
+/// How many scrapes are rendered at once. Further ones wait.
+const MAX_CONCURRENT_SCRAPES: usize = 4;
+
+/// What the server is made of, besides its settings.
+#[derive(Clone)]
+pub struct ServerParts {
+    /// Holds what [`metrics`](super::metrics) and the other modules registered.
+    pub registry: Registry,
+    pub board: StatusBoard,
+    pub readiness: Readiness,
+    /// As [`limit_reached`](super::metrics::limit_reached) returned it.
+    pub limit_reached: IntCounterVec,
+    pub live_config: LiveConfigCell,
+    pub api: ApiContext,
+    pub reload: Arc<dyn Reload>,
+}
+
+impl fmt::Debug for ServerParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerParts").finish_non_exhaustive()
+    }
+}
+
+/// What the API reads and writes.
+#[derive(Debug, Clone)]
+pub struct ApiContext {
+    pub store: Store,
+    pub clock: Clock,
+    /// Notified after something became due.
+    pub wake: Arc<Notify>,
+}
+
+/// What every handler can reach.
+pub(super) struct ServerState {
+    pub(super) registry: Registry,
+    pub(super) board: StatusBoard,
+    pub(super) readiness: Readiness,
+    pub(super) live_config: LiveConfigCell,
+    pub(super) authenticator: Authenticator,
+    pub(super) scrapes: Semaphore,
+    pub(super) api: ApiContext,
+    pub(super) reload: Arc<dyn Reload>,
+}
+
+impl ServerState {
+    pub(super) fn new(parts: ServerParts) -> Self {
+        let ServerParts { registry, board, readiness, limit_reached, live_config, api, reload } = parts;
+        let authenticator = Authenticator::new(limit_reached.with_label_values(&["password_checks"]));
+        let scrapes = Semaphore::new(MAX_CONCURRENT_SCRAPES);
+        Self { registry, board, readiness, live_config, authenticator, scrapes, api, reload }
+    }
+}
