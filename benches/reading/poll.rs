@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
-use meetwatch::failpoints::HangAt;
+use meetwatch::failpoints::HangFailpoint;
 use meetwatch::heartbeat::Pulse;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
@@ -274,7 +274,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         bell: Arc::new(Notify::new()),
         metrics: watching::metrics()?,
         pulse: Pulse::default(),
-        hang: HangAt::default(),
+        hang: HangFailpoint::default(),
     };
     let (_changes, changed) = watch::changes();
     watch::run(scheduler, parts, changed, stop).await;

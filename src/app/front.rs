@@ -1,4 +1,4 @@
-//! What the server shows and to whom, made from the configuration.
+//! Builds the part of the server that depends on the configuration: access, TLS, the list of endpoints, and endpoint tests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +9,20 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, Probe, Probed, Reason, SenderError};
+use crate::delivery::{EndpointSettings, Probe, Probed, Reason};
 use crate::model::EndpointName;
 use crate::serve::{EndpointCard, Front, TestReport, Tester};
 use crate::store::StoreError;
 
-/// What the API shows of the endpoints.
+/// Builds the front of the server for this configuration and API token.
+pub(super) async fn build(config: &Config, token: SecretString, clock: Clock) -> Result<Front, StartError> {
+    let tester = Arc::new(EndpointTester(Arc::new(Probe::new(&config.webhooks, clock)?)));
+    let (settings, cards) = (config.server.clone(), cards(config));
+    let built = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
+    built.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
+}
+
+/// Returns what the API shows of the endpoints' configuration.
 fn cards(config: &Config) -> Vec<EndpointCard> {
     let card = |endpoint: &EndpointSettings| EndpointCard {
         name: endpoint.name.clone(),
@@ -25,22 +33,10 @@ fn cards(config: &Config) -> Vec<EndpointCard> {
     config.webhooks.iter().map(card).collect()
 }
 
-/// What the server shows, and to whom.
-pub(super) async fn make(config: &Config, token: SecretString, tester: Arc<dyn Tester>) -> Result<Front, StartError> {
-    let (settings, cards) = (config.server.clone(), cards(config));
-    let made = tokio::task::spawn_blocking(move || Front::new(&settings, token, cards, tester)).await;
-    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
-}
+/// Sends the test events that the API requests.
+struct EndpointTester(Arc<Probe>);
 
-/// What the API tries endpoints with.
-pub(super) fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn Tester>, SenderError> {
-    Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
-}
-
-/// Lets the API try endpoints.
-struct Trial(Arc<Probe>);
-
-impl Tester for Trial {
+impl Tester for EndpointTester {
     fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         let probe = Arc::clone(&self.0);
         Box::pin(async move {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event_line::event_line;
 use super::output::{interrupted, line};
-use crate::app::App;
+use crate::app::{App, StartOptions};
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
@@ -59,7 +59,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (printer, mut deliveries) = mpsc::channel(PRINT_QUEUE);
     let receiver = receiver(&secret, printer).await?;
     let config = write_config(folder.path(), &simulator, &receiver, &secret)?;
-    let app = App::start(config::load(&config, &Environment::default())?, random_seed()).await?;
+    let app = App::start(config::load(&config, &Environment::default())?, StartOptions::seeded(random_seed())).await?;
 
     line(format_args!(
         "A simulated Google Meet at {}, watched by meetwatch with the store {}.",

@@ -225,7 +225,7 @@ fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
     output::complain(format_args!("meetwatch: {error:#}"));
     match error.downcast_ref::<StartError>() {
         // Whatever starts the daemon again need not try.
-        Some(refused) if refused.lasts() => ExitCode::from(EX_CONFIG),
+        Some(refused) if refused.is_permanent() => ExitCode::from(EX_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }

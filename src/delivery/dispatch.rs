@@ -20,7 +20,7 @@ use super::settings::EndpointSettings;
 use super::step::{Command, Core, Input, Note, Sent, Step, Turned};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::model::EndpointName;
 use crate::store::{Breaker, Claimed, CommitError, OutboxReply, Store};
@@ -50,7 +50,7 @@ pub struct Dispatcher {
     core: Core,
     targets: BTreeMap<EndpointName, Target>,
     grace: Duration,
-    abort: AbortAt,
+    abort: AbortFailpoint,
     pulse: Pulse,
     /// Kept, so that waiting for the next change never ends for want of somebody who could bring one.
     changes: Changes,
@@ -77,7 +77,7 @@ impl Dispatcher {
         let Endpoints { targets, endpoints } = Endpoints::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
         let (changes, changed) = Changes::new();
-        let (grace, abort, pulse) = (options.grace, AbortAt::default(), Pulse::default());
+        let (grace, abort, pulse) = (options.grace, AbortFailpoint::default(), Pulse::default());
         Ok(Self { store, clock, wake, metrics, core, targets, grace, abort, pulse, changes, changed })
     }
 
@@ -89,7 +89,7 @@ impl Dispatcher {
 
     /// The same, dying where a test wants it to.
     #[must_use]
-    pub fn aborting_at(self, abort: AbortAt) -> Self {
+    pub fn aborting_at(self, abort: AbortFailpoint) -> Self {
         Self { abort, ..self }
     }
 
@@ -131,7 +131,7 @@ impl Dispatcher {
                 }
                 Some(sent) = sends.next() => {
                     if sent.reply.outcome.status().is_some() {
-                        self.abort.pass(Point::Answered);
+                        self.abort.hit(AbortPoint::Answered);
                     }
                     Input::Sent(sent)
                 }

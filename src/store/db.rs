@@ -22,7 +22,7 @@ use super::retention::Doubt;
 use super::rows::{Commit, StoredConference, TargetRow};
 use super::{endpoints, facts, log, mend, outbox, owe};
 use crate::clock::Now;
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::model::ConferenceName;
 
 /// An open store.
@@ -33,7 +33,7 @@ pub struct Db {
     _lock: Option<std::fs::File>,
     /// `None` for a store that has no files.
     files: Option<Files>,
-    abort: AbortAt,
+    abort: AbortFailpoint,
 }
 
 /// One piece of work for the writer.
@@ -70,14 +70,14 @@ impl Db {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
-        Self::open_aborting_at(path, now, AbortAt::default())
+        Self::open_aborting_at(path, now, AbortFailpoint::default())
     }
 
     /// As [`Self::open`], dying where a test wants it to.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortAt) -> Result<Self, OpenError> {
+    pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortFailpoint) -> Result<Self, OpenError> {
         let Opened { connection, lock, files } = open::open(path, now, &abort)?;
         Ok(Self { connection, _lock: Some(lock), files: Some(files), abort })
     }
@@ -87,7 +87,7 @@ impl Db {
     /// # Errors
     /// [`OpenError::Store`] where SQLite fails.
     pub fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
-        Ok(Self { connection: open::in_memory(now)?, _lock: None, files: None, abort: AbortAt::default() })
+        Ok(Self { connection: open::in_memory(now)?, _lock: None, files: None, abort: AbortFailpoint::default() })
     }
 
     /// Writes commits in one transaction. One that fails leaves nothing behind and takes no other along; where the
@@ -166,9 +166,9 @@ impl Db {
             self.run("RELEASE piece")?;
             results.push(result);
         }
-        self.abort.pass(Point::Commit);
+        self.abort.hit(AbortPoint::Commit);
         self.run("COMMIT")?;
-        self.abort.pass(Point::Committed);
+        self.abort.hit(AbortPoint::Committed);
         Ok(results)
     }
 

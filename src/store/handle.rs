@@ -20,7 +20,7 @@ use super::rows::{Commit, StoredConference, TargetRow};
 use super::writer::{Job, Signs, Task, WAITING, Writer};
 use super::{endpoints, facts, log};
 use crate::clock::{Clock, Now};
-use crate::failpoints::AbortAt;
+use crate::failpoints::AbortFailpoint;
 use crate::heartbeat::Pulse;
 use crate::model::{ConferenceName, EndpointName};
 
@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, clock: Clock, metrics: StoreMetrics) -> Result<Self, OpenError> {
-        Self::open_aborting_at(path, clock, metrics, AbortAt::default())
+        Self::open_aborting_at(path, clock, metrics, AbortFailpoint::default())
     }
 
     /// As [`Self::open`], dying where a test wants it to.
@@ -50,7 +50,7 @@ impl Store {
         path: &Path,
         clock: Clock,
         metrics: StoreMetrics,
-        abort: AbortAt,
+        abort: AbortFailpoint,
     ) -> Result<Self, OpenError> {
         let db = Db::open_aborting_at(path, clock.now().wall, abort)?;
         let (sender, jobs) = mpsc::channel(WAITING);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
 use super::open::{OpenError, named};
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 
 /// Step `n` (from 1) makes schema `n` out of schema `n - 1`.
 const STEPS: &[&str] = &[
@@ -52,7 +52,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<Kind, OpenEr
 }
 
 /// Takes the steps that are missing, each in a transaction of its own that also notes the schema reached.
-pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
+pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortFailpoint) -> Result<(), StoreError> {
     let found: i64 = pragma(connection, "user_version")?;
     for (step, number) in STEPS.iter().zip(1_i64..).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -63,7 +63,7 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortAt) 
             "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
             [format!("schema_{number}_since"), now.to_string()],
         )?;
-        abort.pass(Point::Migration);
+        abort.hit(AbortPoint::Migration);
         transaction.commit()?;
         tracing::info!(schema = number, "the store has a new schema");
     }

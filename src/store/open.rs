@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::examine::examine;
 use super::files::Files;
 use super::migrate::{self, Kind};
-use crate::failpoints::AbortAt;
+use crate::failpoints::AbortFailpoint;
 
 /// How long a statement waits for another connection of this process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ pub(super) struct Opened {
 }
 
 /// Opens for writing: takes the lock, looks whether the file is ours and whole, and brings it up to date.
-pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortAt) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortFailpoint) -> Result<Opened, OpenError> {
     let lock = take_lock(path)?;
     // SQLite would make the file readable by others; its companions take the mode of the file.
     create_private(path).map_err(|error| OpenError::from_io(path, error))?;
@@ -105,7 +105,7 @@ pub(super) fn in_memory(now: Timestamp) -> Result<Connection, OpenError> {
     let path = Path::new(":memory:");
     let mut connection = Connection::open_in_memory().map_err(|error| named(path, error))?;
     prepare(&connection).and_then(|()| make_shrinkable(&connection)).map_err(|error| named(path, error))?;
-    set_up(&mut connection, now, &AbortAt::default()).map_err(|error| OpenError::from_store(path, error))?;
+    set_up(&mut connection, now, &AbortFailpoint::default()).map_err(|error| OpenError::from_store(path, error))?;
     Ok(connection)
 }
 
@@ -132,7 +132,7 @@ fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
 }
 
-fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
+fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortFailpoint) -> Result<(), StoreError> {
     migrate::run(connection, now, abort)?;
     let voided = claim::void_leases(connection)?;
     if voided > 0 {

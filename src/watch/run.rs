@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::Metrics;
 use super::scheduler::{Command, Input, Key, Revision, Scheduler};
 use crate::clock::Clock;
-use crate::failpoints::HangAt;
+use crate::failpoints::HangFailpoint;
 use crate::heartbeat::{Pulse, TURN_EVERY};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
@@ -31,7 +31,7 @@ pub struct Parts<R> {
     /// Beats at each turn.
     pub pulse: Pulse,
     /// Where a test lets the loop hang.
-    pub hang: HangAt,
+    pub hang: HangFailpoint,
 }
 
 /// Hands another configuration to a loop that runs.
@@ -75,7 +75,7 @@ pub async fn run<R: Reader>(
     let mut commits = Tasks::default();
     let mut input = Input::Tick;
     loop {
-        parts.hang.pass().await;
+        parts.hang.hit().await;
         parts.pulse.beat(parts.clock.now().mono);
         for command in scheduler.step(parts.clock.now(), input) {
             start(command, &parts, &mut reads, &mut commits);

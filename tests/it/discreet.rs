@@ -39,7 +39,7 @@ async fn a_daemon_that_logs_everything_names_nobody_and_tells_no_secret() {
     scene.heaps.behave(Behaviour::Answer(400, Vec::new()));
     becomes_true("deliveries fail", || scene.count("attempts WHERE status >= 400") > 0).await;
     daemon.hang_up();
-    daemon.says("the configuration was taken over").await;
+    daemon.says("the configuration was reloaded").await;
     let address = line["address"].as_str().unwrap();
     let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     stop.cancel();

@@ -115,7 +115,7 @@ async fn a_secret_file_that_changed_is_read_anew() {
     somebody_joins(&house, "Ada").await;
     assert!(house.receiver.wait_until(LONG, |_, counts| counts.refused > 0).await, "signed with the other secret");
     std::fs::write(&file, good).unwrap();
-    house.reloads().ask().await.unwrap();
+    house.reloads().request().await.unwrap();
     house.agrees(1).await;
 }
 
@@ -181,7 +181,7 @@ async fn a_file_that_vanished_changes_nothing() {
     std::fs::write(house.path("late.token"), "t").unwrap();
     house.reload(&config).await.unwrap();
     std::fs::remove_file(house.path("meetwatch.toml")).unwrap();
-    let why = refusal(house.reloads().ask().await);
+    let why = refusal(house.reloads().request().await);
     assert!(why.contains("does not exist"), "{why}");
     somebody_joins(&house, "Ada").await;
     house.agrees(1).await;
@@ -226,7 +226,7 @@ async fn two_at_once_end_with_what_the_file_says() {
     let config = house.config().replace("name = \"board\"", "name = \"committee\"");
     std::fs::write(house.path("meetwatch.toml"), &config).unwrap();
     let reloads = house.reloads();
-    let outcomes = tokio::join!(reloads.ask(), reloads.ask(), reloads.ask());
+    let outcomes = tokio::join!(reloads.request(), reloads.request(), reloads.request());
     assert!(outcomes.0.is_ok() && outcomes.1.is_ok() && outcomes.2.is_ok(), "{outcomes:?}");
     somebody_joins(&house, "Ada").await;
     assert_eq!(house.log().await.pop().unwrap().targets[0].as_str(), "committee");
@@ -238,7 +238,7 @@ async fn a_daemon_that_stops_takes_nothing_over() {
     let mut house = House::new().await;
     let reloads = house.reloads();
     house.stop().await;
-    assert!(matches!(reloads.ask().await, Err(NotReloaded::Unavailable(_))));
+    assert!(matches!(reloads.request().await, Err(NotReloaded::Unavailable(_))));
 }
 
 #[tokio::test]
