@@ -202,8 +202,7 @@ impl Base {
         // Not the seed of the schedule, so that the two do not draw the same jitter.
         let random = Random::with_seed(self.seed.rotate_left(32));
         let options = delivery::Options::default();
-        let dispatcher =
-            Dispatcher::new(&config.webhooks, store.clone(), self.clock, bell, metrics, random, &options)?;
+        let dispatcher = Dispatcher::new(&config.webhooks, store.clone(), self.clock, bell, metrics, random, &options)?;
         Ok(dispatcher.aborting_at(self.abort.clone()))
     }
 

@@ -70,7 +70,9 @@ pub(super) async fn run(args: Args, log: LogOptions) -> anyhow::Result<ExitCode>
 fn notifier(environment: &Environment) -> Notifier {
     let Some(address) = &environment.notify_socket else { return Notifier::default() };
     Notifier::connect(address).unwrap_or_else(|error| {
-        tracing::warn!("cannot connect to the service manager's socket, which NOTIFY_SOCKET names; it is not notified: {error}");
+        tracing::warn!(
+            "cannot connect to the service manager's socket, which NOTIFY_SOCKET names; it is not notified: {error}"
+        );
         Notifier::default()
     })
 }

@@ -217,7 +217,7 @@ async fn the_command_says_what_there_is_and_does_it_only_when_told_to() {
     daemon.says("watching").await;
     assert!(ask(&[]).await.starts_with("there are 0 events in 0 conferences"));
     assert_eq!(count(&store, "forgotten"), 0);
-    assert!(ask(&["--yes"]).await.starts_with("forgotten, with 0 events"));
+    assert!(ask(&["--yes"]).await.starts_with("forgotten: 0 events"));
     assert_eq!(count(&store, "forgotten"), 1);
     let json: Value = serde_json::from_str(&ask(&["--yes", "--json"]).await).unwrap();
     assert_eq!(json["forgotten"], true);

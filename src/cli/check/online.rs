@@ -1,19 +1,21 @@
-//! Asking Google and the receivers: what costs little and tells most.
+//! The online checks: a few cheap requests to Google and, if requested, one to each webhook.
 //!
-//! An identity is one token and one read for each API it needs; a target is at most two reads, and none where its identity
-//! cannot read, or Google is out of reach. Each call has a timeout and is tried twice at most. What is spent is the share of
-//! the quota that the configuration leaves to others, because a daemon may be spending the rest.
+//! An identity costs one token and one read for each API that it needs. A target costs at most two reads, and none where its
+//! identity cannot read or Google is unreachable. Each request has a timeout and is tried at most twice. The checks spend the
+//! share of the quota that the configuration does not give to the daemon, because a daemon may be running.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::Registry;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::report::{Access, Endpoint, Identity, Report, SeenAs, State, Target, Trouble};
-use crate::backoff::{Backoff, random_seed};
+use super::report::{
+    ApiCheck, CheckFailure, CheckReport, CheckState, EndpointCheck, IdentityCheck, SeenAs, TargetCheck,
+};
+use crate::backoff::Backoff;
+use crate::cli::google_client;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::PseudonymKey;
@@ -23,178 +25,168 @@ use crate::meet::error::Reason;
 use crate::meet::request::Api;
 use crate::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::meet::{
-    Answer, Client, ConferenceFilter, PageRequest, Parts, PersonQuery, Priority, Read, ReadError, Reader as _,
-    RetryPolicy, advice,
+    Answer, Client, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _, RetryPolicy,
+    advice,
 };
 use crate::model::{EndpointName, UserName};
-use crate::serve::metrics::limit_reached;
-use crate::status::StatusBoard;
 use crate::watch::{TargetSettings, What};
 
-/// So many identities or endpoints are asked at once.
-const AT_ONCE: usize = 16;
+/// How many identities or endpoints are checked at the same time.
+const CONCURRENCY: usize = 16;
 
-/// A call that failed of what may pass is tried once more, if that begins within this time.
+/// A request that failed for a transient reason is retried once, if the retry starts within this time.
 const RETRY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The smallest share of the quota that a check spends.
 const LEAST_SHARE: f64 = 0.05;
 
-/// One thing is enough to tell that something is there.
+/// A page of one item, which is enough to see whether a list is empty.
 const ONE: PageRequest<'static> = PageRequest { size: Some(1), token: None };
 
-const ONLY_TAKES_PART: &str = "Google lists what has ended to the organizer alone: a conference that comes and goes while \
-     nobody looks is not told. Name an identity that organizes this meeting to have that, too";
-const MAYBE_ORGANIZER: &str = "no conference of the last 30 days tells whether this identity is the organizer; to anybody \
-     else Google does not list what has ended, and a conference that comes and goes while nobody looks is not told";
-const NOTHING_YET: &str = "this identity organized no conference in the last 30 days";
-const HAS_ENDED: &str = "this conference has ended: nothing of it will be told";
+const ONLY_PARTICIPANT: &str = "Google lists ended conferences only to the organizer: a conference that starts and ends between \
+     two polls, or while the daemon is down, is not reported. To have it reported, use an identity that organizes this meeting";
+const MAYBE_ORGANIZER: &str = "no conference of the last 30 days shows whether this identity is the organizer; to others Google \
+     does not list ended conferences, and one that starts and ends between two polls, or while the daemon is down, is not reported";
+const NO_CONFERENCES: &str = "this identity organized no conference in the last 30 days";
+const HAS_ENDED: &str = "this conference has ended: it produces no more events";
 
 const ORGANIZES_NOTHING: &str =
-    "a service account organizes nothing: give the identity the `subject` for whom it is to act";
-const ORGANIZES_NOTHING_HERE: &str = "give the identity the `subject` for whom it is to act, somebody who organizes this \
-     meeting or takes part in it: a service account by itself does neither";
+    "a service account organizes no meetings: set the identity's `subject` to the user for whom it acts";
+const ORGANIZES_NOTHING_HERE: &str = "set the identity's `subject` to a user who organizes this meeting or takes part in it: a \
+     service account by itself does neither";
 
-/// Asks for everything in the configuration. Without `test_endpoints`, the receivers hear nothing.
+/// Checks every identity, target and endpoint of the configuration. Sends nothing to endpoints without `test_endpoints`.
 ///
 /// # Errors
-/// Where this machine lacks what it takes to ask at all.
-pub(super) async fn ask(config: &Config, test_endpoints: bool) -> anyhow::Result<Report> {
+/// Where no client can be built on this machine.
+pub(super) async fn check(config: &Config, test_endpoints: bool) -> anyhow::Result<CheckReport> {
     let client = client(config)?;
-    let gate = Arc::new(Semaphore::new(AT_ONCE));
-    let mut asked = JoinSet::new();
+    let gate = Arc::new(Semaphore::new(CONCURRENCY));
+    let mut checks = JoinSet::new();
     for (place, settings) in config.identities.iter().enumerate() {
         let targets = config.targets.iter().enumerate().filter(|(_, target)| target.identity == settings.name);
         let targets: Vec<(usize, TargetSettings)> = targets.map(|(at, target)| (at, target.clone())).collect();
-        let (gate, asker) = (Arc::clone(&gate), Asker { client: client.clone(), settings: settings.clone() });
-        asked.spawn(async move {
-            // Never closed; and if it were, all would be asked at once.
-            let _turn = gate.acquire().await;
-            (place, asker.all(targets).await)
+        let (gate, checker) =
+            (Arc::clone(&gate), IdentityChecker { client: client.clone(), settings: settings.clone() });
+        checks.spawn(async move {
+            // The semaphore is never closed.
+            let _permit = gate.acquire().await;
+            (place, checker.check(targets).await)
         });
     }
     let (mut identities, mut targets) = (BTreeMap::new(), BTreeMap::new());
-    while let Some(joined) = asked.join_next().await {
+    while let Some(joined) = checks.join_next().await {
         let (place, (identity, seen)) = joined?;
         identities.insert(place, identity);
         targets.extend(seen);
     }
     let endpoints = endpoints(&config.webhooks, test_endpoints).await?;
-    Ok(Report::new(identities.into_values().collect(), targets.into_values().collect(), endpoints))
+    Ok(CheckReport::new(identities.into_values().collect(), targets.into_values().collect(), endpoints))
 }
 
+/// Builds a client that gives up sooner than the daemon's, and spends only the part of the quota that the daemon leaves.
 fn client(config: &Config) -> anyhow::Result<Client> {
-    let registry = Registry::new();
     let mut google: GoogleSettings = config.google.clone();
     google.quota.spend = share(google.quota.spend);
     let second = Duration::from_secs(1);
     let retry = RetryPolicy::new(Backoff::new(second, 2.0, second, 0.5)?, 2, RETRY_WITHIN);
-    Ok(Client::new(&Parts {
-        google: &google,
-        identities: &config.identities,
-        clock: Clock::new(),
-        seed: random_seed(),
-        registry: &registry,
-        limits: &limit_reached(&registry)?,
-        status: StatusBoard::default(),
-        retry,
-    })?)
+    google_client::build(&google, &config.identities, retry)
 }
 
-/// The share of the quota to spend beside a daemon that spends this one.
+/// Returns the share of the quota that a daemon with this share leaves, but at least [`LEAST_SHARE`].
 fn share(spent: f64) -> f64 {
     (1.0 - spent).max(LEAST_SHARE)
 }
 
-/// Asks as one identity.
-struct Asker {
+/// Checks one identity and its targets.
+struct IdentityChecker {
     client: Client,
     settings: IdentitySettings,
 }
 
-/// What a look at a target brought.
-struct Look {
+/// What an identity sees of a target.
+struct Visibility {
     seen_as: SeenAs,
     live: Option<bool>,
     note: Option<&'static str>,
 }
 
-impl Asker {
-    /// The identity, and its targets with their places.
-    async fn all(&self, targets: Vec<(usize, TargetSettings)>) -> (Identity, Vec<(usize, Target)>) {
+impl IdentityChecker {
+    /// Returns the results of the identity and of its targets. Each target keeps its place in the configuration.
+    async fn check(&self, targets: Vec<(usize, TargetSettings)>) -> (IdentityCheck, Vec<(usize, TargetCheck)>) {
         let (meet, mut organizes) = match self.token(Scopes::Meet).await {
-            Err(error) => (self.access(Api::Meet, false, Some(error)), None),
-            Ok(()) => match self.lists_any(&ConferenceFilter::default()).await {
-                Ok(any) => (self.access(Api::Meet, true, None), Some(any)),
-                Err(error) => (self.access(Api::Meet, true, Some(error)), None),
+            Err(error) => (self.api_check(Api::Meet, false, Some(error)), None),
+            Ok(()) => match self.has_any(&ConferenceFilter::default()).await {
+                Ok(any) => (self.api_check(Api::Meet, true, None), Some(any)),
+                Err(error) => (self.api_check(Api::Meet, true, Some(error)), None),
             },
         };
         let mut apis = vec![meet];
         if self.settings.lookup_people {
-            let (token, trouble) = match self.token(Scopes::People).await {
+            let (token, error) = match self.token(Scopes::People).await {
                 Err(error) => (false, Some(error)),
-                Ok(()) => (true, self.looks_itself_up().await.err()),
+                Ok(()) => (true, self.looks_up_itself().await.err()),
             };
-            apis.push(self.access(Api::People, token, trouble));
+            apis.push(self.api_check(Api::People, token, error));
         }
-        let state = if apis.iter().any(|access| access.trouble.is_some()) { State::Failed } else { State::Ok };
+        let state = if apis.iter().any(|api| api.failure.is_some()) { CheckState::Failed } else { CheckState::Ok };
         let mut seen = Vec::with_capacity(targets.len());
         for (place, target) in targets {
-            let seen_so = match organizes {
+            let check = match organizes {
                 Some(organizes) => self.target(&target, organizes).await,
-                None => unseen(&target, State::Skipped, None),
+                None => unseen(&target, CheckState::Skipped, None),
             };
-            if seen_so.trouble.as_ref().is_some_and(Trouble::is_of_the_way) {
-                // The others would take as long to fail of the same.
+            if check.failure.as_ref().is_some_and(CheckFailure::is_unreachable) {
+                // The other targets would fail in the same way, each after its timeout.
                 organizes = None;
             }
-            seen.push((place, seen_so));
+            seen.push((place, check));
         }
-        (Identity { name: self.settings.name.clone(), state, apis }, seen)
+        (IdentityCheck { name: self.settings.name.clone(), state, apis }, seen)
     }
 
-    fn access(&self, api: Api, token: bool, trouble: Option<ReadError>) -> Access {
+    fn api_check(&self, api: Api, token: bool, error: Option<ReadError>) -> ApiCheck {
         let (name, scopes) = match api {
             Api::Meet => ("Meet", Scopes::Meet),
             Api::People => ("People", Scopes::People),
         };
-        let trouble = trouble.map(|error| self.trouble(api, error));
-        Access { api: name, scopes: scopes.as_slice(), token, trouble }
+        let failure = error.map(|error| self.failure(api, error));
+        ApiCheck { api: name, scopes: scopes.as_slice(), token, failure }
     }
 
-    fn trouble(&self, api: Api, error: ReadError) -> Trouble {
+    fn failure(&self, api: Api, error: ReadError) -> CheckFailure {
         let steps = advice::steps(&self.settings, api, &error);
-        Trouble::new(error, steps)
+        CheckFailure::new(error, steps)
     }
 
     async fn token(&self, scopes: Scopes) -> Result<(), ReadError> {
         self.client.obtain_token(&self.settings.name, scopes).await
     }
 
-    /// Whether there is any such conference that the identity organizes.
-    async fn lists_any(&self, filter: &ConferenceFilter) -> Result<bool, ReadError> {
+    /// Returns whether the identity organizes any conference that the filter matches.
+    async fn has_any(&self, filter: &ConferenceFilter) -> Result<bool, ReadError> {
         let page = self.client.list_conferences_page(&self.settings.name, filter, ONE).await?;
-        // Google may give an empty page and go on with the next.
+        // Google may return an empty page that is not the last.
         Ok(!page.items.is_empty() || page.next_page_token.is_some())
     }
 
-    /// Whether the People API answers. Who it is that asks is not kept.
-    async fn looks_itself_up(&self) -> Result<(), ReadError> {
+    /// Looks up the identity's own user with the People API. Discards the answer.
+    async fn looks_up_itself(&self) -> Result<(), ReadError> {
         let Ok(me) = UserName::parse("users/me") else { return Ok(()) };
         let query = PersonQuery { fields: "names", ..PersonQuery::default() };
         match self.client.get_person(&self.settings.name, &me, query).await {
-            // It answered, only of nobody: a service account is no person.
+            // Not found is an answer, too: a service account is not a person.
             Err(error) if error.reason != Reason::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn target(&self, target: &TargetSettings, organizes: bool) -> Target {
-        let look = match &target.what {
-            What::Organizer if !organizes && self.is_nobody() => Err(ReadError {
+    async fn target(&self, target: &TargetSettings, organizes: bool) -> TargetCheck {
+        let visibility = match &target.what {
+            What::Organizer if !organizes && self.is_without_subject() => Err(ReadError {
                 reason: Reason::NoAccess,
                 attempted: "list conference records",
-                detail: "nothing can ever be listed".to_owned(),
+                detail: "there is nothing that Google could list".to_owned(),
                 remedy: ORGANIZES_NOTHING,
                 retry_after: None,
             }),
@@ -203,100 +195,101 @@ impl Asker {
             What::Space(name) => self.space(Read::Space(name.clone())).await,
             What::Conference(name) => self.conference(Read::Conference(name.clone())).await,
         };
-        match look {
-            Ok(Look { seen_as, live, note }) => {
-                Target { seen_as: Some(seen_as), live, note, ..unseen(target, State::Ok, None) }
+        match visibility {
+            Ok(Visibility { seen_as, live, note }) => {
+                TargetCheck { seen_as: Some(seen_as), live, note, ..unseen(target, CheckState::Ok, None) }
             }
             Err(mut error) => {
                 if matches!(error.reason, Reason::NoAccess | Reason::NotFound)
-                    && self.is_nobody()
+                    && self.is_without_subject()
                     && target.what != What::Organizer
                 {
                     error.remedy = ORGANIZES_NOTHING_HERE;
                 }
-                unseen(target, State::Failed, Some(self.trouble(Api::Meet, error)))
+                unseen(target, CheckState::Failed, Some(self.failure(Api::Meet, error)))
             }
         }
     }
 
-    /// Whether it is a service account that acts for nobody.
-    fn is_nobody(&self) -> bool {
+    /// Returns whether the identity is a service account that acts for no user.
+    fn is_without_subject(&self) -> bool {
         matches!(self.settings.credentials, Credentials::ServiceAccount { subject: None, .. })
     }
 
-    async fn organized(&self, any: bool) -> Result<Look, ReadError> {
-        let live = any && self.lists_any(&ConferenceFilter { live: true, ..ConferenceFilter::default() }).await?;
-        Ok(Look { seen_as: SeenAs::Organizer, live: Some(live), note: (!any).then_some(NOTHING_YET) })
+    async fn organized(&self, any: bool) -> Result<Visibility, ReadError> {
+        let live = any && self.has_any(&ConferenceFilter { live: true, ..ConferenceFilter::default() }).await?;
+        Ok(Visibility { seen_as: SeenAs::Organizer, live: Some(live), note: (!any).then_some(NO_CONFERENCES) })
     }
 
-    /// Whoever sees the space is told what is live; only its organizer is listed its conferences.
-    async fn space(&self, read: Read) -> Result<Look, ReadError> {
+    /// Google shows the live conference to everybody who sees the space, and lists its conferences only to the organizer.
+    async fn space(&self, read: Read) -> Result<Visibility, ReadError> {
         let reading = self.client.read(&self.settings.name, Priority::Record, &read).await?;
-        let Answer::Space(space) = reading.answer else { return Ok(Look::nothing()) };
+        let Answer::Space(space) = reading.answer else { return Ok(Visibility::unknown()) };
         let live = space.active_conference.is_some();
         let own = ConferenceFilter { space: Some(space.name), ..ConferenceFilter::default() };
-        let (seen_as, note) = match (self.lists_any(&own).await?, live) {
+        let (seen_as, note) = match (self.has_any(&own).await?, live) {
             (true, _) => (SeenAs::Organizer, None),
-            (false, true) => (SeenAs::Participant, Some(ONLY_TAKES_PART)),
+            (false, true) => (SeenAs::Participant, Some(ONLY_PARTICIPANT)),
             (false, false) => (SeenAs::Unknown, Some(MAYBE_ORGANIZER)),
         };
-        Ok(Look { seen_as, live: Some(live), note })
+        Ok(Visibility { seen_as, live: Some(live), note })
     }
 
-    async fn conference(&self, read: Read) -> Result<Look, ReadError> {
+    async fn conference(&self, read: Read) -> Result<Visibility, ReadError> {
         let reading = self.client.read(&self.settings.name, Priority::Record, &read).await?;
-        let Answer::Conference(record) = reading.answer else { return Ok(Look::nothing()) };
+        let Answer::Conference(record) = reading.answer else { return Ok(Visibility::unknown()) };
         let seen_as = match record.space {
             None => SeenAs::Unknown,
             Some(space) => {
                 let own = ConferenceFilter { space: Some(space), ..ConferenceFilter::default() };
-                // The record is there, so its organizer is listed one at least.
-                if self.lists_any(&own).await? { SeenAs::Organizer } else { SeenAs::Participant }
+                // The conference exists, so Google lists at least this one to its organizer.
+                if self.has_any(&own).await? { SeenAs::Organizer } else { SeenAs::Participant }
             }
         };
         let ended = record.end.is_some();
-        Ok(Look { seen_as, live: Some(!ended), note: ended.then_some(HAS_ENDED) })
+        Ok(Visibility { seen_as, live: Some(!ended), note: ended.then_some(HAS_ENDED) })
     }
 }
 
-impl Look {
-    /// For an answer to another question, which the client does not give.
-    const fn nothing() -> Self {
+impl Visibility {
+    /// The result for an answer of another kind, which the client never returns.
+    const fn unknown() -> Self {
         Self { seen_as: SeenAs::Unknown, live: None, note: None }
     }
 }
 
-fn unseen(target: &TargetSettings, state: State, trouble: Option<Trouble>) -> Target {
+/// Returns the result of a target that was not seen.
+fn unseen(target: &TargetSettings, state: CheckState, failure: Option<CheckFailure>) -> TargetCheck {
     let (name, identity) = (target.name.clone(), target.identity.clone());
-    Target { name, identity, state, seen_as: None, live: None, note: None, trouble }
+    TargetCheck { name, identity, state, seen_as: None, live: None, note: None, failure }
 }
 
-/// Each endpoint, tried or not.
-async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<Vec<Endpoint>> {
-    let untried = |name: &EndpointName| Endpoint {
+/// Returns the results of the endpoints, which are tested only if `test` is set.
+async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<Vec<EndpointCheck>> {
+    let untested = |name: &EndpointName| EndpointCheck {
         name: name.clone(),
-        state: State::Skipped,
+        state: CheckState::Skipped,
         status: None,
         seconds: None,
         reason: None,
         remedy: None,
     };
-    let mut all: Vec<Endpoint> = settings.iter().map(|endpoint| untried(&endpoint.name)).collect();
+    let mut all: Vec<EndpointCheck> = settings.iter().map(|endpoint| untested(&endpoint.name)).collect();
     if !test {
         return Ok(all);
     }
     let mut settings = settings.to_vec();
     for endpoint in &mut settings {
-        // A test event names nobody, so any key hides as well as the installation's own.
+        // A test event names no person, so any pseudonym key will do.
         endpoint.pseudonyms.get_or_insert_with(|| PseudonymKey::new(vec![0; 32]));
     }
     let probe = Arc::new(Probe::new(&settings, Clock::new())?);
-    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let gate = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tests = JoinSet::new();
     for (place, endpoint) in settings.into_iter().enumerate() {
         let (gate, probe) = (Arc::clone(&gate), Arc::clone(&probe));
         tests.spawn(async move {
-            let _turn = gate.acquire().await;
+            let _permit = gate.acquire().await;
             (place, probe.test(&endpoint.name).await)
         });
     }
@@ -304,7 +297,7 @@ async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<
         let (place, probed) = joined?;
         if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
             let outcome = probed.reply.outcome;
-            endpoint.state = if outcome.reason().is_none() { State::Ok } else { State::Failed };
+            endpoint.state = if outcome.reason().is_none() { CheckState::Ok } else { CheckState::Failed };
             (endpoint.status, endpoint.seconds) = (outcome.status(), Some(probed.took.as_secs_f64()));
             endpoint.reason = outcome.reason().map(delivery::Reason::as_str);
             endpoint.remedy = outcome.reason().map(remedy);
@@ -316,20 +309,22 @@ async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<
 const fn remedy(reason: delivery::Reason) -> &'static str {
     use delivery::Reason as R;
     match reason {
-        R::Unauthorized => "see whether the receiver has the same secret, and whether it asks for `headers`",
+        R::Unauthorized => "check that the receiver has the same secret, and whether it requires `headers`",
         R::Rejected | R::UnexpectedStatus | R::Redirect => {
-            "see whether `url` is the receiver's own address, to its path, and `format` the one that it takes"
+            "check that `url` is the receiver's exact address, with its path, and that it accepts this `format`"
         }
-        R::Gone => "the receiver wants nothing any more: name another `url`, or take the webhook away",
-        R::Throttled | R::Unavailable | R::ServerError => "see the receiver's own log: it is reached, and fails",
+        R::Gone => "the receiver asks for no more deliveries: change `url`, or remove the webhook",
+        R::Throttled | R::Unavailable | R::ServerError => "the receiver was reached and failed: see its log",
         R::Timeout | R::Connect | R::Interrupted => {
-            "see whether the receiver runs and this machine can reach it (`url`, firewall, `proxy`)"
+            "check that the receiver runs and that this machine can reach it (`url`, firewall, `proxy`)"
         }
-        R::Dns => "see whether the host in `url` is right and this machine can look it up",
-        R::Tls => "see which certificate the receiver shows and who signed it (`certificate_authority`)",
-        R::RefusedAddress => "the receiver is at a private address: let `allow_private` be true, or name another `url`",
-        R::BodyTooLarge => "see whether `url` is the receiver's own address: what answers sends far too much",
-        R::Unsendable | R::Window | R::MaxHold => "see whether `format` and its template can write a `webhook.test`",
+        R::Dns => "check that the host in `url` is right and that this machine can resolve it",
+        R::Tls => "check the receiver's certificate and its issuer (`certificate_authority`)",
+        R::RefusedAddress => "the receiver has a private address: set `allow_private = true`, or change `url`",
+        R::BodyTooLarge => "the answer is too long for a receiver: check that `url` is its address",
+        R::Unsendable | R::Window | R::MaxHold => {
+            "check that `format` and its template can render a `webhook.test` event"
+        }
     }
 }
 
@@ -338,10 +333,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_leaves_a_daemon_its_share_of_the_quota() {
+    fn a_check_leaves_the_daemon_its_share_of_the_quota() {
         for spent in [0.1, 0.5, 0.8, 0.95] {
             assert!(share(spent) + spent <= 1.0 + 1e-9, "{spent}");
         }
-        assert!(share(1.0) > 0.0, "one that spends all leaves room for a few reads");
+        assert!(share(1.0) > 0.0, "a few reads are possible beside a daemon that spends all");
     }
 }
