@@ -54,21 +54,21 @@ impl App {
     /// # Errors
     /// [`StartError`]; the store is left intact.
     pub async fn start(mut config: Config, options: StartOptions) -> Result<Self, StartError> {
-        let base = Base::new(&config, options.seed, options.abort)?;
-        let store = base.open_store(&config).await?;
+        let context = StartContext::new(&config, options.seed, options.abort)?;
+        let store = context.open_store(&config).await?;
         load_pseudonym_key(&mut config).await?;
-        let endpoint_names = base.configure_endpoints(&config, &store).await?;
-        let client = base.google_client(&config)?;
-        let watch_metrics = watch::Metrics::new(&base.registry, base.limits.clone())?;
-        let scheduler = base.scheduler(&config, &client, &store, watch_metrics.clone()).await?;
+        let endpoint_names = context.configure_endpoints(&config, &store).await?;
+        let client = context.google_client(&config)?;
+        let watch_metrics = watch::Metrics::new(&context.registry, context.limits.clone())?;
+        let scheduler = context.scheduler(&config, &client, &store, watch_metrics.clone()).await?;
         let bell = Arc::new(Notify::new());
-        let dispatcher = base.dispatcher(&config, &store, Arc::clone(&bell))?;
-        let fronts = Fronts::new(front::build(&config, server_token(&config).await?, base.clock).await?);
+        let dispatcher = context.dispatcher(&config, &store, Arc::clone(&bell))?;
+        let fronts = Fronts::new(front::build(&config, server_token(&config).await?, context.clock).await?);
         let (reload_handle, reload_requests) = ReloadHandle::new();
-        let reload_metrics = ReloadMetrics::register(&base.registry, base.clock)?;
-        let desk = Desk { store: store.clone(), clock: base.clock, wake: Arc::clone(&bell) };
-        let server = base.server(&config, desk, fronts.clone(), &reload_handle).await?;
-        let Base { clock, board, readiness, .. } = base;
+        let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
+        let desk = Desk { store: store.clone(), clock: context.clock, wake: Arc::clone(&bell) };
+        let server = context.server(&config, desk, fronts.clone(), &reload_handle).await?;
+        let StartContext { clock, board, readiness, .. } = context;
         let watching = watch::Parts {
             reader: Arc::new(client.clone()),
             store: store.clone(),
@@ -115,7 +115,7 @@ impl App {
 }
 
 /// What every later step needs.
-struct Base {
+struct StartContext {
     clock: Clock,
     registry: Registry,
     /// `meetwatch_limit_reached_total`.
@@ -126,7 +126,7 @@ struct Base {
     abort: AbortFailpoint,
 }
 
-impl Base {
+impl StartContext {
     fn new(config: &Config, seed: u64, abort: AbortFailpoint) -> Result<Self, StartError> {
         let registry = Registry::new();
         let board = StatusBoard::default();

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
-use self::view::View;
+use self::view::AnswerView;
 use super::google_client;
 use crate::config::{self, Environment};
 use crate::meet::{
@@ -132,12 +132,12 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch(client: &Client, identity: &IdentityName, command: ApiCommand) -> Result<View, ReadError> {
+async fn fetch(client: &Client, identity: &IdentityName, command: ApiCommand) -> Result<AnswerView, ReadError> {
     match command {
         ApiCommand::Conferences { active, since, page } => {
             let filter = ConferenceFilter { live: active, ended_since: since, ..ConferenceFilter::default() };
             match page.request() {
-                Some(page) => client.list_conferences_page(identity, &filter, page).await.map(View::from),
+                Some(page) => client.list_conferences_page(identity, &filter, page).await.map(AnswerView::from),
                 None => read(client, identity, Read::Conferences(filter)).await,
             }
         }
@@ -148,27 +148,29 @@ async fn fetch(client: &Client, identity: &IdentityName, command: ApiCommand) ->
                 (false, None) => ParticipantFilter::All,
             };
             match page.request() {
-                Some(page) => client.list_participants_page(identity, &parent, filter, page).await.map(View::from),
+                Some(page) => {
+                    client.list_participants_page(identity, &parent, filter, page).await.map(AnswerView::from)
+                }
                 None => read(client, identity, Read::Participants(parent, filter)).await,
             }
         }
         ApiCommand::Sessions { parent, active, page } => {
             let filter = if active { SessionFilter::Open } else { SessionFilter::All };
             match page.request() {
-                Some(page) => client.list_sessions_page(identity, &parent, filter, page).await.map(View::from),
+                Some(page) => client.list_sessions_page(identity, &parent, filter, page).await.map(AnswerView::from),
                 None => read(client, identity, Read::Sessions(parent, filter)).await,
             }
         }
         ApiCommand::Get { name } => read(client, identity, name).await,
         ApiCommand::Person { id } => {
             let person = client.get_person(identity, &id, PersonQuery::default()).await?;
-            Ok(View::from(Answer::People(vec![person])).single())
+            Ok(AnswerView::from(Answer::People(vec![person])).single())
         }
     }
 }
 
-async fn read(client: &Client, identity: &IdentityName, read: Read) -> Result<View, ReadError> {
-    Ok(View::from(client.read(identity, Priority::Listing, &read).await?.answer))
+async fn read(client: &Client, identity: &IdentityName, read: Read) -> Result<AnswerView, ReadError> {
+    Ok(AnswerView::from(client.read(identity, Priority::Listing, &read).await?.answer))
 }
 
 fn choose(wanted: Option<IdentityName>, identities: &[IdentityName]) -> anyhow::Result<IdentityName> {
@@ -210,9 +212,9 @@ fn parse_user(text: &str) -> Result<UserName, InvalidName> {
     UserName::parse(&format!("users/{id}"))
 }
 
-impl<T> From<Page<T>> for View
+impl<T> From<Page<T>> for AnswerView
 where
-    View: From<Vec<T>>,
+    AnswerView: From<Vec<T>>,
 {
     fn from(page: Page<T>) -> Self {
         Self::from(page.items).with_next(page.next_page_token)

@@ -1,6 +1,7 @@
 //! `meetwatch check`: validates a configuration and, with `--online`, tries its identities, targets and webhooks.
 
-mod online;
+mod endpoints;
+mod identities;
 mod report;
 
 use std::path::PathBuf;
@@ -8,12 +9,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use self::report::CheckReport;
 use super::output;
 use super::table::counted;
 use crate::config::{self, Config, EXAMPLE, Environment};
 use crate::meet::auth::inspect;
 use crate::meet::settings::IdentitySettings;
 use crate::model::text::for_terminal;
+
+/// How many identities or endpoints are checked at the same time.
+const CONCURRENCY: usize = 16;
 
 /// Check a configuration and report all its problems, each with its line
 #[derive(Debug, clap::Args)]
@@ -66,7 +71,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs the online checks and prints their report. Returns whether all of them succeeded.
 async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
-    let report = online::check(config, args.test_endpoints).await?;
+    let (identities, targets) = identities::check(config).await?;
+    let endpoints = endpoints::check(&config.webhooks, args.test_endpoints).await?;
+    let report = CheckReport::new(identities, targets, endpoints);
     if args.json {
         output::line(serde_json::to_string_pretty(&report)?)?;
     } else {

@@ -82,7 +82,7 @@ mod tests {
         let mut entry = json!({"position": 1, "event": event, "taken_back_by": null});
         let plain = line(&entry, false, false).unwrap();
         entry["taken_back_by"] = "evt_a".into();
-        assert_eq!(line(&entry, false, false).unwrap(), format!("{plain}  (taken back later)"));
+        assert_eq!(line(&entry, false, false).unwrap(), format!("{plain}  (retracted later)"));
         assert!(line(&entry, true, false).unwrap().starts_with('{'));
         assert!(line(&json!({"event": {}}), false, false).is_err());
     }

@@ -123,13 +123,13 @@ mod tests {
         url
     }
 
-    async fn look(url: &Url, live: bool) -> anyhow::Result<&'static str> {
+    async fn check(url: &Url, live: bool) -> anyhow::Result<&'static str> {
         let display = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
         ask(&Client::builder().no_proxy().build().unwrap(), url, &display, None, live).await
     }
 
     async fn why(routes: Router) -> String {
-        format!("{:#}", look(&at(routes).await, false).await.unwrap_err())
+        format!("{:#}", check(&at(routes).await, false).await.unwrap_err())
     }
 
     #[tokio::test]
@@ -138,8 +138,8 @@ mod tests {
             .route("/livez", get(async || r#"{"alive":true}"#))
             .route("/readyz", get(async || r#"{"ready":true,"store":true,"listener":true,"stopping":false}"#));
         let url = at(routes).await;
-        assert_eq!(look(&url, false).await.unwrap(), "ready");
-        assert_eq!(look(&url, true).await.unwrap(), "alive");
+        assert_eq!(check(&url, false).await.unwrap(), "ready");
+        assert_eq!(check(&url, true).await.unwrap(), "alive");
     }
 
     #[tokio::test]
@@ -157,8 +157,8 @@ mod tests {
         let why_not = why(Router::new().route("/readyz", get(async || "it works"))).await;
         assert!(why_not.ends_with("is not meetwatch"), "{why_not}");
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nobody = Url::parse(&format!("http://u:hush@{free}/")).unwrap();
-        let why_not = format!("{:#}", look(&nobody, false).await.unwrap_err());
+        let unreachable = Url::parse(&format!("http://u:hush@{free}/")).unwrap();
+        let why_not = format!("{:#}", check(&unreachable, false).await.unwrap_err());
         assert!(why_not.starts_with("no daemon answers at 127.0.0.1:") && !why_not.contains("hush"), "{why_not}");
     }
 }

@@ -110,7 +110,7 @@ async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMa
     let written = match line {
         Ok(line) => writeln!(std::io::stdout(), "{line}"),
         // The reason may quote the request, which anybody can send.
-        Err(why) => writeln!(std::io::stderr(), "refused: {}", for_terminal(&why)),
+        Err(why) => writeln!(std::io::stderr(), "rejected: {}", for_terminal(&why)),
     };
     // An event that could not be printed was not received: the sender must retry.
     if written.is_err() { StatusCode::SERVICE_UNAVAILABLE } else { status }

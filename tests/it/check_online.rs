@@ -16,7 +16,7 @@ use meetwatch::sim::world::Person;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use serde_json::Value;
 
-use crate::right::signed_and_right;
+use crate::event_verifier::signed_and_valid;
 
 const MEET: &str = "https://www.googleapis.com/auth/meetings.space.readonly";
 const EVERY_SCOPE: &str = "https://www.googleapis.com/auth/meetings.space.readonly,\
@@ -323,7 +323,7 @@ async fn a_service_account_without_a_subject_is_reported_as_seeing_nothing() {
 
 fn receiver_settings(secret: &str) -> ReceiverSettings {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    ReceiverSettings::new(listen, signed_and_right(SigningSecret::parse(secret).unwrap()))
+    ReceiverSettings::new(listen, signed_and_valid(SigningSecret::parse(secret).unwrap()))
 }
 
 #[tokio::test]

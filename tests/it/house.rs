@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::right::signed_and_right;
+use crate::event_verifier::signed_and_valid;
 
 /// Longer than anything here takes on a machine that is busy with other things.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl House {
         let secret = SigningSecret::parse(SECRET).unwrap();
         let clock = Clock::new();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let receiver = Receiver::start(ReceiverSettings::new(listen, signed_and_right(secret))).await.unwrap();
+        let receiver = Receiver::start(ReceiverSettings::new(listen, signed_and_valid(secret))).await.unwrap();
         let target = target.replace("{code}", &code).replace("{space}", &name);
         let folder = tempfile::tempdir().unwrap();
         let mut house = Self { simulator, receiver, space, folder, target, identity, daemon: None, clock };

@@ -1,11 +1,11 @@
-//! SIGHUP to the real process.
+//! A reload by SIGHUP to the real process.
 
 use meetwatch::sim::world::Person;
 
 use crate::kill_daemon::{Scene, becomes_true, write_private};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sighup_takes_the_file_over_and_one_that_is_bad_changes_nothing() {
+async fn sighup_reloads_the_file_and_an_invalid_one_changes_nothing() {
     let scene = Scene::set(3).await;
     let good = std::fs::read_to_string(&scene.config).unwrap();
     let mut daemon = scene.start(&[]);

@@ -1,11 +1,11 @@
-//! The command line finds the daemon where its configuration has it listen: through TLS, and on a socket.
+//! The command line reaches the daemon at the address in its configuration: over TLS, and over a Unix socket.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::kill_daemon::{Daemon, write_private};
 
-/// A daemon that watches nothing, listening like this.
+/// A daemon without targets, with these settings of `[server]`.
 struct Scene {
     _folder: tempfile::TempDir,
     config: PathBuf,
@@ -48,7 +48,7 @@ fn free_address() -> String {
 fn tls(more: &str) -> String {
     let certs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/certs");
     let path = |name: &str| certs.join(name).display().to_string();
-    // Its names do not matter: it is the file's.
+    // An expired certificate for other names: it only has to be the one in the file.
     format!(
         "listen = \"{}\"\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n{}",
         free_address(),
@@ -59,7 +59,7 @@ fn tls(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn through_tls_and_through_a_socket() {
+async fn a_daemon_is_reached_over_tls_and_over_a_unix_socket() {
     for server in [tls(""), "listen = \"unix:http.sock\"".to_owned()] {
         let mut scene = Scene::start(&server).await;
         let output = status(&scene.config).await;
@@ -72,7 +72,7 @@ async fn through_tls_and_through_a_socket() {
 }
 
 #[tokio::test]
-async fn where_clients_need_certificates_it_says_that_it_has_none() {
+async fn a_daemon_that_requires_client_certificates_is_reported_as_unreachable_for_the_command_line() {
     let (_folder, config) = configured(&tls("tls_client_authority = \"{ca}\""));
     let output = status(&config).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("server.tls_client_authority"), "{output:?}");
@@ -80,14 +80,14 @@ async fn where_clients_need_certificates_it_says_that_it_has_none() {
 
 #[tokio::test]
 #[ignore = "needs systemd-socket-activate"]
-async fn a_socket_that_systemd_hands_over_is_listened_on() {
+async fn a_socket_that_systemd_passes_is_served() {
     let address = free_address();
     let (folder, config) = configured(&format!("listen = \"{address}\""));
     let mut command = Command::new("systemd-socket-activate");
     command.args(["--listen", &address, env!("CARGO_BIN_EXE_meetwatch"), "run", "--config"]).arg(&config);
     let mut daemon = Daemon::spawn(command, folder.path());
     daemon.says("Listening on").await;
-    // The first connection starts the daemon, and is the daemon's to answer.
+    // The first connection starts the daemon, which then answers it.
     let answer = reqwest::get(format!("http://{address}/livez")).await.unwrap();
     assert_eq!(answer.text().await.unwrap().trim(), r#"{"alive":true}"#);
     assert!(status(&config).await.status.success());

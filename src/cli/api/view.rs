@@ -12,7 +12,7 @@ type Row = Vec<(&'static str, Value)>;
 
 /// The rows of an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct View {
+pub(super) struct AnswerView {
     columns: Vec<&'static str>,
     rows: Vec<Row>,
     /// Whether the answer is a single resource, which JSON shows as an object instead of a list.
@@ -21,7 +21,7 @@ pub(super) struct View {
     next: Option<Option<String>>,
 }
 
-impl View {
+impl AnswerView {
     fn of(columns: &[&'static str], rows: Vec<Row>) -> Self {
         Self { columns: columns.to_vec(), rows, is_single: false, next: None }
     }
@@ -61,7 +61,7 @@ impl View {
     }
 }
 
-impl From<Answer> for View {
+impl From<Answer> for AnswerView {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Conference(conference) => Self::from(vec![conference]).single(),
@@ -79,7 +79,7 @@ impl From<Answer> for View {
 /// Implements the conversion of a list to a view: the columns, and the values of each item.
 macro_rules! view {
     ($item:ident: $type:ty, { $($name:literal: $value:expr),+ $(,)? }) => {
-        impl From<Vec<$type>> for View {
+        impl From<Vec<$type>> for AnswerView {
             fn from(items: Vec<$type>) -> Self {
                 let row = |$item: $type| vec![$(($name, json!($value))),+];
                 Self::of(&[$($name),+], items.into_iter().map(row).collect())
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn control_characters_of_a_name_are_escaped_in_a_table() {
-        let table = View::from(ada()).table();
+        let table = AnswerView::from(ada()).table();
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("KIND "), "{table}");
         assert!(lines[1].contains("Ada\\u{1b}[31m") && lines[1].contains(" - "), "{table}");
@@ -153,13 +153,13 @@ mod tests {
 
     #[test]
     fn json_keeps_names_as_they_are() {
-        let list: Value = serde_json::from_str(&View::from(ada()).json().unwrap()).unwrap();
+        let list: Value = serde_json::from_str(&AnswerView::from(ada()).json().unwrap()).unwrap();
         assert_eq!(list[0]["display_name"], "Ada\u{1b}[31m");
         assert_eq!(list[0]["latest_end_time"], Value::Null);
         assert_eq!(list[0]["earliest_start_time"], "2026-01-05T10:00:02.123456789Z");
-        let one: Value = serde_json::from_str(&View::from(ada()).single().json().unwrap()).unwrap();
+        let one: Value = serde_json::from_str(&AnswerView::from(ada()).single().json().unwrap()).unwrap();
         assert_eq!(one["user"], "users/1");
-        let page = View::from(ada()).with_next(Some("t".to_owned()));
+        let page = AnswerView::from(ada()).with_next(Some("t".to_owned()));
         let page: Value = serde_json::from_str(&page.json().unwrap()).unwrap();
         assert_eq!(page["next_page_token"], "t");
     }

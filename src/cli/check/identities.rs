@@ -1,4 +1,4 @@
-//! The online checks: a few cheap requests to Google and, if requested, one to each webhook.
+//! The online checks of identities and targets, by a few cheap requests to Google.
 //!
 //! An identity costs one token and one read for each API that it needs. A target costs at most two reads, and none where its
 //! identity cannot read or Google is unreachable. Each request has a timeout and is tried at most twice. The checks spend the
@@ -11,15 +11,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::report::{
-    ApiCheck, CheckFailure, CheckReport, CheckState, EndpointCheck, IdentityCheck, SeenAs, TargetCheck,
-};
+use super::CONCURRENCY;
+use super::report::{ApiCheck, CheckFailure, CheckState, IdentityCheck, SeenAs, TargetCheck};
 use crate::backoff::Backoff;
 use crate::cli::google_client;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::settings::PseudonymKey;
-use crate::delivery::{self, EndpointSettings, Probe};
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
 use crate::meet::request::Api;
@@ -28,11 +24,8 @@ use crate::meet::{
     Answer, Client, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _, RetryPolicy,
     advice,
 };
-use crate::model::{EndpointName, UserName};
+use crate::model::UserName;
 use crate::watch::{TargetSettings, What};
-
-/// How many identities or endpoints are checked at the same time.
-const CONCURRENCY: usize = 16;
 
 /// A request that failed for a transient reason is retried once, if the retry starts within this time.
 const RETRY_WITHIN: Duration = Duration::from_secs(10);
@@ -55,11 +48,11 @@ const ORGANIZES_NOTHING: &str =
 const ORGANIZES_NOTHING_HERE: &str = "set the identity's `subject` to a user who organizes this meeting or takes part in it: a \
      service account by itself does neither";
 
-/// Checks every identity, target and endpoint of the configuration. Sends nothing to endpoints without `test_endpoints`.
+/// Checks every identity and every target of the configuration, and returns the results in its order.
 ///
 /// # Errors
 /// Where no client can be built on this machine.
-pub(super) async fn check(config: &Config, test_endpoints: bool) -> anyhow::Result<CheckReport> {
+pub(super) async fn check(config: &Config) -> anyhow::Result<(Vec<IdentityCheck>, Vec<TargetCheck>)> {
     let client = client(config)?;
     let gate = Arc::new(Semaphore::new(CONCURRENCY));
     let mut checks = JoinSet::new();
@@ -80,8 +73,7 @@ pub(super) async fn check(config: &Config, test_endpoints: bool) -> anyhow::Resu
         identities.insert(place, identity);
         targets.extend(seen);
     }
-    let endpoints = endpoints(&config.webhooks, test_endpoints).await?;
-    Ok(CheckReport::new(identities.into_values().collect(), targets.into_values().collect(), endpoints))
+    Ok((identities.into_values().collect(), targets.into_values().collect()))
 }
 
 /// Builds a client that gives up sooner than the daemon's, and spends only the part of the quota that the daemon leaves.
@@ -125,7 +117,7 @@ impl IdentityChecker {
         if self.settings.lookup_people {
             let (token, error) = match self.token(Scopes::People).await {
                 Err(error) => (false, Some(error)),
-                Ok(()) => (true, self.looks_up_itself().await.err()),
+                Ok(()) => (true, self.look_up_self().await.err()),
             };
             apis.push(self.api_check(Api::People, token, error));
         }
@@ -171,7 +163,7 @@ impl IdentityChecker {
     }
 
     /// Looks up the identity's own user with the People API. Discards the answer.
-    async fn looks_up_itself(&self) -> Result<(), ReadError> {
+    async fn look_up_self(&self) -> Result<(), ReadError> {
         let Ok(me) = UserName::parse("users/me") else { return Ok(()) };
         let query = PersonQuery { fields: "names", ..PersonQuery::default() };
         match self.client.get_person(&self.settings.name, &me, query).await {
@@ -262,70 +254,6 @@ impl Visibility {
 fn unseen(target: &TargetSettings, state: CheckState, failure: Option<CheckFailure>) -> TargetCheck {
     let (name, identity) = (target.name.clone(), target.identity.clone());
     TargetCheck { name, identity, state, seen_as: None, live: None, note: None, failure }
-}
-
-/// Returns the results of the endpoints, which are tested only if `test` is set.
-async fn endpoints(settings: &[EndpointSettings], test: bool) -> anyhow::Result<Vec<EndpointCheck>> {
-    let untested = |name: &EndpointName| EndpointCheck {
-        name: name.clone(),
-        state: CheckState::Skipped,
-        status: None,
-        seconds: None,
-        reason: None,
-        remedy: None,
-    };
-    let mut all: Vec<EndpointCheck> = settings.iter().map(|endpoint| untested(&endpoint.name)).collect();
-    if !test {
-        return Ok(all);
-    }
-    let mut settings = settings.to_vec();
-    for endpoint in &mut settings {
-        // A test event names no person, so any pseudonym key will do.
-        endpoint.pseudonyms.get_or_insert_with(|| PseudonymKey::new(vec![0; 32]));
-    }
-    let probe = Arc::new(Probe::new(&settings, Clock::new())?);
-    let gate = Arc::new(Semaphore::new(CONCURRENCY));
-    let mut tests = JoinSet::new();
-    for (place, endpoint) in settings.into_iter().enumerate() {
-        let (gate, probe) = (Arc::clone(&gate), Arc::clone(&probe));
-        tests.spawn(async move {
-            let _permit = gate.acquire().await;
-            (place, probe.test(&endpoint.name).await)
-        });
-    }
-    while let Some(joined) = tests.join_next().await {
-        let (place, probed) = joined?;
-        if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
-            let outcome = probed.reply.outcome;
-            endpoint.state = if outcome.reason().is_none() { CheckState::Ok } else { CheckState::Failed };
-            (endpoint.status, endpoint.seconds) = (outcome.status(), Some(probed.took.as_secs_f64()));
-            endpoint.reason = outcome.reason().map(delivery::Reason::as_str);
-            endpoint.remedy = outcome.reason().map(remedy);
-        }
-    }
-    Ok(all)
-}
-
-const fn remedy(reason: delivery::Reason) -> &'static str {
-    use delivery::Reason as R;
-    match reason {
-        R::Unauthorized => "check that the receiver has the same secret, and whether it requires `headers`",
-        R::Rejected | R::UnexpectedStatus | R::Redirect => {
-            "check that `url` is the receiver's exact address, with its path, and that it accepts this `format`"
-        }
-        R::Gone => "the receiver asks for no more deliveries: change `url`, or remove the webhook",
-        R::Throttled | R::Unavailable | R::ServerError => "the receiver was reached and failed: see its log",
-        R::Timeout | R::Connect | R::Interrupted => {
-            "check that the receiver runs and that this machine can reach it (`url`, firewall, `proxy`)"
-        }
-        R::Dns => "check that the host in `url` is right and that this machine can resolve it",
-        R::Tls => "check the receiver's certificate and its issuer (`certificate_authority`)",
-        R::RefusedAddress => "the receiver has a private address: set `allow_private = true`, or change `url`",
-        R::BodyTooLarge => "the answer is too long for a receiver: check that `url` is its address",
-        R::Unsendable | R::Window | R::MaxHold => {
-            "check that `format` and its template can render a `webhook.test` event"
-        }
-    }
 }
 
 #[cfg(test)]
