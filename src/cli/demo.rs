@@ -23,7 +23,7 @@ use crate::app::{App, StartOptions};
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
-use crate::delivery::sign::{self, SigningSecret};
+use crate::delivery::sign::SigningSecret;
 use crate::model::{Event, EventId, EventType};
 use crate::sim::api::ApiSettings;
 use crate::sim::receiver::{Delivered, Receiver, ReceiverSettings};
@@ -111,10 +111,7 @@ fn secret_bytes(seed: u64) -> Vec<u8> {
 async fn receiver(secret: &SigningSecret, printer: mpsc::Sender<Delivered>) -> anyhow::Result<Receiver> {
     let (clock, secrets) = (Clock::new(), vec![secret.clone()]);
     let verify = move |headers: &HeaderMap, body: &[u8]| {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (id, timestamp, signature) =
-            (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        sign::verify(&secrets, id, timestamp, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
+        super::listen::verify(&secrets, headers, body, clock.now().wall).is_ok()
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ReceiverSettings { forward: Some(printer), ..ReceiverSettings::new(listen, Arc::new(verify)) };

@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -123,13 +124,25 @@ struct RejectedRequest {
     why: String,
 }
 
+/// Verifies the signature of a request by the headers of Standard Webhooks.
+///
+/// # Errors
+/// Where a header is missing or malformed, the timestamp is out of tolerance, or no secret fits the signature.
+pub(super) fn verify(
+    secrets: &[SigningSecret],
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), sign::VerifyError> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+    sign::verify(secrets, id, timestamp, signature, body, now, TOLERANCE)
+}
+
 /// Verifies a request and returns the lines to print, one for each of its events.
 fn read(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<String, RejectedRequest> {
     let rejected = |status, why: String| RejectedRequest { status, why };
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let now = receiver.clock.now().wall;
-    let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    sign::verify(&receiver.secrets, id, timestamp, signature, body, now, TOLERANCE)
+    verify(&receiver.secrets, headers, body, receiver.clock.now().wall)
         .map_err(|error| rejected(StatusCode::UNAUTHORIZED, error.to_string()))?;
     let not_an_event = |error: serde_json::Error| {
         rejected(StatusCode::BAD_REQUEST, format!("the signature is valid, but the body is not an event: {error}"))

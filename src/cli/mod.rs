@@ -43,7 +43,7 @@ use crate::app::StartError;
 use crate::config::{Environment, Problems};
 use crate::log::{self, LogSettings};
 
-/// `EX_CONFIG` of sysexits.h: invalid configuration.
+/// `EX_CONFIG` of sysexits.h: an invalid configuration, script or fault name.
 const EX_CONFIG: u8 = 78;
 
 /// Watch Google Meet calls and report who joins and leaves, as signed webhooks and Prometheus metrics

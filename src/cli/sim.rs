@@ -7,16 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::output;
+use super::{EX_CONFIG, output};
 use crate::model::text::for_terminal;
 use crate::sim::api::ApiSettings;
 use crate::sim::faults::{Faults, PRESETS, preset};
 use crate::sim::script::{EXAMPLE, Script};
 use crate::sim::world::ORGANIZER;
 use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
-
-/// `EX_CONFIG` of sysexits.h: an invalid script or fault name.
-const EX_CONFIG: u8 = 78;
 
 /// Run a simulator of the Meet API
 ///

@@ -215,7 +215,7 @@ async fn the_command_says_what_there_is_and_does_it_only_when_told_to() {
     command.arg("run").arg("--config").arg(&config);
     let mut daemon = Daemon::spawn(command, folder.path());
     daemon.says("watching").await;
-    assert!(ask(&[]).await.starts_with("there are 0 events in 0 conferences"));
+    assert!(ask(&[]).await.starts_with("found 0 events in 0 conferences"));
     assert_eq!(count(&store, "forgotten"), 0);
     assert!(ask(&["--yes"]).await.starts_with("forgotten: 0 events"));
     assert_eq!(count(&store, "forgotten"), 1);
