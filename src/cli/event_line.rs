@@ -63,9 +63,7 @@ fn what(event: &Event) -> String {
         EventType::WatchGap => gap(event),
         EventType::ConferenceStarted => "meeting started".to_owned(),
         EventType::ConferenceEnded => match &event.attendance {
-            Some(attendance) => {
-                format!("meeting ended, {}", counted(attendance.total.into(), "participant", "participants"))
-            }
+            Some(attendance) => format!("meeting ended ({})", counted(attendance.total.into(), "person", "people")),
             None => "meeting ended".to_owned(),
         },
         EventType::SessionStarted => "device joined".to_owned(),
