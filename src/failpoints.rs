@@ -1,32 +1,31 @@
-//! Where a test can make the process die without a word, or a loop hang: at the nth passage.
+//! Failpoints: places where a test makes the process abort or a loop hang.
 //!
-//! Plain values that are handed down to those who pass. Nothing sets them but a test's switch on the command line; what
-//! nobody armed costs a comparison with nothing.
+//! A failpoint is armed with a hit count and passed down as a plain value to the code that contains it. Only the hidden
+//! options of `meetwatch run` and tests arm one. An unarmed failpoint costs one comparison.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A place where dying is worth a test.
+/// A place at which a crash of the process is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// A migration is written and not committed.
+pub enum AbortPoint {
+    /// A schema migration is written but not committed.
     Migration,
-    /// A transaction of the store is written and not committed.
+    /// A transaction of the store is written but not committed.
     Commit,
-    /// A transaction of the store is committed, and nobody knows yet.
+    /// A transaction of the store is committed, but its caller has no answer yet.
     Committed,
-    /// A webhook was answered, and that is not recorded yet.
+    /// A webhook receiver answered, but the result is not recorded yet.
     Answered,
 }
 
-impl Point {
+impl AbortPoint {
     /// Every point.
-    pub const ALL: [Self; 4] = [Self::Migration, Self::Commit, Self::Committed, Self::Answered];
+    const ALL: [Self; 4] = [Self::Migration, Self::Commit, Self::Committed, Self::Answered];
 
     /// The name on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Migration => "migration",
             Self::Commit => "commit",
@@ -36,59 +35,60 @@ impl Point {
     }
 }
 
-/// Where to die; by default nowhere. Clones count together.
+/// Aborts the process at the nth hit of one [`AbortPoint`]. Unarmed by default. Clones share their hit count.
 #[derive(Debug, Clone, Default)]
-pub struct AbortAt(Option<Arc<Armed>>);
+pub struct AbortFailpoint(Option<Arc<Armed>>);
 
 #[derive(Debug)]
 struct Armed {
-    point: Point,
-    left: AtomicU32,
+    point: AbortPoint,
+    hits_left: AtomicU32,
 }
 
-impl AbortAt {
-    /// Says that a point is passed. Ends the process at once if this is the passage that was asked for.
-    pub fn pass(&self, point: Point) {
+impl AbortFailpoint {
+    /// Counts a hit of `point`, and aborts the process if it is the one that was armed.
+    pub fn hit(&self, point: AbortPoint) {
         if let Some(armed) = &self.0
             && armed.point == point
-            && armed.left.fetch_sub(1, Ordering::Relaxed) == 1
+            && armed.hits_left.fetch_sub(1, Ordering::Relaxed) == 1
         {
             std::process::abort();
         }
     }
 }
 
-/// Not `POINT:N`.
+/// The text is not of the form `POINT:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be migration, commit, committed or answered, a colon, and a number from 1")]
-pub struct NoSuchPoint;
+#[error("must be migration, commit, committed or answered, followed by a colon and a number from 1")]
+pub struct InvalidFailpoint;
 
-impl FromStr for AbortAt {
-    type Err = NoSuchPoint;
+impl FromStr for AbortFailpoint {
+    type Err = InvalidFailpoint;
 
-    fn from_str(text: &str) -> Result<Self, NoSuchPoint> {
-        let (name, number) = text.split_once(':').ok_or(NoSuchPoint)?;
-        let point = Point::ALL.into_iter().find(|point| point.as_str() == name).ok_or(NoSuchPoint)?;
-        let left = number.parse().ok().filter(|left| *left > 0).ok_or(NoSuchPoint)?;
-        Ok(Self(Some(Arc::new(Armed { point, left: AtomicU32::new(left) }))))
+    /// Parses `POINT:N`, such as `commit:3`.
+    fn from_str(text: &str) -> Result<Self, InvalidFailpoint> {
+        let (name, number) = text.split_once(':').ok_or(InvalidFailpoint)?;
+        let point = AbortPoint::ALL.into_iter().find(|point| point.as_str() == name).ok_or(InvalidFailpoint)?;
+        let hits = number.parse().ok().filter(|hits| *hits > 0).ok_or(InvalidFailpoint)?;
+        Ok(Self(Some(Arc::new(Armed { point, hits_left: AtomicU32::new(hits) }))))
     }
 }
 
-/// At which of its turns a loop hangs for ever, for a test of whoever watches over it; by default at none.
+/// Makes a loop hang forever at its nth turn, to test the watchdog. Unarmed by default. Clones share their hit count.
 #[derive(Debug, Clone, Default)]
-pub struct HangAt(Option<Arc<AtomicU32>>);
+pub struct HangFailpoint(Option<Arc<AtomicU32>>);
 
-impl HangAt {
-    /// Hangs at the `nth` turn, which is at least the first.
+impl HangFailpoint {
+    /// Returns a failpoint that hangs at the `nth` turn; 0 counts as 1.
     #[must_use]
     pub fn nth(nth: u32) -> Self {
         Self(Some(Arc::new(AtomicU32::new(nth.max(1)))))
     }
 
-    /// Says that the loop turns. Never returns at the turn that was asked for.
-    pub async fn pass(&self) {
-        if let Some(left) = &self.0
-            && left.fetch_sub(1, Ordering::Relaxed) == 1
+    /// Counts a turn of the loop. Never returns at the turn that was armed.
+    pub async fn hit(&self) {
+        if let Some(hits_left) = &self.0
+            && hits_left.fetch_sub(1, Ordering::Relaxed) == 1
         {
             std::future::pending::<()>().await;
         }
@@ -100,32 +100,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_is_named_with_the_passage_that_counts() {
-        for point in Point::ALL {
-            let parsed: AbortAt = format!("{}:3", point.as_str()).parse().unwrap();
+    fn a_failpoint_is_parsed_from_its_point_and_hit_count() {
+        for point in AbortPoint::ALL {
+            let parsed: AbortFailpoint = format!("{}:3", point.as_str()).parse().unwrap();
             let armed = parsed.0.unwrap();
-            assert_eq!((armed.point, armed.left.load(Ordering::Relaxed)), (point, 3));
+            assert_eq!((armed.point, armed.hits_left.load(Ordering::Relaxed)), (point, 3));
         }
         for wrong in ["", "commit", "commit:", "commit:0", "commit:-1", "comit:1", "commit:1:2"] {
-            assert_eq!(wrong.parse::<AbortAt>().unwrap_err(), NoSuchPoint, "{wrong}");
+            assert_eq!(wrong.parse::<AbortFailpoint>().unwrap_err(), InvalidFailpoint, "{wrong}");
         }
     }
 
     #[test]
-    fn whoever_passes_other_points_or_passes_too_seldom_lives() {
-        AbortAt::default().pass(Point::Commit);
-        let twice: AbortAt = "commit:2".parse().unwrap();
-        twice.pass(Point::Answered);
-        twice.clone().pass(Point::Commit);
+    fn other_points_and_earlier_hits_do_not_abort() {
+        AbortFailpoint::default().hit(AbortPoint::Commit);
+        let twice: AbortFailpoint = "commit:2".parse().unwrap();
+        twice.hit(AbortPoint::Answered);
+        twice.clone().hit(AbortPoint::Commit);
     }
 
     #[tokio::test]
-    async fn a_loop_hangs_at_the_turn_that_was_asked_for_and_no_earlier() {
-        HangAt::default().pass().await;
-        let third = HangAt::nth(3);
-        third.pass().await;
-        third.pass().await;
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(20), third.pass()).await;
+    async fn a_loop_hangs_at_the_armed_turn_and_not_before() {
+        HangFailpoint::default().hit().await;
+        let third = HangFailpoint::nth(3);
+        third.hit().await;
+        third.hit().await;
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(20), third.hit()).await;
         assert!(waited.is_err());
     }
 }

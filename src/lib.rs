@@ -1,6 +1,6 @@
-//! `meetwatch` knows who is in a Google Meet call right now, says so when that changes, and can prove it missed nothing.
+//! The modules of `meetwatch`, a daemon that watches Google Meet calls and reports who joins and leaves.
 //!
-//! `docs/ARCHITECTURE.md` is the map: which room holds what, and who may know whom.
+//! `docs/ARCHITECTURE.md` describes what each module holds and which modules it may use.
 
 pub mod app;
 pub mod backoff;

@@ -1,4 +1,4 @@
-//! The program: hands the command line over and returns its exit code.
+//! The program: runs the command line and returns its exit code.
 
 use std::process::ExitCode;
 

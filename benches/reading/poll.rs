@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use meetwatch::clock::{Clock, Mono, Now, saturating_add};
-use meetwatch::failpoints::HangAt;
+use meetwatch::failpoints::HangFailpoint;
 use meetwatch::heartbeat::Heartbeat;
 use meetwatch::meet::settings::{Credentials, GoogleSettings, IdentitySettings, QuotaSettings};
 use meetwatch::meet::{
@@ -273,7 +273,7 @@ async fn daemon_loop(client: &Arc<Client>, conference: &ConferenceName, path: &s
         clock,
         metrics: watching::metrics()?,
         heartbeat: Heartbeat::default(),
-        hang: HangAt::default(),
+        hang: HangFailpoint::default(),
     };
     let (_changes, changed) = watch::reconfigure_channel();
     watch::run(scheduler, parts, changed, stop).await;

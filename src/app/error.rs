@@ -1,4 +1,4 @@
-//! Why the daemon does not start, and why it did not end well.
+//! The errors of starting and of running the daemon.
 
 use crate::backoff::InvalidBackoff;
 use crate::delivery::{KeyError, SenderError};
@@ -6,14 +6,14 @@ use crate::meet;
 use crate::serve::{BadServerTls, BindError, TokenError};
 use crate::store::{CommitError, OpenError, StoreError};
 
-/// Why the daemon does not start, in one sentence for the operator.
+/// Why the daemon cannot start. The message is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("the store was opened and cannot be read")]
+    #[error("the store was opened but cannot be read")]
     Memory(#[from] StoreError),
-    #[error("the store was opened and cannot be written")]
+    #[error("the store was opened but cannot be written")]
     Configure(#[from] CommitError),
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -34,10 +34,10 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether another start would be refused just the same, until somebody changes something. What may pass by itself,
-    /// such as an address that is in use or a disk that does not answer, does not last.
+    /// Returns whether every further start will fail in the same way until somebody changes something. False for causes
+    /// that may pass by themselves, such as an address in use or a disk that does not answer.
     #[must_use]
-    pub fn lasts(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         match self {
             Self::Store(error) => match error {
                 OpenError::FolderMissing(_)
@@ -54,11 +54,11 @@ impl StartError {
     }
 }
 
-/// Why the daemon did not end well.
+/// Why the daemon did not run until its stop, or did not stop in order.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("the store could not be closed")]
     Store(#[from] StoreError),
-    #[error("a part of the daemon died; the log says which; this is a defect, please report it")]
-    Died,
+    #[error("a task of the daemon failed; the log names it; this is a defect, please report it")]
+    TaskFailed,
 }

@@ -1,4 +1,4 @@
-//! What the server shows and to whom, made from the configuration.
+//! Builds the part of the server that depends on the configuration: access, TLS, the list of endpoints, and endpoint tests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +9,20 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, FailureReason, Probe, ProbeResult, SenderError};
+use crate::delivery::{EndpointSettings, Probe, ProbeResult, FailureReason};
 use crate::model::EndpointName;
 use crate::serve::{EndpointDescription, EndpointTester, LiveConfig, TestReport};
 use crate::store::StoreError;
 
-/// What the API shows of the endpoints.
+/// Builds the front of the server for this configuration and API token.
+pub(super) async fn build(config: &Config, token: SecretString, clock: Clock) -> Result<LiveConfig, StartError> {
+    let tester = Arc::new(WebhookTester(Arc::new(Probe::new(&config.webhooks, clock)?)));
+    let (settings, cards) = (config.server.clone(), cards(config));
+    let built = tokio::task::spawn_blocking(move || LiveConfig::new(&settings, token, cards, tester)).await;
+    built.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
+}
+
+/// Returns what the API shows of the endpoints' configuration.
 fn cards(config: &Config) -> Vec<EndpointDescription> {
     let card = |endpoint: &EndpointSettings| EndpointDescription {
         name: endpoint.name.clone(),
@@ -25,26 +33,10 @@ fn cards(config: &Config) -> Vec<EndpointDescription> {
     config.webhooks.iter().map(card).collect()
 }
 
-/// What the server shows, and to whom.
-pub(super) async fn make(
-    config: &Config,
-    token: SecretString,
-    tester: Arc<dyn EndpointTester>,
-) -> Result<LiveConfig, StartError> {
-    let (settings, cards) = (config.server.clone(), cards(config));
-    let made = tokio::task::spawn_blocking(move || LiveConfig::new(&settings, token, cards, tester)).await;
-    made.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
-}
+/// Sends the test events that the API requests.
+struct WebhookTester(Arc<Probe>);
 
-/// What the API tries endpoints with.
-pub(super) fn probe(config: &Config, clock: Clock) -> Result<Arc<dyn EndpointTester>, SenderError> {
-    Ok(Arc::new(Trial(Arc::new(Probe::new(&config.webhooks, clock)?))))
-}
-
-/// Lets the API try endpoints.
-struct Trial(Arc<Probe>);
-
-impl EndpointTester for Trial {
+impl EndpointTester for WebhookTester {
     fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         let probe = Arc::clone(&self.0);
         Box::pin(async move {

@@ -1,4 +1,4 @@
-//! `meetwatch api`: Google's reads by hand, so that an operator sees what Google shows an identity.
+//! `meetwatch api`: single reads of Google's API, so that an operator sees what Google shows an identity.
 
 mod view;
 
@@ -9,90 +9,93 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
-use self::view::View;
+use self::view::AnswerView;
+use super::google_client;
+use crate::config::{self, Environment};
 use crate::meet::{
     Answer, Client, ConferenceFilter, Page, PageRequest, ParticipantFilter, PersonQuery, Priority, Read, ReadError,
-    Reader, SessionFilter,
+    Reader, RetryPolicy, SessionFilter,
 };
 use crate::model::{
     ConferenceName, IdentityName, InvalidName, MeetingCode, ParticipantName, SessionName, SpaceName, UserName,
 };
 
-/// Ask Google by hand, as one of the identities of the configuration.
+/// Read single resources and lists from Google's API, as an identity of the configuration
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration that the identities are taken from.
+    /// The configuration file with the identities
     #[arg(long, value_name = "FILE", global = true, default_value = "/etc/meetwatch/meetwatch.toml")]
     pub config: PathBuf,
-    /// Whose eyes to see with. Needed where the configuration has several identities.
+    /// The identity to read as; required if the configuration has several
     #[arg(long, value_name = "NAME", global = true, value_parser = IdentityName::parse)]
     pub identity: Option<IdentityName>,
-    /// JSON for programs, in place of a table for people.
+    /// Print JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
-    pub what: What,
+    pub command: ApiCommand,
 }
 
-/// What to ask.
+/// What to read.
 #[derive(Debug, clap::Subcommand)]
-pub enum What {
-    /// List the conferences that the identity organizes.
+pub enum ApiCommand {
+    /// List the conferences that the identity organizes
     Conferences {
-        /// Only those that are live.
+        /// List only live conferences
         #[arg(long)]
         active: bool,
-        /// Only those that ended at or after this time, such as 2026-01-05T10:00:00Z.
+        /// List only conferences that ended at or after this time, such as 2026-01-05T10:00:00Z
         #[arg(long, value_name = "TIME", conflicts_with = "active")]
         since: Option<Timestamp>,
         #[command(flatten)]
         page: PageArgs,
     },
-    /// List who was or is in a conference.
+    /// List the participants of a conference
     Participants {
         /// The conference: conferenceRecords/…
         #[arg(value_parser = ConferenceName::parse)]
         parent: ConferenceName,
-        /// Only those who are in the call now.
+        /// List only participants who are in the call now
         #[arg(long)]
         active: bool,
-        /// Only those who left at or after this time.
+        /// List only participants who left at or after this time
         #[arg(long, value_name = "TIME", conflicts_with = "active")]
         since: Option<Timestamp>,
         #[command(flatten)]
         page: PageArgs,
     },
-    /// List a participant's sessions, one for each device and join.
+    /// List a participant's sessions: one for each device and join
     Sessions {
         /// The participant: conferenceRecords/…/participants/…
         #[arg(value_parser = ParticipantName::parse)]
         parent: ParticipantName,
-        /// Only those that are open.
+        /// List only open sessions
         #[arg(long)]
         active: bool,
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Get one thing by its name: a conference, a participant, a session, a space (spaces/…) or a meeting code.
+    /// Get one resource by its name: a conference, participant, session or space, or a space by its meeting code
     Get {
+        /// conferenceRecords/…, …/participants/…, …/participantSessions/…, spaces/… or a code such as abc-mnop-xyz
         #[arg(value_parser = parse_name)]
         name: Read,
     },
-    /// Look up who a signed-in participant is (People API).
+    /// Look up a signed-in participant's name and address (People API)
     Person {
-        /// users/…, people/… or the number alone.
+        /// users/…, people/… or the number alone
         #[arg(value_parser = parse_user)]
         id: UserName,
     },
 }
 
-/// One page in place of the whole list.
+/// The options to read a single page of a list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PageArgs {
-    /// Show one page of at most this many, and the token of the next.
+    /// Show one page of at most this many items, and the token of the next page
     #[arg(long, value_name = "N")]
     pub page_size: Option<u32>,
-    /// Show the page of this token.
+    /// Show the page with this token
     #[arg(long, value_name = "TOKEN")]
     pub page_token: Option<String>,
 }
@@ -104,10 +107,18 @@ impl PageArgs {
     }
 }
 
-/// Asks and prints the answer. `identities` are those of the configuration, in its order.
+/// Reads with a client that is built from the configuration, and prints the answer.
+pub(super) async fn run_with_config(args: Args) -> anyhow::Result<ExitCode> {
+    let config = config::load(&args.config, &Environment::read())?;
+    let client = google_client::build(&config.google, &config.identities, RetryPolicy::default())?;
+    let identities: Vec<_> = config.identities.into_iter().map(|identity| identity.name).collect();
+    run(args, &client, &identities, &mut std::io::stdout()).await
+}
+
+/// Reads with this client and prints the answer to `out`. `identities` are those of the configuration, in its order.
 ///
 /// # Errors
-/// Where there is no such identity, Google refuses, or the output is closed.
+/// Where the identity does not exist, Google refuses, or `out` cannot be written to.
 pub async fn run(
     args: Args,
     client: &Client,
@@ -115,49 +126,51 @@ pub async fn run(
     out: &mut (impl Write + Send),
 ) -> anyhow::Result<ExitCode> {
     let identity = choose(args.identity, identities)?;
-    let view = ask(client, &identity, args.what).await.map_err(|error| with_remedy(&error))?;
+    let view = fetch(client, &identity, args.command).await.map_err(|error| with_remedy(&error))?;
     let text = if args.json { view.json().context("cannot write JSON")? } else { view.table() };
     out.write_all(text.as_bytes()).context("cannot write to the output")?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(client: &Client, identity: &IdentityName, what: What) -> Result<View, ReadError> {
-    match what {
-        What::Conferences { active, since, page } => {
+async fn fetch(client: &Client, identity: &IdentityName, command: ApiCommand) -> Result<AnswerView, ReadError> {
+    match command {
+        ApiCommand::Conferences { active, since, page } => {
             let filter = ConferenceFilter { live: active, ended_since: since, ..ConferenceFilter::default() };
             match page.request() {
-                Some(page) => client.list_conferences_page(identity, &filter, page).await.map(View::from),
+                Some(page) => client.list_conferences_page(identity, &filter, page).await.map(AnswerView::from),
                 None => read(client, identity, Read::Conferences(filter)).await,
             }
         }
-        What::Participants { parent, active, since, page } => {
+        ApiCommand::Participants { parent, active, since, page } => {
             let filter = match (active, since) {
                 (true, _) => ParticipantFilter::Active,
                 (false, Some(since)) => ParticipantFilter::LeftSince(since),
                 (false, None) => ParticipantFilter::All,
             };
             match page.request() {
-                Some(page) => client.list_participants_page(identity, &parent, filter, page).await.map(View::from),
+                Some(page) => {
+                    client.list_participants_page(identity, &parent, filter, page).await.map(AnswerView::from)
+                }
                 None => read(client, identity, Read::Participants(parent, filter)).await,
             }
         }
-        What::Sessions { parent, active, page } => {
+        ApiCommand::Sessions { parent, active, page } => {
             let filter = if active { SessionFilter::Open } else { SessionFilter::All };
             match page.request() {
-                Some(page) => client.list_sessions_page(identity, &parent, filter, page).await.map(View::from),
+                Some(page) => client.list_sessions_page(identity, &parent, filter, page).await.map(AnswerView::from),
                 None => read(client, identity, Read::Sessions(parent, filter)).await,
             }
         }
-        What::Get { name } => read(client, identity, name).await,
-        What::Person { id } => {
+        ApiCommand::Get { name } => read(client, identity, name).await,
+        ApiCommand::Person { id } => {
             let person = client.get_person(identity, &id, PersonQuery::default()).await?;
-            Ok(View::from(Answer::People(vec![person])).one())
+            Ok(AnswerView::from(Answer::People(vec![person])).single())
         }
     }
 }
 
-async fn read(client: &Client, identity: &IdentityName, read: Read) -> Result<View, ReadError> {
-    Ok(View::from(client.read(identity, Priority::Listing, &read).await?.answer))
+async fn read(client: &Client, identity: &IdentityName, read: Read) -> Result<AnswerView, ReadError> {
+    Ok(AnswerView::from(client.read(identity, Priority::Listing, &read).await?.answer))
 }
 
 fn choose(wanted: Option<IdentityName>, identities: &[IdentityName]) -> anyhow::Result<IdentityName> {
@@ -165,9 +178,9 @@ fn choose(wanted: Option<IdentityName>, identities: &[IdentityName]) -> anyhow::
     match (wanted, identities) {
         (_, []) => bail!("the configuration has no identity"),
         (Some(wanted), _) if identities.contains(&wanted) => Ok(wanted),
-        (Some(wanted), _) => bail!("there is no identity {wanted}; the configuration has: {}", names()),
+        (Some(wanted), _) => bail!("unknown identity {wanted}; the configuration has: {}", names()),
         (None, [only]) => Ok(only.clone()),
-        (None, _) => bail!("say which identity to use with --identity; the configuration has: {}", names()),
+        (None, _) => bail!("choose an identity with --identity; the configuration has: {}", names()),
     }
 }
 
@@ -182,7 +195,7 @@ fn parse_name(text: &str) -> Result<Read, InvalidName> {
     let conference = || ConferenceName::parse(text).map(Read::Conference);
     let participant = || ParticipantName::parse(text).map(Read::Participant);
     let session = || SessionName::parse(text).map(Read::Session);
-    // A code may stand behind `spaces/`, as Google's reference has it, and in capitals.
+    // Google's reference also allows a code after `spaces/`. Codes are not case-sensitive.
     let code = text.strip_prefix("spaces/").unwrap_or(text).to_ascii_lowercase();
     let code = || MeetingCode::parse(&code).map(Read::SpaceByCode);
     let space = || SpaceName::parse(text).map(Read::Space);
@@ -199,9 +212,9 @@ fn parse_user(text: &str) -> Result<UserName, InvalidName> {
     UserName::parse(&format!("users/{id}"))
 }
 
-impl<T> From<Page<T>> for View
+impl<T> From<Page<T>> for AnswerView
 where
-    View: From<Vec<T>>,
+    AnswerView: From<Vec<T>>,
 {
     fn from(page: Page<T>) -> Self {
         Self::from(page.items).with_next(page.next_page_token)
@@ -214,9 +227,9 @@ mod tests {
     use crate::cli::arguments::parsed;
 
     #[test]
-    fn any_resource_can_be_got_by_its_name() {
-        let read = |name: &str| match parsed::<Args>(&format!("get {name}")).unwrap().what {
-            What::Get { name } => name,
+    fn get_accepts_the_name_of_any_resource() {
+        let read = |name: &str| match parsed::<Args>(&format!("get {name}")).unwrap().command {
+            ApiCommand::Get { name } => name,
             other => unreachable!("{other:?}"),
         };
         assert!(matches!(read("conferenceRecords/c"), Read::Conference(_)));
@@ -230,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_behind_the_command_and_contradictions_are_refused() {
+    fn global_options_may_follow_the_command_and_contradictions_are_refused() {
         let args = parsed::<Args>("participants conferenceRecords/c --active --json --identity a --config f").unwrap();
         assert!(args.json && args.identity.is_some() && args.config.as_os_str() == "f");
         assert!(parsed::<Args>("participants conferenceRecords/c --active --since 2026-01-05T10:00:00Z").is_err());

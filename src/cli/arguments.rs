@@ -1,14 +1,14 @@
-//! For tests: the arguments of one command, read as the command line reads them.
+//! For tests: parses the arguments of one command.
 
 use clap::Parser;
 
 #[derive(Debug, Parser)]
-struct Line<A: clap::Args> {
+struct TestCli<A: clap::Args> {
     #[command(flatten)]
     args: A,
 }
 
-/// What stands behind the command's name, its words apart.
+/// Parses what follows the name of the command. Arguments are separated by white space.
 pub(super) fn parsed<A: clap::Args>(line: &str) -> Result<A, clap::Error> {
-    Line::try_parse_from(std::iter::once("meetwatch").chain(line.split_whitespace())).map(|line| line.args)
+    TestCli::try_parse_from(std::iter::once("meetwatch").chain(line.split_whitespace())).map(|line| line.args)
 }

@@ -1,4 +1,5 @@
-//! `meetwatch assets`, hidden: what a package ships besides the program, made from the command line's own definition.
+//! `meetwatch assets` (hidden): writes the files that a package ships besides the program, generated from the definition of
+//! the command line.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,19 +11,19 @@ use clap_complete::Shell;
 use super::Cli;
 use crate::config::EXAMPLE;
 
-/// Write man pages, shell completions and the example of a configuration into a folder.
+/// Write man pages, shell completions and the example configuration into a folder
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Made if it is not there; files of the same names are replaced
+pub(super) struct Args {
+    /// The folder; created if it does not exist, and existing files are replaced
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-/// Writes everything.
+/// Writes all files.
 ///
 /// # Errors
-/// If something cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// If a file cannot be written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     write(&args.folder).with_context(|| format!("cannot write into {}", args.folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -38,7 +39,7 @@ fn write(folder: &Path) -> std::io::Result<()> {
     std::fs::write(folder.join("meetwatch.toml"), EXAMPLE)
 }
 
-/// The same command line without what `--help` hides, which the completions would offer.
+/// Returns the command line without its hidden commands and options, which completions would otherwise offer.
 fn visible(command: &Command) -> Command {
     let name = command.get_name().to_owned();
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_command_has_a_page_and_is_completed_and_what_is_hidden_is_not() {
+    fn visible_commands_have_man_pages_and_completions_and_hidden_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path()).unwrap();
         let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();

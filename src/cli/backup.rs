@@ -1,4 +1,4 @@
-//! `meetwatch backup`: a copy of the store, whether a daemon runs or not.
+//! `meetwatch backup`: copies the store, whether or not a daemon runs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,22 +8,22 @@ use crate::config::{self, Environment};
 use crate::delivery::pseudonym_key;
 use crate::store::back_up;
 
-/// Copy the store to a new file, also while the daemon runs
+/// Copy the store to a new file; works while the daemon runs
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The configuration that the daemon runs with; only what it says of the store is read
+pub(super) struct Args {
+    /// The configuration file of the daemon; only its [store] section is read
     #[arg(long, value_name = "FILE", default_value = "/etc/meetwatch/meetwatch.toml")]
     config: PathBuf,
-    /// The file to make; one that is there is not overwritten
+    /// The file to create; an existing file is not overwritten
     #[arg(value_name = "FILE")]
     to: PathBuf,
 }
 
-/// Makes the copy and says how far it reaches.
+/// Makes the copy and prints the position of its last event.
 ///
 /// # Errors
-/// Where the configuration does not say where the store is, or [`crate::store::BackupError`].
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Where the configuration's `[store]` section is invalid, or [`crate::store::BackupError`].
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let store = config::load_store(&args.config, &Environment::read())?.path;
     let made = back_up(&store, &args.to)?;
     let (to, bytes) = (args.to.display(), made.bytes);
@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let key = pseudonym_key::path_beside(&store);
     if key.try_exists().unwrap_or(false) {
         output::line(format_args!(
-            "keep {} with it: without that key everybody gets another pseudonym",
+            "keep {} with it: without this key, every person gets another pseudonym",
             key.display()
         ))?;
     }

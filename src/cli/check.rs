@@ -1,6 +1,7 @@
-//! `meetwatch check`: is this configuration good, and, with `--online`, does Google agree?
+//! `meetwatch check`: validates a configuration and, with `--online`, tries its identities, targets and webhooks.
 
-mod online;
+mod endpoints;
+mod identities;
 mod report;
 
 use std::path::PathBuf;
@@ -8,47 +9,51 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use self::report::CheckReport;
 use super::output;
+use super::table::counted;
 use crate::config::{self, Config, EXAMPLE, Environment};
 use crate::meet::auth::inspect;
 use crate::meet::settings::IdentitySettings;
 use crate::model::text::for_terminal;
 
-/// What `check` can be told.
+/// How many identities or endpoints are checked at the same time.
+const CONCURRENCY: usize = 16;
+
+/// Check a configuration and report all its problems, each with its line
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The configuration to check
+pub(super) struct Args {
+    /// The configuration file to check
     #[arg(long, value_name = "FILE", required_unless_present = "example")]
     config: Option<PathBuf>,
 
-    /// Print an annotated configuration with every key there is, and check nothing
+    /// Print an annotated example configuration with every key, and check nothing
     #[arg(long, conflicts_with_all = ["config", "online"])]
     example: bool,
 
-    /// Ask Google: whether each identity gets its tokens, and whether each target can be seen, and as whom
+    /// Also ask Google whether each identity gets its tokens and can see its targets, as organizer or as participant
     #[arg(long)]
     pub(super) online: bool,
 
-    /// Send each webhook a signed `webhook.test`, too
+    /// Also send each webhook a signed `webhook.test` event
     #[arg(long, requires = "online")]
     test_endpoints: bool,
 
-    /// JSON for programs, in place of lines for people
+    /// Print JSON instead of text
     #[arg(long, requires = "online")]
     json: bool,
 }
 
-/// Says that the configuration is good, with its warnings, and how it fares online where that was asked for. Something
-/// that does not work is a failure.
+/// Checks the configuration and prints the result, with its warnings. Anything that does not work is a failure.
 ///
 /// # Errors
-/// All its [`Problems`](config::Problems) at once.
-pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// All [`Problems`](config::Problems) of the configuration.
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.example {
         output::line(EXAMPLE.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = args.config.as_ref().context("no configuration was named")?;
+    let path = args.config.as_ref().context("--config is required")?;
     let config = config::load(path, &Environment::read())?;
     for warning in &config.warnings {
         output::complain(format_args!("warning: {warning}"));
@@ -56,17 +61,19 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.json {
         output::line(format_args!("{} is valid: {}", path.display(), summary(&config)))?;
     }
-    let well = if args.online {
+    let ok = if args.online {
         check_online(args, &config).await?
     } else {
-        config.identities.iter().filter(|identity| !is_ready(identity)).count() == 0
+        config.identities.iter().filter(|identity| !check_credentials(identity)).count() == 0
     };
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints what came of asking, and says whether all is well.
+/// Runs the online checks and prints their report. Returns whether all of them succeeded.
 async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
-    let report = online::ask(config, args.test_endpoints).await?;
+    let (identities, targets) = identities::check(config).await?;
+    let endpoints = endpoints::check(&config.webhooks, args.test_endpoints).await?;
+    let report = CheckReport::new(identities, targets, endpoints);
     if args.json {
         output::line(serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -77,8 +84,9 @@ async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
     Ok(report.ok)
 }
 
-/// Whether an identity's files could give a token, as far as that can be seen without asking anybody. Says what not.
-fn is_ready(identity: &IdentitySettings) -> bool {
+/// Checks an identity's credential files without network access, and prints their problems. Returns whether there are none
+/// that would keep the identity from getting a token.
+fn check_credentials(identity: &IdentitySettings) -> bool {
     let inspection = inspect(&identity.credentials);
     for (file, warning) in &inspection.warnings {
         output::complain(format_args!("warning: identity {}: {}: {warning}", identity.name, file.display()));
@@ -93,14 +101,8 @@ fn is_ready(identity: &IdentitySettings) -> bool {
 }
 
 fn summary(config: &Config) -> String {
-    let counted = |number: usize, one: &str, many: &str| match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
-    };
-    format!(
-        "{}, {}, {}",
-        counted(config.identities.len(), "identity", "identities"),
-        counted(config.targets.len(), "target", "targets"),
-        counted(config.webhooks.len(), "webhook", "webhooks"),
-    )
+    let identities = counted(config.identities.len() as u64, "identity", "identities");
+    let targets = counted(config.targets.len() as u64, "target", "targets");
+    let webhooks = counted(config.webhooks.len() as u64, "webhook", "webhooks");
+    format!("{identities}, {targets}, {webhooks}")
 }

@@ -1,8 +1,10 @@
-//! `meetwatch conferences`: what is watched right now.
+//! `meetwatch conferences`: the conferences that the daemon watches now.
 
 use std::process::ExitCode;
 
-use super::daemon::{Column, Daemon, Reach, show_list};
+use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::output;
+use super::table::Column;
 
 const COLUMNS: [Column; 6] = [
     ("name", "/name"),
@@ -13,19 +15,19 @@ const COLUMNS: [Column; 6] = [
     ("present", "/present"),
 ];
 
-/// List the conferences that are live, or ended and read once more
+/// List the watched conferences: live ones, and ended ones that are not read to the end yet
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
+    daemon: DaemonArgs,
 }
 
-/// Lists them.
+/// Prints the list.
 ///
 /// # Errors
 /// Where no daemon runs.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let answer = Daemon::of(&args.reach)?.get(&["conferences"], &[]).await?;
-    show_list(&answer, "conferences", &COLUMNS, args.reach.json)?;
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let answer = DaemonClient::new(&args.daemon)?.get(&["conferences"], &[]).await?;
+    output::list(&answer, "conferences", &COLUMNS, args.daemon.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `meetwatch deliveries`: what is owed to whom, what became of it, and sending it once more.
+//! `meetwatch deliveries`: lists deliveries, shows one with its attempts, and sends deliveries again.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::daemon::{Column, Daemon, Reach, cell, rendered, show_json, show_list};
+use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::table::{Column, cell, counted, render_rows};
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
 use crate::model::{ConferenceName, EndpointName};
@@ -34,69 +35,69 @@ const ATTEMPTS: [Column; 6] = [
     ("answer", "/answer"),
 ];
 
-/// List deliveries, the newest first; show one; or send some once more
+/// List deliveries, newest first; show one; or send some again
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
+    daemon: DaemonArgs,
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterArgs,
     #[command(subcommand)]
-    what: Option<What>,
+    command: Option<DeliveriesCommand>,
 }
 
-/// Which deliveries to list.
+/// The deliveries to list.
 #[derive(Debug, clap::Args)]
-struct Filter {
-    /// Only those of this webhook
+struct FilterArgs {
+    /// List only deliveries to this webhook
     #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
     endpoint: Option<EndpointName>,
-    /// Only those in this state: pending, leased, done, dead, settled, expired; can be given more than once
+    /// List only deliveries in this state: pending, leased, done, dead, settled or expired; can be repeated
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Vec<DeliveryState>,
-    /// Only those of this conference
+    /// List only deliveries of this conference
     #[arg(long, value_name = "conferenceRecords/…", value_parser = ConferenceName::parse)]
     conference: Option<ConferenceName>,
-    /// Only those of events that were committed at or after this time, such as 2026-01-05T10:00:00Z
+    /// List only deliveries of events stored at or after this time, such as 2026-01-05T10:00:00Z
     #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// Only those of events that were committed before this time
+    /// List only deliveries of events stored before this time
     #[arg(long, value_name = "TIME")]
     to: Option<Timestamp>,
-    /// Only those of events no older than this, such as 2h
+    /// List only deliveries of events no older than this, such as 2h
     #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration, conflicts_with = "from")]
     since: Option<Duration>,
-    /// Only those before this one: the next page
+    /// List only deliveries older than the one with this id; for the next page
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
-    /// How many
+    /// List at most this many
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum DeliveriesCommand {
     /// Show one delivery with each of its attempts
     Show {
-        /// Its id, as the list has it
+        /// The id of the delivery, from the list
         id: i64,
     },
-    /// Send once more: one, all of an endpoint that are dead, or all of a time
+    /// Send deliveries again: one, all dead ones of a webhook, or all of a webhook in a time span
     Replay {
-        /// The id of the one
+        /// The id of the delivery
         #[arg(conflicts_with_all = ["endpoint", "dead", "from", "to"], required_unless_present = "endpoint")]
         id: Option<i64>,
-        /// The webhook whose deliveries are meant
+        /// The webhook whose deliveries to send again
         #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
         endpoint: Option<EndpointName>,
-        /// All that were given up
+        /// Send all dead deliveries, which were given up
         #[arg(long, requires = "endpoint", conflicts_with_all = ["from", "to"])]
         dead: bool,
-        /// All of events that were committed at or after this time
+        /// Send all deliveries of events stored at or after this time
         #[arg(long, value_name = "TIME", requires_all = ["endpoint", "to"])]
         from: Option<Timestamp>,
-        /// All of events that were committed before this time
+        /// Send all deliveries of events stored before this time
         #[arg(long, value_name = "TIME", requires_all = ["endpoint", "from"])]
         to: Option<Timestamp>,
     },
@@ -107,45 +108,46 @@ fn state(text: &str) -> Result<DeliveryState, String> {
     DeliveryState::parse(text).ok_or_else(|| format!("must be one of {names}"))
 }
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
-/// Where no daemon runs, or it says no.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let daemon = Daemon::of(&args.reach)?;
-    match args.what {
-        None => list(&daemon, &args.filter, args.reach.json).await?,
-        Some(What::Show { id }) => show(&daemon, id, args.reach.json).await?,
-        Some(What::Replay { id, endpoint, dead, from, to }) => {
-            let order = match (id, endpoint, dead, from, to) {
+/// Where no daemon runs, or it refuses the request.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let daemon = DaemonClient::new(&args.daemon)?;
+    match args.command {
+        None => list(&daemon, &args.filter, args.daemon.json).await?,
+        Some(DeliveriesCommand::Show { id }) => show(&daemon, id, args.daemon.json).await?,
+        Some(DeliveriesCommand::Replay { id, endpoint, dead, from, to }) => {
+            let request = match (id, endpoint, dead, from, to) {
                 (Some(id), ..) => json!({ "delivery": id }),
                 (None, Some(endpoint), true, ..) => json!({ "endpoint": endpoint, "dead": true }),
                 (None, Some(endpoint), false, Some(from), Some(to)) => {
                     json!({ "endpoint": endpoint, "from": from, "to": to })
                 }
-                _ => bail!("say which of the endpoint's deliveries: --dead, or --from and --to"),
+                _ => bail!("say which deliveries of the webhook: --dead, or --from and --to"),
             };
-            let answer = daemon.post(&["deliveries", "replay"], Some(order)).await?;
-            if args.reach.json {
-                show_json(&answer)?;
+            let answer = daemon.post(&["deliveries", "replay"], Some(request)).await?;
+            if args.daemon.json {
+                output::json(&answer)?;
             } else {
-                output::line(format_args!("{} are sent once more", cell(&answer["replayed"])))?;
+                let replayed = answer["replayed"].as_u64().unwrap_or_default();
+                output::line(counted(replayed, "delivery is sent again", "deliveries are sent again"))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(daemon: &Daemon, filter: &Filter, json: bool) -> anyhow::Result<()> {
+async fn list(daemon: &DaemonClient, filter: &FilterArgs, json: bool) -> anyhow::Result<()> {
     let answer = daemon.get(&["deliveries"], &query(filter, Clock::new().now().wall)).await?;
-    show_list(&answer, "deliveries", &COLUMNS, json)?;
+    output::list(&answer, "deliveries", &COLUMNS, json)?;
     if let (Some(next), false) = (answer["next"].as_i64(), json) {
-        output::line(format_args!("older ones: --before {next}"))?;
+        output::line(format_args!("next page: --before {next}"))?;
     }
     Ok(())
 }
 
-fn query(filter: &Filter, now: Timestamp) -> Vec<(&'static str, String)> {
+fn query(filter: &FilterArgs, now: Timestamp) -> Vec<(&'static str, String)> {
     let from = filter.since.map(|since| now.saturating_sub(since).unwrap_or(Timestamp::MIN)).or(filter.from);
     let mut query: Vec<(&'static str, String)> = vec![("limit", filter.limit.to_string())];
     let one = |name, value: Option<String>| value.map(|value| (name, value));
@@ -158,12 +160,12 @@ fn query(filter: &Filter, now: Timestamp) -> Vec<(&'static str, String)> {
     query
 }
 
-async fn show(daemon: &Daemon, id: i64, json: bool) -> anyhow::Result<()> {
+async fn show(daemon: &DaemonClient, id: i64, json: bool) -> anyhow::Result<()> {
     let answer = daemon.get(&["deliveries", &id.to_string()], &[]).await?;
-    if json { show_json(&answer) } else { output::line(detail(&answer).trim_end()) }
+    if json { output::json(&answer) } else { output::line(detail(&answer).trim_end()) }
 }
 
-/// One delivery for people: what is known of it, its attempts, and the event.
+/// Returns one delivery as text: its fields, its attempts and its event.
 fn detail(answer: &Value) -> String {
     let delivery = answer["delivery"].as_object();
     let mut text = String::new();
@@ -172,11 +174,11 @@ fn detail(answer: &Value) -> String {
     }
     let attempts = answer["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !attempts.is_empty() {
-        text.push_str(&format!("\n{}", rendered(attempts, &ATTEMPTS)));
+        text.push_str(&format!("\n{}", render_rows(attempts, &ATTEMPTS)));
     }
     let event = serde_json::to_string_pretty(&answer["event"]).unwrap_or_default();
     let event: Vec<String> = event.lines().map(for_terminal).collect();
-    text.push_str(&format!("\nevent, as it was committed:\n{}\n", event.join("\n")));
+    text.push_str(&format!("\nevent, as it was stored:\n{}\n", event.join("\n")));
     text
 }
 
@@ -198,14 +200,14 @@ mod tests {
             ("from", "2026-01-05T08:00:00Z"),
         ];
         assert_eq!(query(&args.filter, now), wanted.map(|(name, value)| (name, value.to_owned())));
-        assert!(args.reach.json && args.what.is_none());
+        assert!(args.daemon.json && args.command.is_none());
         for bad in ["--state gone", "--since 2h --from 2026-01-05T10:00:00Z", "--limit 0", "--conference x"] {
             assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_replay_says_exactly_what() {
+    fn a_replay_needs_an_unambiguous_selection() {
         for good in [
             "replay 7 --config f",
             "replay --endpoint ops --dead",
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_shown_with_its_attempts_and_nothing_in_it_acts() {
+    fn a_delivery_is_shown_with_its_attempts_and_control_characters_are_escaped() {
         let text = detail(&json!({
             "delivery": {"id": 7, "state": "dead", "reason": null},
             "attempts": [{"number": 1, "seconds": 0.5, "status": 500, "reason": "server_error", "answer": "\u{1b}[2J"}],

@@ -1,7 +1,7 @@
 //! `meetwatch demo`: simulator, daemon and receiver in one process, with nothing to configure.
 //!
-//! Everything between them is real: sockets, tokens, the configuration file, SQLite, signatures. At the end the log is
-//! held against what the simulated world made.
+//! Everything between them is real: sockets, tokens, the configuration file, SQLite, signatures. At the end the event log is
+//! compared with what happened in the simulation.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::event_line::event_line;
 use super::output::{interrupted, line};
-use crate::app::App;
+use crate::app::{App, StartOptions};
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
-use crate::delivery::sign::{self, SigningSecret};
+use crate::delivery::sign::SigningSecret;
 use crate::model::{Event, EventId, EventType};
 use crate::sim::api::ApiSettings;
 use crate::sim::receiver::{Delivered, Receiver, ReceiverSettings};
@@ -32,47 +32,36 @@ use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
 use crate::store::Store;
 use crate::verify::truth;
 
-/// How long the daemon may take to read everything out once the world has ended its meetings.
-const READ_OUT: Duration = Duration::from_secs(30);
-/// How many deliveries may wait to be printed.
+/// How long the daemon may take to report the last events after the simulated meetings have ended.
+const LAST_EVENTS: Duration = Duration::from_secs(30);
+/// How many received deliveries may wait to be printed.
 const PRINT_QUEUE: usize = 4096;
 
-/// Show the whole way from a call to a signed webhook, with simulated people.
+/// Run a demonstration: simulated meetings, the daemon, and a webhook receiver that prints each event
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// End by itself after so many seconds, and say whether the log agrees with what happened
+pub(super) struct Args {
+    /// Stop after this many seconds; without it, the demonstration runs until interrupted
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// The same seed makes the same people do the same things
+    /// The seed of the simulation; the same seed produces the same meetings
     #[arg(long, default_value_t = 7)]
     seed: u64,
 }
 
-/// Runs until interrupted or until the seconds are over, then compares. Exit code 0 if everything agrees.
+/// Runs until interrupted or until the seconds have passed, then compares. The exit code is 0 if everything agrees.
 ///
 /// # Errors
 /// If a part cannot be started.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let simulator = simulator(args.seed).await?;
     let secret = SigningSecret::from_bytes(secret_bytes(args.seed))?;
     let (printer, mut deliveries) = mpsc::channel(PRINT_QUEUE);
     let receiver = receiver(&secret, printer).await?;
     let config = write_config(folder.path(), &simulator, &receiver, &secret)?;
-    let app = App::start(config::load(&config, &Environment::default())?, random_seed()).await?;
+    let app = App::start(config::load(&config, &Environment::default())?, StartOptions::seeded(random_seed())).await?;
 
-    line(format_args!(
-        "A simulated Google Meet at {}, watched by meetwatch with the store {}.",
-        format_args!("http://{}", simulator.address()),
-        folder.path().join("demo.db").display()
-    ))?;
-    line(format_args!("Metrics: http://{}/metrics", app.listens_on()))?;
-    line(match args.seconds {
-        Some(seconds) => format!(
-            "Each event below arrived as a webhook and its signature was verified. This ends after {seconds} s.\n"
-        ),
-        None => "Each event below arrived as a webhook and its signature was verified. Ctrl-C ends it.\n".to_owned(),
-    })?;
+    print_introduction(&simulator, &app, folder.path(), args.seconds)?;
 
     let store = app.store().clone();
     let stop = CancellationToken::new();
@@ -81,21 +70,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let show = print_events(&mut deliveries, &mut verified);
     tokio::select! {
         shown = show => shown?,
-        () = over(args.seconds) => {}
+        () = end(args.seconds) => {}
     }
-    line("\nThe meetings end; reading them out …\n")?;
+    line("\nEnding the meetings and waiting for their last events …\n")?;
     simulator.with(|api, now| api.world.end_all(now));
-    let everything = read_out(&simulator, &store, &mut deliveries, &mut verified);
-    let in_time = timeout(READ_OUT, everything).await;
+    let last_events = print_last_events(&simulator, &store, &mut deliveries, &mut verified);
+    let in_time = timeout(LAST_EVENTS, last_events).await;
     if let Ok(result) = in_time {
         result?;
     }
-    let agrees = summary(&simulator, &store, &verified).await?;
+    let agrees = print_summary(&simulator, &store, &verified).await?;
     stop.cancel();
-    daemon.await.context("the daemon died")??;
+    daemon.await.context("the daemon panicked")??;
     receiver.stop().await;
     simulator.stop().await;
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_introduction(simulator: &Running, app: &App, folder: &Path, seconds: Option<u64>) -> anyhow::Result<()> {
+    line(format_args!("Simulated Google Meet: http://{}", simulator.address()))?;
+    line(format_args!("Metrics of meetwatch:  http://{}/metrics", app.listens_on()))?;
+    line(format_args!("Store of meetwatch:    {}", folder.join("demo.db").display()))?;
+    let end = seconds.map_or_else(|| "Press Ctrl-C to stop.".to_owned(), |seconds| format!("Stops after {seconds} s."));
+    line(format_args!("\nEach line below is an event that arrived as a webhook with a valid signature. {end}\n"))
 }
 
 async fn simulator(seed: u64) -> anyhow::Result<Running> {
@@ -106,7 +103,7 @@ async fn simulator(seed: u64) -> anyhow::Result<Running> {
     Simulator::start(Settings { api, ..Settings::new(world) }).await.context("cannot start the simulator")
 }
 
-/// A secret for this demonstration alone: it protects nothing.
+/// Returns the signing secret, which is only for this demonstration and protects nothing.
 fn secret_bytes(seed: u64) -> Vec<u8> {
     seed.to_be_bytes().repeat(4)
 }
@@ -114,17 +111,14 @@ fn secret_bytes(seed: u64) -> Vec<u8> {
 async fn receiver(secret: &SigningSecret, printer: mpsc::Sender<Delivered>) -> anyhow::Result<Receiver> {
     let (clock, secrets) = (Clock::new(), vec![secret.clone()]);
     let verify = move |headers: &HeaderMap, body: &[u8]| {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (id, timestamp, signature) =
-            (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        sign::verify(&secrets, id, timestamp, signature, body, clock.now().wall, sign::TOLERANCE).is_ok()
+        super::listen::verify(&secrets, headers, body, clock.now().wall).is_ok()
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ReceiverSettings { forward: Some(printer), ..ReceiverSettings::new(listen, Arc::new(verify)) };
     Receiver::start(settings).await.context("cannot start the receiver")
 }
 
-/// Writes the configuration that an operator would write, only quicker: what takes minutes in real life takes seconds.
+/// Writes the configuration of the daemon, with shorter intervals than an operator would use.
 fn write_config(
     folder: &Path,
     simulator: &Running,
@@ -173,7 +167,8 @@ listen = "127.0.0.1:0"
     Ok(config)
 }
 
-async fn over(seconds: Option<u64>) {
+/// Waits for the end of the demonstration.
+async fn end(seconds: Option<u64>) {
     match seconds {
         Some(seconds) => {
             tokio::select! {
@@ -185,7 +180,7 @@ async fn over(seconds: Option<u64>) {
     }
 }
 
-/// Prints until nothing comes any more.
+/// Prints events as they arrive, until the receiver stops. Cancel-safe.
 async fn print_events(
     deliveries: &mut mpsc::Receiver<Delivered>,
     verified: &mut BTreeSet<EventId>,
@@ -200,15 +195,15 @@ async fn print_events(
 fn print_event(delivered: &Delivered, colour: bool, verified: &mut BTreeSet<EventId>) -> anyhow::Result<()> {
     let body = delivered.json();
     let event: Event =
-        serde_json::from_value(body.get("data").cloned().unwrap_or_default()).context("a delivery is no event")?;
+        serde_json::from_value(body.get("data").cloned().unwrap_or_default()).context("a delivery is not an event")?;
     if verified.insert(event.id.clone()) {
         line(event_line(&event, colour))?;
     }
     Ok(())
 }
 
-/// Prints on until the log tells the end of every conference and every event has arrived.
-async fn read_out(
+/// Prints events until the log has the end of every conference and every event of the log has arrived.
+async fn print_last_events(
     simulator: &Running,
     store: &Store,
     deliveries: &mut mpsc::Receiver<Delivered>,
@@ -216,14 +211,15 @@ async fn read_out(
 ) -> anyhow::Result<()> {
     let colour = std::io::stdout().is_terminal();
     let conferences = simulator.with(|api, _| api.world.conferences().count());
-    let mut look = interval(Duration::from_millis(200));
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut check = interval(Duration::from_millis(200));
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             Some(delivered) = deliveries.recv() => print_event(&delivered, colour, verified)?,
-            _ = look.tick() => {
+            _ = check.tick() => {
                 let events = truth::log(store).await?;
-                let ended = events.iter().filter(|event| event.event == EventType::ConferenceEnded && event.corrects.is_none()).count();
+                let is_end = |event: &&Event| event.event == EventType::ConferenceEnded && event.corrects.is_none();
+                let ended = events.iter().filter(is_end).count();
                 if ended >= conferences && events.iter().all(|event| verified.contains(&event.id)) {
                     return Ok(());
                 }
@@ -232,21 +228,25 @@ async fn read_out(
     }
 }
 
-/// Says what came of it.
-async fn summary(simulator: &Running, store: &Store, verified: &BTreeSet<EventId>) -> anyhow::Result<bool> {
+/// Compares the event log with the simulation, prints the result, and returns whether they agree.
+async fn print_summary(simulator: &Running, store: &Store, verified: &BTreeSet<EventId>) -> anyhow::Result<bool> {
     let events = truth::log(store).await?;
     let missing = events.iter().filter(|event| !verified.contains(&event.id)).count();
     let (compared, sessions) =
         simulator.with(|api, _| (truth::compare(&api.world, &events), api.world.sessions().count()));
     let agrees = compared.disagreements.is_empty() && missing == 0;
     line(format_args!(
-        "\nsessions the world made: {sessions}\nevents in the log:       {}\ndeliveries verified:     {}",
+        "\nsessions simulated:  {sessions}\nevents in the log:   {}\ndeliveries verified: {}",
         events.len(),
         verified.len()
     ))?;
     for disagreement in &compared.disagreements {
         line(format_args!("  {disagreement}"))?;
     }
-    line(if agrees { "The log and the world agree." } else { "The log and the world do NOT agree." })?;
+    line(if agrees {
+        "The event log agrees with the simulation."
+    } else {
+        "The event log does NOT agree with the simulation."
+    })?;
     Ok(agrees)
 }

@@ -1,11 +1,12 @@
-//! `meetwatch endpoints`: how each fares; switching, trying and forgetting one.
+//! `meetwatch endpoints`: the state of the webhook endpoints; enabling, disabling, testing and removing one.
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::daemon::{Column, Daemon, Reach, cell, show_json, show_list};
+use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::table::{Column, cell, counted};
 use crate::model::EndpointName;
 use crate::model::text::for_terminal;
 
@@ -21,94 +22,102 @@ const COLUMNS: [Column; 9] = [
     ("success", "/success"),
 ];
 
-/// Show how each webhook fares; switch, try or forget one
+/// Show the state of every webhook endpoint; enable, disable, test or remove one
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
+    daemon: DaemonArgs,
     #[command(subcommand)]
-    what: Option<What>,
+    command: Option<EndpointsCommand>,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Switch an endpoint on
+enum EndpointsCommand {
+    /// Enable an endpoint
     Enable {
+        /// The name of the webhook in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
-        /// Send what it is owed, or begin with what happens from now on
+        /// Where to start: with the deliveries that are pending (backlog), or with events from now on (now)
         #[arg(long, default_value = "backlog", value_parser = ["backlog", "now"])]
         from: String,
     },
-    /// Switch an endpoint off; what it is owed stays owed
+    /// Disable an endpoint; its pending deliveries are kept
     Disable {
+        /// The name of the webhook in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
     },
-    /// Send a signed `webhook.test` and show what came back
+    /// Send a signed `webhook.test` event and show the answer
     Test {
+        /// The name of the webhook in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
     },
-    /// Delete an endpoint that the configuration names no more, with all it was ever owed
+    /// Delete an endpoint that is no longer in the configuration, with all its deliveries
     Remove {
+        /// The name that the webhook had in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
     },
 }
 
-/// Does what was asked. A test that did not arrive is a failure.
+/// Runs the command. A test event that the endpoint does not accept is a failure.
 ///
 /// # Errors
-/// Where no daemon runs, or it says no.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let daemon = Daemon::of(&args.reach)?;
-    let json = args.reach.json;
+/// Where no daemon runs, or it refuses the request.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let daemon = DaemonClient::new(&args.daemon)?;
+    let json = args.daemon.json;
     let path = |name: &EndpointName, verb: &str| ["endpoints".to_owned(), name.to_string(), verb.to_owned()];
     let post = async |name: &EndpointName, verb: &str, body: Option<Value>| {
         let path = path(name, verb);
         daemon.post(&path.each_ref().map(String::as_str), body).await
     };
-    let (answer, told) = match &args.what {
+    let (answer, message) = match &args.command {
         None => {
             let mut answer = daemon.get(&["endpoints"], &[]).await?;
             for row in answer["endpoints"].as_array_mut().into_iter().flatten().filter(|_| !json) {
-                sum_up(row);
+                summarize(row);
             }
-            show_list(&answer, "endpoints", &COLUMNS, json)?;
+            output::list(&answer, "endpoints", &COLUMNS, json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(What::Enable { name, from }) => {
+        Some(EndpointsCommand::Enable { name, from }) => {
             let answer = post(name, "enable", Some(json!({ "from": from }))).await?;
             let skipped = answer["skipped"].as_u64().filter(|skipped| *skipped > 0);
-            let skipped = skipped.map(|skipped| format!("; {skipped} deliveries are not sent any more"));
+            let skipped = skipped.map(|skipped| {
+                let (singular, plural) = ("pending delivery is skipped", "pending deliveries are skipped");
+                format!("; {}", counted(skipped, singular, plural))
+            });
             (answer, format!("{name} is on{}", skipped.unwrap_or_default()))
         }
-        Some(What::Disable { name }) => {
-            (post(name, "disable", None).await?, format!("{name} is off; what it is owed stays owed"))
+        Some(EndpointsCommand::Disable { name }) => {
+            (post(name, "disable", None).await?, format!("{name} is off; its pending deliveries are kept"))
         }
-        Some(What::Test { name }) => {
+        Some(EndpointsCommand::Test { name }) => {
             let answer = post(name, "test", None).await?;
-            let told = tested(name, &answer);
-            (answer, told)
+            let message = test_result(name, &answer);
+            (answer, message)
         }
-        Some(What::Remove { name }) => {
+        Some(EndpointsCommand::Remove { name }) => {
             let answer = daemon.delete(&["endpoints", name.as_str()]).await?;
-            let told = format!("{name} is forgotten, with {} deliveries", cell(&answer["deleted"]));
-            (answer, told)
+            let deleted = answer["deleted"].as_u64().unwrap_or_default();
+            let message = format!("{name} was removed, with {}", counted(deleted, "delivery", "deliveries"));
+            (answer, message)
         }
     };
     if json {
-        show_json(&answer)?;
+        output::json(&answer)?;
     } else {
-        output::line(told)?;
+        output::line(message)?;
     }
     let failed = answer["delivered"] == json!(false);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Puts what a table shows of an endpoint into few words.
-fn sum_up(row: &mut Value) {
+/// Adds the cells `state` and `success` to an endpoint's row.
+fn summarize(row: &mut Value) {
     let state = match (&row["enabled"], &row["orphaned"], row["breaker"].as_str()) {
         (_, Value::Bool(true), _) => "orphaned".to_owned(),
         (Value::Bool(false), ..) => format!("off ({})", cell(&row["reason"])),
@@ -121,16 +130,17 @@ fn sum_up(row: &mut Value) {
     row["success"] = rate.map(|rate| format!("{:.1} %", rate * 100.0)).into();
 }
 
-fn tested(name: &EndpointName, answer: &Value) -> String {
+/// Returns the result of a test event as text.
+fn test_result(name: &EndpointName, answer: &Value) -> String {
     let status = answer["status"].as_u64().map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
     let seconds = answer["seconds"].as_f64().unwrap_or_default();
-    let verdict = match answer["reason"].as_str() {
-        None => format!("{name} took the test: {status} after {seconds:.3} s"),
-        Some(reason) => format!("{name} did not take the test: {reason}, {status} after {seconds:.3} s"),
+    let result = match answer["reason"].as_str() {
+        None => format!("{name} accepted the test event: {status} after {seconds:.3} s"),
+        Some(reason) => format!("{name} did not accept the test event: {reason}, {status} after {seconds:.3} s"),
     };
     match answer["answer"].as_str() {
-        None => verdict,
-        Some(said) => format!("{verdict}\nit said: {}", for_terminal(said)),
+        None => result,
+        Some(body) => format!("{result}\nits answer: {}", for_terminal(body)),
     }
 }
 
@@ -139,9 +149,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_one_word_that_says_the_worst() {
+    fn the_state_is_the_most_serious_one() {
         let state = |mut row: Value| {
-            sum_up(&mut row);
+            summarize(&mut row);
             (row["state"].as_str().unwrap().to_owned(), row["success"].clone())
         };
         let row = json!({"enabled": true, "orphaned": false, "breaker": "open", "last_day": {"success_rate": 0.5}});
@@ -153,10 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_receiver_said_to_a_test_does_not_act() {
+    fn control_characters_of_a_receivers_answer_are_escaped() {
         let name = EndpointName::parse("ops").unwrap();
-        let told =
-            tested(&name, &json!({"status": 500, "reason": "server_error", "seconds": 0.25, "answer": "\u{7}no"}));
-        assert_eq!(told, "ops did not take the test: server_error, status 500 after 0.250 s\nit said: \\u{7}no");
+        let result =
+            test_result(&name, &json!({"status": 500, "reason": "server_error", "seconds": 0.25, "answer": "\u{7}no"}));
+        assert_eq!(
+            result,
+            "ops did not accept the test event: server_error, status 500 after 0.250 s\nits answer: \\u{7}no"
+        );
     }
 }

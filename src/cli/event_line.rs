@@ -1,4 +1,5 @@
-//! One event as one line that people read: time, meeting, who, what, how it is known, how long after it happened.
+//! An event as one line of text: its time, the meeting, the participant, what happened, its provenance, and how long after
+//! its time it was observed.
 
 use std::fmt::Write;
 
@@ -6,30 +7,31 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::table::counted;
 use crate::model::text::for_terminal;
 use crate::model::{Event, EventType, ParticipantKind, Provenance};
 
 const MEETING_WIDTH: usize = 14;
-const WHO_WIDTH: usize = 24;
+const PARTICIPANT_WIDTH: usize = 24;
 const WHAT_WIDTH: usize = 28;
-const KNOWN_WIDTH: usize = 10;
+const PROVENANCE_WIDTH: usize = 10;
 
-/// The line of an event, without a line break. What strangers wrote cannot act on the terminal. Times are UTC.
+/// Returns the line of an event, without a line break. Control characters of names are escaped. Times are UTC.
 #[must_use]
-pub fn event_line(event: &Event, colour: bool) -> String {
+pub(super) fn event_line(event: &Event, colour: bool) -> String {
     let time = event.time.to_zoned(TimeZone::UTC).strftime("%H:%M:%SZ").to_string();
     let meeting = column(&meeting(event), MEETING_WIDTH);
-    let who = column(&who(event), WHO_WIDTH);
+    let participant = column(&participant(event), PARTICIPANT_WIDTH);
     let what = column(&what(event), WHAT_WIDTH);
-    let known = column(event.provenance.as_str(), KNOWN_WIDTH);
-    let delay = format!("+{}", span(event.observed_at.duration_since(event.time)));
+    let provenance = column(event.provenance.as_str(), PROVENANCE_WIDTH);
+    let delay = format!("+{}", duration(event.observed_at.duration_since(event.time)));
     if !colour {
-        return format!("{time}  {meeting}  {who}  {what}  {known}  {delay}");
+        return format!("{time}  {meeting}  {participant}  {what}  {provenance}  {delay}");
     }
     let (dim, reset) = ("\u{1b}[2m", "\u{1b}[0m");
-    let known_colour = if event.provenance == Provenance::Inferred { "\u{1b}[33m" } else { dim };
+    let provenance_colour = if event.provenance == Provenance::Inferred { "\u{1b}[33m" } else { dim };
     format!(
-        "{dim}{time}{reset}  {meeting}  {who}  {}{what}{reset}  {known_colour}{known}{reset}  {dim}{delay}{reset}",
+        "{dim}{time}{reset}  {meeting}  {participant}  {}{what}{reset}  {provenance_colour}{provenance}{reset}  {dim}{delay}{reset}",
         colour_of(event)
     )
 }
@@ -44,13 +46,13 @@ fn meeting(event: &Event) -> String {
     }
 }
 
-fn who(event: &Event) -> String {
+fn participant(event: &Event) -> String {
     let Some(person) = &event.participant else { return "-".to_owned() };
     let unnamed = match person.kind {
-        ParticipantKind::SignedIn => "somebody signed in",
-        ParticipantKind::Anonymous => "a guest",
-        ParticipantKind::Phone => "a telephone",
-        ParticipantKind::Unknown => "somebody",
+        ParticipantKind::SignedIn => "unnamed user",
+        ParticipantKind::Anonymous => "unnamed guest",
+        ParticipantKind::Phone => "phone",
+        ParticipantKind::Unknown => "unnamed participant",
     };
     person.display_name.as_deref().unwrap_or(unnamed).to_owned()
 }
@@ -59,25 +61,25 @@ fn what(event: &Event) -> String {
     let present = event.present.map(|present| format!(" ({present} present)")).unwrap_or_default();
     let plain = match event.event {
         EventType::WatchGap => gap(event),
-        EventType::ConferenceStarted => "meeting began".to_owned(),
+        EventType::ConferenceStarted => "meeting started".to_owned(),
         EventType::ConferenceEnded => match &event.attendance {
-            Some(attendance) => format!("meeting ended, {} people", attendance.total),
+            Some(attendance) => format!("meeting ended ({})", counted(attendance.total.into(), "person", "people")),
             None => "meeting ended".to_owned(),
         },
-        EventType::SessionStarted => "device on".to_owned(),
-        EventType::SessionEnded => "device off".to_owned(),
+        EventType::SessionStarted => "device joined".to_owned(),
+        EventType::SessionEnded => "device left".to_owned(),
         EventType::ParticipantJoined => format!("joined{present}"),
         EventType::ParticipantLeft => format!("left{present}"),
-        EventType::EventRetracted => "taken back".to_owned(),
-        EventType::WebhookTest => "test".to_owned(),
+        EventType::EventRetracted => "retracted".to_owned(),
+        EventType::WebhookTest => "test event".to_owned(),
     };
     if event.corrects.is_some() { format!("{plain}, corrected") } else { plain }
 }
 
 fn gap(event: &Event) -> String {
     event.gap.as_ref().map_or_else(
-        || "nobody looked".to_owned(),
-        |gap| format!("nobody looked for {}", span(gap.to.duration_since(gap.from))),
+        || "not watched".to_owned(),
+        |gap| format!("not watched for {}", duration(gap.to.duration_since(gap.from))),
     )
 }
 
@@ -91,8 +93,8 @@ fn colour_of(event: &Event) -> &'static str {
     }
 }
 
-/// A length of time as people say it, to a tenth of a second where that matters.
-fn span(length: SignedDuration) -> String {
+/// Returns a duration such as 7.5s, 2m05s or 1h30m. Negative durations count as zero.
+fn duration(length: SignedDuration) -> String {
     let tenths = length.max(SignedDuration::ZERO).as_millis() / 100;
     let seconds = tenths / 10;
     match seconds {
@@ -102,7 +104,7 @@ fn span(length: SignedDuration) -> String {
     }
 }
 
-/// Makes text harmless and exactly so wide, cut with an ellipsis where it is longer.
+/// Escapes control characters, and pads or cuts the text to exactly `width` terminal columns; a cut text ends in an ellipsis.
 fn column(text: &str, width: usize) -> String {
     let safe = for_terminal(text);
     let mut out = String::with_capacity(width);
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_where_who_what_how_known_and_how_late() {
+    fn a_line_has_time_meeting_participant_event_provenance_and_delay() {
         assert_eq!(
             event_line(&event(&json!({})), false),
             "10:00:02Z  abc-mnop-xyz    Ada                       joined (7 present)            observed    +7.7s"
@@ -170,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_act_on_the_terminal() {
+    fn control_characters_of_a_name_are_escaped() {
         let person = json!({"name": "conferenceRecords/c/participants/p", "kind": "anonymous", "user": null, "display_name": "\u{1b}[2J\nroot", "email": null, "affiliation": null});
         let line = event_line(&event(&json!({"participant": person})), false);
         assert!(!line.contains(['\u{1b}', '\n']) && line.contains("\\u{1b}[2J"), "{line:?}");
     }
 
     #[test]
-    fn spans_are_said_as_people_say_them_and_never_negative() {
-        let said = |millis| span(SignedDuration::from_millis(millis));
+    fn durations_are_short_and_never_negative() {
+        let shown = |millis| duration(SignedDuration::from_millis(millis));
         assert_eq!(
-            [said(-5), said(59_949), said(60_000), said(3_599_000), said(90_000_000)],
+            [shown(-5), shown(59_949), shown(60_000), shown(3_599_000), shown(90_000_000)],
             ["0.0s", "59.9s", "1m00s", "59m59s", "25h00m"]
         );
     }

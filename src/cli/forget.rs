@@ -1,53 +1,62 @@
-//! `meetwatch forget`: takes one person out of everything that is stored.
+//! `meetwatch forget`: deletes one person's data from the store.
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, Reach, cell, show_json};
+use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::table::counted;
 
-/// Forget one person: what is stored, and what Google tells of them later
+/// Delete one person's data from the store, and keep it out from now on
+///
+/// Without --yes, only shows how much there is. Events are kept, without the person's name, address and account.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
-    /// users/…, conferenceRecords/…/participants/…, or the address of somebody who was looked up
+    daemon: DaemonArgs,
+    /// The person: users/…, conferenceRecords/…/participants/…, or an e-mail address that was looked up
     #[arg(value_name = "USER")]
     who: String,
-    /// Do it: it cannot be taken back. Without this, only say what there is
+    /// Delete the data; this cannot be undone
     #[arg(long)]
     yes: bool,
 }
 
-/// Has the daemon forget somebody, or says what there is.
+/// Makes the daemon forget a person, or prints what it would delete.
 ///
 /// # Errors
-/// Where no daemon runs, or it cannot tell who is meant.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// Where no daemon runs, or it knows no such person.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let body = json!({ "who": args.who, "dry_run": !args.yes });
-    let answer = Daemon::of(&args.reach)?.post(&["forget"], Some(body)).await?;
-    if args.reach.json {
-        show_json(&answer)?;
+    let answer = DaemonClient::new(&args.daemon)?.post(&["forget"], Some(body)).await?;
+    if args.daemon.json {
+        output::json(&answer)?;
     } else {
-        output::line(told(&answer))?;
+        output::line(summary(&answer))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(answer: &Value) -> String {
+fn summary(answer: &Value) -> String {
     let done = answer["forgotten"] == json!(true);
-    let traces = format!("{} events in {} conferences", cell(&answer["events"]), cell(&answer["conferences"]));
+    let number = |key: &str| answer[key].as_u64().unwrap_or_default();
+    let traces = format!(
+        "{} in {}",
+        counted(number("events"), "event", "events"),
+        counted(number("conferences"), "conference", "conferences")
+    );
     let mut text = if done {
-        format!("forgotten, with {traces}; what Google tells later is stored and told without a name\n")
+        format!("forgotten: {traces}; later events of this person are stored and sent without a name\n")
     } else {
-        format!("there are {traces}; to forget the person for good, say --yes\n")
+        format!("found {traces}; nothing was deleted; to forget this person for good, add --yes\n")
     };
-    if answer["unfinished"] != json!(0) {
-        let unfinished = cell(&answer["unfinished"]);
-        text.push_str(&format!("in {unfinished} that are not closed Google's id stays stored until they are\n"));
+    let unfinished = number("unfinished");
+    if unfinished > 0 {
+        let conferences = counted(unfinished, "conference", "conferences");
+        text.push_str(&format!("{conferences} not finished yet: Google's id of the person is stored until the end\n"));
     }
-    text.push_str("what receivers, backups and logs of others have of the person is theirs to delete");
+    text.push_str("copies in receivers, backups and other logs are not deleted; delete them there");
     text
 }
 
@@ -56,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_was_done_what_stays_and_what_is_out_of_reach() {
+    fn the_summary_says_what_was_deleted_what_stays_and_what_is_out_of_reach() {
         let answer = |forgotten, unfinished| {
-            told(&json!({"forgotten": forgotten, "conferences": 3, "unfinished": unfinished, "events": 12}))
+            summary(&json!({"forgotten": forgotten, "conferences": 3, "unfinished": unfinished, "events": 12}))
         };
-        assert!(answer(true, 0).starts_with("forgotten, with 12 events in 3 conferences;"));
-        assert!(answer(false, 0).contains("--yes") && !answer(false, 0).contains("not closed"));
-        assert!(answer(true, 1).contains("in 1 that are not closed"));
+        assert!(answer(true, 0).starts_with("forgotten: 12 events in 3 conferences;"));
+        assert!(answer(false, 0).contains("--yes") && !answer(false, 0).contains("not finished"));
+        assert!(answer(true, 1).contains("1 conference not finished yet"));
         assert!(answer(true, 0).contains("receivers"));
     }
 }

@@ -1,5 +1,5 @@
-//! `meetwatch health`: whether the daemon is well, for what starts and stops it, such as a container's health check. It needs
-//! nothing but this program.
+//! `meetwatch health`: whether the daemon is ready or alive, for health checks of containers and the like. Needs no other
+//! program, such as curl.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,65 +10,66 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::daemon::token_of;
+use super::daemon_address::DaemonAddress;
+use super::daemon_client;
 use super::output;
-use super::reach::Way;
 use crate::config::{self, Environment};
 
-/// Whoever has not answered by then is not well. Below the time that container engines give a check.
+/// A daemon that has not answered by then is not healthy. Below the time limit of container engines.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer is some hundred bytes; of whatever else answers no more is read.
+/// The longest answer that is read. The daemon's are some hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// Ask a running daemon whether it is well; the exit code says it
+/// Check whether the daemon is ready; the exit code is 0 if it is
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The configuration that the daemon runs with
+pub(super) struct Args {
+    /// The configuration file of the daemon
     #[arg(long, value_name = "FILE", default_value = "/etc/meetwatch/meetwatch.toml")]
     config: PathBuf,
-    /// Where it listens, such as http://127.0.0.1:9840, without a look into the configuration
+    /// The address of the daemon, such as http://127.0.0.1:9840, instead of a configuration
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     url: Option<Url>,
-    /// Ask only whether it lives, not whether it is ready
+    /// Check only that the daemon is alive, not that it is ready
     #[arg(long)]
     live: bool,
 }
 
-/// Exit code 0 if it is well.
+/// Prints `ready` or `alive` where the daemon is.
 ///
 /// # Errors
-/// Why it is not: nobody answers, or what it says is missing.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// Why it is not: no daemon answers, or what it lacks.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let client = Client::builder().no_proxy().timeout(TIMEOUT);
     let answer = match args.url {
         Some(url) => {
-            // An address may have a password in it, so it is shown without.
+            // The URL may hold a password, so messages show only host and port.
             let host = url.host_str().unwrap_or_default();
-            let shown = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-            ask(&client.build()?, &url, &shown, None, args.live).await?
+            let display = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+            ask(&client.build()?, &url, &display, None, args.live).await?
         }
         None => {
             let config = config::load(&args.config, &Environment::read())?;
-            let way = Way::of(&config)?;
-            // Where health is open, it needs none.
-            let token = token_of(&config).ok();
-            ask(&way.take(client)?.build()?, &way.base.join("/")?, &way.shown, token.as_ref(), args.live).await?
+            let address = DaemonAddress::from_config(&config)?;
+            // A missing token is no error: health may be exposed without one.
+            let token = daemon_client::token(&config).ok();
+            let client = address.configure(client)?.build()?;
+            ask(&client, &address.base.join("/")?, &address.display, token.as_ref(), args.live).await?
         }
     };
     output::line(answer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a daemon that is well says of itself.
+/// Asks the daemon at `base` and returns `ready` or `alive`. Messages call the daemon `display`.
 async fn ask(
     client: &Client,
     base: &Url,
-    shown: &str,
+    display: &str,
     token: Option<&SecretString>,
     live: bool,
 ) -> anyhow::Result<&'static str> {
-    let (path, well) = if live { ("livez", "alive") } else { ("readyz", "ready") };
+    let (path, state) = if live { ("livez", "alive") } else { ("readyz", "ready") };
     let mut request = client.get(base.join(path)?);
     if let Some(token) = token {
         request = request.bearer_auth(token.expose_secret());
@@ -77,33 +78,33 @@ async fn ask(
         .send()
         .await
         .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("no daemon answers at {shown}"))?;
+        .with_context(|| format!("no daemon answers at {display}"))?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            bail!("what answers at {shown} is no meetwatch");
+            bail!("the server at {display} is not meetwatch");
         }
         body.extend_from_slice(&chunk);
     }
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    match (answer[well].as_bool(), response.status()) {
-        (Some(true), status) if status.is_success() => Ok(well),
-        (Some(_), _) => bail!("the daemon at {shown} is not {well}: {}", missing(&answer)),
+    match (answer[state].as_bool(), response.status()) {
+        (Some(true), status) if status.is_success() => Ok(state),
+        (Some(_), _) => bail!("the daemon at {display} is not {state}: {}", missing(&answer)),
         (None, reqwest::StatusCode::UNAUTHORIZED) => bail!(
-            "the daemon at {shown} wants a token to tell how it is; give --config, or expose = [\"health\"] under [server]"
+            "the daemon at {display} requires a token for its health; use --config, or set expose = [\"health\"] under [server]"
         ),
-        (None, _) => bail!("what answers at {shown} is no meetwatch"),
+        (None, _) => bail!("the server at {display} is not meetwatch"),
     }
 }
 
-/// What an answer says is missing.
+/// Returns what the daemon lacks according to its answer.
 fn missing(answer: &Value) -> &'static str {
     if answer["stopping"] == true {
-        "it is about to stop"
+        "it is stopping"
     } else if answer["store"] == false {
         "its store is not open"
     } else {
-        "it does not listen yet"
+        "it is not listening yet"
     }
 }
 
@@ -122,42 +123,42 @@ mod tests {
         url
     }
 
-    async fn look(url: &Url, live: bool) -> anyhow::Result<&'static str> {
-        let shown = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        ask(&Client::builder().no_proxy().build().unwrap(), url, &shown, None, live).await
+    async fn check(url: &Url, live: bool) -> anyhow::Result<&'static str> {
+        let display = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        ask(&Client::builder().no_proxy().build().unwrap(), url, &display, None, live).await
     }
 
     async fn why(routes: Router) -> String {
-        format!("{:#}", look(&at(routes).await, false).await.unwrap_err())
+        format!("{:#}", check(&at(routes).await, false).await.unwrap_err())
     }
 
     #[tokio::test]
-    async fn whoever_is_well_says_so() {
+    async fn a_healthy_daemon_is_reported_as_such() {
         let routes = Router::new()
             .route("/livez", get(async || r#"{"alive":true}"#))
             .route("/readyz", get(async || r#"{"ready":true,"store":true,"listener":true,"stopping":false}"#));
         let url = at(routes).await;
-        assert_eq!(look(&url, false).await.unwrap(), "ready");
-        assert_eq!(look(&url, true).await.unwrap(), "alive");
+        assert_eq!(check(&url, false).await.unwrap(), "ready");
+        assert_eq!(check(&url, true).await.unwrap(), "alive");
     }
 
     #[tokio::test]
-    async fn whoever_is_not_is_a_failure_with_its_reason() {
+    async fn an_unhealthy_daemon_is_an_error_with_its_reason() {
         let stopping = r#"{"ready":false,"store":true,"listener":true,"stopping":true}"#;
         let answer = async move || (StatusCode::SERVICE_UNAVAILABLE, stopping);
         let why_not = why(Router::new().route("/readyz", get(answer))).await;
-        assert!(why_not.ends_with("is not ready: it is about to stop"), "{why_not}");
+        assert!(why_not.ends_with("is not ready: it is stopping"), "{why_not}");
         let guarded = async || (StatusCode::UNAUTHORIZED, r#"{"error":"no"}"#);
         let why_not = why(Router::new().route("/readyz", get(guarded))).await;
-        assert!(why_not.contains("wants a token"), "{why_not}");
+        assert!(why_not.contains("requires a token"), "{why_not}");
         let why_not = why(Router::new()).await;
-        assert!(why_not.ends_with("is no meetwatch"), "{why_not}");
-        // 200 and something else is not enough.
+        assert!(why_not.ends_with("is not meetwatch"), "{why_not}");
+        // Status 200 with another body does not count.
         let why_not = why(Router::new().route("/readyz", get(async || "it works"))).await;
-        assert!(why_not.ends_with("is no meetwatch"), "{why_not}");
+        assert!(why_not.ends_with("is not meetwatch"), "{why_not}");
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nobody = Url::parse(&format!("http://u:hush@{free}/")).unwrap();
-        let why_not = format!("{:#}", look(&nobody, false).await.unwrap_err());
+        let unreachable = Url::parse(&format!("http://u:hush@{free}/")).unwrap();
+        let why_not = format!("{:#}", check(&unreachable, false).await.unwrap_err());
         assert!(why_not.starts_with("no daemon answers at 127.0.0.1:") && !why_not.contains("hush"), "{why_not}");
     }
 }

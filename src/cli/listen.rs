@@ -1,4 +1,4 @@
-//! `meetwatch listen`: a receiver that verifies signatures and prints events.
+//! `meetwatch listen`: a webhook receiver that verifies signatures and prints events.
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,41 +23,39 @@ use crate::delivery::sign::{self, SigningSecret, TOLERANCE};
 use crate::model::Event;
 use crate::model::text::for_terminal;
 
-/// No delivery is larger: the longest holds an attendance of 200 people.
+/// The longest request that is read. The longest delivery, an attendance of 200 people, is shorter.
 const MAX_BODY_BYTES: usize = 4 << 20;
 
-/// Receive webhooks, verify their signatures, and print each event as a line.
+/// Receive webhooks, verify their signatures, and print each event as a line
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Where to listen; port 0 takes a free one
+pub(super) struct Args {
+    /// The address to listen on; port 0 means any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9841")]
     listen: SocketAddr,
-    /// The secret that signs, `whsec_…`; give it more than once while it changes
+    /// The webhook's signing secret, `whsec_…`; repeat it to accept several while a secret is rotated
     #[arg(long, value_name = "SECRET", required_unless_present = "secret_file")]
     secret: Vec<String>,
-    /// A file that holds such a secret, so that it does not show in the list of processes
+    /// A file with a signing secret, which keeps the secret out of the list of processes; can be repeated
     #[arg(long, value_name = "FILE")]
     secret_file: Vec<PathBuf>,
-    /// Print each event as JSON instead
+    /// Print each event as JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Listens until it is interrupted.
+/// Receives webhooks until it is interrupted.
 ///
 /// # Errors
-/// Where a secret is none, or the address is taken.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// Where a secret is malformed, or the address cannot be bound.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let secrets = secrets(&args)?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let _ = writeln!(std::io::stderr(), "listening on http://{}/", listener.local_addr()?);
     let colour = std::io::stdout().is_terminal();
-    let listening = Listening { secrets, clock: Clock::new(), style: Style { json: args.json, colour } };
-    axum::serve(listener, router(listening))
-        .with_graceful_shutdown(async { drop(output::interrupted().await) })
-        .await?;
+    let receiver = WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json: args.json, colour } };
+    axum::serve(listener, router(receiver)).with_graceful_shutdown(async { drop(output::interrupted().await) }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,78 +75,91 @@ fn secrets(args: &Args) -> anyhow::Result<Vec<SigningSecret>> {
 }
 
 #[derive(Debug)]
-struct Listening {
+struct WebhookReceiver {
     secrets: Vec<SigningSecret>,
     clock: Clock,
-    style: Style,
+    format: EventFormat,
 }
 
-/// How events are shown.
+/// How events are printed.
 #[derive(Debug, Clone, Copy)]
-struct Style {
+struct EventFormat {
     json: bool,
     colour: bool,
 }
 
-/// The payload of Standard Webhooks, as far as it is looked at.
+/// The envelope of Standard Webhooks, reduced to the field that is read.
 #[derive(Deserialize)]
-struct Payload<'a> {
+struct Envelope<'a> {
     #[serde(borrow)]
     data: &'a RawValue,
 }
 
-fn router(listening: Listening) -> Router {
+fn router(receiver: WebhookReceiver) -> Router {
     Router::new()
         .route("/", post(receive))
         .route("/{*path}", post(receive))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Arc::new(listening))
+        .with_state(Arc::new(receiver))
 }
 
-async fn receive(State(listening): State<Arc<Listening>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let (status, line) = match read(&listening, &headers, &body) {
+async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let (status, line) = match read(&receiver, &headers, &body) {
         Ok(line) => (StatusCode::NO_CONTENT, Ok(line)),
-        Err(Refused { status, why }) => (status, Err(why)),
+        Err(RejectedRequest { status, why }) => (status, Err(why)),
     };
     let written = match line {
         Ok(line) => writeln!(std::io::stdout(), "{line}"),
-        // The reason may quote what a stranger sent.
-        Err(why) => writeln!(std::io::stderr(), "refused: {}", for_terminal(&why)),
+        // The reason may quote the request, which anybody can send.
+        Err(why) => writeln!(std::io::stderr(), "rejected: {}", for_terminal(&why)),
     };
-    // Who cannot print the event has not received it.
+    // An event that could not be printed was not received: the sender must retry.
     if written.is_err() { StatusCode::SERVICE_UNAVAILABLE } else { status }
 }
 
-/// Why a request is not taken, and what it is answered.
+/// Why a request is rejected, and the status of the answer.
 #[derive(Debug, PartialEq, Eq)]
-struct Refused {
+struct RejectedRequest {
     status: StatusCode,
     why: String,
 }
 
-/// Verifies a request and says what to print of it: a line for each event.
-fn read(listening: &Listening, headers: &HeaderMap, body: &[u8]) -> Result<String, Refused> {
-    let refused = |status, why: String| Refused { status, why };
+/// Verifies the signature of a request by the headers of Standard Webhooks.
+///
+/// # Errors
+/// Where a header is missing or malformed, the timestamp is out of tolerance, or no secret fits the signature.
+pub(super) fn verify(
+    secrets: &[SigningSecret],
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), sign::VerifyError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let now = listening.clock.now().wall;
     let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    sign::verify(&listening.secrets, id, timestamp, signature, body, now, TOLERANCE)
-        .map_err(|error| refused(StatusCode::UNAUTHORIZED, error.to_string()))?;
-    let no_event =
-        |error: serde_json::Error| refused(StatusCode::BAD_REQUEST, format!("signed, but no event: {error}"));
-    let payloads: Vec<Payload<'_>> = if body.trim_ascii_start().starts_with(b"[") {
-        serde_json::from_slice(body).map_err(no_event)?
-    } else {
-        vec![serde_json::from_slice(body).map_err(no_event)?]
+    sign::verify(secrets, id, timestamp, signature, body, now, TOLERANCE)
+}
+
+/// Verifies a request and returns the lines to print, one for each of its events.
+fn read(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<String, RejectedRequest> {
+    let rejected = |status, why: String| RejectedRequest { status, why };
+    verify(&receiver.secrets, headers, body, receiver.clock.now().wall)
+        .map_err(|error| rejected(StatusCode::UNAUTHORIZED, error.to_string()))?;
+    let not_an_event = |error: serde_json::Error| {
+        rejected(StatusCode::BAD_REQUEST, format!("the signature is valid, but the body is not an event: {error}"))
     };
-    let mut lines = Vec::with_capacity(payloads.len());
-    for payload in payloads {
-        let event: Event = serde_json::from_str(payload.data.get()).map_err(no_event)?;
-        lines.push(if listening.style.json {
-            // A line break in JSON is white space: within a string it is escaped.
-            payload.data.get().replace(['\n', '\r'], " ")
+    let envelopes: Vec<Envelope<'_>> = if body.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice(body).map_err(not_an_event)?
+    } else {
+        vec![serde_json::from_slice(body).map_err(not_an_event)?]
+    };
+    let mut lines = Vec::with_capacity(envelopes.len());
+    for envelope in envelopes {
+        let event: Event = serde_json::from_str(envelope.data.get()).map_err(not_an_event)?;
+        lines.push(if receiver.format.json {
+            // A line break between JSON tokens is white space; within a string it is escaped.
+            envelope.data.get().replace(['\n', '\r'], " ")
         } else {
-            event_line(&event, listening.style.colour)
+            event_line(&event, receiver.format.colour)
         });
     }
     Ok(lines.join("\n"))
@@ -163,14 +175,14 @@ mod tests {
         "type":"webhook.test","time":"2026-01-05T10:00:00Z","observed_at":"2026-01-05T10:00:01Z","provenance":"observed",
         "sequence":null,"targets":[],"conference":null,"participant":null,"session":null,"present":null,"corrects":null}}"#;
 
-    fn listening(json: bool) -> Listening {
+    fn receiver(json: bool) -> WebhookReceiver {
         let secrets = vec![SigningSecret::from_bytes(vec![1; 32]).unwrap()];
-        Listening { secrets, clock: Clock::new(), style: Style { json, colour: false } }
+        WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false } }
     }
 
-    fn signed(listening: &Listening, body: &str) -> HeaderMap {
-        let timestamp = listening.clock.now().wall.as_second();
-        let signature = listening.secrets[0].sign("evt_a", timestamp, body.as_bytes());
+    fn signed(receiver: &WebhookReceiver, body: &str) -> HeaderMap {
+        let timestamp = receiver.clock.now().wall.as_second();
+        let signature = receiver.secrets[0].sign("evt_a", timestamp, body.as_bytes());
         HeaderMap::from_iter([
             ("webhook-id".parse().unwrap(), HeaderValue::from_static("evt_a")),
             ("webhook-timestamp".parse().unwrap(), HeaderValue::from(timestamp)),
@@ -180,30 +192,30 @@ mod tests {
 
     #[test]
     fn a_signed_event_is_a_line() {
-        let text = listening(false);
+        let text = receiver(false);
         let line = read(&text, &signed(&text, BODY), BODY.as_bytes()).unwrap();
         assert!(line.starts_with("10:00:00Z  -") && line.ends_with("observed    +1.0s"), "{line}");
-        let json = listening(true);
+        let json = receiver(true);
         let line = read(&json, &signed(&json, BODY), BODY.as_bytes()).unwrap();
         assert!(line.starts_with('{') && line.contains(r#""id":"evt_a""#) && !line.contains('\n'), "{line}");
     }
 
     #[test]
     fn a_batch_is_a_line_for_each_event() {
-        let text = listening(true);
+        let text = receiver(true);
         let batch = format!("[{BODY},{BODY}]");
         let lines = read(&text, &signed(&text, &batch), batch.as_bytes()).unwrap();
         assert_eq!(lines.lines().filter(|line| line.contains(r#""id":"evt_a""#)).count(), 2, "{lines}");
     }
 
     #[test]
-    fn what_is_not_signed_or_no_event_is_refused() {
-        let listening = listening(false);
-        let unsigned = read(&listening, &HeaderMap::new(), BODY.as_bytes()).unwrap_err();
+    fn unsigned_requests_and_bodies_without_an_event_are_rejected() {
+        let receiver = receiver(false);
+        let unsigned = read(&receiver, &HeaderMap::new(), BODY.as_bytes()).unwrap_err();
         assert_eq!(unsigned.status, StatusCode::UNAUTHORIZED);
-        let changed = read(&listening, &signed(&listening, BODY), b"{}").unwrap_err();
+        let changed = read(&receiver, &signed(&receiver, BODY), b"{}").unwrap_err();
         assert_eq!(changed.status, StatusCode::UNAUTHORIZED);
-        let no_event = read(&listening, &signed(&listening, "{}"), b"{}").unwrap_err();
+        let no_event = read(&receiver, &signed(&receiver, "{}"), b"{}").unwrap_err();
         assert_eq!(no_event.status, StatusCode::BAD_REQUEST);
     }
 }

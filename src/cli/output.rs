@@ -1,22 +1,25 @@
-//! Writing for people: what was asked for on standard output, complaints on standard error.
+//! Writing to standard output, standard error and private files, and waiting for signals.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Nobody reads standard output any more. Not a failure: the command ends quietly.
+use super::table::{Column, render_rows};
+
+/// The reader closed standard output, as `head` does. Not a failure: the command ends quietly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("standard output was closed")]
-pub struct OutputClosed;
+pub(super) struct OutputClosed;
 
 /// Writes a line to standard output.
 ///
 /// # Errors
-/// [`OutputClosed`] if nobody reads it any more, or that it could not be written.
-pub fn line(text: impl Display) -> anyhow::Result<()> {
+/// [`OutputClosed`] if the reader closed it, or that it could not be written.
+pub(super) fn line(text: impl Display) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
@@ -24,12 +27,32 @@ pub fn line(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a line to standard error; if that cannot be written to, there is nobody left to tell.
+/// Writes a pretty-printed JSON document to standard output.
+///
+/// # Errors
+/// As [`line`].
+pub(super) fn json(document: &Value) -> anyhow::Result<()> {
+    line(serde_json::to_string_pretty(document)?)
+}
+
+/// Writes the rows that `answer` has under `key` as a table, or the whole answer as JSON.
+///
+/// # Errors
+/// As [`line`].
+pub(super) fn list(answer: &Value, key: &str, columns: &[Column], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return json(answer);
+    }
+    let rows = answer[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    line(render_rows(rows, columns).trim_end())
+}
+
+/// Writes a line to standard error. A write error is ignored: there is no other place to report it.
 pub(super) fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// SIGINT and SIGTERM, heard from the moment this is made.
+/// Receives SIGINT and SIGTERM from the moment it is created.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
@@ -37,15 +60,15 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen.
+    /// Starts to listen for both signals.
     ///
     /// # Errors
-    /// If this process cannot be told of signals.
+    /// If the process cannot listen for signals.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal. Cancel-safe.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -54,16 +77,16 @@ impl Signals {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// Waits for SIGINT or SIGTERM. Only signals that come after the first poll count.
 ///
 /// # Errors
-/// If this process cannot be told of signals.
+/// If the process cannot listen for signals.
 pub(super) async fn interrupted() -> io::Result<()> {
     Signals::listen()?.next().await;
     Ok(())
 }
 
-/// Writes a file so that nobody else can read it (mode 0600) and nobody sees half of it.
+/// Writes a file that only its owner can read (mode 0600). Atomic: the file is either absent, old or complete.
 ///
 /// # Errors
 /// If it cannot be written.

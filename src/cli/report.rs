@@ -1,4 +1,4 @@
-//! `meetwatch report`: who was in a conference, or in all of a target's day.
+//! `meetwatch report`: who was in a conference, or in all conferences of a day.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::daemon::{Column, Daemon, Reach, cell, rendered, show_json};
+use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::table::{Column, cell, counted, render_rows};
 use crate::clock::Clock;
 use crate::model::text::{for_csv, for_terminal};
 use crate::model::{ConferenceName, TargetName};
@@ -24,15 +25,17 @@ const TABLE: [Column; 7] = [
     ("sessions", "/sessions"),
 ];
 
-/// What a CSV has of each conference, and of each participant in it.
-const OF_CONFERENCE: [Column; 5] = [
+/// The columns of the CSV that describe the conference.
+const CONFERENCE_CSV: [Column; 5] = [
     ("conference", "/name"),
     ("meeting_code", "/meeting_code"),
     ("targets", "/targets"),
     ("start_time", "/start_time"),
     ("end_time", "/end_time"),
 ];
-const OF_PARTICIPANT: [Column; 10] = [
+
+/// The columns of the CSV that describe the participant.
+const PARTICIPANT_CSV: [Column; 10] = [
     ("participant", "/participant/name"),
     ("kind", "/participant/kind"),
     ("display_name", "/participant/display_name"),
@@ -47,22 +50,22 @@ const OF_PARTICIPANT: [Column; 10] = [
 
 /// Show who was in a conference, or in all conferences of a day
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
-    /// The conference, conferenceRecords/…
+    daemon: DaemonArgs,
+    /// The conference: conferenceRecords/…
     #[arg(value_name = "CONFERENCE", value_parser = conference, conflicts_with_all = ["target", "date"])]
     conference: Option<ConferenceName>,
-    /// Only conferences that this target reaches
+    /// Show only conferences of this target
     #[arg(long, value_name = "NAME", value_parser = target)]
     target: Option<TargetName>,
     /// The day, such as 2026-01-05 [default: today]
     #[arg(long, value_name = "DATE")]
     date: Option<Date>,
-    /// Whose day it is, such as Europe/Berlin
+    /// The time zone of the day, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     time_zone: TimeZone,
-    /// CSV for spreadsheets, a line for each participant; no cell is a formula
+    /// Print CSV for spreadsheets, one line for each participant; names cannot act as formulas
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 }
@@ -79,20 +82,20 @@ fn zone(text: &str) -> Result<TimeZone, String> {
     TimeZone::get(text).map_err(|_| "must be the name of a time zone such as Europe/Berlin or UTC".to_owned())
 }
 
-/// Shows it.
+/// Prints the attendance.
 ///
 /// # Errors
-/// Where no daemon runs, or it knows nothing of the conference.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let daemon = Daemon::of(&args.reach)?;
+/// Where no daemon runs, or it does not know the conference.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let daemon = DaemonClient::new(&args.daemon)?;
     let answer = if let Some(name) = &args.conference {
         let Some((collection, id)) = name.as_str().split_once('/') else { bail!("must be conferenceRecords/{{id}}") };
         daemon.get(&[collection, id, "attendance"], &[]).await?
     } else {
         daemon.get(&["attendance"], &query(&args, Clock::new().now().wall)?).await?
     };
-    if args.reach.json {
-        show_json(&answer)?;
+    if args.daemon.json {
+        output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let conferences = match answer["conferences"].as_array() {
@@ -104,58 +107,58 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The day that is meant, from midnight to midnight of its zone.
+/// Returns the query for the requested day, from midnight to midnight in its time zone.
 fn query(args: &Args, now: Timestamp) -> anyhow::Result<Vec<(&'static str, String)>> {
     let date = args.date.unwrap_or_else(|| now.to_zoned(args.time_zone.clone()).date());
     let midnight = |date: Date| {
-        let zoned = date.to_zoned(args.time_zone.clone()).context("that day does not exist there")?;
+        let zoned = date.to_zoned(args.time_zone.clone()).context("this day does not exist in this time zone")?;
         anyhow::Ok(zoned.timestamp().to_string())
     };
-    let next = date.tomorrow().context("there is no day after that one")?;
+    let next = date.tomorrow().context("the day is out of range")?;
     let mut query = vec![("from", midnight(date)?), ("to", midnight(next)?)];
     query.extend(args.target.iter().map(|target| ("target", target.to_string())));
     Ok(query)
 }
 
-/// For people: a table for each conference.
+/// Returns the report as text: a table for each conference.
 fn tables(conferences: &[Value]) -> String {
     if conferences.is_empty() {
-        return "no conference in that time".to_owned();
+        return "no conferences in this time".to_owned();
     }
     let one = |conference: &Value| {
         let at = |key: &str| for_terminal(&cell(&conference[key]));
         let people = conference["participants"].as_array().map(Vec::as_slice).unwrap_or_default();
         format!(
-            "{} {} ({})\nfrom {} to {}, {} took part, {} at most at a time\n{}",
+            "{} {} ({})\nfrom {} to {}, {}, at most {} at a time\n{}",
             at("name"),
             at("meeting_code"),
             at("targets"),
             at("start_time"),
             at("end_time"),
-            at("total"),
+            counted(conference["total"].as_u64().unwrap_or_default(), "participant", "participants"),
             at("peak"),
-            rendered(people, &TABLE)
+            render_rows(people, &TABLE)
         )
     };
     conferences.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// For spreadsheets (RFC 4180).
+/// Returns the report as CSV (RFC 4180).
 fn csv(conferences: &[Value]) -> String {
-    let titles = OF_CONFERENCE.iter().chain(&OF_PARTICIPANT).map(|(title, _)| (*title).to_owned());
+    let titles = CONFERENCE_CSV.iter().chain(&PARTICIPANT_CSV).map(|(title, _)| (*title).to_owned());
     let mut lines = vec![titles.collect::<Vec<_>>().join(",")];
     for conference in conferences {
         for participant in conference["participants"].as_array().into_iter().flatten() {
             let of = |value: &Value, columns: &[Column]| -> Vec<String> {
                 columns.iter().map(|(_, at)| csv_cell(value.pointer(at))).collect()
             };
-            lines.push([of(conference, &OF_CONFERENCE), of(participant, &OF_PARTICIPANT)].concat().join(","));
+            lines.push([of(conference, &CONFERENCE_CSV), of(participant, &PARTICIPANT_CSV)].concat().join(","));
         }
     }
     lines.join("\r\n")
 }
 
-/// What is not known is empty.
+/// Returns a cell of the CSV; an unknown value is empty.
 fn csv_cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
@@ -171,25 +174,25 @@ mod tests {
     use super::*;
     use crate::cli::arguments::parsed;
 
-    fn asked(line: &str) -> Vec<(&'static str, String)> {
+    fn query_of(line: &str) -> Vec<(&'static str, String)> {
         query(&parsed(line).unwrap(), "2026-03-29T22:30:00Z".parse().unwrap()).unwrap()
     }
 
     #[test]
-    fn a_day_is_from_midnight_to_midnight_where_it_is_asked_for() {
+    fn a_day_is_from_midnight_to_midnight_of_its_time_zone() {
         let wanted = |from: &str, to: &str| vec![("from", from.to_owned()), ("to", to.to_owned())];
-        assert_eq!(asked(""), wanted("2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"));
-        assert_eq!(asked("--time-zone Europe/Berlin"), wanted("2026-03-29T22:00:00Z", "2026-03-30T22:00:00Z"));
-        // On this one the clocks go forward.
+        assert_eq!(query_of(""), wanted("2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"));
+        assert_eq!(query_of("--time-zone Europe/Berlin"), wanted("2026-03-29T22:00:00Z", "2026-03-30T22:00:00Z"));
+        // The clocks go forward on this day.
         assert_eq!(
-            asked("--time-zone Europe/Berlin --date 2026-03-29"),
+            query_of("--time-zone Europe/Berlin --date 2026-03-29"),
             wanted("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
         );
-        assert_eq!(asked("--target board").last().unwrap(), &("target", "board".to_owned()));
+        assert_eq!(query_of("--target board").last().unwrap(), &("target", "board".to_owned()));
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn contradicting_or_malformed_arguments_are_refused() {
         for bad in [
             "spaces/x",
             "conferenceRecords/a --date 2026-01-05",
@@ -225,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_does_nothing_in_a_table() {
+    fn control_characters_of_a_name_are_escaped_in_a_table() {
         let text = tables(&[conference("\u{1b}[2J")]);
         assert!(text.contains("\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");
         assert!(
             text.starts_with("conferenceRecords/c abc-mnop-xyz (board, all)\nfrom 2026-01-05T10:00:00Z to -"),
             "{text}"
         );
-        assert_eq!(tables(&[]), "no conference in that time");
+        assert_eq!(tables(&[]), "no conferences in this time");
     }
 }

@@ -1,4 +1,4 @@
-//! `meetwatch secret`: signing secrets.
+//! `meetwatch secret`: secrets that sign webhooks.
 
 use std::process::ExitCode;
 
@@ -7,30 +7,30 @@ use anyhow::Context as _;
 use super::output;
 use crate::delivery::sign::SigningSecret;
 
-/// How many random bytes a new secret has.
-const BYTES: usize = 32;
+/// The length of a new secret.
+const SECRET_BYTES: usize = 32;
 
-/// Make signing secrets
+/// Create secrets for signing webhooks
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    command: SecretCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Print a new one, such as for the file that `secret_file` names
+enum SecretCommand {
+    /// Print a new secret, for `secret` or `secret_file` in the configuration
     New,
 }
 
 /// Prints a new secret.
 ///
 /// # Errors
-/// If this machine gives no random bytes, or nobody reads them.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let What::New = args.what;
-    let mut bytes = vec![0; BYTES];
-    getrandom::fill(&mut bytes).context("this machine gives no random bytes to make a secret of")?;
+/// If the system provides no random bytes, or the output cannot be written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let SecretCommand::New = args.command;
+    let mut bytes = vec![0; SECRET_BYTES];
+    getrandom::fill(&mut bytes).context("the system provides no random bytes for a secret")?;
     output::line(SigningSecret::from_bytes(bytes)?.reveal())?;
     Ok(ExitCode::SUCCESS)
 }

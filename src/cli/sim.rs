@@ -1,4 +1,4 @@
-//! `meetwatch sim`: the Meet API simulator alone.
+//! `meetwatch sim`: the simulator of the Meet API, without a daemon.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::output;
+use super::{EX_CONFIG, output};
 use crate::model::text::for_terminal;
 use crate::sim::api::ApiSettings;
 use crate::sim::faults::{Faults, PRESETS, preset};
@@ -15,55 +15,53 @@ use crate::sim::script::{EXAMPLE, Script};
 use crate::sim::world::ORGANIZER;
 use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
 
-/// `EX_CONFIG`: what was written down makes no sense.
-const EX_CONFIG: u8 = 78;
-
-/// Run a simulator of the Meet API (and of what of the People API and Google's sign-in belongs to it).
+/// Run a simulator of the Meet API
 ///
-/// It prints where it listens and works until interrupted. Give that address to `meetwatch run` as `endpoint` and
-/// `people_endpoint`, or to any client of Google's.
+/// It also simulates the parts of the People API and of Google's sign-in that the Meet API needs. It prints its address and
+/// runs until interrupted. Use the address as `endpoint` and `people_endpoint` in the configuration of meetwatch, or in any
+/// other client of these APIs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 means any free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// The same seed makes the same people do the same things.
+    /// The seed of the simulation; the same seed produces the same meetings
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How many spaces hold meetings, each one after the other.
+    /// The number of spaces, each of which holds one meeting after another
     #[arg(long, default_value_t = 5)]
     pub conferences: u32,
-    /// About how many people come to a meeting.
+    /// The approximate number of people in a meeting
     #[arg(long, default_value_t = 12)]
     pub people: u32,
-    /// How many times faster than real people these act. Times stay real.
+    /// How many times faster than real people the simulated ones act; timestamps stay real
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
-    /// Make the first meeting a webinar that so many people come to.
+    /// Make the first meeting a webinar with this many people
     #[arg(long, value_name = "PEOPLE")]
     pub webinar: Option<u32>,
-    /// Play what a script says instead of making it up.
+    /// Play a script instead of random meetings
     #[arg(long, value_name = "FILE", conflicts_with_all = ["conferences", "people", "webinar"])]
     pub script: Option<PathBuf>,
-    /// Print an annotated script and exit.
+    /// Print an annotated example script and exit
     #[arg(long)]
     pub example: bool,
-    /// Let things go wrong: names divided by commas, or `help` for a list.
+    /// Inject faults: names separated by commas, or `help` for a list
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub faults: Vec<String>,
-    /// Give at most so many things on a page, whatever is asked for.
+    /// Return at most this many items on a page, whatever page size is requested
     #[arg(long, value_name = "ITEMS")]
     pub max_page: Option<usize>,
-    /// Accept only tokens that this simulator gave out.
+    /// Accept only tokens that this simulator issued
     #[arg(long)]
     pub require_auth: bool,
-    /// Write a service account key whose tokens come from this simulator (mode 0600).
+    /// Write a service account key for which this simulator issues tokens (mode 0600)
     #[arg(long, value_name = "FILE")]
     pub write_key: Option<PathBuf>,
-    /// Print that key, after the address.
+    /// Print a service account key after the address
     #[arg(long)]
     pub print_key: bool,
-    /// Write an OAuth client secret whose consent page and tokens are this simulator's (mode 0600).
+    /// Write an OAuth client secret for which this simulator serves the consent page and tokens (mode 0600)
     #[arg(long, value_name = "FILE")]
     pub write_client_secret: Option<PathBuf>,
     #[command(flatten)]
@@ -73,15 +71,15 @@ pub struct Args {
 /// Runs until interrupted.
 ///
 /// # Errors
-/// The address cannot be bound, or a file cannot be read or written.
+/// If the address cannot be bound, or a file cannot be read or written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     run_until(args, &mut io::stdout(), output::interrupted()).await
 }
 
-/// Runs until `stopped`, writing to `out` what the operator reads.
+/// Runs until `stopped` is ready. Writes its output to `out`.
 ///
 /// # Errors
-/// As [`run`], and `out` cannot be written to.
+/// As [`run`], or if `out` cannot be written to.
 pub async fn run_until(
     args: Args,
     out: &mut (impl Write + Send),
@@ -98,7 +96,7 @@ pub async fn run_until(
         PRESETS.iter().try_for_each(|(name, meaning)| writeln!(out, "{name:24}{meaning}"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Some((world, faults)) = stage(&args, &mut io::stderr())? else { return Ok(ExitCode::from(EX_CONFIG)) };
+    let Some((world, faults)) = world(&args, &mut io::stderr())? else { return Ok(ExitCode::from(EX_CONFIG)) };
     let api = ApiSettings {
         seed: args.seed,
         max_page: args.max_page,
@@ -109,14 +107,14 @@ pub async fn run_until(
     let running = Simulator::start(settings).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let started = announce(&args, &running, out);
     if started.is_ok() {
-        stopped.await.context("cannot wait for a signal")?;
+        stopped.await.context("cannot listen for signals")?;
     }
     running.stop().await;
     started.map(|()| ExitCode::SUCCESS)
 }
 
-/// The world and its faults, or `None` where the mistakes were told.
-fn stage(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, Faults)>> {
+/// Returns the world and its faults, or `None` if the arguments have mistakes, which it prints to `errors`.
+fn world(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, Faults)>> {
     let start = Time::default().now();
     let (world, mut faults) = match &args.script {
         Some(path) => {
@@ -156,6 +154,7 @@ fn stage(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, 
     Ok(Some((world, faults)))
 }
 
+/// Writes the requested files, and prints the address and the meeting codes.
 fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(path) = &args.write_key {
         output::write_private(path, format!("{:#}\n", running.service_account_key()?).as_bytes())?;
@@ -166,7 +165,7 @@ fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Res
     }
     writeln!(out, "listening on http://{}", running.address())?;
     if args.script.is_none() {
-        writeln!(out, "every meeting is organized by {ORGANIZER}")?;
+        writeln!(out, "organizer of every meeting: {ORGANIZER}")?;
     }
     let codes: Vec<String> =
         running.with(|api, _| api.world.spaces().map(|(_, space)| space.code.to_string()).take(10).collect());
@@ -180,5 +179,5 @@ fn announce(args: &Args, running: &Running, out: &mut impl Write) -> anyhow::Res
 
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=10_000.0).contains(speed));
-    speed.ok_or_else(|| "a number from 0.01 to 10000".to_owned())
+    speed.ok_or_else(|| "must be a number from 0.01 to 10000".to_owned())
 }

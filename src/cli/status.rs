@@ -1,11 +1,12 @@
-//! `meetwatch status`: what goes on, in numbers.
+//! `meetwatch status`: a summary of the running daemon.
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::daemon::{Column, Daemon, Reach, cell, rendered, show_json};
+use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::table::{Column, cell, counted, render_rows};
 
 const TARGETS: [Column; 4] = [
     ("target", "/name"),
@@ -16,21 +17,21 @@ const TARGETS: [Column; 4] = [
 
 const IDENTITIES: [Column; 4] = [("identity", "/name"), ("up", "/up"), ("reason", "/reason"), ("remedy", "/remedy")];
 
-/// Show what the running daemon watches, in numbers
+/// Show a summary of the running daemon: live conferences, targets, identities
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    reach: Reach,
+    daemon: DaemonArgs,
 }
 
-/// Shows the status.
+/// Prints the status.
 ///
 /// # Errors
 /// Where no daemon runs.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let status = Daemon::of(&args.reach)?.get(&["status"], &[]).await?;
-    if args.reach.json {
-        show_json(&status)?;
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let status = DaemonClient::new(&args.daemon)?.get(&["status"], &[]).await?;
+    if args.daemon.json {
+        output::json(&status)?;
     } else {
         output::line(text(&status).trim_end())?;
     }
@@ -39,18 +40,21 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn text(status: &Value) -> String {
     let ready = if status["ready"] == json!(true) { "ready" } else { "not ready" };
-    let mut text =
-        format!("meetwatch {}, {ready}, {} live\n", cell(&status["version"]), cell(&status["conferences_live"]));
+    let mut text = format!("meetwatch {}, {ready}, {}\n", cell(&status["version"]), live(&status["conferences_live"]));
     for (list, columns) in [("targets", &TARGETS), ("identities", &IDENTITIES)] {
         let rows = with_names(&status[list]);
         if !rows.is_empty() {
-            text.push_str(&format!("\n{}", rendered(&rows, columns)));
+            text.push_str(&format!("\n{}", render_rows(&rows, columns)));
         }
     }
     text
 }
 
-/// The values of an object, each with its key as its name.
+fn live(conferences: &Value) -> String {
+    counted(conferences.as_u64().unwrap_or_default(), "live conference", "live conferences")
+}
+
+/// Returns the values of an object, each with its key added as `name`.
 fn with_names(object: &Value) -> Vec<Value> {
     let named = |(name, value): (&String, &Value)| {
         let mut row = value.clone();
@@ -66,13 +70,13 @@ mod tests {
 
     #[test]
     fn targets_and_identities_have_a_line_each() {
-        let told = text(&json!({
+        let text = text(&json!({
             "version": "1.0.0", "ready": true, "conferences_live": 1,
             "targets": {"board": {"conferences_live": 1, "participants": 4, "last_discovery": null}},
             "identities": {"me": {"up": false, "reason": "delegation", "remedy": "allow the scope"}},
         }));
-        assert!(told.starts_with("meetwatch 1.0.0, ready, 1 live\n"), "{told}");
-        assert!(told.contains("board   1     4             -"), "{told}");
-        assert!(told.contains("me        no  delegation  allow the scope"), "{told}");
+        assert!(text.starts_with("meetwatch 1.0.0, ready, 1 live conference\n"), "{text}");
+        assert!(text.contains("board   1     4             -"), "{text}");
+        assert!(text.contains("me        no  delegation  allow the scope"), "{text}");
     }
 }

@@ -1,4 +1,5 @@
-//! `meetwatch sim --verify`: thousands of simulated histories, each held against what really happened in it.
+//! `meetwatch sim --verify`: runs simulated histories through the daemon's own modules, and compares the result of each with
+//! what happened in the simulation.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -8,50 +9,49 @@ use crate::clock::Clock;
 use crate::model::text::for_terminal;
 use crate::verify::{self, Batch, Failure, Tally};
 
-/// Verify instead of listening: run the daemon's own schedule, roster, store and deliveries through simulated histories with
-/// faults and crashes, and hold what it told against what happened.
+/// The options of `sim --verify`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Verifying")]
 #[group(id = "verifying")]
 pub struct Args {
-    /// Run simulated histories through the daemon's own parts, and compare
+    /// Instead of listening, run simulated histories with faults and crashes through the daemon's own code, and check the events
     #[arg(long, conflicts_with_all = ["script", "example", "faults", "write_key", "print_key", "write_client_secret"])]
     pub verify: bool,
-    /// How many histories
+    /// The number of histories
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..), requires = "verify")]
     pub seeds: u64,
-    /// The first seed
+    /// The seed of the first history
     #[arg(long, default_value_t = 0, value_name = "SEED", requires = "verify")]
     pub from: u64,
-    /// How many hours people meet in each
+    /// The simulated hours of meetings in each history
     #[arg(long, default_value_t = 1.0, value_parser = hours, requires = "verify")]
     pub hours: f64,
-    /// How many histories at once [default: one on each core]
+    /// The number of histories that run at the same time [default: the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), requires = "verify")]
     pub jobs: Option<u16>,
-    /// Nothing goes wrong
+    /// Inject no faults
     #[arg(long, requires = "verify")]
     pub no_faults: bool,
-    /// The process never dies
+    /// Simulate no crashes of the daemon
     #[arg(long, requires = "verify")]
     pub no_crashes: bool,
-    /// How many lines are shown of a history that disagrees, half from its beginning and half from its end
+    /// The number of lines to show of a history that disagrees, half from its beginning and half from its end
     #[arg(long, default_value_t = 400, value_name = "LINES", value_parser = clap::value_parser!(u32).range(2..), requires = "verify")]
     pub lines: u32,
 }
 
-/// After so many failing seeds no further history is begun.
-const MOST_FAILURES: usize = 20;
-/// Of so many failing seeds the history is shown.
-const MOST_SHOWN: usize = 3;
-/// At most so many disagreements of one history are listed.
-const MOST_DISAGREEMENTS: usize = 10;
+/// After this many failed histories no further one is started.
+const MAX_FAILURES: usize = 20;
+/// How many of the failed histories are shown in full.
+const MAX_SHOWN: usize = 3;
+/// How many disagreements of one history are listed.
+const MAX_DISAGREEMENTS: usize = 10;
 
-/// Runs the histories and prints what they came to; the exit code says whether all agreed.
+/// Runs the histories and prints their totals. The exit code is 0 if all of them agreed.
 ///
 /// # Errors
-/// If a history could not be run at all, or `out` cannot be written to.
-pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+/// If a history could not be run, or `out` cannot be written to.
+pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let threads = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let batch = Batch {
         from: args.from,
@@ -60,26 +60,26 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         faults: !args.no_faults,
         crashes: !args.no_crashes,
         threads,
-        failures: MOST_FAILURES,
+        failures: MAX_FAILURES,
     };
     let clock = Clock::new();
-    let begun = clock.now().mono;
+    let began = clock.now().mono;
     let shown = io::stderr().is_terminal();
     let tally = batch.run(|done| {
         if shown {
-            // Nothing is lost if nobody reads this.
+            // Progress only; a failed write does not matter.
             let _ = write!(io::stderr(), "\r{done} of {} histories", args.seeds);
         }
     })?;
     if shown {
         let _ = writeln!(io::stderr());
     }
-    let took = clock.now().mono.saturating_sub(begun);
+    let took = clock.now().mono.saturating_sub(began);
     table(&tally, took, threads, out)?;
-    for failure in tally.failures.iter().take(MOST_SHOWN) {
+    for failure in tally.failures.iter().take(MAX_SHOWN) {
         show(args, &batch, failure, out)?;
     }
-    for failure in tally.failures.iter().skip(MOST_SHOWN) {
+    for failure in tally.failures.iter().skip(MAX_SHOWN) {
         writeln!(out, "\nseed {} disagrees: {}", failure.seed, command(args, failure.seed))?;
     }
     Ok(if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -95,7 +95,7 @@ fn table(tally: &Tally, took: Duration, threads: usize, out: &mut impl Write) ->
     row("sessions", tally.sessions.to_string())?;
     row("reads", tally.reads.to_string())?;
     row("deliveries attempted", tally.deliveries.to_string())?;
-    row("deaths of the process", tally.crashes.to_string())?;
+    row("crashes", tally.crashes.to_string())?;
     for (fault, count) in &tally.faults {
         row(&format!("  fault {fault}"), count.to_string())?;
     }
@@ -112,7 +112,7 @@ fn table(tally: &Tally, took: Duration, threads: usize, out: &mut impl Write) ->
     )
 }
 
-/// The command that runs one history again.
+/// Returns the command that repeats one history.
 fn command(args: &Args, seed: u64) -> String {
     let mut command = format!("meetwatch sim --verify --seeds 1 --from {seed}");
     if args.hours.to_bits() != 1.0_f64.to_bits() {
@@ -126,17 +126,17 @@ fn command(args: &Args, seed: u64) -> String {
     command
 }
 
-/// A history that disagrees, as somebody would read it: what is wrong, and all that concerned the first conference that is.
+/// Prints a history that disagrees: the disagreements, and everything about the first conference that they name.
 fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> anyhow::Result<()> {
     let Failure { seed, disagreements } = failure;
     let history = verify::run(verify::Options { journal: true, ..batch.options(*seed) })?;
-    writeln!(out, "\nseed {seed} disagrees. To see it again: {}", command(args, *seed))?;
-    writeln!(out, "circumstances: {}", history.circumstances)?;
-    for line in disagreements.iter().take(MOST_DISAGREEMENTS) {
+    writeln!(out, "\nseed {seed} disagrees. To repeat it: {}", command(args, *seed))?;
+    writeln!(out, "conditions: {}", history.circumstances)?;
+    for line in disagreements.iter().take(MAX_DISAGREEMENTS) {
         writeln!(out, "  {}", for_terminal(line))?;
     }
-    if disagreements.len() > MOST_DISAGREEMENTS {
-        writeln!(out, "  … and {} more", disagreements.len() - MOST_DISAGREEMENTS)?;
+    if disagreements.len() > MAX_DISAGREEMENTS {
+        writeln!(out, "  … and {} more", disagreements.len() - MAX_DISAGREEMENTS)?;
     }
     let known = history.log.iter().map(|(conference, _)| conference.as_str());
     let culprit = known.filter(|name| !name.is_empty()).find(|name| {
@@ -148,13 +148,13 @@ fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> 
         || disagreements.iter().flat_map(|line| line.split(' ')).find(|word| word.starts_with("conferenceRecords/"));
     let culprit = culprit.or_else(named).map(|name| name.split('/').take(2).collect::<Vec<_>>().join("/"));
     let Some(culprit) = culprit else { return Ok(()) };
-    writeln!(out, "what was told of {culprit}:")?;
+    writeln!(out, "events of {culprit}:")?;
     lines(history.log.iter().filter(|(name, _)| *name == culprit).map(|(_, line)| line.clone()), args.lines, out)?;
-    writeln!(out, "what was read of it, and what else happened:")?;
+    writeln!(out, "reads of {culprit}, and other steps:")?;
     lines(history.journal.about(&culprit).map(|(at, line)| format!("{at} {line}")), args.lines, out)
 }
 
-/// So many lines at most: of more, the beginning and the end.
+/// Prints at most `most` lines; of more, the first and the last ones.
 fn lines(all: impl Iterator<Item = String>, most: u32, out: &mut impl Write) -> anyhow::Result<()> {
     let all: Vec<_> = all.collect();
     let half = usize::try_from(most / 2).unwrap_or(usize::MAX);
@@ -170,5 +170,5 @@ fn lines(all: impl Iterator<Item = String>, most: u32, out: &mut impl Write) -> 
 
 fn hours(text: &str) -> Result<f64, String> {
     let hours = text.parse::<f64>().ok().filter(|hours| (0.1..=1000.0).contains(hours));
-    hours.ok_or_else(|| "a number from 0.1 to 1000".to_owned())
+    hours.ok_or_else(|| "must be a number from 0.1 to 1000".to_owned())
 }

@@ -22,7 +22,7 @@ use super::settings::EndpointSettings;
 use super::step::{Core, DispatchCommand, DispatchInput, Step};
 use crate::backoff::Random;
 use crate::clock::{Clock, Mono};
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::model::EndpointName;
 use crate::store::{AttemptResult, Claimed, CommitError, OutboxReply, Store, StoredBreaker};
@@ -51,7 +51,7 @@ pub struct Dispatcher {
     core: Core,
     links: BTreeMap<EndpointName, EndpointLink>,
     grace: Duration,
-    abort: AbortAt,
+    abort: AbortFailpoint,
     heartbeat: Heartbeat,
     /// Kept, so that the channel stays open while no other handle exists.
     reconfigure: ReconfigureHandle,
@@ -77,7 +77,7 @@ impl Dispatcher {
         let EndpointSet { links, endpoints } = EndpointSet::new(endpoints, clock, options.policy)?;
         let core = Core::new(endpoints, random);
         let (reconfigure, replacements) = ReconfigureHandle::new();
-        let (grace, abort, heartbeat) = (options.grace, AbortAt::default(), Heartbeat::default());
+        let (grace, abort, heartbeat) = (options.grace, AbortFailpoint::default(), Heartbeat::default());
         Ok(Self { store, clock, metrics, core, links, grace, abort, heartbeat, reconfigure, replacements })
     }
 
@@ -89,7 +89,7 @@ impl Dispatcher {
 
     /// Makes the dispatcher abort the process at the given failpoint.
     #[must_use]
-    pub fn aborting_at(self, abort: AbortAt) -> Self {
+    pub fn aborting_at(self, abort: AbortFailpoint) -> Self {
         Self { abort, ..self }
     }
 
@@ -126,7 +126,7 @@ impl Dispatcher {
                 }
                 Some(finished) = attempts.next() => {
                     if finished.reply.status.is_some() {
-                        self.abort.pass(Point::Answered);
+                        self.abort.hit(AbortPoint::Answered);
                     }
                     DispatchInput::Finished(finished)
                 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus::{IntCounterVec, Registry};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::auth::authenticator::Authenticator;
 use super::live_config::LiveConfigCell;
@@ -42,8 +42,6 @@ impl fmt::Debug for ServerParts {
 pub struct ApiContext {
     pub store: Store,
     pub clock: Clock,
-    /// Notified after something became due.
-    pub wake: Arc<Notify>,
 }
 
 /// What every handler can reach.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::WatchMetrics;
 use super::scheduler::{Revision, Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 use crate::clock::Clock;
-use crate::failpoints::HangAt;
+use crate::failpoints::HangFailpoint;
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
 use crate::store::{CommitError, Store};
@@ -30,7 +30,7 @@ pub struct WatchParts<R> {
     /// Beats at each turn.
     pub heartbeat: Heartbeat,
     /// A failpoint at which a test makes the loop hang.
-    pub hang: HangAt,
+    pub hang: HangFailpoint,
 }
 
 /// Hands another configuration to the running loop.
@@ -74,7 +74,7 @@ pub async fn run<R: Reader>(
     let mut commits = KeyedTasks::default();
     let mut input = SchedulerInput::Tick;
     loop {
-        parts.hang.pass().await;
+        parts.hang.hit().await;
         parts.heartbeat.beat(parts.clock.now().mono);
         for command in scheduler.step(parts.clock.now(), input) {
             start(command, &parts, &mut reads, &mut commits);

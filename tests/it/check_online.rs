@@ -1,5 +1,5 @@
-//! `meetwatch check --online` against a Google that goes wrong as Google does in the first days: what it says, what it
-//! costs, and how it ends.
+//! `meetwatch check --online` against a simulated Google with the errors of the first days: its output, its number of requests
+//! and its exit code.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use meetwatch::sim::world::Person;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use serde_json::Value;
 
-use crate::right::signed_and_right;
+use crate::event_verifier::signed_and_valid;
 
 const MEET: &str = "https://www.googleapis.com/auth/meetings.space.readonly";
 const EVERY_SCOPE: &str = "https://www.googleapis.com/auth/meetings.space.readonly,\
@@ -25,21 +25,21 @@ const EVERY_SCOPE: &str = "https://www.googleapis.com/auth/meetings.space.readon
 const CLIENT_ID: &str = "104857600000000000001";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// What nobody may read in any output: people, addresses, tokens, keys.
-const HUSH: [&str; 8] = ["Ada", "Bo ", "ada@", "bo@", "ya29", "1//", "PRIVATE", "GOCSPX"];
+/// What no output may contain: people, addresses, tokens, keys.
+const SECRETS: [&str; 8] = ["Ada", "Bo ", "ada@", "bo@", "ya29", "1//", "PRIVATE", "GOCSPX"];
 
-/// A Google in which Ada organizes `own` (live) and `quiet` (never used), and takes part in Bo's `club` (live); Bo's
-/// `closed` she knows nothing of.
+/// A simulated Google. Ada organizes `own` (live) and `quiet` (never used), and takes part in Bo's `club` (live). She has no
+/// access to Bo's `closed`.
 pub(crate) struct Google {
     pub(crate) sim: Running,
     pub(crate) folder: tempfile::TempDir,
     codes: [String; 4],
     record: String,
-    /// For one request.
+    /// The timeout of one request.
     timeout: &'static str,
 }
 
-/// How a check ended.
+/// The exit code and the output of a check.
 pub(crate) struct Checked {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -81,12 +81,12 @@ impl Google {
         Method::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
     }
 
-    /// A service account that acts for Ada, with more to say of it.
+    /// The settings of a service account that acts for Ada, followed by `more`.
     fn delegated(&self, more: &str) -> String {
         format!("service_account_key = \"{}\"\nsubject = \"ada@example.com\"\n{more}", self.path("key.json").display())
     }
 
-    /// Ada's own consent, in a store with this refresh token, agreed to these scopes.
+    /// The settings of an identity with Ada's consent to these scopes, whose refresh token Google no longer accepts.
     fn consent(&self, scopes: &str) -> String {
         let stored =
             serde_json::json!({"refresh_token": "1//gone", "scopes": scopes.split_whitespace().collect::<Vec<_>>()});
@@ -95,7 +95,7 @@ impl Google {
         format!("client_secret = \"{}\"\ntoken_store = \"{}\"\n", client.display(), store.display())
     }
 
-    /// Checks a configuration of one identity, and of what follows. `{own}` and the like are filled in.
+    /// Checks a configuration of one identity, followed by `more`, in which `{own}` and the like are replaced by meeting codes.
     async fn check(&self, identity: &str, more: &str, options: &[&str]) -> Checked {
         let mut more = more.replace("{record}", &self.record);
         for (name, code) in ["{own}", "{quiet}", "{club}", "{closed}"].iter().zip(&self.codes) {
@@ -110,7 +110,7 @@ impl Google {
     }
 }
 
-/// Writes a file that its owner alone reads.
+/// Writes a file that only its owner can read.
 pub(crate) fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
@@ -118,7 +118,7 @@ pub(crate) fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Runs the program. Whatever it says, it says nothing that nobody may read.
+/// Runs the program and checks that its output contains none of [`SECRETS`].
 pub(crate) async fn meetwatch(arguments: &[&str]) -> Checked {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
     command.args(arguments).stdin(Stdio::null());
@@ -127,19 +127,23 @@ pub(crate) async fn meetwatch(arguments: &[&str]) -> Checked {
     }
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    for hush in HUSH {
-        assert!(!out.contains(hush) && !err.contains(hush), "{hush} in: {out}{err}");
+    for secret in SECRETS {
+        assert!(!out.contains(secret) && !err.contains(secret), "{secret} in: {out}{err}");
     }
     Checked { code: output.status.code(), out, err }
 }
 
 impl Checked {
-    /// Ended so, and has all these lines, white space at their beginning aside.
+    /// Asserts the exit code, and that the output has all these lines; leading white space is ignored.
     #[track_caller]
     fn is(&self, code: i32, lines: &[&str]) {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
         for line in lines {
-            assert!(self.out.lines().any(|told| told.trim_start() == *line), "not in the output: {line}\n{}", self.out);
+            assert!(
+                self.out.lines().any(|printed| printed.trim_start() == *line),
+                "not in the output: {line}\n{}",
+                self.out
+            );
         }
     }
 
@@ -155,7 +159,7 @@ fn target(name: &str, what: &str) -> String {
 const OWN: &str = "[[target]]\nname = \"own\"\nmeeting_code = \"{own}\"\n";
 
 #[tokio::test]
-async fn each_target_says_whether_it_is_seen_and_as_whom() {
+async fn each_target_is_reported_with_the_role_of_its_identity() {
     let google = Google::new().await;
     let targets = [
         target("own", "meeting_code = \"{own}\""),
@@ -170,25 +174,25 @@ async fn each_target_says_whether_it_is_seen_and_as_whom() {
     checked.is(
         0,
         &[
-            "ok      identity me: a token for meetings.space.readonly, and the Meet API takes it; a token for \
-             directory.readonly, contacts.readonly, contacts.other.readonly, and the People API takes it",
+            "ok      identity me: a token for meetings.space.readonly, and the Meet API accepts it; a token for \
+             directory.readonly, contacts.readonly, contacts.other.readonly, and the People API accepts it",
             "ok      target own: seen by me, its organizer; live now",
-            "ok      target quiet: seen by me; nothing is live",
-            "ok      target club: seen by me, who only takes part; live now",
-            "Google lists what has ended to the organizer alone: a conference that comes and goes while nobody looks is not \
-             told. Name an identity that organizes this meeting to have that, too",
+            "ok      target quiet: seen by me; not live now",
+            "ok      target club: seen by me, as a participant; live now",
+            "Google lists ended conferences only to the organizer: a conference that starts and ends between two polls, or \
+             while the daemon is down, is not reported. To have it reported, use an identity that organizes this meeting",
             "ok      target record: seen by me, its organizer; live now",
             "ok      target all: seen by me, its organizer; live now",
-            "skipped endpoint ops: not tried; --test-endpoints sends it a test event",
+            "skipped endpoint ops: not tested; --test-endpoints sends it a test event",
         ],
     );
     assert_eq!(checked.out.lines().filter(|line| !line.starts_with(' ')).count(), 8, "{}", checked.out);
     assert_eq!(checked.err, "");
-    let asked = |method| google.sim.with(|api, _| api.count(method));
+    let count = |method| google.sim.with(|api, _| api.count(method));
     assert_eq!(
-        (asked(Method::Token), google.reads()),
+        (count(Method::Token), google.reads()),
         (2, 11),
-        "two tokens, a read for each, two a target, one by listing"
+        "two tokens, one read for each, two for each target, one for the organizer target"
     );
 
     let json = google.check(&google.delegated(""), &more, &["--json"]).await.json();
@@ -200,7 +204,7 @@ async fn each_target_says_whether_it_is_seen_and_as_whom() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_not_enabled_is_told_with_the_page_of_the_project() {
+async fn a_disabled_api_is_reported_with_the_page_that_enables_it() {
     let google = Google::new().await;
     google.fault(Fault::Forbidden(Forbidden::ServiceDisabled));
     let checked = google.check(&google.delegated("lookup = \"people\""), OWN, &[]).await;
@@ -209,17 +213,17 @@ async fn an_api_that_is_not_enabled_is_told_with_the_page_of_the_project() {
         &[
             "open: https://console.cloud.google.com/apis/library/meet.googleapis.com?project=meetwatch-sim",
             "open: https://console.cloud.google.com/apis/library/people.googleapis.com?project=meetwatch-sim",
-            "skipped target own: not asked, because me cannot read",
+            "skipped target own: not checked, because me cannot read",
         ],
     );
     assert!(
         checked.out.contains("but list conference records: HTTP 403 PERMISSION_DENIED SERVICE_DISABLED (api_disabled)")
     );
-    assert_eq!(google.reads(), 2, "its targets could only fail of the same");
+    assert_eq!(google.reads(), 2, "no read for the targets, which would fail in the same way");
 }
 
 #[tokio::test]
-async fn a_delegation_that_lacks_is_told_with_the_client_id_and_every_scope() {
+async fn a_missing_delegation_is_reported_with_the_client_id_and_every_scope() {
     let google = Google::with(ApiSettings { delegated_scopes: Some(vec![]), ..ApiSettings::default() }).await;
     let open = "open: https://admin.google.com/ac/owl/domainwidedelegation";
     let (client, scopes) = (format!("client id: {CLIENT_ID}"), format!("scopes: {MEET}"));
@@ -231,7 +235,7 @@ async fn a_delegation_that_lacks_is_told_with_the_client_id_and_every_scope() {
             open,
             &client,
             &scopes,
-            "skipped target own: not asked, because me cannot read",
+            "skipped target own: not checked, because me cannot read",
         ],
     );
     assert_eq!(google.reads(), 0);
@@ -246,7 +250,7 @@ async fn a_delegation_that_lacks_is_told_with_the_client_id_and_every_scope() {
 }
 
 #[tokio::test]
-async fn a_scope_that_lacks_is_told_as_the_credentials_have_it() {
+async fn a_missing_scope_is_reported_with_the_remedy_for_its_kind_of_credentials() {
     let google = Google::new().await;
     google.fault(Fault::Forbidden(Forbidden::ScopeInsufficient));
     let checked = google.check(&google.delegated(""), OWN, &[]).await;
@@ -259,7 +263,7 @@ async fn a_scope_that_lacks_is_told_as_the_credentials_have_it() {
     let checked = google.check(&format!("access_token_file = \"{}\"", file.display()), OWN, &[]).await;
     checked.is(1, &[&format!("scopes: {MEET}")]);
 
-    // The user ticked nothing: that is known without asking anybody.
+    // The user granted no scope, which is known without a request.
     let checked = google.check(&google.consent("openid"), OWN, &[]).await;
     let (client, store) = (google.path("client.json"), google.path("ada.token.json"));
     let run = format!("run: meetwatch login --client-secret {} --token-store {}", client.display(), store.display());
@@ -268,7 +272,7 @@ async fn a_scope_that_lacks_is_told_as_the_credentials_have_it() {
 }
 
 #[tokio::test]
-async fn a_consent_that_is_gone_is_told_with_its_seven_days_and_the_login_that_renews_it() {
+async fn an_expired_consent_is_reported_with_the_seven_day_limit_and_the_login_command() {
     let google = Google::new().await;
     let checked = google.check(&google.consent(MEET), OWN, &["--json"]).await;
     assert_eq!(checked.code, Some(1));
@@ -283,7 +287,7 @@ async fn a_consent_that_is_gone_is_told_with_its_seven_days_and_the_login_that_r
 }
 
 #[tokio::test]
-async fn an_app_that_the_administrator_does_not_trust_is_told_with_its_client_id() {
+async fn an_app_that_the_administrator_does_not_trust_is_reported_with_its_client_id() {
     let google = Google::new().await;
     let untrusted = Fault::OAuth("admin_policy_enforced", "");
     google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[Method::Token])));
@@ -293,7 +297,7 @@ async fn an_app_that_the_administrator_does_not_trust_is_told_with_its_client_id
 }
 
 #[tokio::test]
-async fn what_the_identity_may_not_see_fails_and_the_rest_is_still_asked_for() {
+async fn a_target_without_access_fails_and_the_others_are_still_checked() {
     for (strangers, reason) in [(Strangers::Forbidden, "no_access"), (Strangers::NotFound, "not_found")] {
         let google = Google::with(ApiSettings { strangers, ..ApiSettings::default() }).await;
         let more = target("closed", "meeting_code = \"{closed}\"") + OWN;
@@ -307,22 +311,23 @@ async fn what_the_identity_may_not_see_fails_and_the_rest_is_still_asked_for() {
 }
 
 #[tokio::test]
-async fn a_service_account_without_a_subject_is_told_that_it_sees_nothing() {
+async fn a_service_account_without_a_subject_is_reported_as_seeing_nothing() {
     let google = Google::new().await;
     let itself = format!("service_account_key = \"{}\"", google.path("key.json").display());
     let more = target("all", "organizer = true") + OWN;
     let checked = google.check(&itself, &more, &[]).await;
-    checked.is(1, &["a service account organizes nothing: give the identity the `subject` for whom it is to act"]);
-    assert_eq!(checked.out.matches("give the identity the `subject`").count(), 2, "{}", checked.out);
+    checked
+        .is(1, &["a service account organizes no meetings: set the identity's `subject` to the user for whom it acts"]);
+    assert_eq!(checked.out.matches("set the identity's `subject` to ").count(), 2, "{}", checked.out);
 }
 
 fn receiver_settings(secret: &str) -> ReceiverSettings {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    ReceiverSettings::new(listen, signed_and_right(SigningSecret::parse(secret).unwrap()))
+    ReceiverSettings::new(listen, signed_and_valid(SigningSecret::parse(secret).unwrap()))
 }
 
 #[tokio::test]
-async fn endpoints_are_tried_on_request_alone_and_one_that_refuses_is_a_failure() {
+async fn endpoints_are_tested_only_on_request_and_one_that_refuses_is_a_failure() {
     let google = Google::new().await;
     let good = Receiver::start(receiver_settings(SECRET)).await.unwrap();
     let other = Receiver::start(receiver_settings("whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz")).await.unwrap();
@@ -331,11 +336,15 @@ async fn endpoints_are_tried_on_request_alone_and_one_that_refuses_is_a_failure(
     };
     let both = OWN.to_owned() + &hook("good", good.url()) + &hook("other", other.url());
     google.check(&google.delegated(""), &both, &[]).await.is(0, &[]);
-    assert_eq!((good.counts().accepted, other.counts().refused), (0, 0), "nobody asked for a test");
+    assert_eq!((good.counts().accepted, other.counts().refused), (0, 0), "no test was requested");
     let checked = google.check(&google.delegated(""), &both, &["--test-endpoints"]).await;
-    checked.is(1, &["see whether the receiver has the same secret, and whether it asks for `headers`"]);
-    assert!(checked.out.contains("ok      endpoint good: took the test event: status 204 after "), "{}", checked.out);
-    assert!(checked.out.contains("failed  endpoint other: did not take the test event: unauthorized, status 401"));
+    checked.is(1, &["check that the receiver has the same secret, and whether it requires `headers`"]);
+    assert!(
+        checked.out.contains("ok      endpoint good: accepted the test event: status 204 after "),
+        "{}",
+        checked.out
+    );
+    assert!(checked.out.contains("failed  endpoint other: did not accept the test event: unauthorized, status 401"));
     assert!(!checked.out.contains("whsec_"));
     assert_eq!((good.counts().accepted, other.counts().refused), (1, 1));
     assert_eq!(good.events()[0]["type"], "webhook.test");
@@ -344,7 +353,7 @@ async fn endpoints_are_tried_on_request_alone_and_one_that_refuses_is_a_failure(
 }
 
 #[tokio::test]
-async fn a_google_that_hangs_or_is_not_there_is_waited_for_so_long_and_no_longer() {
+async fn a_google_that_hangs_is_waited_for_with_a_bound() {
     let google = Google { timeout: "1s", ..Google::new().await };
     google.fault(Fault::Slow(Duration::from_secs(600)));
     let targets: String = (0..20).map(|n| target(&format!("t{n}"), "meeting_code = \"{own}\"")).collect();
@@ -358,21 +367,21 @@ async fn a_google_that_hangs_or_is_not_there_is_waited_for_so_long_and_no_longer
     assert!(took < Duration::from_secs(60), "{took:?}");
     assert!(google.reads() <= 2, "{}", google.reads());
 
-    // The same, once the identity was seen to be able to read.
+    // The same, when the identity can read and only its targets hang.
     let google = Google { timeout: "1s", ..Google::new().await };
     let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[Method::GetSpace]);
     google.sim.with(|api, _| api.faults.add(hangs));
     let checked = google.check(&google.delegated(""), &targets, &[]).await;
-    assert!(checked.out.contains("failed  target t0: me does not see it: get space: "), "{}", checked.out);
+    assert!(checked.out.contains("failed  target t0: me cannot see it: get space: "), "{}", checked.out);
     assert_eq!(checked.out.matches("skipped target").count(), 19);
 }
 
 #[tokio::test]
-async fn a_bad_configuration_asks_nobody_and_the_log_tells_nothing() {
+async fn an_invalid_configuration_makes_no_request_and_the_log_leaks_nothing() {
     let google = Google::new().await;
     let checked = google.check(&google.delegated("subjekt = 1"), OWN, &["--json"]).await;
     assert_eq!((checked.code, checked.out.as_str(), google.reads()), (Some(78), "", 0), "{}", checked.err);
-    // Everything is logged, and the libraries know tokens and the subject.
+    // At trace level; the libraries handle tokens and the subject.
     let checked = google.check(&google.delegated("lookup = \"people\""), OWN, &["--log", "trace"]).await;
     checked.is(0, &[]);
 }

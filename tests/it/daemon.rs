@@ -1,13 +1,18 @@
-//! The daemon over real sockets: whatever happens in the call, the log says what the world made.
+//! The daemon over real sockets: whatever happens in a call, the event log agrees with the simulation.
 
 use std::time::Duration;
 
 use meetwatch::model::EventType;
+use meetwatch::model::event::Affiliation;
 use meetwatch::sim::api::{ApiSettings, Forbidden, Hint, Method};
 use meetwatch::sim::faults::{Fault, Lag, Rule, When};
 use meetwatch::sim::world::Person;
 
 use crate::house::House;
+
+fn guarded() -> ApiSettings {
+    ApiSettings { require_auth: true, ..ApiSettings::default() }
+}
 
 #[tokio::test]
 async fn two_devices_of_one_person_are_one_presence() {
@@ -24,7 +29,7 @@ async fn two_devices_of_one_person_are_one_presence() {
 }
 
 #[tokio::test]
-async fn a_rejoin_is_told_with_its_own_time() {
+async fn a_rejoin_is_reported_with_its_own_time() {
     let house = House::new().await;
     let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
     house.join(bo, "laptop");
@@ -65,7 +70,7 @@ async fn a_visit_shorter_than_a_poll_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_telephone_a_guest_and_somebody_of_an_unknown_kind_are_told_as_such() {
+async fn phones_guests_and_participants_of_an_unknown_kind_are_reported_with_their_kind() {
     let house = House::new().await;
     for person in [Person::phone("+1 ••• ••• ••12"), Person::anonymous("<!channel>"), Person::unknown()]
     {
@@ -82,7 +87,7 @@ async fn a_telephone_a_guest_and_somebody_of_an_unknown_kind_are_told_as_such() 
 }
 
 #[tokio::test]
-async fn a_webinar_of_600_is_read_page_by_page_though_pages_are_short() {
+async fn a_webinar_of_600_is_read_page_by_page() {
     let api = ApiSettings { require_auth: true, max_page: Some(170), ..ApiSettings::default() };
     let house = House::with(api, "organizer = true").await;
     house.simulator.with(|api, now| {
@@ -97,7 +102,7 @@ async fn a_webinar_of_600_is_read_page_by_page_though_pages_are_short() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_makes_nobody_leave() {
+async fn a_failed_page_is_not_reported_as_leaves() {
     let api = ApiSettings { require_auth: true, max_page: Some(2), ..ApiSettings::default() };
     let house = House::with(api, "meeting_code = \"{code}\"").await;
     let people: Vec<_> = (0..5).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
@@ -108,7 +113,11 @@ async fn a_page_that_fails_makes_nobody_leave() {
     let rule = Rule::new(Fault::Server(503)).on(&[Method::ListParticipants]).from_page(2);
     house.simulator.with(|api, _| api.faults.add(rule));
     house.until_read(20).await;
-    assert_eq!(house.told(EventType::ParticipantLeft).await, 0, "half a listing says nothing about anybody");
+    assert_eq!(
+        house.told(EventType::ParticipantLeft).await,
+        0,
+        "absence must not be inferred from an incomplete listing"
+    );
     house.simulator.with(|api, _| api.faults.clear());
     house.leave(people[4], "laptop");
     house.until_told(EventType::ParticipantLeft, 1).await;
@@ -117,8 +126,8 @@ async fn a_page_that_fails_makes_nobody_leave() {
 }
 
 #[tokio::test]
-async fn people_that_look_gone_because_google_lags_are_not_told_as_gone() {
-    let house = House::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "space = \"{space}\"").await;
+async fn absence_because_google_lags_is_not_reported_as_a_leave() {
+    let house = House::with(guarded(), "space = \"{space}\"").await;
     let lag = Lag {
         participant: Duration::from_secs(1),
         rejoin: Duration::from_secs(3),
@@ -146,8 +155,7 @@ async fn people_that_look_gone_because_google_lags_are_not_told_as_gone() {
 
 #[tokio::test]
 async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
-    let house =
-        House::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "meeting_code = \"{code}\"").await;
+    let house = House::with(guarded(), "meeting_code = \"{code}\"").await;
     let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
@@ -159,7 +167,7 @@ async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
 }
 
 #[tokio::test]
-async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone() {
+async fn every_kind_of_failed_read_is_survived_and_none_is_reported_as_a_leave() {
     let house = House::new().await;
     let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
@@ -195,7 +203,7 @@ async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone()
 }
 
 #[tokio::test]
-async fn a_page_token_that_repeats_for_ever_is_given_up_and_told() {
+async fn a_page_token_that_repeats_forever_is_given_up_and_counted() {
     let api = ApiSettings { require_auth: true, max_page: Some(1), ..ApiSettings::default() };
     let house = House::with(api, "organizer = true").await;
     for number in 0..3 {
@@ -213,7 +221,55 @@ async fn a_page_token_that_repeats_for_ever_is_given_up_and_told() {
 }
 
 #[tokio::test]
-async fn metrics_and_health_show_what_goes_on() {
+async fn a_conference_of_two_targets_is_read_once_and_names_both() {
+    let two = "organizer = true\npoll_interval = \"1s\"\n\
+               [[target]]\nname = \"desk\"\nidentity = \"organizer\"\nmeeting_code = \"{code}\"";
+    let house = House::with(guarded(), two).await;
+    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    house.join(ada, "laptop");
+    house.until_told(EventType::ParticipantJoined, 1).await;
+    for event in house.log().await {
+        let names: Vec<_> = event.targets.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["board", "desk"], "{event:?}");
+    }
+    assert_eq!(house.told(EventType::ConferenceStarted).await, 1);
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn with_lookups_an_event_has_address_and_affiliation() {
+    let house = House::seen_by(guarded(), "lookup = \"people\"", "organizer = true").await;
+    let (ada, eve) = (
+        house.person(Person::signed_in("Ada", "ada@example.com")),
+        house.person(Person::signed_in("Eve", "eve@else.org")),
+    );
+    for person in [ada, eve] {
+        house.join(person, "laptop");
+    }
+    house.until_told(EventType::ParticipantJoined, 2).await;
+    let mut known: Vec<_> = house
+        .log()
+        .await
+        .into_iter()
+        .filter(|event| event.event == EventType::ParticipantJoined)
+        .filter_map(|event| event.participant)
+        .map(|person| (person.email.map(|email| email.to_string()), person.affiliation))
+        .collect();
+    known.sort();
+    // Google does not show Eve to a user of another domain.
+    let ada = (Some("ada@example.com".to_owned()), Some(Affiliation::Internal));
+    assert_eq!(known, [(None, None), ada]);
+    assert!(
+        house.simulator.with(|api, _| api
+            .tally()
+            .keys()
+            .any(|(method, _)| matches!(method, Method::GetPeople | Method::GetPerson)))
+    );
+    house.agrees(1).await;
+}
+
+#[tokio::test]
+async fn metrics_and_health_show_the_state_of_the_daemon() {
     let house = House::new().await;
     let ada = house.person(Person::signed_in("Ada Unmistakable", "ada@example.com"));
     house.join(ada, "laptop");
@@ -228,11 +284,11 @@ async fn metrics_and_health_show_what_goes_on() {
     let manual = include_str!("../../docs/METRICS.md");
     for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();
-        let told = manual.lines().any(|row| row.contains(&format!("`{name}`")) && row.contains(kind));
-        assert!(told, "docs/METRICS.md does not tell of {name} as a {kind}");
+        let documented = manual.lines().any(|row| row.contains(&format!("`{name}`")) && row.contains(kind));
+        assert!(documented, "docs/METRICS.md does not list {name} as a {kind}");
     }
     for secret in ["Unmistakable", "ada@", "alice@", "whsec", "Bearer"] {
-        assert!(!metrics.contains(secret), "{secret} stands in a metric");
+        assert!(!metrics.contains(secret), "{secret} is in a metric");
     }
     house.agrees(1).await;
 }

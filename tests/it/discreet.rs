@@ -40,7 +40,7 @@ async fn a_daemon_at_log_level_trace_reveals_no_person_and_no_secret() {
     scene.heaps.behave(Behaviour::Answer(400, Vec::new()));
     becomes_true("deliveries fail", || scene.count("attempts WHERE status >= 400") > 0).await;
     daemon.hang_up();
-    daemon.says("the configuration was taken over").await;
+    daemon.says("the configuration was reloaded").await;
     let address = line["address"].as_str().unwrap();
     let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     stop.cancel();

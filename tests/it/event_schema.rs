@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::architecture::scan::tests_in;
 use crate::architecture::{read, rust_files_under};
-use crate::right::{SCHEMA, wrong_with};
+use crate::event_verifier::{SCHEMA, schema_errors};
 
 fn participant() -> Value {
     json!({
@@ -85,11 +85,11 @@ fn one_event_of_every_type_is_right() {
 #[test]
 fn the_tests_receiver_finds_an_invalid_event_alone_and_among_others() {
     let [right, mut wrong] = [0, 2].map(|number| json!({"type": "x", "data": examples()[number]}));
-    assert!(wrong_with(&json!([right, wrong]), |_| false).is_empty());
+    assert!(schema_errors(&json!([right, wrong]), |_| false).is_empty());
     wrong["data"]["present"] = json!("many");
-    assert_eq!(wrong_with(&wrong, |_| false).len(), 1);
-    assert_eq!(wrong_with(&json!([right, wrong]), |_| false).len(), 1);
-    assert!(wrong_with(&json!({"text": "Ada joined"}), |_| false).is_empty());
+    assert_eq!(schema_errors(&wrong, |_| false).len(), 1);
+    assert_eq!(schema_errors(&json!([right, wrong]), |_| false).len(), 1);
+    assert!(schema_errors(&json!({"text": "Ada joined"}), |_| false).is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use meetwatch::app::{App, Reloads, RunError};
+use meetwatch::app::{App, ReloadHandle, RunError, StartOptions};
 use meetwatch::clock::Clock;
 use meetwatch::config::{self, Environment};
 use meetwatch::delivery::sign::SigningSecret;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::right::signed_and_right;
+use crate::event_verifier::signed_and_valid;
 
 /// Longer than anything here takes on a machine that is busy with other things.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ pub(crate) struct House {
 struct Daemon {
     address: SocketAddr,
     store: Store,
-    reloads: Reloads,
+    reloads: ReloadHandle,
     stop: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -67,7 +67,7 @@ impl House {
         let secret = SigningSecret::parse(SECRET).unwrap();
         let clock = Clock::new();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let receiver = Receiver::start(ReceiverSettings::new(listen, signed_and_right(secret))).await.unwrap();
+        let receiver = Receiver::start(ReceiverSettings::new(listen, signed_and_valid(secret))).await.unwrap();
         let target = target.replace("{code}", &code).replace("{space}", &name);
         let folder = tempfile::tempdir().unwrap();
         let mut house = Self { simulator, receiver, space, folder, target, identity, daemon: None, clock };
@@ -128,10 +128,10 @@ listen = "127.0.0.1:0"
         let file = self.path("meetwatch.toml");
         std::fs::write(&file, self.config()).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
-        let app = App::start(config, 5).await.unwrap();
+        let app = App::start(config, StartOptions::seeded(5)).await.unwrap();
         let Listen::Tcp(address) = *app.listens_on() else { panic!("not an address") };
         let (store, stop) = (app.store().clone(), CancellationToken::new());
-        let reloads = app.reloads();
+        let reloads = app.reload_handle();
         let running = tokio::spawn(app.run(stop.clone()));
         self.daemon = Some(Daemon { address, store, reloads, stop, running });
     }
@@ -144,14 +144,14 @@ listen = "127.0.0.1:0"
     }
 
     /// What reads the configuration again.
-    pub(crate) fn reloads(&self) -> Reloads {
+    pub(crate) fn reloads(&self) -> ReloadHandle {
         self.daemon.as_ref().unwrap().reloads.clone()
     }
 
     /// Writes this configuration and has it read.
     pub(crate) async fn reload(&self, config: &str) -> Result<Vec<String>, meetwatch::serve::NotReloaded> {
         std::fs::write(self.path("meetwatch.toml"), config).unwrap();
-        self.reloads().ask().await
+        self.reloads().request().await
     }
 
     /// Asks the API with its token. Returns the status and the answer.

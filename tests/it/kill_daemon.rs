@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::right::signed_and_right;
+use crate::event_verifier::signed_and_valid;
 
 /// A wait that is never to be seen to its end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -143,7 +143,7 @@ pub(crate) fn write_private(path: &Path, text: &str) {
 
 async fn receiver(secret: SigningSecret) -> Receiver {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Receiver::start(ReceiverSettings::new(listen, signed_and_right(secret))).await.unwrap()
+    Receiver::start(ReceiverSettings::new(listen, signed_and_valid(secret))).await.unwrap()
 }
 
 /// A running daemon, or another program that logs on standard error. Killed when dropped.

@@ -1,5 +1,5 @@
-//! The configuration is read again while people come and go: what is new holds, what is under way goes on, and what is wrong
-//! changes nothing.
+//! Reloads while people join and leave: new settings take effect, work in progress continues, and an invalid file changes
+//! nothing.
 
 use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::model::EventType;
@@ -13,7 +13,7 @@ use crate::house::{House, LONG};
 const SUCCESSFUL: &str = "meetwatch_config_last_reload_successful";
 const TIMESTAMP: &str = "meetwatch_config_last_reload_success_timestamp_seconds";
 
-/// Why it was refused.
+/// Returns why a reload was refused.
 fn refusal(outcome: Result<Vec<String>, NotReloaded>) -> String {
     match outcome {
         Err(NotReloaded::Refused(why)) => why,
@@ -21,7 +21,7 @@ fn refusal(outcome: Result<Vec<String>, NotReloaded>) -> String {
     }
 }
 
-/// Somebody who comes and is told.
+/// Lets a guest join, and waits until the join is in the log.
 async fn somebody_joins(house: &House, name: &str) {
     let before = house.told(EventType::ParticipantJoined).await;
     let person = house.person(Person::anonymous(name));
@@ -30,7 +30,7 @@ async fn somebody_joins(house: &House, name: &str) {
 }
 
 #[tokio::test]
-async fn a_target_of_another_name_goes_on_where_the_old_one_was() {
+async fn a_renamed_target_continues_where_the_old_one_was() {
     let house = House::new().await;
     somebody_joins(&house, "Ada").await;
     let config = house.config().replace("name = \"board\"", "name = \"committee\"");
@@ -43,7 +43,7 @@ async fn a_target_of_another_name_goes_on_where_the_old_one_was() {
 }
 
 #[tokio::test]
-async fn a_conference_whose_target_is_gone_is_told_to_its_end_and_the_next_one_is_not_found() {
+async fn a_live_conference_of_a_removed_target_is_reported_to_its_end_and_the_next_one_is_not_found() {
     let house = House::new().await;
     somebody_joins(&house, "Ada").await;
     let config = house.config();
@@ -60,13 +60,13 @@ async fn a_conference_whose_target_is_gone_is_told_to_its_end_and_the_next_one_i
     house.join(ben, "laptop");
     assert_eq!(house.told(EventType::ConferenceStarted).await, 1);
     house.reload(&house.config()).await.unwrap();
-    // It is a target again: now it is found.
+    // The target is back, so the conference is found.
     house.until_told(EventType::ConferenceStarted, 2).await;
     house.agrees(2).await;
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_gone_keeps_its_backlog_and_gets_it_when_it_is_back() {
+async fn a_removed_webhook_keeps_its_backlog_and_gets_it_when_it_is_back() {
     let house = House::new().await;
     house.receiver.behave(Behaviour::Answer(503, Vec::new()));
     somebody_joins(&house, "Ada").await;
@@ -78,21 +78,24 @@ async fn a_webhook_that_is_gone_keeps_its_backlog_and_gets_it_when_it_is_back() 
     let (_, endpoints) = house.ask(Method::GET, "/api/v1/endpoints").await;
     let ops = &endpoints["endpoints"][0];
     assert_eq!(ops["orphaned"], true, "{endpoints}");
-    let owed = ops["pending"].as_u64().unwrap();
-    assert!(owed >= 3, "{endpoints}");
+    let pending = ops["pending"].as_u64().unwrap();
+    assert!(pending >= 3, "{endpoints}");
     somebody_joins(&house, "Bo").await;
     let (_, endpoints) = house.ask(Method::GET, "/api/v1/endpoints").await;
-    assert_eq!(endpoints["endpoints"][0]["pending"], owed, "filters decide at the commit: nobody wanted this one");
-    let lost = house.log().await.len() as u64 - owed;
+    assert_eq!(
+        endpoints["endpoints"][0]["pending"], pending,
+        "deliveries are created at the commit, and this event had no webhook"
+    );
+    let lost = house.log().await.len() as u64 - pending;
     house.receiver.behave(Behaviour::Accept);
     house.reload(&config).await.unwrap();
-    assert!(house.receiver.wait_for(owed, LONG).await, "what it was owed arrives");
+    assert!(house.receiver.wait_for(pending, LONG).await, "the backlog arrives");
     house.until_metric("meetwatch_webhook_pending", "ops", 0.0).await;
-    assert!(lost > 0 && house.receiver.counts().accepted == owed);
+    assert!(lost > 0 && house.receiver.counts().accepted == pending);
 }
 
 #[tokio::test]
-async fn another_address_gets_what_the_old_one_did_not_take_and_does_not_wait_for_its_probe() {
+async fn a_changed_address_gets_the_backlog_at_once_without_waiting_for_a_probe() {
     let house = House::new().await;
     let nowhere = house.config().replace(&house.receiver.url(), "http://127.0.0.1:1/");
     house.reload(&nowhere).await.unwrap();
@@ -103,7 +106,7 @@ async fn another_address_gets_what_the_old_one_did_not_take_and_does_not_wait_fo
 }
 
 #[tokio::test]
-async fn a_secret_file_that_changed_is_read_anew() {
+async fn a_changed_secret_file_is_read_again() {
     let house = House::new().await;
     let config = house.config();
     let secret = config.lines().find(|line| line.starts_with("secret = ")).unwrap();
@@ -115,12 +118,12 @@ async fn a_secret_file_that_changed_is_read_anew() {
     somebody_joins(&house, "Ada").await;
     assert!(house.receiver.wait_until(LONG, |_, counts| counts.refused > 0).await, "signed with the other secret");
     std::fs::write(&file, good).unwrap();
-    house.reloads().ask().await.unwrap();
+    house.reloads().request().await.unwrap();
     house.agrees(1).await;
 }
 
 #[tokio::test]
-async fn an_invalid_file_changes_nothing_and_one_line_says_why() {
+async fn an_invalid_file_changes_nothing_and_the_error_is_one_line() {
     let house = House::new().await;
     let good = house.config();
     let begun = house.metric(TIMESTAMP, "").await;
@@ -147,7 +150,7 @@ async fn an_invalid_file_changes_nothing_and_one_line_says_why() {
 }
 
 #[tokio::test]
-async fn what_only_a_start_reads_is_refused_with_its_key() {
+async fn a_change_that_needs_a_restart_is_refused_with_its_key() {
     let house = House::new().await;
     let good = house.config();
     for (key, changed) in [
@@ -166,14 +169,14 @@ async fn what_only_a_start_reads_is_refused_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_file_that_vanished_changes_nothing() {
+async fn a_missing_file_changes_nothing() {
     let house = House::new().await;
     let key = std::fs::read(house.path("key.json")).unwrap();
     std::fs::remove_file(house.path("key.json")).unwrap();
     let why = refusal(house.reload(&house.config()).await);
     assert!(why.contains("identity.service_account_key") && why.contains("does not exist"), "{why}");
     std::fs::write(house.path("key.json"), key).unwrap();
-    // A token that somebody else has to put there may come late at a start; here something works without it.
+    // A start tolerates an access token that does not exist yet; a reload would replace a configuration that works.
     let another = "[[identity]]\nname = \"late\"\naccess_token_file = \"late.token\"\n";
     let config = house.config().replace("[[target]]", &format!("{another}[[target]]"));
     let why = refusal(house.reload(&config).await);
@@ -181,14 +184,14 @@ async fn a_file_that_vanished_changes_nothing() {
     std::fs::write(house.path("late.token"), "t").unwrap();
     house.reload(&config).await.unwrap();
     std::fs::remove_file(house.path("meetwatch.toml")).unwrap();
-    let why = refusal(house.reloads().ask().await);
+    let why = refusal(house.reloads().request().await);
     assert!(why.contains("does not exist"), "{why}");
     somebody_joins(&house, "Ada").await;
     house.agrees(1).await;
 }
 
 #[tokio::test]
-async fn an_identity_that_changes_its_name_loses_nothing_and_one_that_is_gone_is_shown_no_more() {
+async fn a_renamed_identity_loses_nothing_and_the_metrics_drop_its_old_name() {
     let house = House::new().await;
     somebody_joins(&house, "Ada").await;
     let config = house.config().replace("\"organizer\"", "\"chair\"");
@@ -206,7 +209,7 @@ async fn an_identity_that_changes_its_name_loses_nothing_and_one_that_is_gone_is
 }
 
 #[tokio::test]
-async fn a_smaller_quota_holds_at_once_and_what_was_spent_stays_spent() {
+async fn a_smaller_quota_takes_effect_at_once_and_spent_tokens_stay_spent() {
     let house = House::new().await;
     house.until_read(20).await;
     assert_eq!(house.metric("meetwatch_quota_limit", "scope=\"user\"").await, 4800.0);
@@ -214,19 +217,19 @@ async fn a_smaller_quota_holds_at_once_and_what_was_spent_stays_spent() {
     house.reload(&config).await.unwrap();
     assert_eq!(house.metric("meetwatch_quota_limit", "scope=\"user\"").await, 480.0);
     let left = house.metric("meetwatch_quota_available", "scope=\"user\"").await;
-    assert!(left < 48.0, "as if nothing had been spent: {left}");
+    assert!(left < 48.0, "the spent tokens came back: {left}");
     house.reload(&house.config()).await.unwrap();
     somebody_joins(&house, "Ada").await;
     house.agrees(1).await;
 }
 
 #[tokio::test]
-async fn two_at_once_end_with_what_the_file_says() {
+async fn concurrent_reloads_end_with_the_configuration_of_the_file() {
     let house = House::new().await;
     let config = house.config().replace("name = \"board\"", "name = \"committee\"");
     std::fs::write(house.path("meetwatch.toml"), &config).unwrap();
     let reloads = house.reloads();
-    let outcomes = tokio::join!(reloads.ask(), reloads.ask(), reloads.ask());
+    let outcomes = tokio::join!(reloads.request(), reloads.request(), reloads.request());
     assert!(outcomes.0.is_ok() && outcomes.1.is_ok() && outcomes.2.is_ok(), "{outcomes:?}");
     somebody_joins(&house, "Ada").await;
     assert_eq!(house.log().await.pop().unwrap().targets[0].as_str(), "committee");
@@ -234,15 +237,15 @@ async fn two_at_once_end_with_what_the_file_says() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_stops_takes_nothing_over() {
+async fn a_stopped_daemon_refuses_to_reload() {
     let mut house = House::new().await;
     let reloads = house.reloads();
     house.stop().await;
-    assert!(matches!(reloads.ask().await, Err(NotReloaded::Unavailable(_))));
+    assert!(matches!(reloads.request().await, Err(NotReloaded::Unavailable(_))));
 }
 
 #[tokio::test]
-async fn however_often_it_is_reloaded_nothing_is_lost_or_told_twice() {
+async fn many_reloads_lose_no_event_and_repeat_none() {
     let house = House::new().await;
     let people: Vec<_> = (0..6).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
     let space = house.simulator.with(|api, _| api.world.space(house.space).code.to_string());
@@ -278,12 +281,12 @@ async fn however_often_it_is_reloaded_nothing_is_lost_or_told_twice() {
 }
 
 #[tokio::test]
-async fn a_second_webhook_wants_what_is_committed_from_now_on() {
+async fn an_added_webhook_gets_only_events_committed_after_the_reload() {
     let house = House::new().await;
     somebody_joins(&house, "Ada").await;
     let before = house.log().await.len() as u64;
     let settled = house.receiver.wait_for(before, LONG).await;
-    assert!(settled, "the first has all of it");
+    assert!(settled, "the first webhook has every event");
     let config = house.config();
     let (_, tail) = config.split_once("[[webhook]]").unwrap();
     let own = &tail[..tail.find("[watch]").unwrap()];

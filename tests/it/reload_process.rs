@@ -1,22 +1,22 @@
-//! SIGHUP to the real process.
+//! A reload by SIGHUP to the real process.
 
 use meetwatch::sim::world::Person;
 
 use crate::kill_daemon::{Scene, becomes_true, write_private};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sighup_takes_the_file_over_and_one_that_is_bad_changes_nothing() {
+async fn sighup_reloads_the_file_and_an_invalid_one_changes_nothing() {
     let scene = Scene::set(3).await;
     let good = std::fs::read_to_string(&scene.config).unwrap();
     let mut daemon = scene.start(&[]);
     daemon.says("watching").await;
     write_private(&scene.config, &good[..good.len() / 2]);
     daemon.hang_up();
-    let line = daemon.says("was not taken over").await;
+    let line = daemon.says("was not reloaded").await;
     assert!(line.contains("meetwatch.toml"), "{line}");
     write_private(&scene.config, &format!("{good}\n[log]\nlevel = \"debug\"\n").replace("\"all\"", "\"everything\""));
     daemon.hang_up();
-    daemon.says("was taken over").await;
+    daemon.says("was reloaded").await;
     let (space, guest) = scene
         .simulator
         .with(|api, _| (api.world.add_space(None).unwrap(), api.world.add_person(Person::anonymous("Guest"))));
@@ -25,5 +25,5 @@ async fn sighup_takes_the_file_over_and_one_that_is_bad_changes_nothing() {
     assert_eq!(scene.count("targets WHERE name = 'everything'"), 1);
     daemon.says("\"delivered\"").await;
     daemon.stop().await;
-    assert_eq!(daemon.said("was not taken over"), 1);
+    assert_eq!(daemon.said("was not reloaded"), 1);
 }

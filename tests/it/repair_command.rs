@@ -40,7 +40,7 @@ async fn an_operator_finds_a_stuck_endpoint_and_resumes_it() {
     receiver.want(1).await;
     receiver.want(2).await;
     daemon.get_until("deliveries?state=done", |answer| answer["deliveries"].as_array().unwrap().len() == 2).await;
-    assert_eq!(told(&daemon, &["deliveries", "replay", &id]).await, "1 are sent once more\n");
+    assert_eq!(told(&daemon, &["deliveries", "replay", &id]).await, "1 delivery is sent again\n");
     receiver.want(1).await;
     let json: serde_json::Value = serde_json::from_str(&told(&daemon, &["deliveries", "--json"]).await).unwrap();
     assert_eq!(json["deliveries"].as_array().unwrap().len(), 2);
@@ -50,7 +50,7 @@ async fn an_operator_finds_a_stuck_endpoint_and_resumes_it() {
     assert!(report.starts_with("conferenceRecords/c") && report.contains("FIRST JOIN"), "{report}");
     let day = ["report", "--target", "board", "--date", "2026-01-05", "--csv"];
     assert!(told(&daemon, &day).await.starts_with("conference,meeting_code,targets,"));
-    assert_eq!(told(&daemon, &["report", "--date", "2020-01-01"]).await, "no conference in that time\n");
+    assert_eq!(told(&daemon, &["report", "--date", "2020-01-01"]).await, "no conferences in this time\n");
     assert_eq!(told(&daemon, &["events", "--json"]).await.lines().count(), 2);
     daemon.stop().await;
 }
@@ -59,11 +59,11 @@ async fn an_operator_finds_a_stuck_endpoint_and_resumes_it() {
 async fn the_command_fails_if_a_test_does_not_arrive() {
     let receiver = Receiver::start(Answer::Status(204)).await;
     let daemon = Daemon::start(&webhook("ops", &receiver, ""), Vec::new()).await;
-    assert!(told(&daemon, &["endpoints", "test", "ops"]).await.starts_with("ops took the test: status 204"));
+    assert!(told(&daemon, &["endpoints", "test", "ops"]).await.starts_with("ops accepted the test event: status 204"));
     receiver.answer(Answer::Status(500));
     let failed = meetwatch(&daemon.config, &["endpoints", "test", "ops"]).await;
     assert_eq!(failed.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&failed.stdout).contains("did not take the test: server_error"));
+    assert!(String::from_utf8_lossy(&failed.stdout).contains("did not accept the test event: server_error"));
     let unknown = meetwatch(&daemon.config, &["endpoints", "test", "nobody"]).await;
     assert_eq!(String::from_utf8_lossy(&unknown.stderr), "meetwatch: no such endpoint is configured\n");
     daemon.stop().await;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use meetwatch::app::App;
+use meetwatch::app::{App, StartOptions};
 use meetwatch::config::{Environment, load};
 use meetwatch::store::Commit;
 use reqwest::{Client, Method, StatusCode};
@@ -68,7 +68,7 @@ impl Daemon {
     }
 
     async fn on(folder: tempfile::TempDir, config: PathBuf, address: SocketAddr, commits: Vec<Commit>) -> Self {
-        let app = App::start(load(&config, &Environment::default()).unwrap(), 7).await.unwrap();
+        let app = App::start(load(&config, &Environment::default()).unwrap(), StartOptions::seeded(7)).await.unwrap();
         for commit in commits {
             app.store().commit(commit, meetwatch::clock::Clock::new().now().wall).await.unwrap();
         }

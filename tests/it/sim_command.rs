@@ -1,4 +1,4 @@
-//! `meetwatch sim` as an operator uses it.
+//! The command `meetwatch sim`.
 
 use std::future::{pending, ready};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ fn args(arguments: &[&str]) -> Args {
     Command::try_parse_from([&["sim"], arguments].concat()).unwrap().sim
 }
 
-/// What a command prints that is stopped as soon as it has started, and its exit code.
+/// Runs the command, stops it as soon as it has started, and returns its output and exit code.
 async fn printed(arguments: &[&str]) -> (String, ExitCode) {
     let mut out = Vec::new();
     let code = run_until(args(arguments), &mut out, ready(Ok(()))).await.unwrap();
@@ -32,7 +32,7 @@ fn the_options_are_consistent() {
 }
 
 #[tokio::test]
-async fn it_says_where_it_listens_in_one_plain_line_and_stops_when_told() {
+async fn the_first_line_is_the_address_and_the_command_stops_when_it_is_told_to() {
     let (out, code) = printed(&["--seed", "7", "--conferences", "3", "--speed", "10"]).await;
     let first = out.lines().next().unwrap();
     let port = first.strip_prefix("listening on http://127.0.0.1:").unwrap();
@@ -42,7 +42,7 @@ async fn it_says_where_it_listens_in_one_plain_line_and_stops_when_told() {
 }
 
 #[tokio::test]
-async fn its_example_is_a_script_that_it_plays() {
+async fn the_example_is_a_script_that_the_command_plays() {
     let (example, code) = printed(&["--example"]).await;
     assert_eq!(code, ExitCode::SUCCESS);
     let folder = tempfile::tempdir().unwrap();
@@ -54,13 +54,13 @@ async fn its_example_is_a_script_that_it_plays() {
 }
 
 #[tokio::test]
-async fn a_script_that_makes_no_sense_and_an_unknown_fault_start_nothing() {
+async fn an_invalid_script_or_an_unknown_fault_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("day.toml");
     std::fs::write(&path, "[people.a]\nage = 3\n").unwrap();
     for arguments in [["--script", path.to_str().unwrap()], ["--faults", "throtled"]] {
         let mut out = Vec::new();
-        // It would wait for ever if it started.
+        // A simulator that started would never stop.
         let code = run_until(args(&arguments), &mut out, pending()).await.unwrap();
         assert_eq!((code, out.len()), (ExitCode::from(78), 0));
     }
@@ -77,7 +77,7 @@ async fn faults_can_be_combined_and_listed() {
 }
 
 #[tokio::test]
-async fn keys_are_written_for_their_owner_only_and_point_at_the_simulator() {
+async fn key_files_are_readable_only_by_their_owner_and_point_at_the_simulator() {
     let folder = tempfile::tempdir().unwrap();
     let [key, secret] = ["key.json", "client.json"].map(|name| folder.path().join(name));
     let (out, _) = printed(&[

@@ -215,9 +215,9 @@ async fn the_command_shows_what_is_stored_and_forgets_only_with_yes() {
     command.arg("run").arg("--config").arg(&config);
     let mut daemon = Daemon::spawn(command, folder.path());
     daemon.says("watching").await;
-    assert!(ask(&[]).await.starts_with("there are 0 events in 0 conferences"));
+    assert!(ask(&[]).await.starts_with("found 0 events in 0 conferences"));
     assert_eq!(count(&store, "forgotten"), 0);
-    assert!(ask(&["--yes"]).await.starts_with("forgotten, with 0 events"));
+    assert!(ask(&["--yes"]).await.starts_with("forgotten: 0 events"));
     assert_eq!(count(&store, "forgotten"), 1);
     let json: Value = serde_json::from_str(&ask(&["--yes", "--json"]).await).unwrap();
     assert_eq!(json["forgotten"], true);

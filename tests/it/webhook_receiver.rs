@@ -14,7 +14,7 @@ use meetwatch::delivery::sign::{SigningSecret, TOLERANCE, verify};
 use meetwatch::model::EndpointName;
 use tokio::sync::mpsc;
 
-use crate::right::wrong_with;
+use crate::event_verifier::schema_errors;
 use crate::store_samples::is_stand_in;
 
 /// The time limit of a wait, long enough for a slow machine.
@@ -111,7 +111,7 @@ impl Receiver {
 
 async fn receive(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(wrong_with(&payload, is_stand_in), Vec::<String>::new());
+    assert_eq!(schema_errors(&payload, is_stand_in), Vec::<String>::new());
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let sequence = payload["data"]["sequence"].as_u64().unwrap_or(0);
     let answer = *shared.answer.lock().unwrap();

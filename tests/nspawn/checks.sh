@@ -213,12 +213,12 @@ a_reload_keeps_it_running() {
     inside cp /etc/meetwatch/meetwatch.toml /etc/meetwatch/good.toml
     printf '[[target]]\nname = "another"\nconference = "conferenceRecords/none"\n' |
         inside sh -c 'cat >>/etc/meetwatch/meetwatch.toml'
-    reload 'the configuration was taken over'
+    reload 'the configuration was reloaded'
     within 20 "the status tells of the new target" status_says 'Watching 2 targets'
     inside sh -c 'echo "[wach]" >>/etc/meetwatch/meetwatch.toml'
-    reload 'the configuration was not taken over'
+    reload 'the configuration was not reloaded'
     inside mv /etc/meetwatch/good.toml /etc/meetwatch/meetwatch.toml
-    reload 'the configuration was taken over'
+    reload 'the configuration was reloaded'
     within 20 "the status tells of one target" status_says 'Watching 1 target:'
     is MainPID "$pid" || fail "a reload was a restart"
     (($(property NRestarts) == 0)) || fail "it died of a reload"

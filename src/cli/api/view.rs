@@ -1,42 +1,42 @@
-//! An answer as rows of named values, from which both the table and the JSON are made.
+//! An answer of Google's API as rows of named values, which are printed as a table or as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cli::table;
+use crate::cli::table::{self, cell};
 use crate::meet::Answer;
 use crate::model::{Conference, ConferenceName, MeetingCode, Participant, Person, Session, Space, SpaceName, UserName};
 
 /// One row: names and values, in the order of the table's columns.
 type Row = Vec<(&'static str, Value)>;
 
-/// See the module.
+/// The rows of an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct View {
+pub(super) struct AnswerView {
     columns: Vec<&'static str>,
     rows: Vec<Row>,
-    /// A single thing, in JSON an object and no list.
-    is_one: bool,
-    /// The token of the next page. `Some(None)` for the last of those that are shown one by one.
+    /// Whether the answer is a single resource, which JSON shows as an object instead of a list.
+    is_single: bool,
+    /// The token of the next page, if pages were requested one by one; `Some(None)` on the last page.
     next: Option<Option<String>>,
 }
 
-impl View {
+impl AnswerView {
     fn of(columns: &[&'static str], rows: Vec<Row>) -> Self {
-        Self { columns: columns.to_vec(), rows, is_one: false, next: None }
+        Self { columns: columns.to_vec(), rows, is_single: false, next: None }
     }
 
-    /// The view of a single thing.
-    pub(super) fn one(self) -> Self {
-        Self { is_one: true, ..self }
+    /// Returns the view of a single resource.
+    pub(super) fn single(self) -> Self {
+        Self { is_single: true, ..self }
     }
 
-    /// The view of one page.
+    /// Returns the view of one page of a list.
     pub(super) fn with_next(self, next: Option<String>) -> Self {
         Self { next: Some(next), ..self }
     }
 
-    /// For people.
+    /// Renders the rows as a table.
     pub(super) fn table(&self) -> String {
         let cells = |row: &Row| row.iter().map(|(_, value)| cell(value)).collect();
         let mut text = table::render(&self.columns, &self.rows.iter().map(cells).collect::<Vec<_>>());
@@ -46,13 +46,13 @@ impl View {
         text
     }
 
-    /// For programs.
+    /// Renders the rows as JSON.
     pub(super) fn json(&self) -> serde_json::Result<String> {
         let object = |row: &Row| {
             Value::Object(row.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map<_, _>>())
         };
         let items: Vec<Value> = self.rows.iter().map(object).collect();
-        let value = match (&self.next, self.is_one) {
+        let value = match (&self.next, self.is_single) {
             (Some(next), _) => json!({ "items": items, "next_page_token": next }),
             (None, true) => items.into_iter().next().unwrap_or(Value::Null),
             (None, false) => Value::Array(items),
@@ -61,25 +61,25 @@ impl View {
     }
 }
 
-impl From<Answer> for View {
+impl From<Answer> for AnswerView {
     fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Conference(conference) => Self::from(vec![conference]).one(),
+            Answer::Conference(conference) => Self::from(vec![conference]).single(),
             Answer::Conferences(conferences) => conferences.into(),
-            Answer::Participant(participant) => Self::from(vec![participant]).one(),
+            Answer::Participant(participant) => Self::from(vec![participant]).single(),
             Answer::Participants(participants) => participants.into(),
-            Answer::Session(session) => Self::from(vec![session]).one(),
+            Answer::Session(session) => Self::from(vec![session]).single(),
             Answer::Sessions(sessions) => sessions.into(),
-            Answer::Space(space) => Self::from(vec![space]).one(),
+            Answer::Space(space) => Self::from(vec![space]).single(),
             Answer::People(people) => people.into(),
         }
     }
 }
 
-/// Makes a view of a list: its columns, and for each item their values.
+/// Implements the conversion of a list to a view: the columns, and the values of each item.
 macro_rules! view {
     ($item:ident: $type:ty, { $($name:literal: $value:expr),+ $(,)? }) => {
-        impl From<Vec<$type>> for View {
+        impl From<Vec<$type>> for AnswerView {
             fn from(items: Vec<$type>) -> Self {
                 let row = |$item: $type| vec![$(($name, json!($value))),+];
                 Self::of(&[$($name),+], items.into_iter().map(row).collect())
@@ -127,14 +127,6 @@ fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,22 +144,22 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_for_people_and_no_name_acts_in_it() {
-        let table = View::from(ada()).table();
+    fn control_characters_of_a_name_are_escaped_in_a_table() {
+        let table = AnswerView::from(ada()).table();
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("KIND "), "{table}");
         assert!(lines[1].contains("Ada\\u{1b}[31m") && lines[1].contains(" - "), "{table}");
     }
 
     #[test]
-    fn json_is_for_programs_and_keeps_names_as_they_are() {
-        let list: Value = serde_json::from_str(&View::from(ada()).json().unwrap()).unwrap();
+    fn json_keeps_names_as_they_are() {
+        let list: Value = serde_json::from_str(&AnswerView::from(ada()).json().unwrap()).unwrap();
         assert_eq!(list[0]["display_name"], "Ada\u{1b}[31m");
         assert_eq!(list[0]["latest_end_time"], Value::Null);
         assert_eq!(list[0]["earliest_start_time"], "2026-01-05T10:00:02.123456789Z");
-        let one: Value = serde_json::from_str(&View::from(ada()).one().json().unwrap()).unwrap();
+        let one: Value = serde_json::from_str(&AnswerView::from(ada()).single().json().unwrap()).unwrap();
         assert_eq!(one["user"], "users/1");
-        let page = View::from(ada()).with_next(Some("t".to_owned()));
+        let page = AnswerView::from(ada()).with_next(Some("t".to_owned()));
         let page: Value = serde_json::from_str(&page.json().unwrap()).unwrap();
         assert_eq!(page["next_page_token"], "t");
     }

@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use super::conferences::ConferenceHeader;
 use crate::clock::elapsed;
-use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName};
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName, attendance};
 use crate::serve::extract::{NoParameters, PathSegment, QueryParameters};
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
-use crate::store::{ParticipantRow, Span, StoredConference};
+use crate::store::{ConferenceQuery, ParticipantRow, StoredConference};
 
 /// The largest number of conferences in one response. A request for an interval with more is refused.
 const MAX_CONFERENCES: usize = 200;
@@ -73,7 +73,7 @@ impl ConferenceAttendance {
         participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
         Self {
             header: ConferenceHeader::from(stored.conference),
-            peak: peak(intervals.values().flatten()),
+            peak: attendance::peak(intervals.values().flatten().copied()),
             total: participants.len(),
             participants,
         }
@@ -85,16 +85,14 @@ fn attendee(row: ParticipantRow, intervals: &[PresenceInterval], sessions: u32, 
     let present: Duration = intervals.iter().map(|(joined, left)| elapsed(*joined, left.unwrap_or(now))).sum();
     let ParticipantRow { name, kind, user, display_name, email, affiliation, .. } = row;
     let participant = ParticipantRef { name, kind, user, display_name, email, affiliation };
-    // In whole milliseconds, like `attendance` in the event.
-    let millis = u32::try_from(present.as_millis()).unwrap_or(u32::MAX);
-    Some(Attendee { participant, first_join, last_leave, seconds_present: f64::from(millis) / 1000.0, sessions })
+    Some(Attendee { participant, first_join, last_leave, seconds_present: attendance::seconds(present), sessions })
 }
 
 /// Returns the intervals of each participant in order. Intervals of one participant do not touch, so the joins and
 /// leaves that were not taken back pair up in the order of time.
 fn presence_intervals(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<PresenceInterval>> {
     let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
-    for told in stored.told.iter().filter(|told| told.stands) {
+    for told in stored.emitted.iter().filter(|told| told.stands) {
         let Some(participant) = &told.participant else { continue };
         let (joined, left) = edges.entry(participant.clone()).or_default();
         match told.event {
@@ -110,15 +108,6 @@ fn presence_intervals(stored: &StoredConference) -> BTreeMap<ParticipantName, Ve
         (participant, joined.into_iter().map(|joined| (joined, left.next())).collect())
     });
     paired.collect()
-}
-
-/// The most at one time. Who leaves at the instant at which another joins was not there with them.
-fn peak<'a>(stays: impl Iterator<Item = &'a PresenceInterval>) -> u32 {
-    let mut edges: Vec<(Timestamp, i64)> =
-        stays.flat_map(|(joined, left)| [Some((*joined, 1)), left.map(|left| (left, -1))]).flatten().collect();
-    edges.sort_unstable();
-    let (_, peak) = edges.into_iter().fold((0_i64, 0), |(now, peak), (_, step)| (now + step, peak.max(now + step)));
-    u32::try_from(peak).unwrap_or_default()
 }
 
 async fn of_conference(
@@ -150,7 +139,7 @@ async fn of_interval(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<
     if from >= until {
         return Err(Refusal::bad_request("`from` must be before `to`"));
     }
-    let span = Span { target, from, until, limit: MAX_CONFERENCES + 1 };
+    let span = ConferenceQuery { target, from, until, limit: MAX_CONFERENCES + 1 };
     let stored = state.api.store.conferences(span).await.map_err(|error| Refusal::store_unreadable(&error))?;
     if stored.len() > MAX_CONFERENCES {
         let message =

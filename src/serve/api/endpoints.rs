@@ -20,7 +20,7 @@ use crate::serve::extract::{NoParameters, PathSegment, QueryParameters, json_obj
 use crate::serve::live_config::LiveConfig;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::{ApiContext, ServerState};
-use crate::store::{AttemptCount, Breaker, DeliveryFilter, EndpointSummary, ResumeFrom};
+use crate::store::{AttemptCount, DeliveryFilter, EndpointSummary, ResumeFrom, StoredBreaker};
 
 /// The interval up to now over which the success rate is computed.
 const SUCCESS_RATE_WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -106,8 +106,8 @@ impl EndpointView {
             orphaned: configured.is_none(),
             breaker: summary.breaker.as_str(),
             probe_at: match summary.breaker {
-                Breaker::Open { probe_at, .. } => Some(probe_at),
-                Breaker::Closed | Breaker::Draining => None,
+                StoredBreaker::Open { probe_at, .. } => Some(probe_at),
+                StoredBreaker::Closed | StoredBreaker::Draining => None,
             },
             pending: summary.pending,
             dead: summary.dead,
@@ -124,7 +124,7 @@ async fn summaries(api: &ApiContext, config: &LiveConfig) -> Result<BTreeMap<End
     let known = api.store.outbox_summary().await.map_err(|error| Refusal::store_unreadable(&error))?;
     let mut all: BTreeMap<_, _> = known.into_iter().map(|summary| (summary.endpoint.clone(), summary)).collect();
     for EndpointDescription { name, .. } in &config.endpoints {
-        all.entry(name.clone()).or_insert_with(|| EndpointSummary::unheard_of(name.clone()));
+        all.entry(name.clone()).or_insert_with(|| EndpointSummary::unused(name.clone()));
     }
     Ok(all)
 }

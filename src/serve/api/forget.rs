@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::serve::extract::{NoParameters, json_object};
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
-use crate::store::Who;
+use crate::store::Subject;
 
 pub(super) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/api/v1/forget", post(forget))
@@ -42,7 +42,7 @@ async fn forget(
 ) -> Result<Json<ForgetReport>, Refusal> {
     let malformed = || Refusal::bad_request("the body must be {\"who\": \"users/…\", \"dry_run\": true or false}");
     let ForgetRequest { who, dry_run } = json_object(&body).ok_or_else(malformed)?;
-    let who = Who::parse(&who).ok_or_else(|| {
+    let who = Subject::parse(&who).ok_or_else(|| {
         Refusal::bad_request("`who` must be users/…, conferenceRecords/…/participants/…, or an email address")
     })?;
     let api = &state.api;

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::identities::{IdentityView, identities};
-use crate::model::{Kind, TargetName};
+use crate::model::{ParticipantKind, TargetName};
 use crate::serve::extract::NoParameters;
 use crate::serve::metrics::{REVISION, VERSION};
 use crate::serve::state::ServerState;
@@ -42,14 +42,14 @@ struct TargetCounts {
 async fn status(State(state): State<Arc<ServerState>>, _: NoParameters) -> Json<StatusReport> {
     let identities = identities(&state.board);
     let board = state.board.read();
-    let mut participants: BTreeMap<&'static str, u64> = Kind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
+    let mut participants: BTreeMap<&'static str, u64> = ParticipantKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
     let discovered = |(name, status): (&TargetName, &TargetStatus)| {
         (name.to_string(), TargetCounts { last_discovery: status.last_discovery, ..TargetCounts::default() })
     };
     let mut targets: BTreeMap<String, TargetCounts> = board.targets.iter().map(discovered).collect();
     for conference in board.conferences.values() {
         let present: u64 = conference.present.iter().map(|present| u64::from(*present)).sum();
-        for (kind, present) in Kind::ALL.iter().zip(conference.present) {
+        for (kind, present) in ParticipantKind::ALL.iter().zip(conference.present) {
             *participants.entry(kind.as_str()).or_default() += u64::from(present);
         }
         for name in &conference.targets {

@@ -23,7 +23,7 @@ use super::rows::Commit;
 use super::sqlite::Db;
 use super::writer::{Job, QUEUE, Writer, WriterStatus};
 use crate::clock::Clock;
-use crate::failpoints::AbortAt;
+use crate::failpoints::AbortFailpoint;
 use crate::heartbeat::Heartbeat;
 use crate::model::EndpointName;
 
@@ -43,7 +43,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, clock: Clock, metrics: StoreMetrics) -> Result<Self, OpenError> {
-        Self::open_aborting_at(path, clock, metrics, AbortAt::default())
+        Self::open_aborting_at(path, clock, metrics, AbortFailpoint::default())
     }
 
     /// Like [`Self::open`], but aborts at the given failpoint.
@@ -54,7 +54,7 @@ impl Store {
         path: &Path,
         clock: Clock,
         metrics: StoreMetrics,
-        abort: AbortAt,
+        abort: AbortFailpoint,
     ) -> Result<Self, OpenError> {
         let db = Db::open_aborting_at(path, clock.now().wall, abort)?;
         let (jobs, queue) = mpsc::channel(QUEUE);

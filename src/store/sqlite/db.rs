@@ -10,7 +10,7 @@ use super::execute::execute;
 use super::files::StoreFiles;
 use super::open::{self, Opened};
 use super::reader::Reader;
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::store::error::{CommitError, OpenError, StoreError};
 use crate::store::request::{Operation, OperationResult, Request};
 
@@ -22,7 +22,7 @@ pub struct Db {
     _lock: Option<std::fs::File>,
     /// `None` for a store in memory.
     files: Option<StoreFiles>,
-    abort: AbortAt,
+    abort: AbortFailpoint,
     log_position: u64,
 }
 
@@ -41,14 +41,14 @@ impl Db {
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
-        Self::open_aborting_at(path, now, AbortAt::default())
+        Self::open_aborting_at(path, now, AbortFailpoint::default())
     }
 
     /// Like [`Self::open`], but aborts at the given failpoint.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortAt) -> Result<Self, OpenError> {
+    pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortFailpoint) -> Result<Self, OpenError> {
         let Opened { connection, lock, files } = open::open(path, now, &abort)?;
         Ok(Self::new(Reader::new(connection), Some(lock), Some(files), abort))
     }
@@ -58,10 +58,10 @@ impl Db {
     /// # Errors
     /// [`OpenError::Store`] if SQLite fails.
     pub fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
-        Ok(Self::new(Reader::new(open::in_memory(now)?), None, None, AbortAt::default()))
+        Ok(Self::new(Reader::new(open::in_memory(now)?), None, None, AbortFailpoint::default()))
     }
 
-    fn new(reader: Reader, lock: Option<std::fs::File>, files: Option<StoreFiles>, abort: AbortAt) -> Self {
+    fn new(reader: Reader, lock: Option<std::fs::File>, files: Option<StoreFiles>, abort: AbortFailpoint) -> Self {
         // Damage beyond what opening checks shows when the log is read; it does not keep the store from opening.
         let log_position = reader.last_position().unwrap_or(0);
         Self { reader, _lock: lock, files, abort, log_position }
@@ -125,9 +125,9 @@ impl Db {
             }
             self.run("RELEASE piece")?;
         }
-        self.abort.pass(Point::Commit);
+        self.abort.hit(AbortPoint::Commit);
         self.run("COMMIT")?;
-        self.abort.pass(Point::Committed);
+        self.abort.hit(AbortPoint::Committed);
         Ok(position)
     }
 

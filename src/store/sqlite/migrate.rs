@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::errors::open_error;
-use crate::failpoints::{AbortAt, Point};
+use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::store::error::{OpenError, StoreError};
 
 /// Step `n` (from 1) migrates schema `n - 1` to schema `n`.
@@ -52,7 +52,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<FileKind, Op
 }
 
 /// Runs the missing steps, each in a transaction that also stores the new schema number.
-pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
+pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortFailpoint) -> Result<(), StoreError> {
     let found: i64 = pragma(connection, "user_version")?;
     for (step, number) in STEPS.iter().zip(1_i64..).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -63,7 +63,7 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortAt) 
             "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
             [format!("schema_{number}_since"), now.to_string()],
         )?;
-        abort.pass(Point::Migration);
+        abort.hit(AbortPoint::Migration);
         transaction.commit()?;
         tracing::info!(schema = number, "migrated the store to a new schema");
     }

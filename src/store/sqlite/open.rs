@@ -15,7 +15,7 @@ use super::files::StoreFiles;
 use super::leases;
 use super::migrate::{self, FileKind};
 use super::quick_check::quick_check;
-use crate::failpoints::AbortAt;
+use crate::failpoints::AbortFailpoint;
 use crate::store::error::{OpenError, StoreError};
 
 /// How long a statement waits for a lock that another connection holds.
@@ -35,7 +35,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the store for writing: takes the lock, checks that the file is a sound store, and migrates it.
-pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortAt) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortFailpoint) -> Result<Opened, OpenError> {
     let lock = take_lock(path)?;
     // SQLite would create the file with the umask; its companions inherit the mode of the file.
     create_private(path).map_err(|error| OpenError::from_io(path, error))?;
@@ -59,7 +59,7 @@ pub(super) fn in_memory(now: Timestamp) -> Result<Connection, OpenError> {
     let path = Path::new(":memory:");
     let mut connection = Connection::open_in_memory().map_err(|error| open_error(path, error))?;
     prepare(&connection).and_then(|()| make_shrinkable(&connection)).map_err(|error| open_error(path, error))?;
-    set_up(&mut connection, now, &AbortAt::default()).map_err(|error| OpenError::from_store(path, error))?;
+    set_up(&mut connection, now, &AbortFailpoint::default()).map_err(|error| OpenError::from_store(path, error))?;
     Ok(connection)
 }
 
@@ -85,7 +85,7 @@ fn make_shrinkable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
 }
 
-fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortAt) -> Result<(), StoreError> {
+fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortFailpoint) -> Result<(), StoreError> {
     migrate::run(connection, now, abort)?;
     let voided = leases::void_all(connection)?;
     if voided > 0 {

@@ -1,5 +1,7 @@
-//! The way to the daemon that a configuration describes: an address and a port, or a socket; plain, or through TLS, by which the
-//! daemon is known as the one that has the configured certificate.
+//! How the command line reaches the daemon that a configuration describes: over TCP or a Unix socket, plain or with TLS.
+//!
+//! With TLS, the daemon is authenticated by the certificate in the configuration: no authority is trusted and no host name is
+//! compared.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,69 +17,71 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 use crate::config::Config;
 use crate::serve::settings::{Listen, own_certificate};
 
-/// The way there.
+/// The address of a daemon, and how to connect to it.
 #[derive(Debug)]
-pub(super) struct Way {
-    /// Where the API is.
+pub(super) struct DaemonAddress {
+    /// The base URL of the API.
     pub(super) base: Url,
-    /// How an operator is told of it.
-    pub(super) shown: String,
+    /// The address as messages show it.
+    pub(super) display: String,
     socket: Option<PathBuf>,
     certificate: Option<CertificateDer<'static>>,
 }
 
-impl Way {
-    /// The way to the daemon of this configuration from this machine.
+impl DaemonAddress {
+    /// Returns the address of the daemon that runs with this configuration on this machine.
     ///
     /// # Errors
-    /// Where nobody can know the way, or the command line may not go it.
-    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+    /// Where the port is not known in advance, where the daemon requires client certificates, or where its certificate
+    /// cannot be read.
+    pub(super) fn from_config(config: &Config) -> anyhow::Result<Self> {
         let certificate = match &config.server.tls {
             Some(files) if files.client_authority.is_some() => bail!(
-                "the daemon asks for client certificates (`server.tls_client_authority`), and the command line has none; ask it by \
-                 other means, such as curl with `--cert`"
+                "the daemon requires client certificates (`server.tls_client_authority`), and the command line has none; use another \
+                 HTTP client, such as curl with `--cert`"
             ),
             Some(files) => Some(own_certificate(files)?),
             None => None,
         };
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let (authority, socket) = match &config.server.listen {
-            Listen::Tcp(address) => (address_here(*address)?.to_string(), None),
+            Listen::Tcp(address) => (local_address(*address)?.to_string(), None),
             Listen::Unix { path, .. } => ("localhost".to_owned(), Some(path.clone())),
         };
         let base = Url::parse(&format!("{scheme}://{authority}/api/v1/"))?;
-        let shown = match &socket {
+        let display = match &socket {
             Some(_) => config.server.listen.to_string(),
             None => format!("{scheme}://{authority}"),
         };
-        Ok(Self { base, shown, socket, certificate })
+        Ok(Self { base, display, socket, certificate })
     }
 
-    /// Has a client go this way.
+    /// Makes a client connect to this address.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub(super) fn take(&self, client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
+    pub(super) fn configure(&self, client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
         let client = match &self.socket {
             Some(path) => client.unix_socket(path.as_path()),
             None => client,
         };
         let Some(certificate) = self.certificate.clone() else { return Ok(client) };
         let provider = Arc::new(default_provider());
-        let known = Known { certificate, provider: Arc::clone(&provider) };
+        let pinned = PinnedCertificate { certificate, provider: Arc::clone(&provider) };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(known))
+            .with_custom_certificate_verifier(Arc::new(pinned))
             .with_no_client_auth();
         Ok(client.tls_backend_preconfigured(config))
     }
 }
 
-fn address_here(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
+/// Returns the address at which a daemon that listens on `address` is reached from this machine.
+fn local_address(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
     if address.port() == 0 {
         bail!(
-            "the configuration has the daemon listen on any free port, so nobody knows which; give `server.listen` one"
+            "the configuration lets the daemon listen on any free port, so its port is not known; set a port in `server.listen`"
         );
     }
     if address.ip().is_unspecified() {
@@ -89,15 +93,15 @@ fn address_here(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Takes one certificate and no other, whatever names it has and whoever issued it: it is the file's that the daemon uses, and
-/// whoever has its key is the daemon.
+/// Accepts exactly one certificate, whatever its names and issuer. It is the file that the daemon uses, so the owner of its key
+/// is the daemon.
 #[derive(Debug)]
-struct Known {
+struct PinnedCertificate {
     certificate: CertificateDer<'static>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for PinnedCertificate {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

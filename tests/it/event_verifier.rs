@@ -1,4 +1,4 @@
-//! What the receivers of these tests take: what is signed, and holds events as the JSON Schema has them.
+//! How the receivers of these tests verify deliveries: the signature, and the events against the JSON Schema.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,18 +16,18 @@ pub(crate) static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(&schema).unwrap()
 });
 
-/// What is wrong with a delivery: one event or several, each in an envelope of its own as `data`. What has none, such as a
-/// chat's message, holds no event.
-pub(crate) fn wrong_with(payload: &Value, passes: impl Fn(&Value) -> bool) -> Vec<String> {
+/// Returns the schema errors of a delivery of one event or several, except for events that `passes` accepts. An event is the
+/// `data` of its envelope; a payload without `data`, such as a chat message, has no event.
+pub(crate) fn schema_errors(payload: &Value, passes: impl Fn(&Value) -> bool) -> Vec<String> {
     let envelopes = payload.as_array().map_or(std::slice::from_ref(payload), Vec::as_slice);
     let events = envelopes.iter().filter_map(|envelope| envelope.get("data")).filter(|event| !passes(event));
     events.flat_map(|event| SCHEMA.iter_errors(event).map(move |error| format!("{error}: {event}"))).collect()
 }
 
-/// Takes what is signed with this secret and is right. Of what is signed and wrong it says why; since it is not taken,
-/// whoever waits for it waits in vain.
-#[expect(clippy::print_stderr, reason = "the test that waits in vain cannot know why")]
-pub(crate) fn signed_and_right(secret: SigningSecret) -> Verify {
+/// Accepts deliveries that are signed with this secret and valid. Prints the schema errors of a signed delivery that it
+/// refuses, because the test that waits for it only sees a timeout.
+#[expect(clippy::print_stderr, reason = "the waiting test only sees a timeout")]
+pub(crate) fn signed_and_valid(secret: SigningSecret) -> Verify {
     let clock = Clock::new();
     Arc::new(move |headers: &HeaderMap, body: &[u8]| {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -36,9 +36,9 @@ pub(crate) fn signed_and_right(secret: SigningSecret) -> Verify {
         if sign::verify(secrets, id, at, signature, body, clock.now().wall, sign::TOLERANCE).is_err() {
             return false;
         }
-        let wrong = serde_json::from_slice(body)
-            .map_or_else(|error| vec![error.to_string()], |payload| wrong_with(&payload, |_| false));
-        wrong.iter().for_each(|wrong| eprintln!("not as the schema has it: {wrong}"));
-        wrong.is_empty()
+        let errors = serde_json::from_slice(body)
+            .map_or_else(|error| vec![error.to_string()], |payload| schema_errors(&payload, |_| false));
+        errors.iter().for_each(|error| eprintln!("not valid by the schema: {error}"));
+        errors.is_empty()
     })
 }

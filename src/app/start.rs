@@ -1,0 +1,266 @@
+//! Starting the daemon: each part is built from the configuration and handed what it needs of the parts before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{IntCounterVec, Registry};
+use secrecy::SecretString;
+use tokio::sync::watch as value;
+
+use super::reload::{ReloadMetrics, Reloader};
+use super::{App, ReloadHandle, StartError, front};
+use crate::backoff::{Backoff, Random};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::{self, Dispatcher, EndpointSettings, Names, WebhookMetrics, pseudonym_key};
+use crate::failpoints::{AbortFailpoint, HangFailpoint};
+use crate::heartbeat::Heartbeat;
+use crate::log::Level;
+use crate::meet::{self, Client, RetryPolicy};
+use crate::serve::{self, ApiContext, ServerParts, LiveConfigCell, Readiness, Server, token};
+use crate::status::StatusBoard;
+use crate::store::{ShownEndpoints, Store, StoreError, StoreMetrics};
+use crate::systemd::Notifier;
+use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
+
+/// How a daemon is started, apart from its configuration.
+#[derive(Debug, Default)]
+pub struct StartOptions {
+    /// Seeds the jitter of retries and of the schedule.
+    pub seed: u64,
+    /// Sets the log level; each reload sets the configured one. Without it the level stays as it is.
+    pub log_level: Option<Level>,
+    /// The service manager to notify.
+    pub notifier: Notifier,
+    /// The interval within which the service manager expects to hear from the daemon, if it has a watchdog.
+    pub watchdog: Option<Duration>,
+    /// Aborts the process, for tests of crashes.
+    pub abort: AbortFailpoint,
+    /// Hangs the poll loop, for tests of the watchdog.
+    pub hang: HangFailpoint,
+}
+
+impl StartOptions {
+    /// Returns the options of a daemon with this seed, without a service manager and without failpoints.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+}
+
+impl App {
+    /// Opens the store, restores the state that it holds, and binds the address. Makes no request and sends no delivery.
+    ///
+    /// # Errors
+    /// [`StartError`]; the store is left intact.
+    pub async fn start(mut config: Config, options: StartOptions) -> Result<Self, StartError> {
+        let context = StartContext::new(&config, options.seed, options.abort)?;
+        let store = context.open_store(&config).await?;
+        load_pseudonym_key(&mut config).await?;
+        let endpoint_names = context.configure_endpoints(&config, &store).await?;
+        let client = context.google_client(&config)?;
+        let watch_metrics = watch::WatchMetrics::new(&context.registry, context.limits.clone())?;
+        let scheduler = context.scheduler(&config, &client, &store, watch_metrics.clone()).await?;
+        let dispatcher = context.dispatcher(&config, &store)?;
+        let live_config = LiveConfigCell::new(front::build(&config, server_token(&config).await?, context.clock).await?);
+        let (reload_handle, reload_requests) = ReloadHandle::new();
+        let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
+        let api = ApiContext { store: store.clone(), clock: context.clock };
+        let server = context.server(&config, api, live_config.clone(), &reload_handle).await?;
+        let StartContext { clock, board, readiness, .. } = context;
+        let watching = watch::WatchParts {
+            reader: Arc::new(client.clone()),
+            store: store.clone(),
+            clock,
+            metrics: watch_metrics,
+            heartbeat: Heartbeat::default(),
+            hang: options.hang,
+        };
+        let (watch_sender, watch_changes) = watch::reconfigure_channel();
+        let (retention_sender, retention) = value::channel(config.store.retention);
+        let reloader = Reloader {
+            running: config,
+            clock,
+            store: store.clone(),
+            client,
+            watching: watch_sender,
+            sending: dispatcher.reconfigure_handle(),
+            retention: retention_sender,
+            endpoint_names,
+            live_config,
+            log_level: options.log_level,
+            metrics: reload_metrics,
+            notifier: options.notifier.clone(),
+        };
+        Ok(Self {
+            clock,
+            board,
+            readiness,
+            notifier: options.notifier,
+            watchdog: options.watchdog,
+            store,
+            retention,
+            scheduler,
+            watching,
+            watch_changes,
+            dispatcher,
+            server,
+            reloader,
+            reload_handle,
+            reload_requests,
+        })
+    }
+}
+
+/// What every later step needs.
+struct StartContext {
+    clock: Clock,
+    registry: Registry,
+    /// `meetwatch_limit_reached_total`.
+    limits: IntCounterVec,
+    board: StatusBoard,
+    readiness: Readiness,
+    seed: u64,
+    abort: AbortFailpoint,
+}
+
+impl StartContext {
+    fn new(config: &Config, seed: u64, abort: AbortFailpoint) -> Result<Self, StartError> {
+        let registry = Registry::new();
+        let board = StatusBoard::default();
+        let limits = serve::metrics::limit_reached(&registry)?;
+        serve::metrics::register(&registry, &board, config.server.max_conferences)?;
+        Ok(Self { clock: Clock::new(), registry, limits, board, readiness: Readiness::default(), seed, abort })
+    }
+
+    async fn open_store(&self, config: &Config) -> Result<Store, StartError> {
+        let metrics = StoreMetrics::register(&self.registry)?;
+        let (path, clock, abort) = (config.store.path.clone(), self.clock, self.abort.clone());
+        let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
+        // If the task panicked, the store was never open.
+        let store = opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)?;
+        self.readiness.set_store_open(true);
+        Ok(store)
+    }
+
+    /// Stores which endpoints the configuration has, and registers the metrics of their backlogs. Returns the list of
+    /// names that these metrics show.
+    async fn configure_endpoints(&self, config: &Config, store: &Store) -> Result<ShownEndpoints, StartError> {
+        let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
+        store.configure(configured, self.clock.now().wall).await?;
+        let names = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
+        let collector = store.outbox_collector(names)?;
+        let shown = collector.endpoints();
+        self.registry.register(Box::new(collector))?;
+        Ok(shown)
+    }
+
+    fn google_client(&self, config: &Config) -> Result<Client, StartError> {
+        Ok(Client::new(&meet::ClientParts {
+            google: &config.google,
+            identities: &config.identities,
+            clock: self.clock,
+            seed: self.seed,
+            registry: &self.registry,
+            limits: &self.limits,
+            status: self.board.clone(),
+            retry: RetryPolicy::default(),
+        })?)
+    }
+
+    /// Builds the schedule, which continues with the conferences and targets that the store holds.
+    async fn scheduler(
+        &self,
+        config: &Config,
+        client: &Client,
+        store: &Store,
+        metrics: watch::WatchMetrics,
+    ) -> Result<Scheduler, StartError> {
+        let setup = watch_setup(config, client);
+        let memory = Memory {
+            conferences: store.load_unfinished().await?,
+            targets: store.targets().await?,
+            finished: store.finished().await?,
+        };
+        tracing::info!(
+            targets = setup.targets.len(),
+            identities = setup.identities.len(),
+            webhooks = setup.routes.len(),
+            conferences = memory.conferences.len(),
+            "starting"
+        );
+        let backoff = Backoff::new(Duration::from_secs(5), 2.0, Duration::from_secs(120), 0.2)?;
+        let random = Random::with_seed(self.seed);
+        Ok(Scheduler::new(setup, memory, backoff, random, metrics, self.board.clone(), self.clock.now()))
+    }
+
+    fn dispatcher(&self, config: &Config, store: &Store, ) -> Result<Dispatcher, StartError> {
+        let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
+        let metrics = WebhookMetrics::register(&self.registry, names)?;
+        // Not the seed of the schedule, so that the two do not draw the same jitter.
+        let random = Random::with_seed(self.seed.rotate_left(32));
+        let options = delivery::DispatcherOptions::default();
+        let dispatcher = Dispatcher::new(&config.webhooks, store.clone(), self.clock, metrics, random, &options)?;
+        Ok(dispatcher.aborting_at(self.abort.clone()))
+    }
+
+    async fn server(
+        &self,
+        config: &Config,
+        api: ApiContext,
+        live_config: LiveConfigCell,
+        reload: &ReloadHandle,
+    ) -> Result<Server, StartError> {
+        let parts = ServerParts {
+            registry: self.registry.clone(),
+            board: self.board.clone(),
+            readiness: self.readiness.clone(),
+            limit_reached: self.limits.clone(),
+            live_config,
+            api,
+            reload: Arc::new(reload.clone()),
+        };
+        Ok(Server::bind(&config.server, parts).await?)
+    }
+}
+
+/// Gives the installation's pseudonym key to the endpoints, if any of them hides names.
+pub(super) async fn load_pseudonym_key(config: &mut Config) -> Result<(), StartError> {
+    if config.webhooks.iter().all(|endpoint| endpoint.names == Names::Full) {
+        return Ok(());
+    }
+    let path = config.store.path.clone();
+    let loaded = tokio::task::spawn_blocking(move || pseudonym_key::load_or_create(&path)).await;
+    let key = loaded.map_err(|_| StoreError::Closed)??;
+    for endpoint in &mut config.webhooks {
+        endpoint.pseudonyms = Some(key.clone());
+    }
+    Ok(())
+}
+
+/// Returns the configured API token, or else the one in the file beside the store, which is created if it is missing.
+pub(super) async fn server_token(config: &Config) -> Result<SecretString, StartError> {
+    if let Some(token) = &config.server.token {
+        return Ok(token.clone());
+    }
+    let path = config.store.path.clone();
+    let loaded = tokio::task::spawn_blocking(move || token::load_or_create(&path)).await;
+    loaded.map_err(|_| StoreError::Closed)?.map_err(StartError::Token)
+}
+
+/// Returns the part of the configuration that the schedule needs.
+pub(super) fn watch_setup(config: &Config, client: &Client) -> Setup {
+    let identities = config.identities.iter().map(|identity| WatchIdentity {
+        name: identity.name.clone(),
+        looks_up: identity.lookup_people,
+        budget: client.budget_per_minute(&identity.name),
+    });
+    Setup {
+        settings: config.watch,
+        targets: config.targets.clone(),
+        identities: identities.collect(),
+        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
+        internal_domains: config.google.internal_domains.clone(),
+        project_budget: client.project_budget_per_minute(),
+    }
+}

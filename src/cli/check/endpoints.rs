@@ -1,0 +1,78 @@
+//! The online checks of webhook endpoints: a signed `webhook.test` event to each, if requested.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::CONCURRENCY;
+use super::report::{CheckState, EndpointCheck};
+use crate::clock::Clock;
+use crate::delivery::settings::PseudonymKey;
+use crate::delivery::{self, EndpointSettings, Probe};
+use crate::model::EndpointName;
+
+/// Returns the results of the endpoints, which are tested only if `test` is set.
+pub(super) async fn check(settings: &[EndpointSettings], test: bool) -> anyhow::Result<Vec<EndpointCheck>> {
+    let untested = |name: &EndpointName| EndpointCheck {
+        name: name.clone(),
+        state: CheckState::Skipped,
+        status: None,
+        seconds: None,
+        reason: None,
+        remedy: None,
+    };
+    let mut all: Vec<EndpointCheck> = settings.iter().map(|endpoint| untested(&endpoint.name)).collect();
+    if !test {
+        return Ok(all);
+    }
+    let mut settings = settings.to_vec();
+    for endpoint in &mut settings {
+        // A test event names no person, so any pseudonym key will do.
+        endpoint.pseudonyms.get_or_insert_with(|| PseudonymKey::new(vec![0; 32]));
+    }
+    let probe = Arc::new(Probe::new(&settings, Clock::new())?);
+    let gate = Arc::new(Semaphore::new(CONCURRENCY));
+    let mut tests = JoinSet::new();
+    for (place, endpoint) in settings.into_iter().enumerate() {
+        let (gate, probe) = (Arc::clone(&gate), Arc::clone(&probe));
+        tests.spawn(async move {
+            let _permit = gate.acquire().await;
+            (place, probe.test(&endpoint.name).await)
+        });
+    }
+    while let Some(joined) = tests.join_next().await {
+        let (place, probed) = joined?;
+        if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
+            let reason = probed.reply.outcome.reason();
+            endpoint.state = if reason.is_none() { CheckState::Ok } else { CheckState::Failed };
+            (endpoint.status, endpoint.seconds) = (probed.reply.status, Some(probed.took.as_secs_f64()));
+            endpoint.reason = reason.map(delivery::FailureReason::as_str);
+            endpoint.remedy = reason.map(remedy);
+        }
+    }
+    Ok(all)
+}
+
+/// Returns what helps where an endpoint did not accept the test event.
+const fn remedy(reason: delivery::FailureReason) -> &'static str {
+    use delivery::FailureReason as R;
+    match reason {
+        R::Unauthorized => "check that the receiver has the same secret, and whether it requires `headers`",
+        R::Rejected | R::UnexpectedStatus | R::Redirect => {
+            "check that `url` is the receiver's exact address, with its path, and that it accepts this `format`"
+        }
+        R::Gone => "the receiver asks for no more deliveries: change `url`, or remove the webhook",
+        R::Throttled | R::Unavailable | R::ServerError => "the receiver was reached and failed: see its log",
+        R::Timeout | R::Connect | R::Interrupted => {
+            "check that the receiver runs and that this machine can reach it (`url`, firewall, `proxy`)"
+        }
+        R::Dns => "check that the host in `url` is right and that this machine can resolve it",
+        R::Tls => "check the receiver's certificate and its issuer (`certificate_authority`)",
+        R::RefusedAddress => "the receiver has a private address: set `allow_private = true`, or change `url`",
+        R::BodyTooLarge => "the answer is too long for a receiver: check that `url` is its address",
+        R::Unsendable | R::Window | R::MaxHold => {
+            "check that `format` and its template can render a `webhook.test` event"
+        }
+    }
+}
