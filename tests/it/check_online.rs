@@ -278,7 +278,7 @@ async fn an_expired_consent_is_reported_with_the_seven_day_limit_and_the_login_c
     assert_eq!(checked.code, Some(1));
     let trouble = &checked.json()["identities"][0]["apis"][0]["trouble"];
     assert_eq!(trouble["reason"], "credentials");
-    assert!(trouble["remedy"].as_str().unwrap().contains("in testing lasts seven days"), "{trouble}");
+    assert!(trouble["remedy"].as_str().unwrap().contains("in testing it lasts seven days"), "{trouble}");
     assert_eq!(trouble["steps"][0]["what"], "run");
     assert!(
         trouble["steps"][0]["paste"].as_str().unwrap().starts_with("meetwatch login --client-secret "),
