@@ -105,7 +105,7 @@ impl WatchMetrics {
     }
 
     /// Counts an event that was committed, and its delay or the length of its gap.
-    pub fn emitted(&self, event: &Event) {
+    pub fn event_committed(&self, event: &Event) {
         self.events.with_label_values(&[event.event.as_str(), event.provenance.as_str()]).inc();
         if let Some(gap) = &event.gap {
             self.gap_seconds.with_label_values(&[&gap.reason]).inc_by(elapsed(gap.from, gap.to).as_secs_f64());

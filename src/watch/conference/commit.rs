@@ -108,7 +108,7 @@ impl WatchedConference {
     /// Notes that the commit succeeded or failed. Returns the events that it committed.
     pub fn committed(
         &mut self,
-        well: bool,
+        succeeded: bool,
         context: &ConferenceContext<'_>,
         moment: Moment,
         random: &mut Random,
@@ -119,7 +119,7 @@ impl WatchedConference {
         else {
             return Vec::new();
         };
-        if !well {
+        if !succeeded {
             if matches!(task, ConferenceTask::Live(Purpose::Listing) | ConferenceTask::Everybody) {
                 self.note_gap_reason(STORE);
             }

@@ -18,12 +18,12 @@ impl Scheduler {
         self.with_conference(name, now, commands, |_, _, _, _| NextStep::GoOn);
     }
 
-    pub(super) fn committed(&mut self, key: WorkKey, well: bool, now: Now, commands: &mut Vec<SchedulerCommand>) {
+    pub(super) fn committed(&mut self, key: WorkKey, succeeded: bool, now: Now, commands: &mut Vec<SchedulerCommand>) {
         let name = match key {
             WorkKey::Conference(name) => name,
             WorkKey::Target(name) => {
-                if let Some(emitted) = self.targets.get_mut(&name).and_then(|target| target.committed(well)) {
-                    self.metrics.emitted(&emitted.event);
+                if let Some(emitted) = self.targets.get_mut(&name).and_then(|target| target.committed(succeeded)) {
+                    self.metrics.event_committed(&emitted.event);
                 }
                 return;
             }
@@ -33,8 +33,8 @@ impl Scheduler {
         self.with_conference(&name, now, commands, |watched, context, moment, random| {
             let disagreements = |watched: &WatchedConference| watched.roster().map_or(0, Roster::disagreements);
             let before = disagreements(watched);
-            for emitted in watched.committed(well, context, moment, random) {
-                metrics.emitted(&emitted.event);
+            for emitted in watched.committed(succeeded, context, moment, random) {
+                metrics.event_committed(&emitted.event);
             }
             metrics.disagreements.inc_by(disagreements(watched).saturating_sub(before));
             NextStep::GoOn

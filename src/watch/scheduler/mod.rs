@@ -152,7 +152,7 @@ impl Scheduler {
         match input {
             SchedulerInput::Tick => {}
             SchedulerInput::Answered(key, result) => self.answered(key, result, now, &mut commands),
-            SchedulerInput::Committed(key, well) => self.committed(key, well, now, &mut commands),
+            SchedulerInput::Committed(key, succeeded) => self.committed(key, succeeded, now, &mut commands),
             SchedulerInput::Contradicted(key, stored) => self.contradicted(key, stored.map(|stored| *stored), now),
             SchedulerInput::Reconfigured(revision) => self.reconfigure(*revision, now),
         }
