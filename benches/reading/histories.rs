@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use meetwatch::clock::{Now, elapsed, saturating_add};
 use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{ConferenceName, IdentityName, ParticipantName};
-use meetwatch::sim::world::{Conference, World, WorldSettings};
+use meetwatch::sim::world::{SimConference, World, WorldSettings};
 use meetwatch::verify::history::{self, Options};
 use meetwatch::watch::Roster;
 use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
@@ -116,7 +116,7 @@ impl Alone {
         Ok(google::conference_hours(&self.world, self.world.now()))
     }
 
-    fn poll(&self, conference: &Conference, mut roster: Roster, now: Timestamp) -> Roster {
+    fn poll(&self, conference: &SimConference, mut roster: Roster, now: Timestamp) -> Roster {
         let participants = google::participants(&self.world, conference, ParticipantFilter::Active);
         roster = self.observe(&roster, Seen::Active { participants, reason: "late" }, now);
         let mono = elapsed(BEGINNING, now);
@@ -150,11 +150,11 @@ impl Alone {
         Ok(())
     }
 
-    fn record(&self, conference: &Conference) -> Seen {
+    fn record(&self, conference: &SimConference) -> Seen {
         Seen::Record(google::record(&self.world, conference))
     }
 
-    fn sessions(&self, conference: &Conference, roster: Roster, name: &ParticipantName, now: Timestamp) -> Roster {
+    fn sessions(&self, conference: &SimConference, roster: Roster, name: &ParticipantName, now: Timestamp) -> Roster {
         let id = name.as_str().rsplit('/').next().unwrap_or_default();
         let Some(participant) = conference.participant(id) else { return roster };
         let sessions = google::sessions(participant, SessionFilter::All);

@@ -9,7 +9,7 @@ use crate::clock::Mono;
 use crate::meet::parse::Unreadable;
 use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, merge, wire};
 use crate::model::{Conference, Participant, Session, Space};
-use crate::sim::api::{Api, Call, Caller, Listing, Payload, Refusal};
+use crate::sim::api::{Caller, GoogleError, ListParameters, ReadCall, ReadResponse, SimApi};
 use crate::sim::faults::Fault;
 use crate::sim::filter;
 
@@ -58,7 +58,7 @@ impl Errand {
     }
 
     /// Whether this is about a conference that is over by now.
-    pub(super) fn is_about_the_past(&self, api: &mut Api, google: Timestamp) -> bool {
+    pub(super) fn is_about_the_past(&self, api: &mut SimApi, google: Timestamp) -> bool {
         api.world.step(google);
         let id = match &self.read {
             Read::Conference(name) | Read::Participants(name, _) => name.as_str(),
@@ -73,7 +73,7 @@ impl Errand {
     /// Asks for one page (or the one thing) at `google`, by Google's clock. `dated`: whether a wrong `Date` stays out of it.
     pub(super) fn proceed(
         mut self,
-        api: &mut Api,
+        api: &mut SimApi,
         caller: Caller,
         now: Mono,
         google: Timestamp,
@@ -125,22 +125,22 @@ impl Errand {
     }
 
     /// Takes a page in; `None` while more pages follow.
-    fn take(&mut self, payload: Payload) -> Result<Option<Answer>, ReadError> {
+    fn take(&mut self, payload: ReadResponse) -> Result<Option<Answer>, ReadError> {
         let token = match payload {
-            Payload::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
-            Payload::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
-            Payload::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
-            Payload::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
-            Payload::Person(_) | Payload::People(_) => return Ok(Some(Answer::People(Vec::new()))),
-            Payload::Conferences(page) => {
+            ReadResponse::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
+            ReadResponse::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
+            ReadResponse::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
+            ReadResponse::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
+            ReadResponse::Person(_) | ReadResponse::People(_) => return Ok(Some(Answer::People(Vec::new()))),
+            ReadResponse::Conferences(page) => {
                 extend(&mut self.conferences, page.conference_records)?;
                 page.next_page_token
             }
-            Payload::Participants(page) => {
+            ReadResponse::Participants(page) => {
                 extend(&mut self.participants, page.participants)?;
                 page.next_page_token
             }
-            Payload::Sessions(page) => {
+            ReadResponse::Sessions(page) => {
                 extend(&mut self.sessions, page.participant_sessions)?;
                 page.next_page_token
             }
@@ -165,11 +165,11 @@ pub(super) fn latency(random: &mut Random) -> Duration {
 }
 
 /// The call that the client would make.
-fn call(read: &Read, token: &str) -> Result<Call, ReadError> {
+fn call(read: &Read, token: &str) -> Result<ReadCall, ReadError> {
     let listing = |filter: String| {
-        let parsed = if filter.is_empty() { Ok(filter::Filter::default()) } else { filter::parse(&filter) };
+        let parsed = if filter.is_empty() { Ok(filter::ListFilter::default()) } else { filter::parse(&filter) };
         let filter_of = parsed.map_err(|_| failure(Reason::BadRequest, None))?;
-        Ok(Listing {
+        Ok(ListParameters {
             filter: filter_of,
             filter_text: filter,
             page_size: 250,
@@ -179,26 +179,26 @@ fn call(read: &Read, token: &str) -> Result<Call, ReadError> {
     };
     let part = |name: &str, at: usize| name.split('/').nth(at).unwrap_or_default().to_owned();
     Ok(match read {
-        Read::Conference(name) => Call::Conference { conference: part(name.as_str(), 1) },
-        Read::Conferences(filter) => Call::Conferences(listing(filter.to_string())?),
+        Read::Conference(name) => ReadCall::Conference { conference: part(name.as_str(), 1) },
+        Read::Conferences(filter) => ReadCall::Conferences(listing(filter.to_string())?),
         Read::Participant(name) => {
-            Call::Participant { conference: part(name.as_str(), 1), participant: part(name.as_str(), 3) }
+            ReadCall::Participant { conference: part(name.as_str(), 1), participant: part(name.as_str(), 3) }
         }
         Read::Participants(parent, filter) => {
-            Call::Participants { conference: part(parent.as_str(), 1), listing: listing(filter.to_string())? }
+            ReadCall::Participants { conference: part(parent.as_str(), 1), listing: listing(filter.to_string())? }
         }
-        Read::Session(name) => Call::Session {
+        Read::Session(name) => ReadCall::Session {
             conference: part(name.as_str(), 1),
             participant: part(name.as_str(), 3),
             session: part(name.as_str(), 5),
         },
-        Read::Sessions(parent, filter) => Call::Sessions {
+        Read::Sessions(parent, filter) => ReadCall::Sessions {
             conference: part(parent.as_str(), 1),
             participant: part(parent.as_str(), 3),
             listing: listing(filter.to_string())?,
         },
-        Read::Space(name) => Call::Space { id: part(name.as_str(), 1) },
-        Read::SpaceByCode(code) => Call::Space { id: code.as_str().to_owned() },
+        Read::Space(name) => ReadCall::Space { id: part(name.as_str(), 1) },
+        Read::SpaceByCode(code) => ReadCall::Space { id: code.as_str().to_owned() },
         Read::People(_) => return Err(failure(Reason::ScopeMissing, None)),
     })
 }
@@ -213,7 +213,7 @@ fn broken(fault: &Fault) -> Option<Reason> {
     }
 }
 
-fn refused(refusal: &Refusal) -> ReadError {
+fn refused(refusal: &GoogleError) -> ReadError {
     let reason = match refusal.code {
         400 => Reason::BadRequest,
         401 => Reason::Unauthenticated,

@@ -19,7 +19,7 @@ use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Answer, ReadError, Reading};
 use crate::model::{ConferenceName, IdentityName};
-use crate::sim::api::{Api, ApiSettings};
+use crate::sim::api::{ApiSettings, SimApi};
 use crate::sim::faults::Faults;
 use crate::sim::world::World;
 use crate::store::{Commit, CommitError, Db, StoredConference};
@@ -45,7 +45,7 @@ pub(super) struct Play {
     options: Options,
     scenario: Scenario,
     cast: Cast,
-    api: Api,
+    api: SimApi,
     /// What goes wrong with a conference that is over.
     calm: Faults,
     db: Db,
@@ -117,7 +117,7 @@ impl Play {
             strangers: scenario.strangers,
             ..ApiSettings::default()
         };
-        let api = Api::new(world, faults, settings);
+        let api = SimApi::new(world, faults, settings);
         let mut db = Db::in_memory(begun).map_err(|error| Broken::Store(error.to_string()))?;
         let wall = saturating_add(begun, scenario.late);
         let now = Now { mono: scenario.late, wall: wall.saturating_add(scenario.skew).unwrap_or(wall) };

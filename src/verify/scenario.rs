@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::Random;
 use crate::clock::{Mono, saturating_add};
-use crate::sim::api::{Forbidden, Method, Strangers};
+use crate::sim::api::{Forbidden, GoogleMethod, Strangers};
 use crate::sim::faults::{Fault, Lag, PRESETS, Rule, UnknownPreset, When, preset};
 use crate::sim::world::{ORGANIZER, WorldSettings};
 
@@ -215,12 +215,12 @@ impl Scenario {
 }
 
 /// The lists of what changes while it is read.
-const SHIFTING: [Method; 2] = [Method::ListParticipants, Method::ListSessions];
+const SHIFTING: [GoogleMethod; 2] = [GoogleMethod::ListParticipants, GoogleMethod::ListSessions];
 
 /// One of the ways in which access is lost.
 fn losses(random: &mut Random) -> Vec<Rule> {
-    let lists = [Method::ListConferences, Method::ListParticipants, Method::ListSessions];
-    let gets = [Method::GetConference, Method::GetSpace];
+    let lists = [GoogleMethod::ListConferences, GoogleMethod::ListParticipants, GoogleMethod::ListSessions];
+    let gets = [GoogleMethod::GetConference, GoogleMethod::GetSpace];
     match random.u8(0..3) {
         0 => vec![Rule::new(Fault::Forbidden(Forbidden::PermissionDenied))],
         1 => vec![Rule::new(Fault::NotFound)],

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use meetwatch::clock::Clock;
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::sim::api::{ApiSettings, Forbidden, Method, Strangers};
+use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod, Strangers};
 use meetwatch::sim::faults::{Fault, Rule};
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use serde_json::Value;
 
@@ -54,8 +54,8 @@ impl Google {
     pub(crate) async fn with(api: ApiSettings) -> Self {
         let start = Time::default().now();
         let mut world = World::empty(3, start);
-        let ada = world.add_person(Person::signed_in("Ada Lovelace", "ada@example.com"));
-        let bo = world.add_person(Person::signed_in("Bo Andersen", "bo@example.com"));
+        let ada = world.add_person(SimPerson::signed_in("Ada Lovelace", "ada@example.com"));
+        let bo = world.add_person(SimPerson::signed_in("Bo Andersen", "bo@example.com"));
         let spaces = [ada, ada, bo, bo].map(|organizer| world.add_space(Some(organizer)).unwrap());
         let codes = spaces.map(|space| world.space(space).code.to_string());
         let record = world.start(spaces[0], start).unwrap().to_string();
@@ -77,8 +77,8 @@ impl Google {
     }
 
     fn reads(&self) -> u64 {
-        let of = |method: Method| self.sim.with(|api, _| api.count(method));
-        Method::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
+        let of = |method: GoogleMethod| self.sim.with(|api, _| api.count(method));
+        GoogleMethod::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
     }
 
     /// A service account that acts for Ada, with more to say of it.
@@ -186,7 +186,7 @@ async fn each_target_says_whether_it_is_seen_and_as_whom() {
     assert_eq!(checked.err, "");
     let asked = |method| google.sim.with(|api, _| api.count(method));
     assert_eq!(
-        (asked(Method::Token), google.reads()),
+        (asked(GoogleMethod::Token), google.reads()),
         (2, 11),
         "two tokens, a read for each, two a target, one by listing"
     );
@@ -286,7 +286,7 @@ async fn a_consent_that_is_gone_is_told_with_its_seven_days_and_the_login_that_r
 async fn an_app_that_the_administrator_does_not_trust_is_told_with_its_client_id() {
     let google = Google::new().await;
     let untrusted = Fault::OAuth("admin_policy_enforced", "");
-    google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[Method::Token])));
+    google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[GoogleMethod::Token])));
     let checked = google.check(&google.consent(MEET), OWN, &[]).await;
     let client = "client id: 1053902841207-simulator.apps.googleusercontent.com";
     checked.is(1, &[client, &format!("scopes: {MEET}")]);
@@ -360,7 +360,7 @@ async fn a_google_that_hangs_or_is_not_there_is_waited_for_so_long_and_no_longer
 
     // The same, once the identity was seen to be able to read.
     let google = Google { timeout: "1s", ..Google::new().await };
-    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[Method::GetSpace]);
+    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[GoogleMethod::GetSpace]);
     google.sim.with(|api, _| api.faults.add(hangs));
     let checked = google.check(&google.delegated(""), &targets, &[]).await;
     assert!(checked.out.contains("failed  target t0: me does not see it: get space: "), "{}", checked.out);

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use meetwatch::model::EventType;
-use meetwatch::sim::api::{ApiSettings, Forbidden, Hint, Method};
+use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod, Hint};
 use meetwatch::sim::faults::{Fault, Lag, Rule, When};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 
 use crate::house::House;
 
 #[tokio::test]
 async fn two_devices_of_one_person_are_one_presence() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.join(ada, "phone");
@@ -26,7 +26,8 @@ async fn two_devices_of_one_person_are_one_presence() {
 #[tokio::test]
 async fn a_rejoin_is_told_with_its_own_time() {
     let house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -40,8 +41,8 @@ async fn a_rejoin_is_told_with_its_own_time() {
 #[tokio::test]
 async fn a_quick_rejoin_between_two_polls_is_not_lost() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
-    let bo = house.person(Person::anonymous("Bo"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
+    let bo = house.person(SimPerson::anonymous("Bo"));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -54,10 +55,10 @@ async fn a_quick_rejoin_between_two_polls_is_not_lost() {
 #[tokio::test]
 async fn a_visit_shorter_than_a_poll_is_not_lost() {
     let house = House::new().await;
-    let bo = house.person(Person::anonymous("Bo"));
+    let bo = house.person(SimPerson::anonymous("Bo"));
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
-    let flash = house.person(Person::phone("+1 ••• ••• ••12"));
+    let flash = house.person(SimPerson::phone("+1 ••• ••• ••12"));
     house.join(flash, "phone");
     house.leave(flash, "phone");
     house.until_told(EventType::ParticipantLeft, 1).await;
@@ -67,7 +68,7 @@ async fn a_visit_shorter_than_a_poll_is_not_lost() {
 #[tokio::test]
 async fn a_telephone_a_guest_and_somebody_of_an_unknown_kind_are_told_as_such() {
     let house = House::new().await;
-    for person in [Person::phone("+1 ••• ••• ••12"), Person::anonymous("<!channel>"), Person::unknown()]
+    for person in [SimPerson::phone("+1 ••• ••• ••12"), SimPerson::anonymous("<!channel>"), SimPerson::unknown()]
     {
         let person = house.person(person);
         house.join(person, "device");
@@ -88,7 +89,7 @@ async fn a_webinar_of_600_is_read_page_by_page_though_pages_are_short() {
     house.simulator.with(|api, now| {
         let space = house.space;
         for number in 0..600 {
-            let person = api.world.add_person(Person::anonymous(&format!("Guest {number}")));
+            let person = api.world.add_person(SimPerson::anonymous(&format!("Guest {number}")));
             api.world.join(space, person, "laptop", now).unwrap();
         }
     });
@@ -100,12 +101,12 @@ async fn a_webinar_of_600_is_read_page_by_page_though_pages_are_short() {
 async fn a_page_that_fails_makes_nobody_leave() {
     let api = ApiSettings { require_auth: true, max_page: Some(2), ..ApiSettings::default() };
     let house = House::with(api, "meeting_code = \"{code}\"").await;
-    let people: Vec<_> = (0..5).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
+    let people: Vec<_> = (0..5).map(|number| house.person(SimPerson::anonymous(&format!("Guest {number}")))).collect();
     for person in &people {
         house.join(*person, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 5).await;
-    let rule = Rule::new(Fault::Server(503)).on(&[Method::ListParticipants]).from_page(2);
+    let rule = Rule::new(Fault::Server(503)).on(&[GoogleMethod::ListParticipants]).from_page(2);
     house.simulator.with(|api, _| api.faults.add(rule));
     house.until_read(20).await;
     assert_eq!(house.told(EventType::ParticipantLeft).await, 0, "half a listing says nothing about anybody");
@@ -127,11 +128,11 @@ async fn people_that_look_gone_because_google_lags_are_not_told_as_gone() {
     };
     house.simulator.with(|api, _| {
         api.faults.add(Rule::new(Fault::Lag(lag)));
-        api.faults.add(Rule::new(Fault::Omit(0.5)).on(&[Method::ListParticipants]).when(When::Every(2)));
+        api.faults.add(Rule::new(Fault::Omit(0.5)).on(&[GoogleMethod::ListParticipants]).when(When::Every(2)));
     });
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     for number in 0..4 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.join(ada, "laptop");
@@ -148,7 +149,7 @@ async fn people_that_look_gone_because_google_lags_are_not_told_as_gone() {
 async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
     let house =
         House::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "meeting_code = \"{code}\"").await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.end();
@@ -161,7 +162,7 @@ async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
 #[tokio::test]
 async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     let faults = [
@@ -180,7 +181,7 @@ async fn whatever_google_answers_the_daemon_goes_on_and_nobody_is_told_as_gone()
         let labels = format!("reason=\"{reason}\"");
         let before = house.metric("meetwatch_api_request_failures_total", &labels).await;
         house.simulator.with(|api, _| {
-            api.faults.add(Rule::new(fault.clone()).on(&[Method::ListParticipants, Method::ListSessions]));
+            api.faults.add(Rule::new(fault.clone()).on(&[GoogleMethod::ListParticipants, GoogleMethod::ListSessions]));
         });
         house.until_read(3).await;
         while house.metric("meetwatch_api_request_failures_total", &labels).await <= before {
@@ -199,11 +200,11 @@ async fn a_page_token_that_repeats_for_ever_is_given_up_and_told() {
     let api = ApiSettings { require_auth: true, max_page: Some(1), ..ApiSettings::default() };
     let house = House::with(api, "organizer = true").await;
     for number in 0..3 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 3).await;
-    house.simulator.with(|api, _| api.faults.add(Rule::new(Fault::RepeatToken).on(&[Method::ListParticipants])));
+    house.simulator.with(|api, _| api.faults.add(Rule::new(Fault::RepeatToken).on(&[GoogleMethod::ListParticipants])));
     while house.metric("meetwatch_poll_failures_total", "reason=\"malformed\"").await == 0.0 {
         house.until_read(1).await;
     }
@@ -215,7 +216,7 @@ async fn a_page_token_that_repeats_for_ever_is_given_up_and_told() {
 #[tokio::test]
 async fn metrics_and_health_show_what_goes_on() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada Unmistakable", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada Unmistakable", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.until_read(5).await;

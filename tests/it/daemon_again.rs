@@ -2,8 +2,8 @@
 
 use meetwatch::model::EventType;
 use meetwatch::model::event::Affiliation;
-use meetwatch::sim::api::{ApiSettings, Method};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::api::{ApiSettings, GoogleMethod};
+use meetwatch::sim::world::SimPerson;
 
 use crate::house::House;
 
@@ -15,7 +15,7 @@ fn guarded() -> ApiSettings {
 async fn an_unchanged_world_after_a_restart_tells_nothing() {
     let mut house = House::new().await;
     for number in 0..3 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 3).await;
@@ -30,7 +30,8 @@ async fn an_unchanged_world_after_a_restart_tells_nothing() {
 #[tokio::test]
 async fn what_happened_while_the_daemon_was_down_is_told_with_googles_times() {
     let mut house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.stop().await;
@@ -47,7 +48,7 @@ async fn what_happened_while_the_daemon_was_down_is_told_with_googles_times() {
 #[tokio::test]
 async fn a_conference_that_began_and_ended_while_the_daemon_was_down_is_told_whole() {
     let mut house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.end();
@@ -68,7 +69,7 @@ async fn a_conference_that_two_targets_reach_is_read_once_and_names_both() {
     let two = "organizer = true\npoll_interval = \"1s\"\n\
                [[target]]\nname = \"desk\"\nidentity = \"organizer\"\nmeeting_code = \"{code}\"";
     let house = House::with(guarded(), two).await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     for event in house.log().await {
@@ -83,8 +84,8 @@ async fn a_conference_that_two_targets_reach_is_read_once_and_names_both() {
 async fn with_lookups_an_event_says_who_somebody_is() {
     let house = House::seen_by(guarded(), "lookup = \"people\"", "organizer = true").await;
     let (ada, eve) = (
-        house.person(Person::signed_in("Ada", "ada@example.com")),
-        house.person(Person::signed_in("Eve", "eve@else.org")),
+        house.person(SimPerson::signed_in("Ada", "ada@example.com")),
+        house.person(SimPerson::signed_in("Eve", "eve@else.org")),
     );
     for person in [ada, eve] {
         house.join(person, "laptop");
@@ -102,11 +103,8 @@ async fn with_lookups_an_event_says_who_somebody_is() {
     // Who Eve is, Google does not say to somebody of another domain.
     let ada = (Some("ada@example.com".to_owned()), Some(Affiliation::Internal));
     assert_eq!(known, [(None, None), ada]);
-    assert!(
-        house.simulator.with(|api, _| api
-            .tally()
-            .keys()
-            .any(|(method, _)| matches!(method, Method::GetPeople | Method::GetPerson)))
-    );
+    assert!(house.simulator.with(|api, _| {
+        api.tally().keys().any(|(method, _)| matches!(method, GoogleMethod::GetPeople | GoogleMethod::GetPerson))
+    }));
     house.agrees(1).await;
 }

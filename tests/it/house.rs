@@ -12,7 +12,7 @@ use meetwatch::model::{Event, EventType};
 use meetwatch::serve::Listen;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
-use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
+use meetwatch::sim::world::{PersonKey, SimPerson, SpaceKey};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use meetwatch::store::Store;
 use meetwatch::verify::truth;
@@ -60,7 +60,7 @@ impl House {
     /// The same with more to say of the identity.
     pub(crate) async fn seen_by(api: ApiSettings, identity: &'static str, target: &str) -> Self {
         let mut world = World::empty(11, Time::default().now());
-        let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
+        let alice = world.add_person(SimPerson::signed_in("Alice", "alice@example.com"));
         let space = world.add_space(Some(alice)).unwrap();
         let (code, name) = (world.space(space).code.to_string(), world.space(space).name.to_string());
         let simulator = Simulator::start(Settings { api, ..Settings::new(world) }).await.unwrap();
@@ -177,7 +177,7 @@ listen = "127.0.0.1:0"
     }
 
     /// Adds somebody to the world.
-    pub(crate) fn person(&self, person: Person) -> PersonKey {
+    pub(crate) fn person(&self, person: SimPerson) -> PersonKey {
         self.simulator.with(|api, _| api.world.add_person(person))
     }
 
@@ -215,7 +215,7 @@ listen = "127.0.0.1:0"
 
     /// Waits until so many reads of the simulator were answered from now on.
     pub(crate) async fn until_read(&self, reads: u64) {
-        let count = |api: &meetwatch::sim::api::Api| api.tally().values().sum::<u64>();
+        let count = |api: &meetwatch::sim::api::SimApi| api.tally().values().sum::<u64>();
         let before = self.simulator.with(|api, _| count(api));
         assert!(self.simulator.wait_until(LONG, |api| count(api) >= before + reads).await, "the daemon reads no more");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
+use meetwatch::sim::world::{PersonKey, SimPerson, SpaceKey};
 use meetwatch::sim::{Receiver, ReceiverSettings, Running, Settings, Simulator, Time, World};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
@@ -257,11 +257,11 @@ pub(crate) async fn live(simulator: Arc<Running>, seed: u64, stop: CancellationT
             .iter()
             .map(|name| {
                 let address = format!("{}@example.com", name.to_lowercase());
-                api.world.add_person(Person::signed_in(name, &address))
+                api.world.add_person(SimPerson::signed_in(name, &address))
             })
             .collect();
-        people.push(api.world.add_person(Person::anonymous("Guest")));
-        people.push(api.world.add_person(Person::phone("+41 44 *** **42")));
+        people.push(api.world.add_person(SimPerson::anonymous("Guest")));
+        people.push(api.world.add_person(SimPerson::phone("+41 44 *** **42")));
         (spaces, people)
     });
     loop {

@@ -2,7 +2,7 @@
 
 use meetwatch::model::{Event, EventType};
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -20,7 +20,8 @@ async fn ended(house: &House) -> Event {
 #[tokio::test]
 async fn the_attendance_is_what_the_event_says() {
     let mut house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -61,7 +62,7 @@ async fn what_an_event_has_no_room_for_is_at_the_path_that_it_names() {
     let join = |from: usize, to: usize| {
         house.simulator.with(|api, now| {
             for number in from..to {
-                let person = api.world.add_person(Person::anonymous(&format!("Guest {number}")));
+                let person = api.world.add_person(SimPerson::anonymous(&format!("Guest {number}")));
                 api.world.join(house.space, person, "laptop", now).unwrap();
             }
         });

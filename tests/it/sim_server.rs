@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use meetwatch::sim::faults::{Fault, Rule, When};
-use meetwatch::sim::world::{Person, WorldSettings};
+use meetwatch::sim::world::{SimPerson, WorldSettings};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -14,7 +14,7 @@ async fn with_one_meeting() -> (Running, String) {
     let mut world = World::empty(1, start);
     let space = world.add_space(None).unwrap();
     for n in 0..20 {
-        let person = world.add_person(Person::anonymous(&format!("guest {n}")));
+        let person = world.add_person(SimPerson::anonymous(&format!("guest {n}")));
         world.join(space, person, "tab", start).unwrap();
     }
     let record = world.live_in(space).unwrap().name.to_string();
@@ -96,7 +96,7 @@ async fn googles_clock_may_differ_from_ours_in_everything_it_says() {
 async fn what_happens_by_hand_shows_at_once() {
     let start = Time::default().now();
     let mut world = World::empty(1, start);
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let space = world.add_space(Some(ada)).unwrap();
     let code = world.space(space).code.to_string();
     let sim = Simulator::start(Settings::new(world)).await.unwrap();

@@ -1,9 +1,9 @@
 //! Real authentication, end to end: the library that signs in to Google signs in to the simulator.
 
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::api::Method;
+use meetwatch::sim::api::GoogleMethod;
 use meetwatch::sim::faults::{Fault, Rule, When};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use yup_oauth2::{ServiceAccountAuthenticator, ServiceAccountKey};
 
@@ -13,7 +13,7 @@ const PEOPLE: &str = "https://www.googleapis.com/auth/directory.readonly";
 async fn locked(delegated_scopes: Option<Vec<String>>) -> Running {
     let start = Time::default().now();
     let mut world = World::empty(1, start);
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let space = world.add_space(Some(ada)).unwrap();
     world.join(space, ada, "laptop", start).unwrap();
     let other = world.add_space(None).unwrap();
@@ -64,7 +64,7 @@ async fn a_scope_that_is_not_delegated_and_a_subject_that_is_unknown_are_refused
     assert!(nobody.contains("Invalid email or User ID"), "{nobody}");
     sim.with(|api, _| {
         let revoked = Fault::OAuth("invalid_grant", "Invalid JWT Signature.");
-        api.faults.add(Rule::new(revoked).on(&[Method::Token]).when(When::Always));
+        api.faults.add(Rule::new(revoked).on(&[GoogleMethod::Token]).when(When::Always));
     });
     assert!(token(&sim, Some("ada@example.com"), MEET).await.unwrap_err().contains("Invalid JWT Signature"));
     sim.stop().await;

@@ -8,7 +8,7 @@ use std::process::Command;
 use meetwatch::model::{Event, EventType, Kind};
 use meetwatch::sim::Behaviour;
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::store::back_up;
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
@@ -61,7 +61,8 @@ async fn frames(house: &House) -> Vec<Value> {
 async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name() {
     let mut house = house().await;
     let store = house.path("meetwatch.db");
-    let (ada, bo) = (house.person(Person::signed_in(NAME, EMAIL)), house.person(Person::anonymous("Bo Bystander")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in(NAME, EMAIL)), house.person(SimPerson::anonymous("Bo Bystander")));
     // One conference that is closed, and one that goes on.
     house.join(ada, "laptop");
     house.join(bo, "laptop");
@@ -158,7 +159,7 @@ async fn somebody_in_a_call_is_forgotten_and_what_follows_is_told_without_a_name
 #[tokio::test]
 async fn a_guest_is_forgotten_by_the_participants_name_and_nobody_else_is() {
     let house = house().await;
-    let (eve, bo) = (house.person(Person::anonymous("Eve")), house.person(Person::anonymous("Bo")));
+    let (eve, bo) = (house.person(SimPerson::anonymous("Eve")), house.person(SimPerson::anonymous("Bo")));
     house.join(eve, "laptop");
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;

@@ -10,7 +10,7 @@ use crate::clock::saturating_add;
 use crate::meet::{Answer, Reading, Reason};
 use crate::model::ParticipantName;
 use crate::sim::faults::{Fault, Rule};
-use crate::sim::world::{Act, World};
+use crate::sim::world::{Action, World};
 use crate::verify::google::failure;
 use crate::verify::history::{Broken, Options};
 use crate::verify::post::Post;
@@ -134,12 +134,12 @@ pub(super) fn script(scenario: &Scenario, options: &Options, world: &mut World, 
         if scenario.abandons {
             for _ in 0..3 {
                 // Off the second, on which others come: a conference that is over before anybody is in it is none.
-                world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Act::Abandon);
+                world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Action::Abandon);
             }
         }
         if scenario.renames {
             for (number, person) in people.iter().enumerate() {
-                world.schedule(at(), space, Act::Rename(*person, format!("Renamed {number}").into()));
+                world.schedule(at(), space, Action::Rename(*person, format!("Renamed {number}").into()));
             }
         }
     }
