@@ -10,7 +10,7 @@ use meetwatch::clock::{Now, elapsed, saturating_add};
 use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{ConferenceName, IdentityName, ParticipantName};
 use meetwatch::sim::world::{SimConference, World, WorldSettings};
-use meetwatch::verify::history::{self, Options};
+use meetwatch::verify::history::{self, HistoryOptions};
 use meetwatch::watch::Roster;
 use meetwatch::watch::roster::{Directory, Moment, Observation, Rules, Seen};
 
@@ -30,7 +30,13 @@ pub(crate) fn measure() -> Result<()> {
         let mut hours = 0.0;
         let (time, played) = cpu_of(|| -> Result<()> {
             for seed in 0..SEEDS {
-                let played = history::run(Options { seed, length: LENGTH, faults, crashes, ..Options::default() })?;
+                let played = history::run(HistoryOptions {
+                    seed,
+                    length: LENGTH,
+                    faults,
+                    crashes,
+                    ..HistoryOptions::default()
+                })?;
                 ensure!(played.disagreements.is_empty(), "seed {seed} disagrees");
                 hours += played.conferred.as_secs_f64() / 3600.0;
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
-use crate::verify::{self, Batch, Failure, Tally};
+use crate::verify::{self, Batch, BatchReport, FailedSeed};
 
 /// Verify instead of listening: run the daemon's own schedule, roster, store and deliveries through simulated histories with
 /// faults and crashes, and hold what it told against what happened.
@@ -85,7 +85,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn table(tally: &Tally, took: Duration, threads: usize, out: &mut impl Write) -> io::Result<()> {
+fn table(tally: &BatchReport, took: Duration, threads: usize, out: &mut impl Write) -> io::Result<()> {
     let hours = |time: Duration| time.as_secs_f64() / 3600.0;
     let mut row = |name: &str, value: String| writeln!(out, "{name:<26}{value:>16}");
     row("histories", tally.histories.to_string())?;
@@ -127,9 +127,9 @@ fn command(args: &Args, seed: u64) -> String {
 }
 
 /// A history that disagrees, as somebody would read it: what is wrong, and all that concerned the first conference that is.
-fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> anyhow::Result<()> {
-    let Failure { seed, disagreements } = failure;
-    let history = verify::run(verify::Options { journal: true, ..batch.options(*seed) })?;
+fn show(args: &Args, batch: &Batch, failure: &FailedSeed, out: &mut impl Write) -> anyhow::Result<()> {
+    let FailedSeed { seed, disagreements } = failure;
+    let history = verify::run(verify::HistoryOptions { journal: true, ..batch.options(*seed) })?;
     writeln!(out, "\nseed {seed} disagrees. To see it again: {}", command(args, *seed))?;
     writeln!(out, "circumstances: {}", history.circumstances)?;
     for line in disagreements.iter().take(MOST_DISAGREEMENTS) {

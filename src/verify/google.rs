@@ -1,4 +1,4 @@
-//! The simulated API as the schedule meets it: reads that take time, page by page, and fail the way the real ones do.
+//! The simulated API as the scheduler uses it: reads that take time, page by page, with retries and faults.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::sim::api::{Caller, GoogleError, ListParameters, ReadCall, ReadRespons
 use crate::sim::faults::Fault;
 use crate::sim::filter;
 
-/// A read that is under way.
+/// A read in progress.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct ReadInProgress {
     read: Read,
     pages: u32,
-    /// How often the page that is asked for failed.
+    /// How often the current page failed.
     failures: u32,
     token: String,
     conferences: Vec<Conference>,
@@ -26,20 +26,20 @@ pub(super) struct Errand {
     sessions: Vec<Session>,
 }
 
-/// What a page brought.
+/// The result of reading a page.
 pub(super) enum Progress {
-    /// The next page is asked for at this time.
-    Later(Errand, Mono),
-    /// Answered; it arrives so much later.
+    /// The next page, or the same again, is requested at this time.
+    Later(ReadInProgress, Mono),
+    /// The result of the read, which arrives after this time.
     Done(Result<Reading, ReadError>, Duration),
 }
 
-/// A list with more pages is given up, as the client does.
+/// A list with more pages fails, as in the client.
 const MAX_PAGES: u32 = 100;
-/// How often one page is asked for again.
+/// How often one page is retried.
 const MAX_RETRIES: u32 = 4;
 
-impl Errand {
+impl ReadInProgress {
     pub(super) fn new(read: Read) -> Self {
         Self {
             read,
@@ -52,12 +52,12 @@ impl Errand {
         }
     }
 
-    /// Whether this lists who is in the call.
+    /// Returns whether this read lists the active participants.
     pub(super) fn lists_the_active(&self) -> bool {
         matches!(&self.read, Read::Participants(_, ParticipantFilter::Active))
     }
 
-    /// Whether this is about a conference that is over by now.
+    /// Returns whether this read is about a conference that has ended.
     pub(super) fn is_about_the_past(&self, api: &mut SimApi, google: Timestamp) -> bool {
         api.world.step(google);
         let id = match &self.read {
@@ -70,7 +70,7 @@ impl Errand {
         conference.is_some_and(|key| api.world.conference(key).end.is_some())
     }
 
-    /// Asks for one page (or the one thing) at `google`, by Google's clock. `dated`: whether a wrong `Date` stays out of it.
+    /// Reads one page (or one resource) at `google`, by Google's clock. `dated`: whether the `Date` is correct despite faults.
     pub(super) fn proceed(
         mut self,
         api: &mut SimApi,
@@ -86,7 +86,7 @@ impl Errand {
             Err(error) => return Progress::Done(Err(error), Duration::ZERO),
         };
         let (answer, faults) = api.read(&call, caller, google);
-        if let Some(reason) = faults.iter().find_map(broken) {
+        if let Some(reason) = faults.iter().find_map(transmission_error) {
             return self.retry(failure(reason, None), now);
         }
         let slow: Duration =
@@ -112,7 +112,7 @@ impl Errand {
         }
     }
 
-    /// The same page again, a few times, if that may help; as the client does.
+    /// Retries the page if the error is transient, as the client does.
     fn retry(mut self, error: ReadError, now: Mono) -> Progress {
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
@@ -124,7 +124,7 @@ impl Errand {
         Progress::Later(self, now + wait)
     }
 
-    /// Takes a page in; `None` while more pages follow.
+    /// Adds a page. `None` while more pages follow.
     fn take(&mut self, payload: ReadResponse) -> Result<Option<Answer>, ReadError> {
         let token = match payload {
             ReadResponse::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
@@ -146,7 +146,7 @@ impl Errand {
             }
         };
         if !token.is_empty() {
-            // A token that repeats never ends, so the client gives up.
+            // A repeating token would never end, so the client fails the read.
             let repeats = token == self.token;
             self.token = token;
             return if repeats { Err(failure(Reason::Malformed, None)) } else { Ok(None) };
@@ -159,7 +159,7 @@ impl Errand {
     }
 }
 
-/// How long an answer takes.
+/// Draws the latency of an answer.
 pub(super) fn latency(random: &mut Random) -> Duration {
     Duration::from_millis(random.u64(20..400))
 }
@@ -203,8 +203,8 @@ fn call(read: &Read, token: &str) -> Result<ReadCall, ReadError> {
     })
 }
 
-/// Faults that spoil the answer on its way.
-fn broken(fault: &Fault) -> Option<Reason> {
+/// Returns the client's error for a fault of the transmission.
+fn transmission_error(fault: &Fault) -> Option<Reason> {
     match fault {
         Fault::CutOff | Fault::Malformed | Fault::Oversized(_) => Some(Reason::Malformed),
         Fault::Html(status) => Some(if *status >= 500 { Reason::Server } else { Reason::Malformed }),
