@@ -29,7 +29,8 @@ pub struct ReceiverSettings {
     /// Port 0 selects a free port.
     pub listen: SocketAddr,
     pub verify: Verify,
-    /// How many deliveries are kept, and how many ids are remembered to recognise duplicates. The oldest are dropped first.
+    /// How many deliveries are kept, and how many ids are remembered to recognise duplicates. The oldest are dropped
+    /// first.
     pub keep: usize,
     /// A longer body is answered with 413 and counted as refused.
     pub max_body: usize,
@@ -197,13 +198,6 @@ impl Receiver {
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivered> {
         self.shared.inbox().kept.iter().cloned().collect()
-    }
-
-    /// Returns the bodies of accepted deliveries, each id once, in the order they were first accepted.
-    #[must_use]
-    pub fn events(&self) -> Vec<serde_json::Value> {
-        let inbox = self.shared.inbox();
-        inbox.kept.iter().filter(|delivered| delivered.accepted && !delivered.duplicate).map(Delivered::json).collect()
     }
 
     /// Waits at most `within` until `accepted` different deliveries were accepted. Returns whether they were.

@@ -55,8 +55,8 @@ impl Expectations<'_> {
         }
     }
 
-    /// Returns whether a conference that ended at `end` may never have been listed as ended, because lists were answered
-    /// empty until it was too late.
+    /// Returns whether a conference that ended at `end` may never have been listed as ended, because lists were
+    /// answered empty until it was too late.
     fn was_hidden(&self, end: Timestamp) -> bool {
         let Some((from, until)) = self.scenario.emptied else { return false };
         if until < saturating_add(end, LISTED_FOR) {

@@ -11,15 +11,15 @@ use crate::model::{ConferenceName, Event, EventType, Gap, Provenance};
 
 /// The tolerance of an edge: headers count whole seconds.
 const EDGE: Duration = Duration::from_secs(2);
-/// From this length on a gap is always reported. An empty conference is listed once a minute, and a gap is reported after
-/// three.
+/// From this length on a gap is always reported. An empty conference is listed once a minute, and a gap is reported
+/// after three.
 const ALWAYS_REPORTED: Duration = Duration::from_secs(200);
 /// How much earlier than the outage a reported gap may begin: the stored time of the last listing may be older than the
 /// listing.
 const EARLY: Duration = Duration::from_secs(60);
 
-/// Returns the gaps that should have been reported and were not. `down`: when the daemon did not run, by Google's clock.
-/// `known`: the conferences to check, with their ends. `calm`: whether there were no faults.
+/// Returns the gaps that should have been reported and were not. `down`: when the daemon did not run, by Google's
+/// clock. `known`: the conferences to check, with their ends. `calm`: whether there were no faults.
 pub(super) fn missing(
     events: &[Event],
     down: &[(Timestamp, Timestamp)],

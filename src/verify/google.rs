@@ -27,7 +27,7 @@ pub(super) struct ReadInProgress {
 }
 
 /// The result of reading a page.
-pub(super) enum Progress {
+pub(super) enum ReadProgress {
     /// The next page, or the same again, is requested at this time.
     Later(ReadInProgress, Mono),
     /// The result of the read, which arrives after this time.
@@ -70,7 +70,8 @@ impl ReadInProgress {
         conference.is_some_and(|key| api.world.conference(key).end.is_some())
     }
 
-    /// Reads one page (or one resource) at `google`, by Google's clock. `dated`: whether the `Date` is correct despite faults.
+    /// Reads one page (or one resource) at `google`, by Google's clock. `dated`: whether the `Date` is correct despite
+    /// faults.
     pub(super) fn proceed(
         mut self,
         api: &mut SimApi,
@@ -79,11 +80,11 @@ impl ReadInProgress {
         google: Timestamp,
         dated: bool,
         random: &mut Random,
-    ) -> Progress {
+    ) -> ReadProgress {
         self.pages += 1;
         let call = match call(&self.read, &self.token) {
             Ok(call) => call,
-            Err(error) => return Progress::Done(Err(error), Duration::ZERO),
+            Err(error) => return ReadProgress::Done(Err(error), Duration::ZERO),
         };
         let (answer, faults) = api.read(&call, caller, google);
         if let Some(reason) = faults.iter().find_map(transmission_error) {
@@ -103,25 +104,25 @@ impl ReadInProgress {
         let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
         match answered {
             Err(error) => self.retry(error, now),
-            Ok(Some(answer)) => Progress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
-            Ok(None) if self.pages >= MAX_PAGES => Progress::Done(Err(failure(Reason::Malformed, None)), slow),
+            Ok(Some(answer)) => ReadProgress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
+            Ok(None) if self.pages >= MAX_PAGES => ReadProgress::Done(Err(failure(Reason::Malformed, None)), slow),
             Ok(None) => {
                 self.failures = 0;
-                Progress::Later(self, now + latency(random) + slow)
+                ReadProgress::Later(self, now + latency(random) + slow)
             }
         }
     }
 
     /// Retries the page if the error is transient, as the client does.
-    fn retry(mut self, error: ReadError, now: Mono) -> Progress {
+    fn retry(mut self, error: ReadError, now: Mono) -> ReadProgress {
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
-            return Progress::Done(Err(error), Duration::ZERO);
+            return ReadProgress::Done(Err(error), Duration::ZERO);
         }
         self.failures += 1;
         self.pages -= 1;
         let wait = error.retry_after.unwrap_or_default().max(Duration::from_secs(1 << self.failures));
-        Progress::Later(self, now + wait)
+        ReadProgress::Later(self, now + wait)
     }
 
     /// Adds a page. `None` while more pages follow.

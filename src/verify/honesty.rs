@@ -1,5 +1,5 @@
-//! What a log must never claim, whatever Google showed: that somebody present has left, that a time is Google's when it is
-//! not, that something was observed while the daemon did not run.
+//! What a log must never claim, whatever Google showed: that somebody present has left, that a time is Google's when it
+//! is not, that something was observed while the daemon did not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::clock::{elapsed, saturating_add};
 use crate::model::{ConferenceName, Event, EventId, EventType, ParticipantName, Provenance};
 use crate::sim::world::World;
 
-/// Returns the events with times that are wrongly attributed to Google, also if they were corrected later. Only valid where
-/// Google never revises an end.
+/// Returns the events with times that are wrongly attributed to Google, also if they were corrected later. Only valid
+/// where Google never revises an end.
 pub(super) fn wrongly_attributed_to_google(world: &World, events: &[Event]) -> Vec<String> {
     let truths: BTreeMap<_, _> = world.sessions().map(|truth| (truth.session.clone(), truth)).collect();
     let mut joins: BTreeSet<(ParticipantName, Timestamp)> = BTreeSet::new();
@@ -83,8 +83,8 @@ pub(super) fn inferred_too_early(world: &World, events: &[Event], grace: Duratio
 /// Within this time after a participant is visible again, the daemon notices.
 const NOTICED_WITHIN: Duration = Duration::from_secs(6 * 60);
 
-/// Returns the inferred session ends that are wrong and were not corrected in time. `excluded`: when the daemon could not
-/// read the truth.
+/// Returns the inferred session ends that are wrong and were not corrected in time. `excluded`: when the daemon could
+/// not read the truth.
 pub(super) fn inferred_too_long(
     world: &World,
     events: &[Event],

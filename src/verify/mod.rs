@@ -1,11 +1,11 @@
-//! Deterministic simulation of whole histories: the real scheduler, roster, store and dispatcher run on a simulated world
-//! and clock, with faults and crashes, and the resulting log is compared with what happened. Hours take milliseconds;
-//! there are no sockets and no sleeping.
+//! Deterministic simulation of whole histories: the real scheduler, roster, store and dispatcher run on a simulated
+//! world and clock, with faults and crashes, and the resulting log is compared with what happened. Hours take
+//! milliseconds; there are no sockets and no sleeping.
 //!
 //! `scenario` draws the circumstances from the seed and `fixtures` the targets and identities. `simulation` runs the
-//! history, with `google` answering reads and `receivers` taking deliveries. [`truth`] compares the log with the world as
-//! far as `expect` requires, and `content` checks single events. [`honesty`] checks what a log must never claim, `gaps`
-//! when it must report a gap. [`batch`] runs many histories.
+//! history, with `google` answering reads and `receivers` taking deliveries. [`truth`] compares the log with the world
+//! as far as `expect` requires, and `content` checks single events. `honesty` checks what a log must never claim,
+//! `gaps` when it must report a gap. [`batch`] runs many histories.
 
 pub mod batch;
 mod content;

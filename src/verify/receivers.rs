@@ -50,8 +50,8 @@ pub(super) struct Receivers {
 /// The template of the receiver with a format of its own.
 const TEMPLATE: &str = r#"{"id": "{{ event.id }}", "text": "{{ sentence|plain }}", "at": "{{ local_time }}"}"#;
 
-/// Returns one receiver for each way of delivery: single events, batches, a chat with settled digests about people, a chat
-/// with immediate messages about people, and an unordered receiver with a template.
+/// Returns one receiver for each way of delivery: single events, batches, a chat with settled digests about people, a
+/// chat with immediate messages about people, and an unordered receiver with a template.
 fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
     let plain = |name: &str| {
         let broken = |error: &dyn std::fmt::Display| HistoryError::Setup(error.to_string());
@@ -64,7 +64,7 @@ fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
     let chat = Chat::new(Sentence::new(zone.clone()));
     let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
-    let heaps = EndpointSettings { format: Format::CloudEvents, batching: gathering(7, 30), ..plain("heaps")? };
+    let batches = EndpointSettings { format: Format::CloudEvents, batching: gathering(7, 30), ..plain("heaps")? };
     let events: Vec<_> =
         ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
     let of_people = |settings: EndpointSettings| EndpointSettings {
@@ -80,7 +80,7 @@ fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
     let google = EndpointSettings { format: Format::GoogleChat(chat), ..of_people(plain("google")?) };
     let template = Template::parse(TEMPLATE, zone, None).map_err(|error| HistoryError::Setup(error.to_string()))?;
     let own = EndpointSettings { format: Format::Template(template), ordered: false, ..plain("own")? };
-    Ok([plain("receiver")?, heaps, slack, google, own])
+    Ok([plain("receiver")?, batches, slack, google, own])
 }
 
 impl Receivers {
@@ -254,7 +254,7 @@ impl SimulatedReceiver {
     /// Compares the accepted events with those that the route selects, without the settled ones.
     fn compare(&self, log: &[Event], settled: &BTreeSet<EventId>) -> Vec<String> {
         let mut selected: BTreeSet<&EventId> = BTreeSet::new();
-        let mut owed: BTreeMap<Option<ConferenceName>, Vec<EventId>> = BTreeMap::new();
+        let mut expected: BTreeMap<Option<ConferenceName>, Vec<EventId>> = BTreeMap::new();
         for event in log {
             let takes_back = event.corrects.as_ref().or(event.retracts.as_ref());
             let wanted = self.settings.route.events.iter().any(|pattern| pattern.matches(event.event));
@@ -262,26 +262,26 @@ impl SimulatedReceiver {
                 selected.insert(&event.id);
                 if !settled.contains(&event.id) {
                     let conference = event.conference.as_ref().map(|conference| conference.name.clone());
-                    owed.entry(conference).or_default().push(event.id.clone());
+                    expected.entry(conference).or_default().push(event.id.clone());
                 }
             }
         }
         let mut wrong = Vec::new();
-        let conferences: BTreeSet<_> = owed.keys().chain(self.taken.keys()).collect();
+        let conferences: BTreeSet<_> = expected.keys().chain(self.taken.keys()).collect();
         for conference in conferences {
             let taken = self.taken.get(conference).map_or(&[][..], Vec::as_slice);
             let mut seen = BTreeSet::new();
             let mut first: Vec<_> = taken.iter().filter(|id| seen.insert(*id)).cloned().collect();
-            let mut owed = owed.get(conference).cloned().unwrap_or_default();
+            let mut expected = expected.get(conference).cloned().unwrap_or_default();
             if conference.is_none() || !self.settings.ordered {
                 // Events without a conference, and those of unordered receivers, have no order.
                 first.sort();
-                owed.sort();
+                expected.sort();
             }
-            if first != owed {
+            if first != expected {
                 let of = conference.as_ref().map_or_else(|| "no conference".to_owned(), ToString::to_string);
                 let (name, count) = (&self.settings.name, first.len());
-                wrong.push(format!("{name}, {of}: accepted {count} of {} events, or in another order", owed.len()));
+                wrong.push(format!("{name}, {of}: accepted {count} of {} events, or in another order", expected.len()));
             }
         }
         wrong

@@ -170,8 +170,8 @@ impl Scenario {
         }
     }
 
-    /// Hides the same participants long enough that leaves are inferred, shows them again, and hides them once more. The
-    /// process may die in between, so that the inferred leaves must survive a restart.
+    /// Hides the same participants long enough that leaves are inferred, shows them again, and hides them once more.
+    /// The process may die in between, so that the inferred leaves must survive a restart.
     fn draw_hiding(&mut self, options: &HistoryOptions, random: &mut Random) {
         let long = |random: &mut Random| Duration::from_secs(random.u64(660..1000));
         // Slow worlds: a participant who leaves soon would not be visible again.

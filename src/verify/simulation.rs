@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::fixtures::Fixtures;
-use super::google::{Progress, ReadInProgress, latency};
+use super::google::{ReadInProgress, ReadProgress, latency};
 use super::history::{History, HistoryError, HistoryOptions};
 use super::journal::Journal;
 use super::receivers::Receivers;
@@ -181,7 +181,7 @@ impl Simulation {
             if self.mono >= self.options.length && !self.winding_down {
                 self.wind_down();
             }
-            if self.is_over() {
+            if self.check_finished() {
                 return Ok(());
             }
             self.mono = self.mono.max(self.next());
@@ -220,7 +220,7 @@ impl Simulation {
         all.into_iter().flatten().min().unwrap_or(self.mono + Duration::from_secs(60))
     }
 
-    fn is_over(&mut self) -> bool {
+    fn check_finished(&mut self) -> bool {
         if !self.winding_down || self.crash_at.is_some_and(|crash| crash <= self.quiet_from) {
             return false;
         }
@@ -277,18 +277,18 @@ impl Simulation {
                 if over {
                     std::mem::swap(&mut self.api.faults, &mut self.faults_after_end);
                 }
-                if let Progress::Done(Ok(reading), _) = &progress
+                if let ReadProgress::Done(Ok(reading), _) = &progress
                     && reading.google_time.is_some_and(|date| elapsed(date, google).max(elapsed(google, date)) > SECOND)
                 {
                     // Only one of the next answers may be wrong, so that it is outvoted.
                     self.dates_correct_until = self.mono + CLOCKS_COMPARED_WITHIN;
                 }
-                if let (true, Progress::Done(Ok(reading), _)) = (listing, &mut progress) {
+                if let (true, ReadProgress::Done(Ok(reading), _)) = (listing, &mut progress) {
                     self.hide_participants(reading);
                 }
                 match progress {
-                    Progress::Later(read, at) => self.push(at, SimulationStep::Read(key, identity, Box::new(read))),
-                    Progress::Done(result, late) => {
+                    ReadProgress::Later(read, at) => self.push(at, SimulationStep::Read(key, identity, Box::new(read))),
+                    ReadProgress::Done(result, late) => {
                         self.push(self.mono + late, SimulationStep::Answer(key, Box::new(result)));
                     }
                 }

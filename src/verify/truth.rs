@@ -1,5 +1,5 @@
-//! Compares a log with the world: every session starts and ends once with Google's times, joins and leaves are the edges
-//! of the union of sessions, sequences have no gaps, and ids are unique; corrections are applied first.
+//! Compares a log with the world: every session starts and ends once with Google's times, joins and leaves are the
+//! edges of the union of sessions, sequences have no gaps, and ids are unique; corrections are applied first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ struct ReportedHistory {
 
 /// The result of a comparison.
 #[derive(Debug, Clone, Default)]
-pub struct Comparison {
+pub struct LogComparison {
     pub conferences: usize,
     pub sessions: usize,
     /// The conferences that had to be reported completely.
@@ -44,10 +44,10 @@ pub enum Expect {
     Nothing,
 }
 
-/// Compares a log, in the order of its commits, with everything that happened in a world in which Google never revises the
-/// end of a session.
+/// Compares a log, in the order of its commits, with everything that happened in a world in which Google never revises
+/// the end of a session.
 #[must_use]
-pub fn compare(world: &World, events: &[Event]) -> Comparison {
+pub fn compare(world: &World, events: &[Event]) -> LogComparison {
     let mut compared = compare_as(world, events, |_| Expect::All);
     compared.disagreements.extend(super::honesty::wrongly_attributed_to_google(world, events));
     compared
@@ -55,8 +55,8 @@ pub fn compare(world: &World, events: &[Event]) -> Comparison {
 
 /// Like [`compare`], but `expect` decides what the log must contain of each conference.
 #[must_use]
-pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> Comparison {
-    let mut compared = Comparison::default();
+pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> LogComparison {
+    let mut compared = LogComparison::default();
     check_log(events, &mut compared);
     let standing = standing(events);
     let reported = ReportedHistory::of(&standing);
@@ -145,7 +145,7 @@ pub(super) fn bodies_of(db: &Db) -> Result<Vec<String>, StoreError> {
 const PAGE: usize = 1000;
 
 /// Checks the log by itself, without the world.
-fn check_log(events: &[Event], compared: &mut Comparison) {
+fn check_log(events: &[Event], compared: &mut LogComparison) {
     let mut ids = BTreeSet::new();
     let mut sequences: BTreeMap<ConferenceName, u64> = BTreeMap::new();
     let mut present: BTreeMap<ConferenceName, i64> = BTreeMap::new();
@@ -228,7 +228,7 @@ fn check_sessions(
     whole: &BTreeSet<ConferenceName>,
     reported: &ReportedHistory,
     standing: &[&Event],
-    compared: &mut Comparison,
+    compared: &mut LogComparison,
 ) {
     let mut known = reported.sessions.clone();
     for truth in world.sessions() {
@@ -264,7 +264,7 @@ fn check_presences(
     whole: &BTreeSet<ConferenceName>,
     reported: &ReportedHistory,
     standing: &[&Event],
-    compared: &mut Comparison,
+    compared: &mut LogComparison,
 ) {
     let mut sessions: BTreeMap<ParticipantName, Vec<_>> = BTreeMap::new();
     for truth in world.sessions().filter(|truth| whole.contains(&truth.conference)) {
@@ -300,7 +300,7 @@ fn check_conferences(
     world: &World,
     whole: &BTreeSet<ConferenceName>,
     reported: &ReportedHistory,
-    compared: &mut Comparison,
+    compared: &mut LogComparison,
 ) {
     for truth in world.conferences().filter(|truth| whole.contains(&truth.conference)) {
         if reported.started.get(&truth.conference) != Some(&truth.start) {

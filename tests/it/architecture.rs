@@ -1,7 +1,7 @@
 //! Rules about the source tree that the compiler does not check.
 //!
-//! Each file below holds one rule, its list of exceptions and a test that a made-up violation is noticed. `scan` reads Rust
-//! source just well enough for that; `items` finds the items of a file and the paths it uses.
+//! Each file below holds one rule, its list of exceptions and a test that a made-up violation is noticed. `scan` reads
+//! Rust source just well enough for that; `items` finds the items of a file and the paths it uses.
 
 mod bans;
 mod circles;

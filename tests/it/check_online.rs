@@ -338,7 +338,7 @@ async fn endpoints_are_tried_on_request_alone_and_one_that_refuses_is_a_failure(
     assert!(checked.out.contains("failed  endpoint other: did not take the test event: unauthorized, status 401"));
     assert!(!checked.out.contains("whsec_"));
     assert_eq!((good.counts().accepted, other.counts().refused), (1, 1));
-    assert_eq!(good.events()[0]["type"], "webhook.test");
+    assert_eq!(good.deliveries()[0].json()["type"], "webhook.test");
     let alone = OWN.to_owned() + &hook("good", good.url());
     google.check(&google.delegated(""), &alone, &["--test-endpoints"]).await.is(0, &[]);
 }

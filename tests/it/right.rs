@@ -1,4 +1,4 @@
-//! What the receivers of these tests take: what is signed, and holds events as the JSON Schema has them.
+//! What the receivers of these tests accept: signed messages whose events match the JSON Schema.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,17 +16,17 @@ pub(crate) static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(&schema).unwrap()
 });
 
-/// What is wrong with a delivery: one event or several, each in an envelope of its own as `data`. What has none, such as a
-/// chat's message, holds no event.
+/// Returns the schema errors of a delivery: one event or several, each as `data` in its envelope. A payload without
+/// `data`, such as a chat message, contains no event.
 pub(crate) fn wrong_with(payload: &Value, passes: impl Fn(&Value) -> bool) -> Vec<String> {
     let envelopes = payload.as_array().map_or(std::slice::from_ref(payload), Vec::as_slice);
     let events = envelopes.iter().filter_map(|envelope| envelope.get("data")).filter(|event| !passes(event));
     events.flat_map(|event| SCHEMA.iter_errors(event).map(move |error| format!("{error}: {event}"))).collect()
 }
 
-/// Takes what is signed with this secret and is right. Of what is signed and wrong it says why; since it is not taken,
-/// whoever waits for it waits in vain.
-#[expect(clippy::print_stderr, reason = "the test that waits in vain cannot know why")]
+/// Accepts messages that are signed with this secret and match the schema. Prints why a signed message does not match:
+/// it is refused, so the test that waits for it only times out.
+#[expect(clippy::print_stderr, reason = "the waiting test does not see the reason")]
 pub(crate) fn signed_and_right(secret: SigningSecret) -> Verify {
     let clock = Clock::new();
     Arc::new(move |headers: &HeaderMap, body: &[u8]| {
@@ -38,7 +38,7 @@ pub(crate) fn signed_and_right(secret: SigningSecret) -> Verify {
         }
         let wrong = serde_json::from_slice(body)
             .map_or_else(|error| vec![error.to_string()], |payload| wrong_with(&payload, |_| false));
-        wrong.iter().for_each(|wrong| eprintln!("not as the schema has it: {wrong}"));
+        wrong.iter().for_each(|wrong| eprintln!("does not match the schema: {wrong}"));
         wrong.is_empty()
     })
 }

@@ -1,4 +1,4 @@
-//! Google's own client is the judge: what it reads from the simulator agrees with the world.
+//! Google's own Rust client reads the simulator, and what it reads agrees with the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(START + seconds).unwrap()
 }
 
-/// A simulator whose time stands still.
+/// Starts a simulator whose clock always returns `now`.
 async fn standing_at(now: Timestamp, world: World, max_page: Option<usize>) -> Running {
     let api = ApiSettings { max_page, ..ApiSettings::default() };
     Simulator::start(Settings { api, time: Time::from_fn(move || now), ..Settings::new(world) }).await.unwrap()
@@ -123,12 +123,12 @@ async fn googles_own_client_reads_the_whole_world_and_agrees_with_it() {
 }
 
 #[tokio::test]
-async fn googles_own_client_can_filter_by_everything_that_is_documented() {
+async fn googles_own_client_can_use_every_documented_filter() {
     let mut world = World::empty(5, at(0));
     let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let guest = world.add_person(SimPerson::anonymous("Sam"));
     let space = world.add_space(Some(ada)).unwrap();
-    for (second, act) in [
+    for (second, action) in [
         (1, Action::Join(ada, "laptop".into())),
         (5, Action::End),
         (20, Action::Join(ada, "laptop".into())),
@@ -137,7 +137,7 @@ async fn googles_own_client_can_filter_by_everything_that_is_documented() {
         (30, Action::LeaveWholly(guest)),
         (31, Action::Leave(ada, "phone".into())),
     ] {
-        world.schedule(at(second), space, act);
+        world.schedule(at(second), space, action);
     }
     let code = world.space(space).code.to_string();
     let name = world.space(space).name.to_string();
@@ -199,7 +199,7 @@ async fn googles_own_client_reads_a_webinar_over_many_pages() {
 }
 
 #[tokio::test]
-async fn googles_own_client_understands_the_refusals() {
+async fn googles_own_client_parses_the_errors() {
     let mut world = World::empty(5, at(0));
     let space = world.add_space(None).unwrap();
     world.start(space, at(0)).unwrap();

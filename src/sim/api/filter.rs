@@ -1,7 +1,7 @@
 //! The filters of Google's lists, parsed: `space.name = "spaces/x" AND end_time IS NULL`.
 //!
-//! Fields may be spelled in snake_case, as the reference does, or in camelCase, as the guide does; timestamps may
-//! be quoted or not. Anything else is an error, also what the real parser might accept: `OR`, `NOT`, brackets, lower-case
+//! Fields may be spelled in snake_case, as the reference does, or in camelCase, as the guide does; timestamps may be
+//! quoted or not. Anything else is an error, also what the real parser might accept: `OR`, `NOT`, brackets, lower-case
 //! keywords. Any text gives a filter or an error, in time linear in its length.
 
 use jiff::Timestamp;

@@ -56,8 +56,8 @@ impl Paging {
         })
     }
 
-    /// Returns how many of `length` ascending items are not yet listed. `before` counts the items that precede the end of
-    /// the previous page.
+    /// Returns how many of `length` ascending items are not yet listed. `before` counts the items that precede the end
+    /// of the previous page.
     fn until(&self, length: usize, before: impl FnOnce(&PagePosition) -> usize) -> usize {
         match &self.after {
             None => length,

@@ -112,8 +112,8 @@ impl SimApi {
         self.tally.iter().filter(|((other, _), _)| *other == method).map(|(_, count)| count).sum()
     }
 
-    /// Returns a service account key in the format of Google's console whose token address is this API's. The first call
-    /// generates it.
+    /// Returns a service account key in the format of Google's console whose token address is this API's. The first
+    /// call generates it.
     ///
     /// # Errors
     /// [`KeyGenerationError`] if no RSA key can be generated.
@@ -196,8 +196,8 @@ impl SimApi {
         }
     }
 
-    /// Steps the world to `now` and answers a call. Also returns the faults that applied, including those that only affect
-    /// the transmission.
+    /// Steps the world to `now` and answers a call. Also returns the faults that applied, including those that only
+    /// affect the transmission.
     ///
     /// # Errors
     /// [`GoogleError`], the content of Google's error body.

@@ -56,8 +56,8 @@ pub(crate) fn page_number(token: &str) -> u32 {
     }
 }
 
-/// Returns the page size: `default` if 0 is asked for, at most `maximum`, and at most `at_most`, with which a server may
-/// return fewer items than asked for.
+/// Returns the page size: `default` if 0 is asked for, at most `maximum`, and at most `at_most`, with which a server
+/// may return fewer items than asked for.
 pub(crate) fn page_size(asked: i32, default: usize, maximum: usize, at_most: Option<usize>) -> usize {
     let asked = match usize::try_from(asked) {
         Ok(0) | Err(_) => default,

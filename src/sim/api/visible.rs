@@ -65,7 +65,8 @@ impl<'w> VisibleWorld<'w> {
         times
     }
 
-    /// Returns whether a participant's session with this index is visible as a resource. Its participant is then visible.
+    /// Returns whether a participant's session with this index is visible as a resource. Its participant is then
+    /// visible.
     pub(super) fn session(&self, number: usize, session: &SimSession) -> bool {
         let also = if number == 0 { self.lag.participant } else { self.lag.rejoin };
         let lag = self.lag.session + also;
@@ -127,8 +128,8 @@ impl<'w> VisibleWorld<'w> {
     }
 }
 
-/// Returns an end that is too early, as Google first reports it at times: the middle of the last minute, or of a shorter
-/// session.
+/// Returns an end that is too early, as Google first reports it at times: the middle of the last minute, or of a
+/// shorter session.
 fn too_early(start: Timestamp, end: Timestamp) -> Timestamp {
     let before = end.duration_since(start).min(SignedDuration::from_mins(1)) / 2;
     end.saturating_sub(before).unwrap_or(end)

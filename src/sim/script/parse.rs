@@ -11,7 +11,7 @@ use crate::model::{Kind, MeetingCode};
 use crate::sim::world::{KnownFrom, SimPerson};
 
 /// The names of people and meetings, in the order of the script's lists.
-struct DeclaredNames {
+struct ScriptNames {
     people: Vec<String>,
     meetings: Vec<String>,
 }
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
     }
     let mut root = Table::root(document.get_ref());
     let mut script = Script { people: Vec::new(), meetings: Vec::new(), actions: Vec::new(), faults: Vec::new() };
-    let mut names = DeclaredNames { people: Vec::new(), meetings: Vec::new() };
+    let mut names = ScriptNames { people: Vec::new(), meetings: Vec::new() };
     for (name, value) in root.entries("people", &mut notes) {
         // An invalid entry keeps its index, so that acts of this person are not reported as well.
         script.people.push(person(&name, value, &mut notes).unwrap_or_else(|| SimPerson::anonymous(&name)));
@@ -88,7 +88,7 @@ fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Op
     })
 }
 
-fn meeting(value: &Spanned<DeValue<'_>>, names: &DeclaredNames, notes: &mut Notes<'_>) -> Meeting {
+fn meeting(value: &Spanned<DeValue<'_>>, names: &ScriptNames, notes: &mut Notes<'_>) -> Meeting {
     let Some(mut table) = Table::new(value, "a meeting", notes) else {
         return Meeting { code: None, organizer: None };
     };
@@ -103,7 +103,7 @@ fn meeting(value: &Spanned<DeValue<'_>>, names: &DeclaredNames, notes: &mut Note
 /// The keys of an act that name what is done.
 const ACTIONS: [&str; 6] = ["start", "join", "leave", "rename", "end", "abandon"];
 
-fn act(value: &Spanned<DeValue<'_>>, names: &DeclaredNames, notes: &mut Notes<'_>) -> Option<TimedAction> {
+fn act(value: &Spanned<DeValue<'_>>, names: &ScriptNames, notes: &mut Notes<'_>) -> Option<TimedAction> {
     let mut table = Table::new(value, "an act", notes)?;
     let after = after(&mut table, notes);
     let done: Vec<&'static str> = ACTIONS.into_iter().filter(|action| table.has(action)).collect();

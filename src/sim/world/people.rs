@@ -8,7 +8,7 @@ use crate::model::Kind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonKey(pub(super) u32);
 
-/// Somebody, or a room device, or a telephone.
+/// A person, a room device or a telephone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimPerson {
     pub kind: Kind,
@@ -28,11 +28,11 @@ pub enum KnownFrom {
     /// The organizer's own Workspace domain.
     #[default]
     DomainProfile,
-    /// Somebody the organizer once wrote to.
+    /// A contact that the organizer once wrote to.
     OtherContact,
     /// A profile with a name and no address.
     Profile,
-    /// Nobody: 404.
+    /// The People API does not know the account: 404.
     Nowhere,
 }
 

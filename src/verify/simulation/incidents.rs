@@ -87,8 +87,8 @@ impl Simulation {
         self.crash_at = next.into_iter().chain(death).chain(outage).min();
     }
 
-    /// The process dies. Some of the commits in flight are stored but not acknowledged, the rest is lost. It starts again
-    /// later.
+    /// The process dies. Some of the commits in flight are stored but not acknowledged, the rest is lost. It starts
+    /// again later.
     pub(super) fn crash(&mut self) -> Result<(), HistoryError> {
         self.history.crashes += 1;
         let from = self.google();
@@ -133,7 +133,8 @@ pub(super) fn schedule(scenario: &Scenario, options: &HistoryOptions, world: &mu
         let mut at = || saturating_add(scenario.world.start, Duration::from_secs(random.u64(from..until)));
         if scenario.abandons {
             for _ in 0..3 {
-                // Not on a full second, on which others may join: a conference that ends before anybody is in it does not exist.
+                // Not on a full second, on which others may join: a conference that ends before anybody is in it does
+                // not exist.
                 world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Action::Abandon);
             }
         }

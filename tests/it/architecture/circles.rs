@@ -1,8 +1,8 @@
 //! No import circle between the files of a top-level module.
 //!
 //! An edge leads from a file to the file that defines what it names: `use` paths and inline paths are resolved, and a
-//! re-export is followed to the definition. A file that only declares and re-exports defines nothing and has no edges to
-//! it. A circle is a strongly connected component: a set of files each of which reaches all others.
+//! re-export is followed to the definition. A file that only declares and re-exports defines nothing and has no edges
+//! to it. A circle is a strongly connected component: a set of files each of which reaches all others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! Every public item has a user.
 //!
-//! The top-level modules are public so that tests and benchmarks can use them, and the compiler does not report unused public
-//! items. Here an item counts as used where its name stands in code outside of tests, in a position that fits its kind.
-//! That misses a dead item that shares its name with a used one, and reports nothing that is used.
+//! The top-level modules are public so that tests and benchmarks can use them, and the compiler does not report unused
+//! public items. Here an item counts as used where its name stands in code outside of tests, in a position that fits
+//! its kind. That misses a dead item that shares its name with a used one, and reports nothing that is used.
 
 use std::collections::BTreeSet;
 

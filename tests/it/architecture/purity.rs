@@ -17,8 +17,8 @@ const PURE: &[&str] = &[
     "src/watch/stretch.rs",
 ];
 
-/// Files and folders with steps: as pure, except that they draw from the seeded generator they are given, and may log and
-/// count.
+/// Files and folders with steps: as pure, except that they draw from the seeded generator they are given, and may log
+/// and count.
 const STEPS: &[&str] = &[
     "src/watch/plan.rs",
     "src/watch/scheduler",

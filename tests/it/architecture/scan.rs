@@ -77,8 +77,8 @@ fn character_or_lifetime(rest: &str) -> usize {
     }
 }
 
-/// Every path in `code` that begins with `crate` or `super`, as its segments from the root of the crate. `module` is the
-/// module that the code belongs to.
+/// Every path in `code` that begins with `crate` or `super`, as its segments from the root of the crate. `module` is
+/// the module that the code belongs to.
 pub(crate) fn paths_in(code: &str, module: &[&str]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let words = tokens(code);
@@ -186,7 +186,8 @@ fn use_tree(words: &[&str], at: &mut usize, prefix: &[String], found: &mut Vec<(
     found.push((path, name));
 }
 
-/// The names of the tests in a file: of the function after each `#[test]` and `#[tokio::test…]`, also inside `proptest!`.
+/// The names of the tests in a file: of the function after each `#[test]` and `#[tokio::test…]`, also inside
+/// `proptest!`.
 pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let code = without_text(text);
     let words = tokens(&code);
