@@ -114,11 +114,11 @@ pub struct PersonResponseBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonBody>,
     pub requested_resource_name: String,
-    status: RpcStatus,
+    status: LookupStatus,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-struct RpcStatus {
+struct LookupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -151,8 +151,8 @@ pub(super) fn batch(
         let id = id.ok_or_else(|| GoogleError::invalid_argument("resource_names", "Invalid resource name."))?;
         let found = get(world, id, me, fields);
         let (code, status) = match found {
-            Ok(_) => (200, RpcStatus::default()),
-            Err(_) => (404, RpcStatus { code: Some(5), message: "Requested entity was not found.".to_owned() }),
+            Ok(_) => (200, LookupStatus::default()),
+            Err(_) => (404, LookupStatus { code: Some(5), message: "Requested entity was not found.".to_owned() }),
         };
         Ok(PersonResponseBody {
             http_status_code: code,
