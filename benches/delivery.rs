@@ -200,8 +200,7 @@ impl House {
         let metrics = WebhookMetrics::register(&Registry::new(), [&settings.name]).unwrap();
         let endpoints = std::slice::from_ref(settings);
         let (random, options) = (Random::with_seed(1), DispatcherOptions::default());
-        let dispatcher =
-            Dispatcher::new(endpoints, store.clone(), clock, metrics, random, &options).unwrap();
+        let dispatcher = Dispatcher::new(endpoints, store.clone(), clock, metrics, random, &options).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(stop.clone()));
         Self { stop, running }

@@ -9,7 +9,7 @@ use meetwatch::model::{
     Conference, ConferenceName, Participant, ParticipantKind, ParticipantName, Session, SessionName, Space, SpaceName,
     UserName,
 };
-use meetwatch::sim::world::{self, ConferenceTruth, Person, SpaceKey, World};
+use meetwatch::sim::world::{self, ConferenceTruth, SimPerson, SpaceKey, World};
 
 use crate::figures::number;
 
@@ -20,7 +20,7 @@ pub(crate) const PAGE: usize = 250;
 pub(crate) fn world(seed: u64, start: Timestamp, conferences: usize, people: usize) -> Result<(World, Vec<SpaceKey>)> {
     let mut world = World::empty(seed, start);
     let cast: Vec<_> = (0..people)
-        .map(|n| world.add_person(Person::signed_in(&format!("Person {n}"), &format!("person{n}@example.com"))))
+        .map(|n| world.add_person(SimPerson::signed_in(&format!("Person {n}"), &format!("person{n}@example.com"))))
         .collect();
     let mut spaces = Vec::with_capacity(conferences);
     for _ in 0..conferences {
@@ -81,10 +81,10 @@ pub(crate) fn pages(items: usize, page: usize) -> usize {
 /// Returns the participants of a conference as a list shows them.
 pub(crate) fn participants(
     world: &World,
-    conference: &world::Conference,
+    conference: &world::SimConference,
     filter: ParticipantFilter,
 ) -> Vec<Participant> {
-    let wanted = |participant: &&world::Participant| match filter {
+    let wanted = |participant: &&world::SimParticipant| match filter {
         ParticipantFilter::All => true,
         ParticipantFilter::Active => participant.is_present(),
         ParticipantFilter::LeftSince(time) => participant.latest_end().is_some_and(|end| end >= time),
@@ -94,15 +94,15 @@ pub(crate) fn participants(
 }
 
 /// Returns the sessions of a participant as a list shows them.
-pub(crate) fn sessions(participant: &world::Participant, filter: SessionFilter) -> Vec<Session> {
-    let wanted = |session: &&world::Session| filter == SessionFilter::All || session.end.is_none();
+pub(crate) fn sessions(participant: &world::SimParticipant, filter: SessionFilter) -> Vec<Session> {
+    let wanted = |session: &&world::SimSession| filter == SessionFilter::All || session.end.is_none();
     let session =
-        |session: &world::Session| Session { name: session.name.clone(), start: session.start, end: session.end };
+        |session: &world::SimSession| Session { name: session.name.clone(), start: session.start, end: session.end };
     participant.sessions.iter().filter(wanted).map(session).collect()
 }
 
 /// Returns the record of a conference.
-pub(crate) fn record(world: &World, conference: &world::Conference) -> Conference {
+pub(crate) fn record(world: &World, conference: &world::SimConference) -> Conference {
     Conference {
         name: conference.name.clone(),
         space: Some(world.space(conference.space).name.clone()),
@@ -123,12 +123,12 @@ pub(crate) fn people_each(world: &World) -> f64 {
     number(world.participants().count()) / number(world.conferences().count().max(1))
 }
 
-fn conference<'w>(world: &'w World, name: &ConferenceName) -> Result<&'w world::Conference> {
+fn conference<'w>(world: &'w World, name: &ConferenceName) -> Result<&'w world::SimConference> {
     let id = name.as_str().rsplit('/').next().unwrap_or_default();
     Ok(world.conference(world.conference_by_id(id).context("no such conference")?))
 }
 
-fn shown(world: &World, participant: &world::Participant) -> Participant {
+fn shown(world: &World, participant: &world::SimParticipant) -> Participant {
     let person = world.person(participant.person);
     let is_signed_in = person.kind == ParticipantKind::SignedIn;
     Participant {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use meetwatch::clock::{Now, elapsed, saturating_add};
 use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{ConferenceName, IdentityName, ParticipantName};
-use meetwatch::sim::world::{Conference, World, WorldSettings};
-use meetwatch::verify::history::{self, Options};
+use meetwatch::sim::world::{SimConference, World, WorldSettings};
+use meetwatch::verify::history::{self, HistoryOptions};
 use meetwatch::watch::Roster;
 use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
@@ -30,7 +30,13 @@ pub(crate) fn measure() -> Result<()> {
         let mut hours = 0.0;
         let (time, played) = cpu_of(|| -> Result<()> {
             for seed in 0..SEEDS {
-                let played = history::run(Options { seed, length: LENGTH, faults, crashes, ..Options::default() })?;
+                let played = history::run(HistoryOptions {
+                    seed,
+                    length: LENGTH,
+                    faults,
+                    crashes,
+                    ..HistoryOptions::default()
+                })?;
                 ensure!(played.disagreements.is_empty(), "seed {seed} disagrees");
                 hours += played.conferred.as_secs_f64() / 3600.0;
             }
@@ -116,7 +122,7 @@ impl Alone {
         Ok(google::conference_hours(&self.world, self.world.now()))
     }
 
-    fn poll(&self, conference: &Conference, mut roster: Roster, now: Timestamp) -> Roster {
+    fn poll(&self, conference: &SimConference, mut roster: Roster, now: Timestamp) -> Roster {
         let participants = google::participants(&self.world, conference, ParticipantFilter::Active);
         roster = self.observe(&roster, Seen::Active { participants, reason: "late" }, now);
         let mono = elapsed(BEGINNING, now);
@@ -146,11 +152,11 @@ impl Alone {
         Ok(())
     }
 
-    fn record(&self, conference: &Conference) -> Seen {
+    fn record(&self, conference: &SimConference) -> Seen {
         Seen::Record(google::record(&self.world, conference))
     }
 
-    fn sessions(&self, conference: &Conference, roster: Roster, name: &ParticipantName, now: Timestamp) -> Roster {
+    fn sessions(&self, conference: &SimConference, roster: Roster, name: &ParticipantName, now: Timestamp) -> Roster {
         let id = name.as_str().rsplit('/').next().unwrap_or_default();
         let Some(participant) = conference.participant(id) else { return roster };
         let sessions = google::sessions(participant, SessionFilter::All);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use meetwatch::clock::{Now, elapsed};
 use meetwatch::meet::{ParticipantFilter, SessionFilter};
 use meetwatch::model::{IdentityName, Participant, ParticipantName};
-use meetwatch::sim::world::{self, Person, World};
+use meetwatch::sim::world::{self, SimPerson, World};
 use meetwatch::watch::Roster;
 use meetwatch::watch::roster::{Directory, Moment, Observation, RosterRules, Seen};
 
@@ -37,7 +37,7 @@ pub(crate) fn measure() -> Result<()> {
     let leaving: Vec<_> = live(&world)?.participants().take(LEAVE).map(|participant| participant.person).collect();
     for person in leaving {
         world.leave(space, person, "laptop", at(15))?;
-        let newcomer = world.add_person(Person::anonymous("A guest"));
+        let newcomer = world.add_person(SimPerson::anonymous("A guest"));
         world.join(space, newcomer, "browser", at(15))?;
     }
     let after = active(&world)?;
@@ -90,7 +90,7 @@ impl Watcher {
         self.seen(Seen::Active { participants, reason: "late" }, wall)
     }
 
-    fn sessions(&self, participant: &world::Participant, wall: Timestamp) -> Observation {
+    fn sessions(&self, participant: &world::SimParticipant, wall: Timestamp) -> Observation {
         let sessions = google::sessions(participant, SessionFilter::All);
         self.seen(Seen::Sessions { participant: participant.name.clone(), sessions, all: true }, wall)
     }
@@ -141,7 +141,7 @@ fn at(second: u64) -> Timestamp {
     meetwatch::clock::saturating_add(BEGINNING, Duration::from_secs(second))
 }
 
-fn live(world: &World) -> Result<&world::Conference> {
+fn live(world: &World) -> Result<&world::SimConference> {
     world.spaces().find_map(|(key, _)| world.live_in(key)).context("nothing is live")
 }
 

@@ -9,7 +9,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, Probe, ProbeResult, FailureReason};
+use crate::delivery::{EndpointSettings, FailureReason, Probe, ProbeResult};
 use crate::model::EndpointName;
 use crate::serve::{EndpointDescription, EndpointTester, LiveConfig, TestReport};
 use crate::store::StoreError;

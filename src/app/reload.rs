@@ -26,7 +26,7 @@ use super::front;
 use super::start::{load_pseudonym_key, server_token, watch_setup};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::{self, EndpointSettings, EndpointSet, Policy};
+use crate::delivery::{self, EndpointSet, EndpointSettings, Policy};
 use crate::log::Level;
 use crate::meet::{Client, Renewal};
 use crate::model::IdentityName;

@@ -17,7 +17,7 @@ use crate::failpoints::{AbortFailpoint, HangFailpoint};
 use crate::heartbeat::Heartbeat;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{self, ApiContext, ServerParts, LiveConfigCell, Readiness, Server, token};
+use crate::serve::{self, ApiContext, LiveConfigCell, Readiness, Server, ServerParts, token};
 use crate::status::StatusBoard;
 use crate::store::{ShownEndpoints, Store, StoreError, StoreMetrics};
 use crate::systemd::Notifier;
@@ -62,7 +62,8 @@ impl App {
         let watch_metrics = watch::WatchMetrics::new(&context.registry, context.limits.clone())?;
         let scheduler = context.scheduler(&config, &client, &store, watch_metrics.clone()).await?;
         let dispatcher = context.dispatcher(&config, &store)?;
-        let live_config = LiveConfigCell::new(front::build(&config, server_token(&config).await?, context.clock).await?);
+        let live_config =
+            LiveConfigCell::new(front::build(&config, server_token(&config).await?, context.clock).await?);
         let (reload_handle, reload_requests) = ReloadHandle::new();
         let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
         let api = ApiContext { store: store.clone(), clock: context.clock };
@@ -194,7 +195,7 @@ impl StartContext {
         Ok(Scheduler::new(setup, memory, backoff, random, metrics, self.board.clone(), self.clock.now()))
     }
 
-    fn dispatcher(&self, config: &Config, store: &Store, ) -> Result<Dispatcher, StartError> {
+    fn dispatcher(&self, config: &Config, store: &Store) -> Result<Dispatcher, StartError> {
         let names = config.webhooks.iter().map(|endpoint| &endpoint.name);
         let metrics = WebhookMetrics::register(&self.registry, names)?;
         // Not the seed of the schedule, so that the two do not draw the same jitter.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
-use crate::verify::{self, Batch, Failure, Tally};
+use crate::verify::{self, Batch, BatchReport, FailedSeed};
 
 /// The options of `sim --verify`.
 #[derive(Debug, Clone, clap::Args)]
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode>
     Ok(if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn table(tally: &Tally, took: Duration, threads: usize, out: &mut impl Write) -> io::Result<()> {
+fn table(tally: &BatchReport, took: Duration, threads: usize, out: &mut impl Write) -> io::Result<()> {
     let hours = |time: Duration| time.as_secs_f64() / 3600.0;
     let mut row = |name: &str, value: String| writeln!(out, "{name:<26}{value:>16}");
     row("histories", tally.histories.to_string())?;
@@ -127,9 +127,9 @@ fn command(args: &Args, seed: u64) -> String {
 }
 
 /// Prints a history that disagrees: the disagreements, and everything about the first conference that they name.
-fn show(args: &Args, batch: &Batch, failure: &Failure, out: &mut impl Write) -> anyhow::Result<()> {
-    let Failure { seed, disagreements } = failure;
-    let history = verify::run(verify::Options { journal: true, ..batch.options(*seed) })?;
+fn show(args: &Args, batch: &Batch, failure: &FailedSeed, out: &mut impl Write) -> anyhow::Result<()> {
+    let FailedSeed { seed, disagreements } = failure;
+    let history = verify::run(verify::HistoryOptions { journal: true, ..batch.options(*seed) })?;
     writeln!(out, "\nseed {seed} disagrees. To repeat it: {}", command(args, *seed))?;
     writeln!(out, "conditions: {}", history.circumstances)?;
     for line in disagreements.iter().take(MAX_DISAGREEMENTS) {

@@ -70,7 +70,7 @@ impl Dispatcher {
         endpoints: &[EndpointSettings],
         store: Store,
         clock: Clock,
-            metrics: WebhookMetrics,
+        metrics: WebhookMetrics,
         random: Random,
         options: &DispatcherOptions,
     ) -> Result<Self, SenderError> {

@@ -1,16 +1,16 @@
-//! A small stable hash (64-bit FNV-1a), so that what a seed decides stays the same over releases and machines.
+//! A small stable hash (64-bit FNV-1a): a seed gives the same results over releases and machines.
 
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// A hash of `seed` and `parts`. Not secret, not collision-proof: it spreads, that is all.
+/// Returns a hash of `seed` and `parts`. It spreads values; it is neither secret nor collision-resistant.
 pub(crate) fn hash(seed: u64, parts: &[&[u8]]) -> u64 {
     let mut state = OFFSET ^ seed.wrapping_mul(PRIME);
     for part in parts {
         for byte in *part {
             state = (state ^ u64::from(*byte)).wrapping_mul(PRIME);
         }
-        // Parts are kept apart, so that ("ab", "c") differs from ("a", "bc").
+        // A separator after each part, so that ("ab", "c") differs from ("a", "bc").
         state = (state ^ 0xff).wrapping_mul(PRIME);
     }
     // The low bits of FNV mix better than the high ones; fold them together.
@@ -18,7 +18,7 @@ pub(crate) fn hash(seed: u64, parts: &[&[u8]]) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// The same as a share in `0.0..1.0`.
+/// Returns the same hash as a number in `0.0..1.0`.
 pub(crate) fn share(seed: u64, parts: &[&[u8]]) -> f64 {
     // 53 bits are what a double holds.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]

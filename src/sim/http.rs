@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server that can also misbehave: break off a body, reset a connection.
+//! A small HTTP/1.1 server that can also cut off a body or reset a connection.
 
 use std::future::Future;
 use std::io;
@@ -20,50 +20,50 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Delivery, Reply};
+use super::api::{ApiReply, Transmission};
 
-/// So many connections are served at once; more wait to be accepted.
+/// The number of connections served at once; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 2048;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to wait where no connection could be accepted, which is when descriptors run out.
+/// How long to wait after a failed accept, which happens when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long answers in flight may take once the server stops.
+/// How long responses in flight may take once the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A request, whole.
+/// A request that was received whole.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
-    /// `None` where it was longer than allowed or did not come whole.
+    /// `None` if it exceeded the limit or ended early.
     pub(crate) body: Option<Bytes>,
 }
 
-/// What becomes of a request.
+/// How a request is answered.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum HttpOutcome {
     Answer(Response<Body>),
     Reset,
 }
 
-/// Serves until stopped, then lets answers in flight finish for a moment.
+/// Serves until `stop` is cancelled, then waits up to [`GRACE`] for responses in flight.
 pub(crate) async fn serve<H, F>(listener: TcpListener, max_body: usize, stop: CancellationToken, handler: H)
 where
-    H: Fn(Received) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Outcome> + Send + 'static,
+    H: Fn(ReceivedRequest) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = HttpOutcome> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
-        // What fails here is one connection, or descriptors that other connections will free.
+        // Only this connection failed, or descriptors ran out and other connections will free some.
         let Some((stream, permit)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let reset = Arc::new(AtomicBool::new(false));
@@ -73,8 +73,8 @@ where
             let (handler, reset) = (handler.clone(), Arc::clone(&reset));
             async move {
                 match handler(receive(request, max_body).await).await {
-                    Outcome::Answer(response) => Ok(response),
-                    Outcome::Reset => {
+                    HttpOutcome::Answer(response) => Ok(response),
+                    HttpOutcome::Reset => {
                         reset.store(true, Ordering::Relaxed);
                         Err(io::Error::from(io::ErrorKind::ConnectionReset))
                     }
@@ -87,7 +87,7 @@ where
             .serve_connection(io, service);
         let watched = graceful.watch(connection);
         connections.spawn(async move {
-            // A connection that fails has failed for its client; there is nobody else to tell.
+            // The client sees the failure; nothing else depends on the connection.
             let _ = watched.await;
             drop(permit);
         });
@@ -99,9 +99,9 @@ where
 
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
+    slots: &Arc<Semaphore>,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    let permit = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, permit)),
         Err(_) => {
@@ -111,24 +111,24 @@ async fn accept(
     }
 }
 
-async fn receive(request: hyper::Request<hyper::body::Incoming>, max_body: usize) -> Received {
+async fn receive(request: hyper::Request<hyper::body::Incoming>, max_body: usize) -> ReceivedRequest {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(Body::new(body), max_body).await.ok();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    Received { method: head.method.to_string(), target, headers: head.headers, body }
+    ReceivedRequest { method: head.method.to_string(), target, headers: head.headers, body }
 }
 
-/// Puts an API's reply on the wire, after its delay.
-pub(crate) async fn deliver(reply: Reply) -> Outcome {
+/// Sends a reply of the API after its delay.
+pub(crate) async fn deliver(reply: ApiReply) -> HttpOutcome {
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
     let length = reply.body.len();
     let body = Bytes::from(reply.body);
-    let body = match reply.delivery {
-        Delivery::Reset => return Outcome::Reset,
-        Delivery::Whole => Body::from(body),
-        Delivery::CutOff(at) => Body::new(CutOff { part: Some(body.slice(..at.min(length))), paused: false }),
+    let body = match reply.transmission {
+        Transmission::Reset => return HttpOutcome::Reset,
+        Transmission::Whole => Body::from(body),
+        Transmission::CutOff(at) => Body::new(CutOff { part: Some(body.slice(..at.min(length))), paused: false }),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -138,10 +138,10 @@ pub(crate) async fn deliver(reply: Reply) -> Outcome {
             response.headers_mut().insert(name, value);
         }
     }
-    Outcome::Answer(response)
+    HttpOutcome::Answer(response)
 }
 
-/// A body that gives its part, lets it be flushed, and fails.
+/// A body that yields its first part, lets it be flushed, and then fails.
 struct CutOff {
     part: Option<Bytes>,
     paused: bool,
@@ -167,7 +167,7 @@ impl hyper::body::Body for CutOff {
     }
 }
 
-/// A connection that, once told, ends with a reset instead of a farewell.
+/// A connection that ends with a TCP reset instead of a shutdown once `reset` is set.
 struct Resettable {
     stream: TcpStream,
     reset: Arc<AtomicBool>,
@@ -210,7 +210,7 @@ impl AsyncWrite for Resettable {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.reset.load(Ordering::Relaxed) {
-            // A shutdown would say goodbye.
+            // A shutdown would send FIN before the reset.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

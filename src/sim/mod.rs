@@ -1,10 +1,10 @@
-//! A Meet API to try things on.
+//! A simulator of the Meet API, for tests, the demo and `sim --verify`.
 //!
-//! A [`world`] of meetings that a seed, a [`script`] or a test makes happen; an [`api`] that answers Google's reads
-//! about it, pure and without sockets; [`faults`] that go wrong the way the real thing does; a [`server`] that puts
-//! the API on a socket; and a [`receiver`] of webhooks for the other end of the daemon.
+//! A [`world`] holds meetings that a seed, a [`script`] or a test creates. The [`api`] answers Google's reads about it,
+//! without clock or socket. [`faults`] spoil answers the way the real API does. A [`server`] serves the API on a
+//! socket, and a [`receiver`] takes the webhooks at the other end of the daemon.
 //!
-//! The world is the reference: what it says happened is what everybody else's log must say.
+//! The world is the reference: a log is correct if it reports what happened in the world.
 
 pub mod api;
 pub mod faults;

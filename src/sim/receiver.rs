@@ -1,4 +1,4 @@
-//! A webhook receiver that verifies signatures, counts, keeps what came, and misbehaves when told to.
+//! A webhook receiver for tests: verifies signatures, counts and keeps deliveries, and fails as configured.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -15,30 +15,31 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::http::{self, Outcome, Received};
+use super::http::{self, HttpOutcome, ReceivedRequest};
 use crate::clock::{Clock, Now};
 
-/// The longest that an answer hangs, whatever was asked for.
+/// The longest time an answer hangs.
 const LONGEST_HANG: Duration = Duration::from_secs(600);
 
-/// Says whether a request's headers and body carry a valid signature.
+/// Returns whether a request's headers and body carry a valid signature.
 pub type Verify = Arc<dyn Fn(&HeaderMap, &[u8]) -> bool + Send + Sync>;
 
-/// What a receiver is started with.
+/// The settings of a receiver.
 pub struct ReceiverSettings {
-    /// Port 0 takes a free one.
+    /// Port 0 selects a free port.
     pub listen: SocketAddr,
     pub verify: Verify,
-    /// How many deliveries are kept, and how many ids are remembered to tell duplicates; the oldest go first.
+    /// How many deliveries are kept, and how many ids are remembered to recognise duplicates. The oldest are dropped
+    /// first.
     pub keep: usize,
     /// A longer body is answered with 413 and counted as refused.
     pub max_body: usize,
-    /// Where each verified delivery goes besides. While it is full, senders wait for their answer.
+    /// A channel that each verified delivery is sent to as well. While it is full, senders wait for their answer.
     pub forward: Option<mpsc::Sender<Delivered>>,
 }
 
 impl ReceiverSettings {
-    /// A receiver on this address that keeps the last 20 000 deliveries of at most 1 MiB.
+    /// Returns settings for a receiver on this address that keeps the last 20 000 deliveries of at most 1 MiB.
     #[must_use]
     pub fn new(listen: SocketAddr, verify: Verify) -> Self {
         Self { listen, verify, keep: 20_000, max_body: 1 << 20, forward: None }
@@ -54,20 +55,20 @@ impl fmt::Debug for ReceiverSettings {
     }
 }
 
-/// How the receiver answers what it has verified.
+/// How the receiver answers verified deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Behaviour {
     /// 204, and the delivery counts.
     #[default]
     Accept,
-    /// This status, and headers such as `retry-after`. What is not 2xx does not count as accepted.
+    /// This status and headers such as `retry-after`. Only a 2xx counts as accepted.
     Answer(u16, Vec<(&'static str, String)>),
     /// No answer until the behaviour changes, the sender gives up, or ten minutes have passed; then the connection is
     /// reset.
     Hang,
     /// The connection is reset without an answer.
     Reset,
-    /// Accepts, and resets the connection before the sender hears of it: the delivery will come again.
+    /// Accepts and resets the connection without an answer, so the delivery is sent again.
     AcceptSilently,
 }
 
@@ -81,47 +82,47 @@ pub struct Delivered {
     pub body: Vec<u8>,
     /// Whether a delivery with this id was accepted before.
     pub duplicate: bool,
-    /// Whether it was accepted: answered with 2xx, or silently.
+    /// Whether it was accepted: answered with 2xx, or by [`Behaviour::AcceptSilently`].
     pub accepted: bool,
 }
 
 impl Delivered {
-    /// The body as JSON, or null where it is none.
+    /// Returns the body as JSON, or null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// A header, where it is there and text.
+    /// Returns a header if it is present and text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// What came so far.
+/// Counters of the requests received so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accepted for the first time.
     pub accepted: u64,
     /// Accepted again.
     pub duplicates: u64,
-    /// With a valid signature, and answered with anything but 2xx or not at all.
+    /// With a valid signature, and answered with another status than 2xx or not at all.
     pub turned_away: u64,
     /// Without a valid signature, or too long.
     pub refused: u64,
 }
 
-/// A receiver at work. Stops when dropped; [`Receiver::stop`] also waits until it has.
+/// A running receiver. It stops when dropped; [`Receiver::stop`] also waits until it has.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverState>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct ReceiverState {
     settings: ReceiverSettings,
     clock: Clock,
     inbox: Mutex<Inbox>,
@@ -138,14 +139,14 @@ struct Inbox {
     accepted_order: VecDeque<String>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ReceiverState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("ReceiverState").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Receiver {
-    /// Binds and receives in the background until stopped.
+    /// Binds the address and receives in the background until stopped.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -154,7 +155,7 @@ impl Receiver {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let max_body = settings.max_body;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReceiverState {
             settings,
             clock: Clock::new(),
             inbox: Mutex::default(),
@@ -164,55 +165,48 @@ impl Receiver {
         });
         let handler = {
             let shared = Arc::clone(&shared);
-            move |received| Shared::receive(Arc::clone(&shared), received)
+            move |received| ReceiverState::receive(Arc::clone(&shared), received)
         };
         let task = tokio::spawn(http::serve(listener, max_body, stop.clone(), handler));
         Ok(Self { address, shared, stop, task: Some(task) })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where to send deliveries. Any path will do.
+    /// Returns the URL to send deliveries to. Every path is accepted.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Answers differently from now on, requests that hang included.
+    /// Changes the behaviour from now on, also for requests that hang.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.behaviour.send_replace(behaviour);
     }
 
-    /// What came so far.
+    /// Returns the counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.inbox().counts
     }
 
-    /// The deliveries that are kept, in the order they were answered.
+    /// Returns the kept deliveries, in the order they were answered.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivered> {
         self.shared.inbox().kept.iter().cloned().collect()
     }
 
-    /// The bodies of accepted deliveries, each id once, in the order they were first accepted.
-    #[must_use]
-    pub fn events(&self) -> Vec<serde_json::Value> {
-        let inbox = self.shared.inbox();
-        inbox.kept.iter().filter(|delivered| delivered.accepted && !delivered.duplicate).map(Delivered::json).collect()
-    }
-
-    /// Waits until so many different deliveries were accepted, at most `within`; says whether they were.
+    /// Waits at most `within` until `accepted` different deliveries were accepted. Returns whether they were.
     pub async fn wait_for(&self, accepted: u64, within: Duration) -> bool {
         self.wait_until(within, |_, counts| counts.accepted >= accepted).await
     }
 
-    /// Waits until something is true of what came, at most `within`; says whether it became true. Looks again after
-    /// each delivery.
+    /// Waits at most `within` until `is_true` of the kept deliveries and the counters. Returns whether it became true.
+    /// Checks after each delivery.
     pub async fn wait_until(
         &self,
         within: Duration,
@@ -237,7 +231,8 @@ impl Receiver {
         tokio::time::timeout(within, waiting).await.unwrap_or(false)
     }
 
-    /// The first accepted delivery that `is_it`, of those received and of those to come within `within`.
+    /// Returns the first accepted delivery for which `is_it` holds, among those received and those that arrive within
+    /// `within`.
     pub async fn want(&self, within: Duration, is_it: impl Fn(&serde_json::Value) -> bool) -> Option<Delivered> {
         let mut found = None;
         let came = self.wait_until(within, |kept, _| {
@@ -247,11 +242,11 @@ impl Receiver {
         came.await.then_some(found).flatten()
     }
 
-    /// Stops.
+    /// Stops the receiver and waits until it has stopped.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(task) = self.task.take() {
-            // A task that panicked has stopped too.
+            // A task that panicked has stopped as well.
             let _ = task.await;
         }
     }
@@ -263,8 +258,8 @@ impl Drop for Receiver {
     }
 }
 
-impl Shared {
-    async fn receive(self: Arc<Self>, received: Received) -> Outcome {
+impl ReceiverState {
+    async fn receive(self: Arc<Self>, received: ReceivedRequest) -> HttpOutcome {
         let Some(body) = received.body else { return self.refuse(413) };
         if received.method != "POST" {
             return self.refuse(405);
@@ -276,12 +271,12 @@ impl Shared {
         let behaviour = self.behaviour.borrow().clone();
         let (accepted, outcome) = match behaviour {
             Behaviour::Accept => (true, status(204, &[])),
-            Behaviour::AcceptSilently => (true, Outcome::Reset),
+            Behaviour::AcceptSilently => (true, HttpOutcome::Reset),
             Behaviour::Answer(code, headers) => ((200..300).contains(&code), status(code, &headers)),
-            Behaviour::Reset => (false, Outcome::Reset),
+            Behaviour::Reset => (false, HttpOutcome::Reset),
             Behaviour::Hang => {
                 self.hang().await;
-                (false, Outcome::Reset)
+                (false, HttpOutcome::Reset)
             }
         };
         let delivered = Delivered {
@@ -295,13 +290,13 @@ impl Shared {
         let delivered = self.inbox().keep(delivered, self.settings.keep);
         self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
         if let Some(forward) = &self.settings.forward {
-            // Nobody listens any more, or the receiver stops: what was received is received.
+            // If nobody listens any more or the receiver stops, the delivery still counts as received.
             let _ = self.stop.run_until_cancelled(forward.send(delivered)).await;
         }
         outcome
     }
 
-    fn refuse(&self, code: u16) -> Outcome {
+    fn refuse(&self, code: u16) -> HttpOutcome {
         self.inbox().counts.refused += 1;
         self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
         status(code, &[])
@@ -318,7 +313,7 @@ impl Shared {
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        // Counters and lists: whatever panicked left them whole.
+        // Counters and lists are consistent even after a panic.
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -349,7 +344,7 @@ impl Inbox {
     }
 }
 
-fn status(code: u16, headers: &[(&'static str, String)]) -> Outcome {
+fn status(code: u16, headers: &[(&'static str, String)]) -> HttpOutcome {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
@@ -357,5 +352,5 @@ fn status(code: u16, headers: &[(&'static str, String)]) -> Outcome {
             response.headers_mut().insert(name, value);
         }
     }
-    Outcome::Answer(response)
+    HttpOutcome::Answer(response)
 }

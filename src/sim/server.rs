@@ -1,4 +1,4 @@
-//! The simulator on a socket: [`Simulator::start`] binds, answers, and keeps the world moving.
+//! The simulator on a socket: [`Simulator::start`] binds, answers requests, and steps the world in real time.
 
 use std::fmt;
 use std::io;
@@ -13,23 +13,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, ApiSettings, KeyError, Reply, Request};
+use super::api::{ApiReply, ApiSettings, KeyGenerationError, Request, SimApi};
 use super::faults::Faults;
-use super::http::{self, Outcome, Received};
-use super::world::{ActError, SessionTruth};
+use super::http::{self, HttpOutcome, ReceivedRequest};
+use super::world::{ActionError, SessionTruth};
 use super::world::{PersonKey, SpaceKey, World};
 use crate::clock::Clock;
 use crate::model::SessionName;
 
-/// The longest request body that is read; token requests are a few hundred bytes.
+/// The longest request body accepted, in bytes; token requests have a few hundred.
 const MAX_BODY: usize = 64 << 10;
 
-/// Where the simulator takes the time from.
+/// The clock of the simulator.
 #[derive(Clone)]
 pub struct Time(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Time {
-    /// The machine's clock, off by `skew`: Google's clock and ours may differ.
+    /// The machine's clock, shifted by `skew`: Google's clock and ours may differ.
     #[must_use]
     pub fn wall(skew: SignedDuration) -> Self {
         let clock = Clock::new();
@@ -39,13 +39,13 @@ impl Time {
         })
     }
 
-    /// Whatever this says.
+    /// A clock that returns what `now` returns.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time now.
+    /// Returns the time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.0)()
@@ -64,22 +64,22 @@ impl fmt::Debug for Time {
     }
 }
 
-/// What a simulator is started with.
+/// The settings of a simulator.
 #[derive(Debug)]
 pub struct Settings {
-    /// Port 0 takes a free one.
+    /// Port 0 selects a free port.
     pub listen: SocketAddr,
     pub world: World,
     pub faults: Faults,
-    /// Its `base_url` is set to where the simulator listens.
+    /// Its `base_url` is replaced by the address the simulator listens on.
     pub api: ApiSettings,
     pub time: Time,
-    /// How often the world moves by itself, besides at each request.
+    /// How often the world is stepped, in addition to each request.
     pub tick: Duration,
 }
 
 impl Settings {
-    /// This world without faults, on a free port of the loopback.
+    /// Returns settings for this world without faults, on a free port of the loopback interface.
     #[must_use]
     pub fn new(world: World) -> Self {
         Self {
@@ -97,26 +97,26 @@ impl Settings {
 #[derive(Debug, Clone, Copy)]
 pub struct Simulator;
 
-/// A simulator at work. Stops when dropped; [`Running::stop`] also waits until it has.
+/// A running simulator. It stops when dropped; [`Running::stop`] also waits until it has.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     base_url: String,
-    shared: Arc<Shared>,
+    shared: Arc<SimulatorState>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    api: Mutex<Api>,
+struct SimulatorState {
+    api: Mutex<SimApi>,
     time: Time,
-    /// Counts everything that may have changed something, for those who wait.
+    /// Incremented after everything that may have changed the state; [`Running::wait_until`] waits for it.
     changes: watch::Sender<u64>,
 }
 
 impl Simulator {
-    /// Binds and serves in the background until stopped.
+    /// Binds the address and serves in the background until stopped.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -125,8 +125,8 @@ impl Simulator {
         let address = listener.local_addr()?;
         let base_url = format!("http://{}", reachable(address));
         let api = ApiSettings { base_url: base_url.clone(), ..settings.api };
-        let shared = Arc::new(Shared {
-            api: Mutex::new(Api::new(settings.world, settings.faults, api)),
+        let shared = Arc::new(SimulatorState {
+            api: Mutex::new(SimApi::new(settings.world, settings.faults, api)),
             time: settings.time,
             changes: watch::Sender::new(0),
         });
@@ -141,7 +141,7 @@ impl Simulator {
     }
 }
 
-/// Where a client on this machine finds what listens on this address.
+/// Returns the address at which a client on this machine reaches a listener on `address`.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -151,7 +151,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn answer(shared: Arc<Shared>, received: Received) -> Outcome {
+async fn answer(shared: Arc<SimulatorState>, received: ReceivedRequest) -> HttpOutcome {
     let reply = {
         let request = request(received);
         let now = shared.time.now();
@@ -161,7 +161,7 @@ async fn answer(shared: Arc<Shared>, received: Received) -> Outcome {
     http::deliver(reply).await
 }
 
-fn request(received: Received) -> Request {
+fn request(received: ReceivedRequest) -> Request {
     let header =
         |headers: &HeaderMap, name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Request {
@@ -172,7 +172,7 @@ fn request(received: Received) -> Request {
     }
 }
 
-async fn tick(shared: Arc<Shared>, every: Duration, stop: CancellationToken) {
+async fn tick(shared: Arc<SimulatorState>, every: Duration, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -182,9 +182,9 @@ async fn tick(shared: Arc<Shared>, every: Duration, stop: CancellationToken) {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Api> {
-        // An answer that panicked has changed nothing half.
+impl SimulatorState {
+    fn lock(&self) -> MutexGuard<'_, SimApi> {
+        // A panic leaves no partial change behind.
         self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,27 +194,26 @@ impl Shared {
 }
 
 impl Running {
-    /// The address it listens on.
+    /// Returns the address it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://…` without a slash at the end: the endpoint of both APIs, and of `/token` and `/auth`.
+    /// Returns `http://…` without a trailing slash: the endpoint of both APIs, and of `/token` and `/auth`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.base_url
     }
 
-    /// The simulator's time.
+    /// Returns the simulator's time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared.time.now()
     }
 
-    /// Looks at or changes the world, the faults and everything else, with the world moved to now. Nobody is answered
-    /// meanwhile.
-    pub fn with<T>(&self, act: impl FnOnce(&mut Api, Timestamp) -> T) -> T {
+    /// Runs `act` on the API with the world stepped to now. No request is answered meanwhile.
+    pub fn with<T>(&self, act: impl FnOnce(&mut SimApi, Timestamp) -> T) -> T {
         let now = self.now();
         let result = {
             let mut api = self.shared.lock();
@@ -225,53 +224,53 @@ impl Running {
         result
     }
 
-    /// Lets a device join now.
+    /// A device joins now.
     ///
     /// # Errors
-    /// [`ActError`] for what cannot happen.
-    pub fn join(&self, space: SpaceKey, person: PersonKey, device: &str) -> Result<SessionName, ActError> {
+    /// [`ActionError`] if the action is impossible.
+    pub fn join(&self, space: SpaceKey, person: PersonKey, device: &str) -> Result<SessionName, ActionError> {
         self.with(|api, now| api.world.join(space, person, device, now))
     }
 
-    /// Lets a device leave now.
+    /// A device leaves now.
     ///
     /// # Errors
-    /// [`ActError`] for what cannot happen.
-    pub fn leave(&self, space: SpaceKey, person: PersonKey, device: &str) -> Result<(), ActError> {
+    /// [`ActionError`] if the action is impossible.
+    pub fn leave(&self, space: SpaceKey, person: PersonKey, device: &str) -> Result<(), ActionError> {
         self.with(|api, now| api.world.leave(space, person, device, now))
     }
 
     /// Ends a conference now.
     ///
     /// # Errors
-    /// [`ActError`] for what cannot happen.
-    pub fn end(&self, space: SpaceKey) -> Result<(), ActError> {
+    /// [`ActionError`] if the action is impossible.
+    pub fn end(&self, space: SpaceKey) -> Result<(), ActionError> {
         self.with(|api, now| api.world.end(space, now))
     }
 
-    /// Every stay until now.
+    /// Returns every session until now.
     #[must_use]
     pub fn truth(&self) -> Vec<SessionTruth> {
         self.with(|api, _| api.world.sessions().collect())
     }
 
-    /// A service account key whose token address is this simulator. Making it takes a moment the first time.
+    /// Returns a service account key whose token address is this simulator. The first call generates the key.
     ///
     /// # Errors
-    /// [`KeyError`] where no RSA key can be made.
-    pub fn service_account_key(&self) -> Result<serde_json::Value, KeyError> {
+    /// [`KeyGenerationError`] if no RSA key can be generated.
+    pub fn service_account_key(&self) -> Result<serde_json::Value, KeyGenerationError> {
         self.with(|api, _| api.service_account_key())
     }
 
     /// Answers a request without a socket.
     #[must_use]
-    pub fn answer(&self, request: &Request) -> Reply {
+    pub fn answer(&self, request: &Request) -> ApiReply {
         self.with(|api, now| api.answer(request, now))
     }
 
-    /// Waits until something is true of the simulator, at most `within`; says whether it became true. Looks again
-    /// after each answer and each tick.
-    pub async fn wait_until(&self, within: Duration, mut is_true: impl FnMut(&Api) -> bool) -> bool {
+    /// Waits at most `within` until `is_true` of the API. Returns whether it became true. Checks after each answer and
+    /// each tick.
+    pub async fn wait_until(&self, within: Duration, mut is_true: impl FnMut(&SimApi) -> bool) -> bool {
         let mut changes = self.shared.changes.subscribe();
         let waiting = async {
             loop {
@@ -287,11 +286,11 @@ impl Running {
         tokio::time::timeout(within, waiting).await.unwrap_or(false)
     }
 
-    /// Stops: no new connections, answers in flight may finish for a moment.
+    /// Stops accepting connections, and waits briefly for answers in flight.
     pub async fn stop(mut self) {
         self.stop.cancel();
         for task in std::mem::take(&mut self.tasks) {
-            // A task that panicked has stopped too.
+            // A task that panicked has stopped as well.
             let _ = task.await;
         }
     }

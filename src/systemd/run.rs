@@ -82,8 +82,7 @@ async fn notify_once(parts: &mut SupervisorParts, reported: &mut LastReported) {
     reported.status_due = now + STATUS_INTERVAL;
     let endpoints = timeout(STORE_TIMEOUT, parts.store.outbox_summary()).await;
     let endpoints = endpoints.ok().and_then(Result::ok);
-    let input =
-        SummaryInput { endpoints: endpoints.as_deref(), store_outage: parts.store.outage(), stalled: &stalled };
+    let input = SummaryInput { endpoints: endpoints.as_deref(), store_outage: parts.store.outage(), stalled: &stalled };
     let status = summary::line(&parts.board.read(), input);
     if status != reported.status {
         parts.notifier.status(&status).await;

@@ -63,7 +63,8 @@ fn failing_endpoints(endpoints: &[EndpointSummary]) -> Option<String> {
     let open =
         ours().filter(|endpoint| endpoint.enabled && matches!(endpoint.breaker, StoredBreaker::Open { .. })).count();
     let pending: u64 = ours().map(|endpoint| endpoint.pending).sum();
-    (off + open > 0).then(|| format!("endpoints with an open breaker: {open}, disabled: {off}; deliveries pending: {pending}"))
+    (off + open > 0)
+        .then(|| format!("endpoints with an open breaker: {open}, disabled: {off}; deliveries pending: {pending}"))
 }
 
 #[cfg(test)]

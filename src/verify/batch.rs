@@ -1,29 +1,29 @@
-//! Many histories, on several threads, and their sum.
+//! Many histories on several threads, and their totals.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::history::{Broken, History, Options, run};
+use super::history::{History, HistoryError, HistoryOptions, run};
 
-/// Which histories to run.
+/// The histories to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// The first seed, and how many.
+    /// The first seed, and the number of seeds.
     pub from: u64,
     pub seeds: u64,
     pub length: Duration,
     pub faults: bool,
     pub crashes: bool,
     pub threads: usize,
-    /// Begins no further history once so many have disagreed.
+    /// No further history is started once this many disagreed.
     pub failures: usize,
 }
 
-/// What many histories came to, together.
+/// The totals of many histories.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct BatchReport {
     pub histories: u64,
     pub simulated: Duration,
     pub conferred: Duration,
@@ -35,31 +35,37 @@ pub struct Tally {
     pub faults: BTreeMap<&'static str, u64>,
     pub events: BTreeMap<&'static str, u64>,
     pub disagreements: u64,
-    /// The seeds that disagree, in order.
-    pub failures: Vec<Failure>,
+    /// The seeds whose histories disagree, in order.
+    pub failures: Vec<FailedSeed>,
 }
 
-/// A seed whose log is not what happened.
+/// A seed whose log disagrees with its world.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedSeed {
     pub seed: u64,
     pub disagreements: Vec<String>,
 }
 
 impl Batch {
-    /// How one of the histories is run.
+    /// Returns the options of the history of a seed.
     #[must_use]
-    pub fn options(&self, seed: u64) -> Options {
-        Options { seed, length: self.length, faults: self.faults, crashes: self.crashes, ..Options::default() }
+    pub fn options(&self, seed: u64) -> HistoryOptions {
+        HistoryOptions {
+            seed,
+            length: self.length,
+            faults: self.faults,
+            crashes: self.crashes,
+            ..HistoryOptions::default()
+        }
     }
 
-    /// Runs them. `progress` is told after each how many are done; it may be told so by several threads.
+    /// Runs the histories. After each one, `progress` is called with the number that are done, by several threads.
     ///
     /// # Errors
-    /// [`Broken`] if one could not be run at all.
-    pub fn run(&self, progress: impl Fn(u64) + Sync) -> Result<Tally, Broken> {
+    /// [`HistoryError`] if a history could not be run.
+    pub fn run(&self, progress: impl Fn(u64) + Sync) -> Result<BatchReport, HistoryError> {
         let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        let tally = Mutex::new(Ok(Tally::default()));
+        let tally = Mutex::new(Ok(BatchReport::default()));
         let work = || {
             while !stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +101,7 @@ impl Batch {
     }
 }
 
-impl Tally {
+impl BatchReport {
     fn add(&mut self, seed: u64, history: History) {
         self.histories += 1;
         self.simulated += history.simulated;
@@ -112,7 +118,7 @@ impl Tally {
         }
         if !history.disagreements.is_empty() {
             self.disagreements += history.disagreements.len() as u64;
-            self.failures.push(Failure { seed, disagreements: history.disagreements });
+            self.failures.push(FailedSeed { seed, disagreements: history.disagreements });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in the log, each event by itself: told once, of the right person, with the right account.
+//! Checks each event of a log by itself: reported once, with the right person, and with the right attendance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::model::{
 use crate::sim::world::World;
 use crate::watch::roster::presence::{SessionInterval, unite};
 
-/// So much may a number of seconds be off: it is told to the millisecond.
+/// The tolerance of a duration in seconds: events have milliseconds.
 const ROUNDING: f64 = 0.0015;
 
-/// What is wrong with the events that nothing takes back, of the conferences that had to be told whole.
-pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &[&Event]) -> Vec<String> {
-    let mut wrong = told_twice(standing);
+/// Returns the errors in the standing events of the conferences that had to be reported completely.
+pub(super) fn errors(world: &World, whole: &BTreeSet<ConferenceName>, standing: &[&Event]) -> Vec<String> {
+    let mut wrong = duplicates(standing);
     let people: BTreeMap<_, _> = world.participants().map(|truth| (truth.participant.clone(), truth)).collect();
-    let mut stays: BTreeMap<ConferenceName, Stays> = BTreeMap::new();
+    let mut stays: BTreeMap<ConferenceName, SessionsByParticipant> = BTreeMap::new();
     for truth in world.sessions().filter(|truth| whole.contains(&truth.conference)) {
         stays.entry(truth.conference).or_default().entry(truth.participant).or_default().push((
             truth.session,
@@ -37,32 +37,32 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
             event.participant.as_ref().and_then(|person| Some((person, people.get(&person.name)?)))
         {
             if person.kind != truth.kind {
-                complain("of another kind");
+                complain("wrong kind of participant");
             }
-            // What it is changes; that there is one does not.
+            // A name may change, but it stays present.
             if person.display_name.is_none() && truth.kind != ParticipantKind::Unknown && !truth.display_name.is_empty()
             {
-                complain("without a name");
+                complain("missing name");
             }
         }
         match (event.event, event.provenance) {
             (EventType::ConferenceEnded, provenance) => {
                 if event.present != Some(0) {
-                    complain("somebody is left after the end");
+                    complain("people present after the end");
                 }
                 if provenance == Provenance::Inferred {
-                    complain("an end that Google told, told as inferred");
+                    complain("an end known from Google was reported as inferred");
                 }
                 match &event.attendance {
-                    Some(attendance) => wrong.extend(miscounted(attendance, stays, event)),
-                    None => complain("without the attendance"),
+                    Some(attendance) => wrong.extend(attendance_errors(attendance, stays, event)),
+                    None => complain("missing attendance"),
                 }
             }
             (EventType::SessionEnded, Provenance::Inferred) => {
                 let name = event.session.as_ref().map(|session| &session.name);
                 let ended = stays.values().flatten().any(|(session, _, end)| Some(session) == name && end.is_some());
                 if ended {
-                    complain("an end that Google told, told as inferred");
+                    complain("an end known from Google was reported as inferred");
                 }
             }
             (EventType::ParticipantLeft, _) => {
@@ -70,7 +70,7 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
                 let joined = person.and_then(|person| joins.get(person)?.range(..=event.time).next_back());
                 let length = joined.map(|joined| elapsed(*joined, event.time));
                 if !agree(event.seconds_present, length) {
-                    complain("another length of presence");
+                    complain("wrong length of presence");
                 }
             }
             _ => {}
@@ -79,17 +79,13 @@ pub(super) fn wrong(world: &World, whole: &BTreeSet<ConferenceName>, standing: &
     wrong
 }
 
-/// Events of no target, where no target is ever taken away.
-pub(super) fn of_no_target(events: &[Event]) -> Vec<String> {
-    events
-        .iter()
-        .filter(|event| event.targets.is_empty())
-        .map(|event| format!("of no target: {}", line(event)))
-        .collect()
+/// Returns the events without a target. Histories never remove a target.
+pub(super) fn without_target(events: &[Event]) -> Vec<String> {
+    events.iter().filter(|event| event.targets.is_empty()).map(|event| format!("no target: {}", line(event))).collect()
 }
 
-/// Who stayed in one conference, from when to when.
-type Stays = BTreeMap<ParticipantName, Vec<(SessionName, Timestamp, Option<Timestamp>)>>;
+/// The sessions of one conference by participant, with start and end.
+type SessionsByParticipant = BTreeMap<ParticipantName, Vec<(SessionName, Timestamp, Option<Timestamp>)>>;
 
 fn joins(standing: &[&Event]) -> BTreeMap<ParticipantName, BTreeSet<Timestamp>> {
     let mut joins: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -101,8 +97,8 @@ fn joins(standing: &[&Event]) -> BTreeMap<ParticipantName, BTreeSet<Timestamp>> 
     joins
 }
 
-/// Each fact stands once.
-fn told_twice(standing: &[&Event]) -> Vec<String> {
+/// Returns the facts that are reported more than once.
+fn duplicates(standing: &[&Event]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut wrong = Vec::new();
     for event in standing {
@@ -116,25 +112,25 @@ fn told_twice(standing: &[&Event]) -> Vec<String> {
             EventType::WatchGap | EventType::EventRetracted | EventType::WebhookTest => continue,
         };
         if !seen.insert(fact) {
-            wrong.push(format!("told twice: {}", line(event)));
+            wrong.push(format!("reported twice: {}", line(event)));
         }
     }
     wrong
 }
 
-fn agree(told: Option<f64>, true_length: Option<Duration>) -> bool {
-    match (told, true_length) {
-        (Some(told), Some(length)) => (told - length.as_secs_f64()).abs() < ROUNDING,
+fn agree(reported: Option<f64>, true_length: Option<Duration>) -> bool {
+    match (reported, true_length) {
+        (Some(reported), Some(length)) => (reported - length.as_secs_f64()).abs() < ROUNDING,
         _ => false,
     }
 }
 
-/// What the account at the end has wrong.
-fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<String> {
+/// Returns the errors in the attendance of an ended conference.
+fn attendance_errors(attendance: &Attendance, stays: &SessionsByParticipant, event: &Event) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut complain = |what: String| wrong.push(format!("{what}: {}", line(event)));
     if usize::try_from(attendance.total).ok() != Some(stays.len()) {
-        complain(format!("{} people told of {}", attendance.total, stays.len()));
+        complain(format!("{} people reported, {} took part", attendance.total, stays.len()));
     }
     let mut edges: Vec<(Timestamp, i32)> = Vec::new();
     let mut all_ended = true;
@@ -142,7 +138,7 @@ fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<Stri
         let ended: Vec<_> =
             sessions.iter().filter_map(|(session, start, end)| Some((session, *start, (*end)?))).collect();
         if ended.len() < sessions.len() {
-            // Google never ended it, so nobody knows how long it was.
+            // Google never ended a session, so its length is unknown.
             all_ended = false;
             continue;
         }
@@ -160,7 +156,7 @@ fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<Stri
         }
         let Some(rows) = &attendance.participants else { continue };
         let Some(row) = rows.iter().find(|row| row.participant.name == *name) else {
-            complain(format!("{name} is not accounted for"));
+            complain(format!("{name} is missing from the attendance"));
             continue;
         };
         let first = ended.iter().map(|(_, start, _)| *start).min();
@@ -170,13 +166,13 @@ fn miscounted(attendance: &Attendance, stays: &Stays, event: &Event) -> Vec<Stri
             && agree(Some(row.seconds_present), Some(present))
             && usize::try_from(row.sessions).ok() == Some(sessions.len());
         if !right {
-            complain(format!("{name} is accounted for as {row:?}"));
+            complain(format!("wrong attendance of {name}: {row:?}"));
         }
     }
     edges.sort_unstable();
     let (_, peak) = edges.iter().fold((0, 0), |(now, peak), (_, step)| (now + step, peak.max(now + step)));
     if all_ended && i64::from(attendance.peak) != i64::from(peak) {
-        complain(format!("a peak of {} told of {peak}", attendance.peak));
+        complain(format!("peak {} reported, was {peak}", attendance.peak));
     }
     wrong
 }

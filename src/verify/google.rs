@@ -1,4 +1,4 @@
-//! The simulated API as the schedule meets it: reads that take time, page by page, and fail the way the real ones do.
+//! The simulated API as the scheduler uses it: reads that take time, page by page, with retries and faults.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::clock::Mono;
 use crate::meet::parse::Unreadable;
 use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, merge, wire};
 use crate::model::{Conference, Participant, Session, Space};
-use crate::sim::api::{Api, Call, Caller, Listing, Payload, Refusal};
+use crate::sim::api::{Caller, GoogleError, ListParameters, ReadCall, ReadResponse, SimApi};
 use crate::sim::faults::Fault;
 use crate::sim::filter;
 
-/// A read that is under way.
+/// A read in progress.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct ReadInProgress {
     read: Read,
     pages: u32,
-    /// How often the page that is asked for failed.
+    /// How often the current page failed.
     failures: u32,
     token: String,
     conferences: Vec<Conference>,
@@ -26,20 +26,20 @@ pub(super) struct Errand {
     sessions: Vec<Session>,
 }
 
-/// What a page brought.
-pub(super) enum Progress {
-    /// The next page is asked for at this time.
-    Later(Errand, Mono),
-    /// Answered; it arrives so much later.
+/// The result of reading a page.
+pub(super) enum ReadProgress {
+    /// The next page, or the same again, is requested at this time.
+    Later(ReadInProgress, Mono),
+    /// The result of the read, which arrives after this time.
     Done(Result<Reading, ReadError>, Duration),
 }
 
-/// A list with more pages is given up, as the client does.
+/// A list with more pages fails, as in the client.
 const MAX_PAGES: u32 = 100;
-/// How often one page is asked for again.
+/// How often one page is retried.
 const MAX_RETRIES: u32 = 4;
 
-impl Errand {
+impl ReadInProgress {
     pub(super) fn new(read: Read) -> Self {
         Self {
             read,
@@ -52,13 +52,13 @@ impl Errand {
         }
     }
 
-    /// Whether this lists who is in the call.
+    /// Returns whether this read lists the active participants.
     pub(super) fn lists_the_active(&self) -> bool {
         matches!(&self.read, Read::Participants(_, ParticipantFilter::Active))
     }
 
-    /// Whether this is about a conference that is over by now.
-    pub(super) fn is_about_the_past(&self, api: &mut Api, google: Timestamp) -> bool {
+    /// Returns whether this read is about a conference that has ended.
+    pub(super) fn is_about_the_past(&self, api: &mut SimApi, google: Timestamp) -> bool {
         api.world.step(google);
         let id = match &self.read {
             Read::Conference(name) | Read::Participants(name, _) => name.as_str(),
@@ -70,23 +70,24 @@ impl Errand {
         conference.is_some_and(|key| api.world.conference(key).end.is_some())
     }
 
-    /// Asks for one page (or the one thing) at `google`, by Google's clock. `dated`: whether a wrong `Date` stays out of it.
+    /// Reads one page (or one resource) at `google`, by Google's clock. `dated`: whether the `Date` is correct despite
+    /// faults.
     pub(super) fn proceed(
         mut self,
-        api: &mut Api,
+        api: &mut SimApi,
         caller: Caller,
         now: Mono,
         google: Timestamp,
         dated: bool,
         random: &mut Random,
-    ) -> Progress {
+    ) -> ReadProgress {
         self.pages += 1;
         let call = match call(&self.read, &self.token) {
             Ok(call) => call,
-            Err(error) => return Progress::Done(Err(error), Duration::ZERO),
+            Err(error) => return ReadProgress::Done(Err(error), Duration::ZERO),
         };
         let (answer, faults) = api.read(&call, caller, google);
-        if let Some(reason) = faults.iter().find_map(broken) {
+        if let Some(reason) = faults.iter().find_map(transmission_error) {
             return self.retry(failure(reason, None), now);
         }
         let slow: Duration =
@@ -103,50 +104,50 @@ impl Errand {
         let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
         match answered {
             Err(error) => self.retry(error, now),
-            Ok(Some(answer)) => Progress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
-            Ok(None) if self.pages >= MAX_PAGES => Progress::Done(Err(failure(Reason::Malformed, None)), slow),
+            Ok(Some(answer)) => ReadProgress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
+            Ok(None) if self.pages >= MAX_PAGES => ReadProgress::Done(Err(failure(Reason::Malformed, None)), slow),
             Ok(None) => {
                 self.failures = 0;
-                Progress::Later(self, now + latency(random) + slow)
+                ReadProgress::Later(self, now + latency(random) + slow)
             }
         }
     }
 
-    /// The same page again, a few times, if that may help; as the client does.
-    fn retry(mut self, error: ReadError, now: Mono) -> Progress {
+    /// Retries the page if the error is transient, as the client does.
+    fn retry(mut self, error: ReadError, now: Mono) -> ReadProgress {
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
-            return Progress::Done(Err(error), Duration::ZERO);
+            return ReadProgress::Done(Err(error), Duration::ZERO);
         }
         self.failures += 1;
         self.pages -= 1;
         let wait = error.retry_after.unwrap_or_default().max(Duration::from_secs(1 << self.failures));
-        Progress::Later(self, now + wait)
+        ReadProgress::Later(self, now + wait)
     }
 
-    /// Takes a page in; `None` while more pages follow.
-    fn take(&mut self, payload: Payload) -> Result<Option<Answer>, ReadError> {
+    /// Adds a page. `None` while more pages follow.
+    fn take(&mut self, payload: ReadResponse) -> Result<Option<Answer>, ReadError> {
         let token = match payload {
-            Payload::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
-            Payload::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
-            Payload::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
-            Payload::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
-            Payload::Person(_) | Payload::People(_) => return Ok(Some(Answer::People(Vec::new()))),
-            Payload::Conferences(page) => {
+            ReadResponse::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
+            ReadResponse::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
+            ReadResponse::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
+            ReadResponse::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
+            ReadResponse::Person(_) | ReadResponse::People(_) => return Ok(Some(Answer::People(Vec::new()))),
+            ReadResponse::Conferences(page) => {
                 extend(&mut self.conferences, page.conference_records)?;
                 page.next_page_token
             }
-            Payload::Participants(page) => {
+            ReadResponse::Participants(page) => {
                 extend(&mut self.participants, page.participants)?;
                 page.next_page_token
             }
-            Payload::Sessions(page) => {
+            ReadResponse::Sessions(page) => {
                 extend(&mut self.sessions, page.participant_sessions)?;
                 page.next_page_token
             }
         };
         if !token.is_empty() {
-            // A token that repeats never ends, so the client gives up.
+            // A repeating token would never end, so the client fails the read.
             let repeats = token == self.token;
             self.token = token;
             return if repeats { Err(failure(Reason::Malformed, None)) } else { Ok(None) };
@@ -159,17 +160,17 @@ impl Errand {
     }
 }
 
-/// How long an answer takes.
+/// Draws the latency of an answer.
 pub(super) fn latency(random: &mut Random) -> Duration {
     Duration::from_millis(random.u64(20..400))
 }
 
 /// The call that the client would make.
-fn call(read: &Read, token: &str) -> Result<Call, ReadError> {
+fn call(read: &Read, token: &str) -> Result<ReadCall, ReadError> {
     let listing = |filter: String| {
-        let parsed = if filter.is_empty() { Ok(filter::Filter::default()) } else { filter::parse(&filter) };
+        let parsed = if filter.is_empty() { Ok(filter::ListFilter::default()) } else { filter::parse(&filter) };
         let filter_of = parsed.map_err(|_| failure(Reason::BadRequest, None))?;
-        Ok(Listing {
+        Ok(ListParameters {
             filter: filter_of,
             filter_text: filter,
             page_size: 250,
@@ -179,32 +180,32 @@ fn call(read: &Read, token: &str) -> Result<Call, ReadError> {
     };
     let part = |name: &str, at: usize| name.split('/').nth(at).unwrap_or_default().to_owned();
     Ok(match read {
-        Read::Conference(name) => Call::Conference { conference: part(name.as_str(), 1) },
-        Read::Conferences(filter) => Call::Conferences(listing(filter.to_string())?),
+        Read::Conference(name) => ReadCall::Conference { conference: part(name.as_str(), 1) },
+        Read::Conferences(filter) => ReadCall::Conferences(listing(filter.to_string())?),
         Read::Participant(name) => {
-            Call::Participant { conference: part(name.as_str(), 1), participant: part(name.as_str(), 3) }
+            ReadCall::Participant { conference: part(name.as_str(), 1), participant: part(name.as_str(), 3) }
         }
         Read::Participants(parent, filter) => {
-            Call::Participants { conference: part(parent.as_str(), 1), listing: listing(filter.to_string())? }
+            ReadCall::Participants { conference: part(parent.as_str(), 1), listing: listing(filter.to_string())? }
         }
-        Read::Session(name) => Call::Session {
+        Read::Session(name) => ReadCall::Session {
             conference: part(name.as_str(), 1),
             participant: part(name.as_str(), 3),
             session: part(name.as_str(), 5),
         },
-        Read::Sessions(parent, filter) => Call::Sessions {
+        Read::Sessions(parent, filter) => ReadCall::Sessions {
             conference: part(parent.as_str(), 1),
             participant: part(parent.as_str(), 3),
             listing: listing(filter.to_string())?,
         },
-        Read::Space(name) => Call::Space { id: part(name.as_str(), 1) },
-        Read::SpaceByCode(code) => Call::Space { id: code.as_str().to_owned() },
+        Read::Space(name) => ReadCall::Space { id: part(name.as_str(), 1) },
+        Read::SpaceByCode(code) => ReadCall::Space { id: code.as_str().to_owned() },
         Read::People(_) => return Err(failure(Reason::ScopeMissing, None)),
     })
 }
 
-/// Faults that spoil the answer on its way.
-fn broken(fault: &Fault) -> Option<Reason> {
+/// Returns the client's error for a fault of the transmission.
+fn transmission_error(fault: &Fault) -> Option<Reason> {
     match fault {
         Fault::CutOff | Fault::Malformed | Fault::Oversized(_) => Some(Reason::Malformed),
         Fault::Html(status) => Some(if *status >= 500 { Reason::Server } else { Reason::Malformed }),
@@ -213,7 +214,7 @@ fn broken(fault: &Fault) -> Option<Reason> {
     }
 }
 
-fn refused(refusal: &Refusal) -> ReadError {
+fn refused(refusal: &GoogleError) -> ReadError {
     let reason = match refusal.code {
         400 => Reason::BadRequest,
         401 => Reason::Unauthenticated,

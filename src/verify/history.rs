@@ -1,79 +1,79 @@
-//! One history: what it is made of, and what came of it.
+//! One history: its options, and its result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::journal::Journal;
-use super::play::Play;
+use super::simulation::Simulation;
 
-/// What kind of history to make. The rest is drawn from the seed.
+/// The options of a history. Everything else is drawn from the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct HistoryOptions {
     pub seed: u64,
-    /// How long people meet.
+    /// How long meetings are held.
     pub length: Duration,
-    /// Whether anything goes wrong between Google and the process, with the clocks, or in the store.
+    /// Whether there are faults in Google's answers, the clocks and the store.
     pub faults: bool,
-    /// Whether the process dies now and then.
+    /// Whether the process crashes at times.
     pub crashes: bool,
-    /// Whether the configuration changes now and then.
+    /// Whether the configuration changes at times.
     pub reloads: bool,
-    /// Whether to keep a journal.
+    /// Whether to keep a journal of reads and incidents.
     pub journal: bool,
 }
 
-impl Default for Options {
+impl Default for HistoryOptions {
     fn default() -> Self {
         Self { seed: 0, length: Duration::from_secs(3600), faults: true, crashes: true, reloads: false, journal: false }
     }
 }
 
-/// What came of it.
+/// The result of a history.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// How much time passed in it.
+    /// The simulated time.
     pub simulated: Duration,
-    /// How long conferences lasted, together.
+    /// The total length of all conferences.
     pub conferred: Duration,
     pub conferences: usize,
     pub sessions: usize,
     pub reads: u64,
     pub crashes: u64,
-    /// Attempts to deliver an event, where the history delivers.
+    /// Attempts to deliver an event, if the history has receivers.
     pub deliveries: u64,
-    /// What went wrong, by kind, how often.
+    /// How often each fault and incident occurred.
     pub faults: BTreeMap<&'static str, u64>,
-    /// By provenance.
+    /// The number of events, by provenance.
     pub events: BTreeMap<&'static str, u64>,
-    /// What the log says and the world does not, or the other way round. Empty is well.
+    /// The differences between the log and the world. Empty if they agree.
     pub disagreements: Vec<String>,
-    /// The log, a line each, as somebody would read it, with the conference each belongs to.
+    /// The log: for each event its conference and a readable line.
     pub log: Vec<(String, String)>,
-    /// The events themselves, byte for byte as the store has them, in the order of the log.
+    /// The bodies of the events as stored, in the order of the log.
     pub bodies: Vec<String>,
-    /// What happened besides, if it was asked for.
+    /// What else happened, if the options ask for a journal.
     pub journal: Journal,
-    /// The circumstances, in words.
+    /// A description of the scenario.
     pub circumstances: String,
 }
 
-/// A history that could not be run at all.
+/// A history could not be run.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub enum HistoryError {
     #[error("the store of the history failed: {0}")]
     Store(String),
     #[error("the history could not be set up: {0}")]
     Setup(String),
 }
 
-/// Runs one history to its end and compares.
+/// Runs one history to its end and compares the log with the world.
 ///
 /// # Errors
-/// [`Broken`] if the history itself could not be run; that the log is wrong is not an error but a disagreement.
-pub fn run(options: Options) -> Result<History, Broken> {
-    let mut play = Play::new(options)?;
-    play.play()?;
-    play.compare()
+/// [`HistoryError`] if the history could not be run. A wrong log is not an error but a disagreement.
+pub fn run(options: HistoryOptions) -> Result<History, HistoryError> {
+    let mut simulation = Simulation::new(options)?;
+    simulation.run()?;
+    simulation.compare()
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
 
     fn agree(faults: bool, crashes: bool, seeds: std::ops::Range<u64>) {
         for seed in seeds {
-            let history = run(Options { seed, faults, crashes, ..Options::default() }).unwrap();
+            let history = run(HistoryOptions { seed, faults, crashes, ..HistoryOptions::default() }).unwrap();
             assert!(
                 history.disagreements.is_empty(),
                 "seed {seed}: {} {:?}\n{}",
@@ -117,7 +117,9 @@ mod tests {
     fn a_history_in_which_the_configuration_changes_agrees_with_the_world() {
         let mut reloads = 0;
         for (seed, faults) in (0..30).map(|seed| (seed, seed % 2 == 0)) {
-            let history = run(Options { seed, faults, crashes: false, reloads: true, ..Options::default() }).unwrap();
+            let history =
+                run(HistoryOptions { seed, faults, crashes: false, reloads: true, ..HistoryOptions::default() })
+                    .unwrap();
             reloads += history.faults.get("reload").copied().unwrap_or_default();
             assert!(
                 history.disagreements.is_empty(),
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_log_byte_for_byte() {
         for seed in [7, 8, 9] {
-            let options = Options { seed, ..Options::default() };
+            let options = HistoryOptions { seed, ..HistoryOptions::default() };
             let (one, other) = (run(options).unwrap(), run(options).unwrap());
             assert!(!one.bodies.is_empty());
             assert_eq!(one.bodies, other.bodies);

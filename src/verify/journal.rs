@@ -1,4 +1,4 @@
-//! What happened in a history besides its events, for whoever has to find out why it disagrees.
+//! The journal of a history: reads, answers and incidents, to find out why a history disagrees.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use crate::watch::WorkKey;
 
-/// The journal is as long as this; what came first is forgotten first.
-const MOST: usize = 200_000;
+/// The maximum number of lines. The oldest are dropped first.
+const MAX_LINES: usize = 200_000;
 
-/// The journal of one history. Kept only where it was asked for.
+/// The journal of one history. Empty unless the options ask for it.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     kept: bool,
@@ -21,12 +21,12 @@ impl Journal {
         Self { kept, lines: VecDeque::new() }
     }
 
-    /// Notes what concerns one conference or target, or, without a key, all of them.
+    /// Adds a line about one conference or target, or, without a key, about all of them.
     pub(super) fn note(&mut self, at: Timestamp, key: Option<&WorkKey>, line: impl FnOnce() -> String) {
         if !self.kept {
             return;
         }
-        if self.lines.len() >= MOST {
+        if self.lines.len() >= MAX_LINES {
             self.lines.pop_front();
         }
         let about = key.map(|key| match key {
@@ -37,7 +37,7 @@ impl Journal {
         self.lines.push_back((at, about, line()));
     }
 
-    /// What concerns a conference and what concerns all, in order.
+    /// Returns the lines about a conference and those about all, in order.
     pub fn about<'a>(&'a self, conference: &'a str) -> impl Iterator<Item = (Timestamp, &'a str)> {
         let concerns = move |about: &Option<String>| {
             about.as_ref().is_none_or(|about| about == conference || !about.starts_with("conferenceRecords/"))

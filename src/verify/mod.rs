@@ -1,23 +1,25 @@
-//! Whole histories, deterministic from one seed: the real schedule, roster, store and dispatcher on a simulated world and
-//! clock, with faults and crashes, held against what really happened. Hours pass in milliseconds; no socket, no sleep.
+//! Deterministic simulation of whole histories: the real scheduler, roster, store and dispatcher run on a simulated
+//! world and clock, with faults and crashes, and the resulting log is compared with what happened. Hours take
+//! milliseconds; there are no sockets and no sleeping.
 //!
-//! `scenario` draws what a history is like, `cast` who watches in it; `play` lets it happen, with `google` at the
-//! other end of each read and `post` at the other end of each delivery; [`truth`] compares, as far as `expect` says it has
-//! to agree, each event by itself in `content`; [`honesty`] and `sight` hold what may never be said, and what has to be. [`batch`] runs many.
+//! `scenario` draws the circumstances from the seed and `fixtures` the targets and identities. `simulation` runs the
+//! history, with `google` answering reads and `receivers` taking deliveries. [`truth`] compares the log with the world
+//! as far as `expect` requires, and `content` checks single events. `honesty` checks what a log must never claim,
+//! `gaps` when it must report a gap. [`batch`] runs many histories.
 
 pub mod batch;
-mod cast;
 mod content;
 mod expect;
+mod fixtures;
+mod gaps;
 mod google;
 pub mod history;
-pub mod honesty;
+mod honesty;
 pub mod journal;
-mod play;
-mod post;
+mod receivers;
 mod scenario;
-mod sight;
+mod simulation;
 pub mod truth;
 
-pub use batch::{Batch, Failure, Tally};
-pub use history::{History, Options, run};
+pub use batch::{Batch, BatchReport, FailedSeed};
+pub use history::{History, HistoryOptions, run};

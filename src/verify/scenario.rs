@@ -1,4 +1,4 @@
-//! What makes one history different from the next: everything in here is drawn from its seed.
+//! The scenario of a history, drawn from its seed: who watches, and which faults and incidents occur.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,52 +7,52 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::Random;
 use crate::clock::{Mono, saturating_add};
-use crate::sim::api::{Forbidden, Method, Strangers};
+use crate::sim::api::{Forbidden, GoogleMethod, Strangers};
 use crate::sim::faults::{Fault, Lag, PRESETS, Rule, UnknownPreset, When, preset};
 use crate::sim::world::{ORGANIZER, WorldSettings};
 
-use super::Options;
+use super::HistoryOptions;
 
-/// One history's circumstances.
+/// The scenario of one history.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub world: WorldSettings,
-    /// Google gives no more than so many on a page.
+    /// The maximum page size of the API.
     pub max_page: usize,
     pub watch: Watching,
     pub strangers: Strangers,
-    /// The daemon begins so long after the world.
+    /// How long after the world the daemon starts.
     pub late: Duration,
-    /// The wall clock is this far from Google's at first.
+    /// The initial difference of the wall clock from Google's.
     pub skew: SignedDuration,
     /// How often the wall clock jumps, on average.
     pub jumps_every: Option<Duration>,
     /// The share of commits that fail.
     pub failing_commits: f64,
-    /// Meetings whose sessions Google never ends.
+    /// Whether there are meetings whose sessions Google never ends.
     pub abandons: bool,
     pub renames: bool,
-    /// From when to when the organizer is shown empty lists: what comes and goes meanwhile cannot be known.
+    /// When lists are answered empty for the organizer: what begins and ends meanwhile cannot be known.
     pub emptied: Option<(Timestamp, Timestamp)>,
-    /// From when to when the organizer is refused everything.
+    /// When every read of the organizer is refused.
     pub refused: Option<(Timestamp, Timestamp)>,
-    /// From when to when listings leave out the same people, however often they are read.
+    /// When listings omit the same participants each time.
     pub hides: Vec<(Mono, Mono)>,
-    /// When the process dies, besides its other crashes.
+    /// When the process dies, in addition to other crashes.
     pub dies: Option<Mono>,
-    /// When the machine sleeps, and for how long.
+    /// When the machine is suspended, and for how long.
     pub sleeps: Option<(Mono, Duration)>,
-    /// From when to when the process does not run, besides its crashes.
+    /// When the process does not run, in addition to crashes.
     pub outage: Option<(Mono, Mono)>,
-    /// Conferences of which Google denies all knowledge from some time on: one in so many.
+    /// Google answers 404 for one in this many conferences from some time on.
     pub expires: Option<u32>,
-    /// Events are delivered to a receiver that fails and repeats.
+    /// Whether events are delivered to receivers that fail at times.
     pub delivers: bool,
-    /// What goes wrong, and whether also with a conference that is over.
+    /// The fault rules, and whether each also applies to conferences that have ended.
     pub rules: Vec<(Rule, bool)>,
 }
 
-/// By what the meetings are watched, and with whose eyes.
+/// How the meetings are watched, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watching {
     /// All that an identity organizes.
@@ -65,16 +65,16 @@ pub(super) enum Watching {
     Conferences,
     /// All that an identity organizes, and each meeting by its code with another identity besides.
     Two,
-    /// Each meeting by its code, with the eyes of somebody who may take part in it.
+    /// Each meeting by its code, by an identity that takes part in some of them.
     Guest,
 }
 
 impl Scenario {
-    /// The circumstances of this history.
+    /// Draws the scenario of a history.
     ///
     /// # Errors
-    /// Never in truth: the names of the presets are the presets' own.
-    pub(super) fn draw(options: &Options, begun: Timestamp, random: &mut Random) -> Result<Self, UnknownPreset> {
+    /// Never in practice: the names come from the presets.
+    pub(super) fn draw(options: &HistoryOptions, begun: Timestamp, random: &mut Random) -> Result<Self, UnknownPreset> {
         let seed = options.seed;
         let mut world = WorldSettings::starting(begun, seed);
         world.conferences = random.u32(1..4);
@@ -116,13 +116,13 @@ impl Scenario {
             scenario.outage = Some((Duration::from_secs(from), Duration::from_secs(from + length)));
         }
         if options.faults {
-            scenario.draw_mishaps(options, begun, random);
+            scenario.draw_incidents(options, begun, random);
             scenario.draw_faults(seed, random)?;
         }
         Ok(scenario)
     }
 
-    fn draw_mishaps(&mut self, options: &Options, begun: Timestamp, random: &mut Random) {
+    fn draw_incidents(&mut self, options: &HistoryOptions, begun: Timestamp, random: &mut Random) {
         let one_in = |n: u8, random: &mut Random| random.u8(0..n) == 0;
         self.skew = SignedDuration::from_secs(random.i64(-300..300));
         self.jumps_every = one_in(4, random).then(|| Duration::from_secs(random.u64(300..1800)));
@@ -170,11 +170,11 @@ impl Scenario {
         }
     }
 
-    /// The same people are hidden for long enough to be taken to have left, shown again, and hidden once more; and what
-    /// was told of it meanwhile has to outlive the process.
-    fn draw_hiding(&mut self, options: &Options, random: &mut Random) {
+    /// Hides the same participants long enough that leaves are inferred, shows them again, and hides them once more.
+    /// The process may die in between, so that the inferred leaves must survive a restart.
+    fn draw_hiding(&mut self, options: &HistoryOptions, random: &mut Random) {
         let long = |random: &mut Random| Duration::from_secs(random.u64(660..1000));
-        // Who leaves anyway has no time to come to light again.
+        // Slow worlds: a participant who leaves soon would not be visible again.
         self.world.speed = [0.05, 0.1, 0.2][random.usize(0..3)];
         let from = self.late + Duration::from_secs(random.u64(60..300));
         let until = from + long(random);
@@ -184,17 +184,17 @@ impl Scenario {
         self.dies = options.crashes.then(|| again - Duration::from_secs(random.u64(10..60)));
     }
 
-    /// Whether Google may at times deny what is there, so that a leave may be concluded early.
+    /// Returns whether Google may answer 404 for what exists, so that a leave may be inferred early.
     pub(super) fn denies(&self) -> bool {
         self.expires.is_some() || self.rules.iter().any(|(rule, _)| rule.fault == Fault::NotFound)
     }
 
-    /// Whether Google may at first name an end of a session that is too early.
+    /// Returns whether Google may first report the end of a session too early.
     pub(super) fn revises(&self) -> bool {
         self.rules.iter().any(|(rule, _)| matches!(&rule.fault, Fault::Lag(lag) if !lag.true_end.is_zero()))
     }
 
-    /// From when to when somebody who is there may not be shown, though Google is read.
+    /// Returns when a participant may be missing although Google is read.
     pub(super) fn hidden(&self, begun: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let hides = self.hides.iter().map(move |(from, to)| (saturating_add(begun, *from), saturating_add(begun, *to)));
         hides.chain(self.emptied).chain(self.refused)
@@ -204,7 +204,7 @@ impl Scenario {
         for (name, _) in PRESETS.iter().filter(|(name, _)| *name != "skew" && random.u8(0..3) == 0) {
             for rule in preset(name, seed)? {
                 self.rules.push(match shifting(&rule.fault) {
-                    // What ended stands still: only lists of who is there shift.
+                    // Lists of an ended conference do not shift.
                     Some(share) => (rule.on(&SHIFTING).when(When::Chance(share)), false),
                     None => (rule, true),
                 });
@@ -214,13 +214,13 @@ impl Scenario {
     }
 }
 
-/// The lists of what changes while it is read.
-const SHIFTING: [Method; 2] = [Method::ListParticipants, Method::ListSessions];
+/// The lists whose items change while they are read.
+const SHIFTING: [GoogleMethod; 2] = [GoogleMethod::ListParticipants, GoogleMethod::ListSessions];
 
-/// One of the ways in which access is lost.
+/// Draws one of the ways in which access is lost.
 fn losses(random: &mut Random) -> Vec<Rule> {
-    let lists = [Method::ListConferences, Method::ListParticipants, Method::ListSessions];
-    let gets = [Method::GetConference, Method::GetSpace];
+    let lists = [GoogleMethod::ListConferences, GoogleMethod::ListParticipants, GoogleMethod::ListSessions];
+    let gets = [GoogleMethod::GetConference, GoogleMethod::GetSpace];
     match random.u8(0..3) {
         0 => vec![Rule::new(Fault::Forbidden(Forbidden::PermissionDenied))],
         1 => vec![Rule::new(Fault::NotFound)],
@@ -228,8 +228,8 @@ fn losses(random: &mut Random) -> Vec<Rule> {
     }
 }
 
-/// Lists that leave somebody out do so while people come and go: each time somebody else, and no longer once the
-/// conference is over. How often, for those that do.
+/// Returns the probability of a fault that omits items of a list. Real lists omit different items each time, while
+/// participants come and go, and none once the conference has ended.
 fn shifting(fault: &Fault) -> Option<f64> {
     match fault {
         Fault::Skips(_) | Fault::Omit(_) => Some(0.15),

@@ -1,5 +1,5 @@
-//! The log against the world: every session started and ended once with Google's times, joins and leaves at the edges of
-//! their union, a sequence without a hole, ids that are unique, corrections applied.
+//! Compares a log with the world: every session starts and ends once with Google's times, joins and leaves are the
+//! edges of the union of sessions, sequences have no gaps, and ids are unique; corrections are applied first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::sim::world::{ConferenceTruth, World};
 use crate::store::{Db, Store, StoreError};
 use crate::watch::roster::presence::{SessionInterval, unite};
 
-/// Who is where, as the log tells it once its corrections are applied.
+/// The history that a log reports, with its corrections applied.
 #[derive(Debug, Default)]
-struct Told {
+struct ReportedHistory {
     started: BTreeMap<ConferenceName, Timestamp>,
     ended: BTreeMap<ConferenceName, Timestamp>,
     sessions: BTreeMap<SessionName, (Option<Timestamp>, Option<Timestamp>)>,
@@ -21,81 +21,81 @@ struct Told {
     leaves: BTreeMap<ParticipantName, BTreeSet<Timestamp>>,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default)]
-pub struct Compared {
+pub struct LogComparison {
     pub conferences: usize,
     pub sessions: usize,
-    /// The conferences of which all had to be told.
+    /// The conferences that had to be reported completely.
     pub whole: BTreeSet<ConferenceName>,
-    /// What the log says and the world does not, or the other way round. Empty is well.
+    /// The differences between the log and the world. Empty if they agree.
     pub disagreements: Vec<String>,
 }
 
-/// What a log has to say of a conference.
+/// What a log must contain of a conference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// All of it.
     All,
-    /// All of it, or nothing: it may not have been there to be seen.
-    AllIfAnything,
-    /// Nothing that is wrong; what was never shown may be missing.
-    WhatWasSeen,
+    /// All of it, or nothing: the daemon may never have read it.
+    AllOrNothing,
+    /// Nothing wrong; what the API never showed may be missing.
+    Partial,
     Nothing,
 }
 
-/// Holds a log, in the order in which it was committed, against what happened: all of it, in a world whose Google takes
-/// back no end.
+/// Compares a log, in the order of its commits, with everything that happened in a world in which Google never revises
+/// the end of a session.
 #[must_use]
-pub fn compare(world: &World, events: &[Event]) -> Compared {
+pub fn compare(world: &World, events: &[Event]) -> LogComparison {
     let mut compared = compare_as(world, events, |_| Expect::All);
-    compared.disagreements.extend(super::honesty::told_as_googles(world, events));
+    compared.disagreements.extend(super::honesty::wrongly_attributed_to_google(world, events));
     compared
 }
 
-/// As [`compare`], where not all of it can be expected of every conference.
+/// Like [`compare`], but `expect` decides what the log must contain of each conference.
 #[must_use]
-pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> Compared {
-    let mut compared = Compared::default();
+pub fn compare_as(world: &World, events: &[Event], expect: impl Fn(&ConferenceTruth) -> Expect) -> LogComparison {
+    let mut compared = LogComparison::default();
     check_log(events, &mut compared);
     let standing = standing(events);
-    let told = Told::of(&standing);
+    let reported = ReportedHistory::of(&standing);
     let mut whole = BTreeSet::new();
     for conference in world.conferences() {
         compared.conferences += 1;
         let name = &conference.conference;
-        let known = told.started.contains_key(name);
+        let known = reported.started.contains_key(name);
         match expect(&conference) {
-            Expect::Nothing if known => compared.disagreements.push(format!("{name} was none of its business")),
-            Expect::WhatWasSeen if known && !told.ended.contains_key(name) => {
-                compared.disagreements.push(format!("{name} was never told as ended"));
+            Expect::Nothing if known => compared.disagreements.push(format!("{name} was reported but is not watched")),
+            Expect::Partial if known && !reported.ended.contains_key(name) => {
+                compared.disagreements.push(format!("{name} was never reported as ended"));
             }
             Expect::All => drop(whole.insert(name.clone())),
-            Expect::AllIfAnything if known => drop(whole.insert(name.clone())),
-            Expect::AllIfAnything | Expect::WhatWasSeen | Expect::Nothing => {}
+            Expect::AllOrNothing if known => drop(whole.insert(name.clone())),
+            Expect::AllOrNothing | Expect::Partial | Expect::Nothing => {}
         }
     }
-    check_sessions(world, &whole, &told, &standing, &mut compared);
-    check_presences(world, &whole, &told, &standing, &mut compared);
-    check_conferences(world, &whole, &told, &mut compared);
-    compared.disagreements.extend(super::content::wrong(world, &whole, &standing));
+    check_sessions(world, &whole, &reported, &standing, &mut compared);
+    check_presences(world, &whole, &reported, &standing, &mut compared);
+    check_conferences(world, &whole, &reported, &mut compared);
+    compared.disagreements.extend(super::content::errors(world, &whole, &standing));
     compared.whole = whole;
     compared
 }
 
-/// Why a log cannot be held against anything.
+/// A log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("the log cannot be read")]
     Store(#[from] StoreError),
-    #[error("the log holds an event that is none")]
+    #[error("the log contains an invalid event")]
     Event(#[from] serde_json::Error),
 }
 
-/// The whole log of a store.
+/// Returns the whole log of a store.
 ///
 /// # Errors
-/// If the store cannot be read, or an event in it is none.
+/// If the store cannot be read, or an event in it is invalid.
 pub async fn log(store: &Store) -> Result<Vec<Event>, LogError> {
     let mut events = Vec::new();
     let mut position = 0;
@@ -109,7 +109,7 @@ pub async fn log(store: &Store) -> Result<Vec<Event>, LogError> {
     }
 }
 
-/// As [`log`], without an executor.
+/// Like [`log`], but synchronous.
 ///
 /// # Errors
 /// As [`log`].
@@ -126,7 +126,7 @@ pub fn log_of(db: &Db) -> Result<Vec<Event>, LogError> {
     }
 }
 
-/// The bytes of every event in the store, with what took it back.
+/// Returns the stored body of every event, in the order of the log.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -141,11 +141,11 @@ pub(super) fn bodies_of(db: &Db) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// How many rows of the log are read at once.
+/// The number of log rows read at a time.
 const PAGE: usize = 1000;
 
-/// What holds of the log by itself.
-fn check_log(events: &[Event], compared: &mut Compared) {
+/// Checks the log by itself, without the world.
+fn check_log(events: &[Event], compared: &mut LogComparison) {
     let mut ids = BTreeSet::new();
     let mut sequences: BTreeMap<ConferenceName, u64> = BTreeMap::new();
     let mut present: BTreeMap<ConferenceName, i64> = BTreeMap::new();
@@ -153,7 +153,7 @@ fn check_log(events: &[Event], compared: &mut Compared) {
     for event in events {
         let mut wrong = |what: &str| compared.disagreements.push(format!("{what}: {}", line(event)));
         if !ids.insert(event.id.clone()) {
-            wrong("an id twice");
+            wrong("duplicate id");
         }
         if event.observed_at < event.time {
             wrong("observed before it happened");
@@ -162,7 +162,7 @@ fn check_log(events: &[Event], compared: &mut Compared) {
         let last = sequences.entry(conference.clone()).or_default();
         *last += 1;
         if event.sequence != Some(*last) {
-            wrong("a hole in the sequence");
+            wrong("gap in the sequence");
         }
         let retracted = event.retracts.as_ref().and_then(|id| types.get(id));
         let step = match (event.event, event.corrects.is_some(), retracted) {
@@ -173,64 +173,64 @@ fn check_log(events: &[Event], compared: &mut Compared) {
         let count = present.entry(conference).or_default();
         *count += step;
         if event.present.map(i64::from) != Some((*count).max(0)) {
-            wrong("a wrong count of those present");
+            wrong("wrong number of people present");
         }
     }
 }
 
-/// The events that nothing takes back.
+/// Returns the events that no later event corrects or retracts.
 fn standing(events: &[Event]) -> Vec<&Event> {
-    let taken_back: BTreeSet<_> =
+    let superseded: BTreeSet<_> =
         events.iter().flat_map(|event| [&event.corrects, &event.retracts]).flatten().collect();
-    events.iter().filter(|event| !taken_back.contains(&event.id)).collect()
+    events.iter().filter(|event| !superseded.contains(&event.id)).collect()
 }
 
-impl Told {
+impl ReportedHistory {
     fn of(standing: &[&Event]) -> Self {
-        let mut told = Self::default();
+        let mut reported = Self::default();
         for event in standing {
             let conference = event.conference.as_ref().map(|conference| conference.name.clone());
             let participant = event.participant.as_ref().map(|participant| participant.name.clone());
             let session = event.session.as_ref().map(|session| session.name.clone());
             match (event.event, conference, participant, session) {
-                (EventType::ConferenceStarted, Some(name), ..) => drop(told.started.insert(name, event.time)),
-                (EventType::ConferenceEnded, Some(name), ..) => drop(told.ended.insert(name, event.time)),
+                (EventType::ConferenceStarted, Some(name), ..) => drop(reported.started.insert(name, event.time)),
+                (EventType::ConferenceEnded, Some(name), ..) => drop(reported.ended.insert(name, event.time)),
                 (EventType::SessionStarted, .., Some(name)) => {
-                    told.sessions.entry(name).or_default().0 = Some(event.time);
+                    reported.sessions.entry(name).or_default().0 = Some(event.time);
                 }
                 (EventType::SessionEnded, .., Some(name)) => {
-                    told.sessions.entry(name).or_default().1 = Some(event.time);
+                    reported.sessions.entry(name).or_default().1 = Some(event.time);
                 }
                 (EventType::ParticipantJoined, _, Some(name), _) => {
-                    let _ = told.joins.entry(name).or_default().insert(event.time);
+                    let _ = reported.joins.entry(name).or_default().insert(event.time);
                 }
                 (EventType::ParticipantLeft, _, Some(name), _) => {
-                    let _ = told.leaves.entry(name).or_default().insert(event.time);
+                    let _ = reported.leaves.entry(name).or_default().insert(event.time);
                 }
                 _ => {}
             }
         }
-        told
+        reported
     }
 }
 
-/// Whether the log says, honestly, that an end is not Google's.
+/// Returns whether the log reports the end of a session as inferred.
 fn is_inferred(standing: &[&Event], session: &SessionName) -> bool {
     standing.iter().any(|event| {
         event.event == EventType::SessionEnded
             && event.provenance == Provenance::Inferred
-            && event.session.as_ref().is_some_and(|told| told.name == *session)
+            && event.session.as_ref().is_some_and(|reported| reported.name == *session)
     })
 }
 
 fn check_sessions(
     world: &World,
     whole: &BTreeSet<ConferenceName>,
-    told: &Told,
+    reported: &ReportedHistory,
     standing: &[&Event],
-    compared: &mut Compared,
+    compared: &mut LogComparison,
 ) {
-    let mut known = told.sessions.clone();
+    let mut known = reported.sessions.clone();
     for truth in world.sessions() {
         compared.sessions += 1;
         if !whole.contains(&truth.conference) {
@@ -244,29 +244,31 @@ fn check_sessions(
             Some((start, _)) if start != Some(truth.start) => {
                 compared
                     .disagreements
-                    .push(format!("{} started {} and was told {start:?}", truth.session, truth.start));
+                    .push(format!("{} started {} but was reported as {start:?}", truth.session, truth.start));
             }
-            // What Google never ended is told as inferred.
+            // A session without an end at Google may be reported as ended, if inferred.
             Some((_, Some(_))) if truth.end.is_none() && is_inferred(standing, &truth.session) => {}
             Some((_, end)) if end != truth.end => {
-                compared.disagreements.push(format!("{} ended {:?} and was told {end:?}", truth.session, truth.end));
+                compared
+                    .disagreements
+                    .push(format!("{} ended {:?} but was reported as {end:?}", truth.session, truth.end));
             }
             Some(_) => {}
         }
     }
-    compared.disagreements.extend(known.into_keys().map(|session| format!("told and never there: {session}")));
+    compared.disagreements.extend(known.into_keys().map(|session| format!("reported but never existed: {session}")));
 }
 
 fn check_presences(
     world: &World,
     whole: &BTreeSet<ConferenceName>,
-    told: &Told,
+    reported: &ReportedHistory,
     standing: &[&Event],
-    compared: &mut Compared,
+    compared: &mut LogComparison,
 ) {
     let mut sessions: BTreeMap<ParticipantName, Vec<_>> = BTreeMap::new();
     for truth in world.sessions().filter(|truth| whole.contains(&truth.conference)) {
-        let inferred = told.sessions.get(&truth.session).and_then(|(_, end)| *end);
+        let inferred = reported.sessions.get(&truth.session).and_then(|(_, end)| *end);
         let end = truth.end.or_else(|| inferred.filter(|_| is_inferred(standing, &truth.session)));
         sessions.entry(truth.participant.clone()).or_default().push((truth.session, truth.start, end));
     }
@@ -279,41 +281,48 @@ fn check_presences(
         let united = unite(stretches);
         let joins: BTreeSet<_> = united.iter().map(|presence| presence.start).collect();
         let leaves: BTreeSet<_> = united.iter().filter_map(|presence| presence.end).map(|(end, _)| end).collect();
-        if told.joins.get(&participant).unwrap_or(&BTreeSet::new()) != &joins {
-            compared
-                .disagreements
-                .push(format!("{participant} joined {joins:?} and was told {:?}", told.joins.get(&participant)));
+        if reported.joins.get(&participant).unwrap_or(&BTreeSet::new()) != &joins {
+            compared.disagreements.push(format!(
+                "{participant} joined {joins:?} but was reported as {:?}",
+                reported.joins.get(&participant)
+            ));
         }
-        if told.leaves.get(&participant).unwrap_or(&BTreeSet::new()) != &leaves {
-            compared
-                .disagreements
-                .push(format!("{participant} left {leaves:?} and was told {:?}", told.leaves.get(&participant)));
+        if reported.leaves.get(&participant).unwrap_or(&BTreeSet::new()) != &leaves {
+            compared.disagreements.push(format!(
+                "{participant} left {leaves:?} but was reported as {:?}",
+                reported.leaves.get(&participant)
+            ));
         }
     }
 }
 
-fn check_conferences(world: &World, whole: &BTreeSet<ConferenceName>, told: &Told, compared: &mut Compared) {
+fn check_conferences(
+    world: &World,
+    whole: &BTreeSet<ConferenceName>,
+    reported: &ReportedHistory,
+    compared: &mut LogComparison,
+) {
     for truth in world.conferences().filter(|truth| whole.contains(&truth.conference)) {
-        if told.started.get(&truth.conference) != Some(&truth.start) {
+        if reported.started.get(&truth.conference) != Some(&truth.start) {
             compared.disagreements.push(format!(
-                "{} started {} and was told {:?}",
+                "{} started {} but was reported as {:?}",
                 truth.conference,
                 truth.start,
-                told.started.get(&truth.conference)
+                reported.started.get(&truth.conference)
             ));
         }
-        if told.ended.get(&truth.conference).copied() != truth.end {
+        if reported.ended.get(&truth.conference).copied() != truth.end {
             compared.disagreements.push(format!(
-                "{} ended {:?} and was told {:?}",
+                "{} ended {:?} but was reported as {:?}",
                 truth.conference,
                 truth.end,
-                told.ended.get(&truth.conference)
+                reported.ended.get(&truth.conference)
             ));
         }
     }
 }
 
-/// One event, readable. Simulated people have no privacy.
+/// Returns a readable line about an event. Simulated people need no privacy.
 pub(super) fn line(event: &Event) -> String {
     let id = |name: &str| name.rsplit('/').next().unwrap_or_default().chars().take(8).collect::<String>();
     format!(

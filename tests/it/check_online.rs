@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use meetwatch::clock::Clock;
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::sim::api::{ApiSettings, Forbidden, Method, Strangers};
+use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod, Strangers};
 use meetwatch::sim::faults::{Fault, Rule};
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use serde_json::Value;
 
@@ -54,8 +54,8 @@ impl Google {
     pub(crate) async fn with(api: ApiSettings) -> Self {
         let start = Time::default().now();
         let mut world = World::empty(3, start);
-        let ada = world.add_person(Person::signed_in("Ada Lovelace", "ada@example.com"));
-        let bo = world.add_person(Person::signed_in("Bo Andersen", "bo@example.com"));
+        let ada = world.add_person(SimPerson::signed_in("Ada Lovelace", "ada@example.com"));
+        let bo = world.add_person(SimPerson::signed_in("Bo Andersen", "bo@example.com"));
         let spaces = [ada, ada, bo, bo].map(|organizer| world.add_space(Some(organizer)).unwrap());
         let codes = spaces.map(|space| world.space(space).code.to_string());
         let record = world.start(spaces[0], start).unwrap().to_string();
@@ -77,8 +77,8 @@ impl Google {
     }
 
     fn reads(&self) -> u64 {
-        let of = |method: Method| self.sim.with(|api, _| api.count(method));
-        Method::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
+        let of = |method: GoogleMethod| self.sim.with(|api, _| api.count(method));
+        GoogleMethod::ALL.into_iter().filter(|method| method.is_read()).map(of).sum()
     }
 
     /// The settings of a service account that acts for Ada, followed by `more`.
@@ -190,7 +190,7 @@ async fn each_target_is_reported_with_the_role_of_its_identity() {
     assert_eq!(checked.err, "");
     let count = |method| google.sim.with(|api, _| api.count(method));
     assert_eq!(
-        (count(Method::Token), google.reads()),
+        (count(GoogleMethod::Token), google.reads()),
         (2, 11),
         "two tokens, one read for each, two for each target, one for the organizer target"
     );
@@ -290,7 +290,7 @@ async fn an_expired_consent_is_reported_with_the_seven_day_limit_and_the_login_c
 async fn an_app_that_the_administrator_does_not_trust_is_reported_with_its_client_id() {
     let google = Google::new().await;
     let untrusted = Fault::OAuth("admin_policy_enforced", "");
-    google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[Method::Token])));
+    google.sim.with(|api, _| api.faults.add(Rule::new(untrusted).on(&[GoogleMethod::Token])));
     let checked = google.check(&google.consent(MEET), OWN, &[]).await;
     let client = "client id: 1053902841207-simulator.apps.googleusercontent.com";
     checked.is(1, &[client, &format!("scopes: {MEET}")]);
@@ -347,7 +347,7 @@ async fn endpoints_are_tested_only_on_request_and_one_that_refuses_is_a_failure(
     assert!(checked.out.contains("failed  endpoint other: did not accept the test event: unauthorized, status 401"));
     assert!(!checked.out.contains("whsec_"));
     assert_eq!((good.counts().accepted, other.counts().refused), (1, 1));
-    assert_eq!(good.events()[0]["type"], "webhook.test");
+    assert_eq!(good.deliveries()[0].json()["type"], "webhook.test");
     let alone = OWN.to_owned() + &hook("good", good.url());
     google.check(&google.delegated(""), &alone, &["--test-endpoints"]).await.is(0, &[]);
 }
@@ -369,7 +369,7 @@ async fn a_google_that_hangs_is_waited_for_with_a_bound() {
 
     // The same, when the identity can read and only its targets hang.
     let google = Google { timeout: "1s", ..Google::new().await };
-    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[Method::GetSpace]);
+    let hangs = Rule::new(Fault::Slow(Duration::from_secs(600))).on(&[GoogleMethod::GetSpace]);
     google.sim.with(|api, _| api.faults.add(hangs));
     let checked = google.check(&google.delegated(""), &targets, &[]).await;
     assert!(checked.out.contains("failed  target t0: me cannot see it: get space: "), "{}", checked.out);

@@ -11,9 +11,9 @@ use meetwatch::meet::request::GoogleApi;
 use meetwatch::meet::settings::{Credentials, IdentitySettings};
 use meetwatch::meet::{ReadError, setup_steps};
 use meetwatch::model::{IdentityName, MeetingCode};
-use meetwatch::sim::api::{ApiSettings, Forbidden, Method};
+use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod};
 use meetwatch::sim::faults::{Fault, Rule};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 
 use crate::check_online::{meetwatch, written};
@@ -64,8 +64,8 @@ impl Walk {
     async fn begin(alice_is: Alice, api: ApiSettings) -> Self {
         let start = Time::default().now();
         let mut world = World::empty(5, start);
-        let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
-        let bob = world.add_person(Person::signed_in("Bob", "bob@example.com"));
+        let alice = world.add_person(SimPerson::signed_in("Alice", "alice@example.com"));
+        let bob = world.add_person(SimPerson::signed_in("Bob", "bob@example.com"));
         let (organizer, guest) = match alice_is {
             Alice::Organizes => (alice, bob),
             Alice::TakesPart => (bob, alice),
@@ -182,7 +182,7 @@ async fn the_transcripts_of_a_users_consent_are_right() {
     walk.configure("alice", AS_IT_IS);
     walk.sim.with(|api, _| {
         let gone = Fault::OAuth("invalid_grant", "Token has been expired or revoked.");
-        api.faults.add(Rule::new(gone).on(&[Method::Token]));
+        api.faults.add(Rule::new(gone).on(&[GoogleMethod::Token]));
     });
     walk.goes_as_told("consent_gone", 1).await;
 }

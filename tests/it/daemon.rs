@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use meetwatch::model::EventType;
 use meetwatch::model::event::Affiliation;
-use meetwatch::sim::api::{ApiSettings, Forbidden, Hint, Method};
+use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod, Hint};
 use meetwatch::sim::faults::{Fault, Lag, Rule, When};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 
 use crate::house::House;
 
@@ -17,7 +17,7 @@ fn guarded() -> ApiSettings {
 #[tokio::test]
 async fn two_devices_of_one_person_are_one_presence() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.join(ada, "phone");
@@ -31,7 +31,8 @@ async fn two_devices_of_one_person_are_one_presence() {
 #[tokio::test]
 async fn a_rejoin_is_reported_with_its_own_time() {
     let house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -45,8 +46,8 @@ async fn a_rejoin_is_reported_with_its_own_time() {
 #[tokio::test]
 async fn a_quick_rejoin_between_two_polls_is_not_lost() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
-    let bo = house.person(Person::anonymous("Bo"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
+    let bo = house.person(SimPerson::anonymous("Bo"));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -59,10 +60,10 @@ async fn a_quick_rejoin_between_two_polls_is_not_lost() {
 #[tokio::test]
 async fn a_visit_shorter_than_a_poll_is_not_lost() {
     let house = House::new().await;
-    let bo = house.person(Person::anonymous("Bo"));
+    let bo = house.person(SimPerson::anonymous("Bo"));
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
-    let flash = house.person(Person::phone("+1 ••• ••• ••12"));
+    let flash = house.person(SimPerson::phone("+1 ••• ••• ••12"));
     house.join(flash, "phone");
     house.leave(flash, "phone");
     house.until_told(EventType::ParticipantLeft, 1).await;
@@ -72,7 +73,7 @@ async fn a_visit_shorter_than_a_poll_is_not_lost() {
 #[tokio::test]
 async fn phones_guests_and_participants_of_an_unknown_kind_are_reported_with_their_kind() {
     let house = House::new().await;
-    for person in [Person::phone("+1 ••• ••• ••12"), Person::anonymous("<!channel>"), Person::unknown()]
+    for person in [SimPerson::phone("+1 ••• ••• ••12"), SimPerson::anonymous("<!channel>"), SimPerson::unknown()]
     {
         let person = house.person(person);
         house.join(person, "device");
@@ -93,7 +94,7 @@ async fn a_webinar_of_600_is_read_page_by_page() {
     house.simulator.with(|api, now| {
         let space = house.space;
         for number in 0..600 {
-            let person = api.world.add_person(Person::anonymous(&format!("Guest {number}")));
+            let person = api.world.add_person(SimPerson::anonymous(&format!("Guest {number}")));
             api.world.join(space, person, "laptop", now).unwrap();
         }
     });
@@ -105,12 +106,12 @@ async fn a_webinar_of_600_is_read_page_by_page() {
 async fn a_failed_page_is_not_reported_as_leaves() {
     let api = ApiSettings { require_auth: true, max_page: Some(2), ..ApiSettings::default() };
     let house = House::with(api, "meeting_code = \"{code}\"").await;
-    let people: Vec<_> = (0..5).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
+    let people: Vec<_> = (0..5).map(|number| house.person(SimPerson::anonymous(&format!("Guest {number}")))).collect();
     for person in &people {
         house.join(*person, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 5).await;
-    let rule = Rule::new(Fault::Server(503)).on(&[Method::ListParticipants]).from_page(2);
+    let rule = Rule::new(Fault::Server(503)).on(&[GoogleMethod::ListParticipants]).from_page(2);
     house.simulator.with(|api, _| api.faults.add(rule));
     house.until_read(20).await;
     assert_eq!(
@@ -136,11 +137,11 @@ async fn absence_because_google_lags_is_not_reported_as_a_leave() {
     };
     house.simulator.with(|api, _| {
         api.faults.add(Rule::new(Fault::Lag(lag)));
-        api.faults.add(Rule::new(Fault::Omit(0.5)).on(&[Method::ListParticipants]).when(When::Every(2)));
+        api.faults.add(Rule::new(Fault::Omit(0.5)).on(&[GoogleMethod::ListParticipants]).when(When::Every(2)));
     });
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     for number in 0..4 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.join(ada, "laptop");
@@ -156,7 +157,7 @@ async fn absence_because_google_lags_is_not_reported_as_a_leave() {
 #[tokio::test]
 async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
     let house = House::with(guarded(), "meeting_code = \"{code}\"").await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.end();
@@ -169,7 +170,7 @@ async fn a_conference_that_starts_again_under_the_same_code_is_another_one() {
 #[tokio::test]
 async fn every_kind_of_failed_read_is_survived_and_none_is_reported_as_a_leave() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     let faults = [
@@ -188,7 +189,7 @@ async fn every_kind_of_failed_read_is_survived_and_none_is_reported_as_a_leave()
         let labels = format!("reason=\"{reason}\"");
         let before = house.metric("meetwatch_api_request_failures_total", &labels).await;
         house.simulator.with(|api, _| {
-            api.faults.add(Rule::new(fault.clone()).on(&[Method::ListParticipants, Method::ListSessions]));
+            api.faults.add(Rule::new(fault.clone()).on(&[GoogleMethod::ListParticipants, GoogleMethod::ListSessions]));
         });
         house.until_read(3).await;
         while house.metric("meetwatch_api_request_failures_total", &labels).await <= before {
@@ -207,11 +208,11 @@ async fn a_page_token_that_repeats_forever_is_given_up_and_counted() {
     let api = ApiSettings { require_auth: true, max_page: Some(1), ..ApiSettings::default() };
     let house = House::with(api, "organizer = true").await;
     for number in 0..3 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 3).await;
-    house.simulator.with(|api, _| api.faults.add(Rule::new(Fault::RepeatToken).on(&[Method::ListParticipants])));
+    house.simulator.with(|api, _| api.faults.add(Rule::new(Fault::RepeatToken).on(&[GoogleMethod::ListParticipants])));
     while house.metric("meetwatch_poll_failures_total", "reason=\"malformed\"").await == 0.0 {
         house.until_read(1).await;
     }
@@ -225,7 +226,7 @@ async fn a_conference_of_two_targets_is_read_once_and_names_both() {
     let two = "organizer = true\npoll_interval = \"1s\"\n\
                [[target]]\nname = \"desk\"\nidentity = \"organizer\"\nmeeting_code = \"{code}\"";
     let house = House::with(guarded(), two).await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     for event in house.log().await {
@@ -240,8 +241,8 @@ async fn a_conference_of_two_targets_is_read_once_and_names_both() {
 async fn with_lookups_an_event_has_address_and_affiliation() {
     let house = House::seen_by(guarded(), "lookup = \"people\"", "organizer = true").await;
     let (ada, eve) = (
-        house.person(Person::signed_in("Ada", "ada@example.com")),
-        house.person(Person::signed_in("Eve", "eve@else.org")),
+        house.person(SimPerson::signed_in("Ada", "ada@example.com")),
+        house.person(SimPerson::signed_in("Eve", "eve@else.org")),
     );
     for person in [ada, eve] {
         house.join(person, "laptop");
@@ -259,19 +260,16 @@ async fn with_lookups_an_event_has_address_and_affiliation() {
     // Google does not show Eve to a user of another domain.
     let ada = (Some("ada@example.com".to_owned()), Some(Affiliation::Internal));
     assert_eq!(known, [(None, None), ada]);
-    assert!(
-        house.simulator.with(|api, _| api
-            .tally()
-            .keys()
-            .any(|(method, _)| matches!(method, Method::GetPeople | Method::GetPerson)))
-    );
+    assert!(house.simulator.with(|api, _| {
+        api.tally().keys().any(|(method, _)| matches!(method, GoogleMethod::GetPeople | GoogleMethod::GetPerson))
+    }));
     house.agrees(1).await;
 }
 
 #[tokio::test]
 async fn metrics_and_health_show_the_state_of_the_daemon() {
     let house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada Unmistakable", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada Unmistakable", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.until_read(5).await;

@@ -2,7 +2,7 @@
 //! Google's times.
 
 use meetwatch::model::EventType;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 
 use crate::house::House;
 
@@ -10,7 +10,7 @@ use crate::house::House;
 async fn a_restart_in_an_unchanged_world_emits_no_events() {
     let mut house = House::new().await;
     for number in 0..3 {
-        let guest = house.person(Person::anonymous(&format!("Guest {number}")));
+        let guest = house.person(SimPerson::anonymous(&format!("Guest {number}")));
         house.join(guest, "laptop");
     }
     house.until_told(EventType::ParticipantJoined, 3).await;
@@ -25,7 +25,8 @@ async fn a_restart_in_an_unchanged_world_emits_no_events() {
 #[tokio::test]
 async fn what_happened_while_the_daemon_was_down_is_reported_with_googles_times() {
     let mut house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.stop().await;
@@ -42,7 +43,7 @@ async fn what_happened_while_the_daemon_was_down_is_reported_with_googles_times(
 #[tokio::test]
 async fn a_conference_that_began_and_ended_while_the_daemon_was_down_is_reported_completely() {
     let mut house = House::new().await;
-    let ada = house.person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = house.person(SimPerson::signed_in("Ada", "ada@example.com"));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     house.end();

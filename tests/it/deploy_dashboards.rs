@@ -1,4 +1,4 @@
-//! The dashboards that ship for Grafana: what each panel asks for is there, in a real Prometheus that scraped a daemon at work.
+//! The shipped Grafana dashboards: every query has data in a real Prometheus that scrapes a running daemon.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,39 +18,39 @@ fn dashboard(name: &str) -> Value {
     serde_json::from_str(&shipped(&format!("grafana/dashboards/{name}.json"))).unwrap()
 }
 
-/// Something that a panel asks for.
-struct Question {
+/// A query of a panel.
+struct Query {
     panel: String,
     expression: String,
     instant: bool,
 }
 
-fn questions(dashboard: &Value) -> Vec<Question> {
-    let mut questions = Vec::new();
+fn queries(dashboard: &Value) -> Vec<Query> {
+    let mut queries = Vec::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         let title = format!("{} / {}", dashboard["title"], panel["title"]);
         let targets: Vec<&Value> = panel["targets"].as_array().into_iter().flatten().collect();
-        assert_eq!(targets.is_empty(), panel["type"] == "row", "{title} asks for nothing");
-        questions.extend(targets.into_iter().map(|target| Question {
+        assert_eq!(targets.is_empty(), panel["type"] == "row", "{title} has no query");
+        queries.extend(targets.into_iter().map(|target| Query {
             panel: title.clone(),
             expression: target["expr"].as_str().unwrap().to_owned(),
             instant: target["instant"] == true,
         }));
     }
-    questions
+    queries
 }
 
-/// An expression as Grafana would send it with everything chosen and a step of a second.
+/// Returns an expression as Grafana sends it with every variable set to all, and a step of one second.
 fn filled_in(expression: &str) -> String {
     let filled =
         [("$__rate_interval", "20s"), ("$__range", "1m"), ("$job", ".+"), ("$instance", ".+"), ("$target", ".+")]
             .iter()
             .fold(expression.to_owned(), |text, (name, value)| text.replace(name, value));
-    assert!(!filled.contains('$'), "a variable that the test does not know: {filled}");
+    assert!(!filled.contains('$'), "unknown variable in: {filled}");
     filled
 }
 
-/// Whether an answer has a number in it.
+/// Returns whether an answer contains a number.
 fn has_data(data: &Value) -> bool {
     let number = |sample: &Value| sample[1].as_str().is_some_and(|value| value != "NaN");
     data["result"]
@@ -60,12 +60,12 @@ fn has_data(data: &Value) -> bool {
         .any(|series| number(&series["value"]) || series["values"].as_array().into_iter().flatten().any(number))
 }
 
-async fn answered(prometheus: &Prometheus, question: &Question) -> bool {
-    let expression = filled_in(&question.expression);
-    if question.instant {
+async fn answered(prometheus: &Prometheus, query: &Query) -> bool {
+    let expression = filled_in(&query.expression);
+    if query.instant {
         return has_data(&prometheus.ask("query", &[("query", &expression)]).await);
     }
-    // Prometheus' own clock; a scalar comes as [time, value].
+    // The clock of Prometheus; a scalar is [time, value].
     let now = prometheus.ask("query", &[("query", "time()")]).await;
     let end: f64 = now["result"][1].as_str().unwrap().parse().unwrap();
     let (start, end) = ((end - 30.0).to_string(), end.to_string());
@@ -75,7 +75,7 @@ async fn answered(prometheus: &Prometheus, question: &Question) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs prometheus"]
-async fn every_panel_has_something_to_show() {
+async fn every_panel_has_data() {
     let scene = Scene::set(23).await;
     let mut daemon = scene.start(&[]);
     let address = address_of(&mut daemon).await;
@@ -84,25 +84,25 @@ async fn every_panel_has_something_to_show() {
     let stop = CancellationToken::new();
     let world = tokio::spawn(live(scene.simulator.clone(), 23, stop.clone()));
 
-    let mut waiting: Vec<Question> = NAMES.iter().flat_map(|name| questions(&dashboard(name))).collect();
+    let mut waiting: Vec<Query> = NAMES.iter().flat_map(|name| queries(&dashboard(name))).collect();
     assert!(waiting.len() > 50, "{}", waiting.len());
     let asking = async {
-        while let Some(question) = waiting.last() {
-            if answered(&prometheus, question).await {
+        while let Some(query) = waiting.last() {
+            if answered(&prometheus, query).await {
                 waiting.pop();
             } else {
-                // The next scrape may bring it.
+                // The next scrape may have the data.
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             }
         }
     };
     let all = tokio::time::timeout(3 * PATIENCE, asking).await;
-    let empty = waiting.last().map(|question| format!("{}: {}", question.panel, filled_in(&question.expression)));
-    assert!(all.is_ok(), "nothing to show in {}", empty.unwrap_or_default());
+    let empty = waiting.last().map(|query| format!("{}: {}", query.panel, filled_in(&query.expression)));
+    assert!(all.is_ok(), "no data in {}", empty.unwrap_or_default());
     stop.cancel();
     world.await.unwrap();
 
-    // While it is at work, all its metrics are there.
+    // All metrics are present while the daemon works.
     let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     let said = said_by_promtool(metrics).await;
     assert!(said.is_empty(), "{said}");
@@ -113,11 +113,11 @@ async fn every_panel_has_something_to_show() {
 }
 
 #[test]
-fn a_dashboard_asks_for_no_metric_that_there_is_not_and_names_its_panels() {
+fn a_dashboard_queries_only_documented_metrics_and_names_its_panels() {
     for name in NAMES {
         let dashboard = dashboard(name);
         let mut metrics: Vec<String> =
-            questions(&dashboard).iter().flat_map(|question| metrics_in(&question.expression)).collect();
+            queries(&dashboard).iter().flat_map(|query| metrics_in(&query.expression)).collect();
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
             metrics.extend(metrics_in(&variable["query"].to_string()));
         }
@@ -132,7 +132,7 @@ fn a_dashboard_asks_for_no_metric_that_there_is_not_and_names_its_panels() {
 }
 
 #[test]
-fn an_answer_without_a_number_is_no_data() {
+fn an_answer_without_a_number_has_no_data() {
     let answer = |text: &str| has_data(&serde_json::from_str(text).unwrap());
     assert!(!answer(r#"{"result": []}"#));
     assert!(!answer(r#"{"result": [{"metric": {}, "values": [[1, "NaN"], [2, "NaN"]]}]}"#));
@@ -142,7 +142,7 @@ fn an_answer_without_a_number_is_no_data() {
 
 #[test]
 #[ignore = "needs Python"]
-fn the_dashboards_are_what_their_source_makes() {
+fn the_dashboards_are_generated_from_their_source() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("dashboards")).unwrap();
     let source = folder.path().join("dashboards.py");
@@ -151,6 +151,6 @@ fn the_dashboards_are_what_their_source_makes() {
     for name in NAMES {
         let made = std::fs::read_to_string(folder.path().join(format!("dashboards/{name}.json"))).unwrap();
         let same = made == shipped(&format!("grafana/dashboards/{name}.json"));
-        assert!(same, "{name} is not what its source makes: run python3 deploy/grafana/dashboards.py");
+        assert!(same, "{name} differs from its source: run python3 deploy/grafana/dashboards.py");
     }
 }

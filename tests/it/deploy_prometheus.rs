@@ -1,4 +1,4 @@
-//! Real Prometheus and Alertmanager as child processes, with the configuration that is shipped, made quicker.
+//! Real Prometheus and Alertmanager as child processes, with the shipped configuration and shorter intervals.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use crate::kill_daemon::{Daemon, PATIENCE};
 
-/// A file under `deploy/`.
+/// Returns a file under `deploy/`.
 pub(crate) fn shipped(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A shipped text with these changes, each of which has to be one.
+/// Returns a shipped text with these replacements; each must apply.
 pub(crate) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert!(text.contains(from), "'{from}' is not in what is shipped: the test does not test it any more");
+        assert!(text.contains(from), "'{from}' is not in the shipped text, so the test no longer tests it");
         text.replace(from, to)
     })
 }
 
-/// The address in a line of the daemon's log.
+/// Waits until the daemon logs its address, and returns it.
 pub(crate) async fn address_of(daemon: &mut Daemon) -> String {
     let line = daemon.says("watching; metrics are at").await;
     let line: Value = serde_json::from_str(&line).unwrap();
@@ -30,7 +30,7 @@ pub(crate) async fn address_of(daemon: &mut Daemon) -> String {
     address.unwrap_or_else(|| panic!("no address in {line}")).to_owned()
 }
 
-/// Waits until one of these programs listens, on a free port, and says where.
+/// Waits until one of these programs listens on a free port, and returns its address.
 async fn listening(process: &mut Daemon) -> String {
     let line = process.says("msg=\"Listening on\"").await;
     line.rsplit_once("address=").unwrap().1.trim().to_owned()
@@ -43,7 +43,7 @@ pub(crate) struct Alertmanager {
 }
 
 impl Alertmanager {
-    /// Starts the shipped one, which tells this receiver, and does not take its time.
+    /// Starts one with the shipped configuration, this receiver and shorter intervals.
     pub(crate) async fn start(folder: &Path, receiver: &str) -> Self {
         let quicker = [
             ("http://localhost:9095/alerts", receiver),
@@ -70,7 +70,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts the shipped one, which scrapes this daemon each second, with these rules.
+    /// Starts one with the shipped configuration that scrapes this daemon every second, with these rules.
     pub(crate) async fn start(folder: &Path, daemon: &str, alertmanager: &str, rules: &str) -> Self {
         let quicker = [
             ("scrape_interval: 15s", "scrape_interval: 1s"),
@@ -87,13 +87,13 @@ impl Prometheus {
         command.arg("--web.listen-address=127.0.0.1:0");
         let mut process = Daemon::spawn(command, folder);
         let address = listening(&mut process).await;
-        // Until then it answers that it is not there yet.
+        // Until then it answers 503.
         process.says("Server is ready to receive web requests").await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { _process: process, address, client }
     }
 
-    /// What a path of its API answers, with these parameters.
+    /// Returns the answer of a path of its API.
     pub(crate) async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let url = format!("http://{}/api/v1/{path}", self.address);
         let request = self.client.get(url).query(parameters).timeout(PATIENCE);
@@ -102,7 +102,7 @@ impl Prometheus {
         answer["data"].clone()
     }
 
-    /// What an expression is now: its series.
+    /// Returns the series of an expression.
     pub(crate) async fn query(&self, expression: &str) -> Vec<Value> {
         let data = self.ask("query", &[("query", expression)]).await;
         data["result"].as_array().cloned().unwrap_or_default()
@@ -112,15 +112,15 @@ impl Prometheus {
     pub(crate) async fn until(&self, expression: &str) {
         let waiting = async {
             while self.query(expression).await.is_empty() {
-                // Prometheus tells nobody when it has scraped.
+                // Prometheus has no notification of a scrape.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
         let came = tokio::time::timeout(2 * PATIENCE, waiting).await.is_ok();
-        assert!(came, "never: {expression}; targets: {}", self.ask("targets", &[]).await);
+        assert!(came, "timed out: {expression}; targets: {}", self.ask("targets", &[]).await);
     }
 
-    /// All its rules, once each has been worked out.
+    /// Returns all rules, once each was evaluated.
     pub(crate) async fn rules(&self) -> Vec<Value> {
         let waiting = async {
             loop {
@@ -134,6 +134,6 @@ impl Prometheus {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(2 * PATIENCE, waiting).await.expect("every rule is worked out")
+        tokio::time::timeout(2 * PATIENCE, waiting).await.expect("some rules were not evaluated")
     }
 }

@@ -36,8 +36,8 @@ async fn a_daemon_at_log_level_trace_reveals_no_person_and_no_secret() {
     let world = tokio::spawn(live(scene.simulator.clone(), 11, stop.clone()));
     assert!(scene.receiver.wait_for(20, PATIENCE).await, "nothing arrives");
     // Failures are logged too.
-    scene.calm.behave(Behaviour::Answer(500, Vec::new()));
-    scene.heaps.behave(Behaviour::Answer(400, Vec::new()));
+    scene.settling.behave(Behaviour::Answer(500, Vec::new()));
+    scene.batches.behave(Behaviour::Answer(400, Vec::new()));
     becomes_true("deliveries fail", || scene.count("attempts WHERE status >= 400") > 0).await;
     daemon.hang_up();
     daemon.says("the configuration was reloaded").await;

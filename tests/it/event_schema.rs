@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use meetwatch::model::EventType;
-use meetwatch::verify::{self, Options};
+use meetwatch::verify::{self, HistoryOptions};
 use serde_json::{Value, json};
 
 use crate::architecture::scan::tests_in;
@@ -145,7 +145,7 @@ fn every_event_of_many_histories_is_right() {
     let validator = &*SCHEMA;
     let mut types = BTreeSet::new();
     for seed in 0..24 {
-        let history = verify::run(Options { seed, ..Options::default() }).unwrap();
+        let history = verify::run(HistoryOptions { seed, ..HistoryOptions::default() }).unwrap();
         for body in &history.bodies {
             let event: Value = serde_json::from_str(body).unwrap();
             let wrong: Vec<_> = validator.iter_errors(&event).map(|error| error.to_string()).collect();

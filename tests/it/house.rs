@@ -1,4 +1,4 @@
-//! A whole house for a test: simulator, daemon and receiver in one process, over real sockets, with a real store.
+//! The test environment: simulator, daemon and receiver in one process, over real sockets, with a real store.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use meetwatch::model::{Event, EventType};
 use meetwatch::serve::Listen;
 use meetwatch::sim::api::ApiSettings;
 use meetwatch::sim::receiver::{Receiver, ReceiverSettings};
-use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
+use meetwatch::sim::world::{PersonKey, SimPerson, SpaceKey};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use meetwatch::store::Store;
 use meetwatch::verify::truth;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_verifier::signed_and_valid;
 
-/// Longer than anything here takes on a machine that is busy with other things.
+/// A timeout that is not reached even on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -32,7 +32,7 @@ pub(crate) struct House {
     pub(crate) space: SpaceKey,
     folder: TempDir,
     target: String,
-    /// What else stands in the table of the identity.
+    /// Additional keys in the table of the identity.
     identity: &'static str,
     daemon: Option<Daemon>,
     clock: Clock,
@@ -47,20 +47,20 @@ struct Daemon {
 }
 
 impl House {
-    /// A house around one space in which nothing happens yet, watched as its organizer.
+    /// Starts everything around one space without a meeting, watched as its organizer.
     pub(crate) async fn new() -> Self {
         Self::with(ApiSettings { require_auth: true, ..ApiSettings::default() }, "organizer = true").await
     }
 
-    /// The same with this API, and with this way to name the target. `{code}` and `{space}` are filled in.
+    /// Like [`House::new`], with this API and these target keys. `{code}` and `{space}` are replaced.
     pub(crate) async fn with(api: ApiSettings, target: &str) -> Self {
         Self::seen_by(api, "", target).await
     }
 
-    /// The same with more to say of the identity.
+    /// Like [`House::with`], with additional identity keys.
     pub(crate) async fn seen_by(api: ApiSettings, identity: &'static str, target: &str) -> Self {
         let mut world = World::empty(11, Time::default().now());
-        let alice = world.add_person(Person::signed_in("Alice", "alice@example.com"));
+        let alice = world.add_person(SimPerson::signed_in("Alice", "alice@example.com"));
         let space = world.add_space(Some(alice)).unwrap();
         let (code, name) = (world.space(space).code.to_string(), world.space(space).name.to_string());
         let simulator = Simulator::start(Settings { api, ..Settings::new(world) }).await.unwrap();
@@ -81,7 +81,7 @@ impl House {
         self.folder.path().join(name)
     }
 
-    /// The configuration, as an operator would write it, with everything quicker.
+    /// Returns the configuration, with shorter intervals than usual.
     pub(crate) fn config(&self) -> String {
         format!(
             r#"
@@ -148,18 +148,18 @@ listen = "127.0.0.1:0"
         self.daemon.as_ref().unwrap().reloads.clone()
     }
 
-    /// Writes this configuration and has it read.
+    /// Writes this configuration and reloads it.
     pub(crate) async fn reload(&self, config: &str) -> Result<Vec<String>, meetwatch::serve::NotReloaded> {
         std::fs::write(self.path("meetwatch.toml"), config).unwrap();
         self.reloads().request().await
     }
 
-    /// Asks the API with its token. Returns the status and the answer.
+    /// Sends a request to the daemon's API with its token. Returns the status and the answer.
     pub(crate) async fn ask(&self, method: reqwest::Method, path: &str) -> (u16, serde_json::Value) {
         self.ask_with(method, path, None).await
     }
 
-    /// The same with something to say.
+    /// Like [`House::ask`], with a body.
     pub(crate) async fn ask_with(
         &self,
         method: reqwest::Method,
@@ -176,8 +176,8 @@ listen = "127.0.0.1:0"
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// Adds somebody to the world.
-    pub(crate) fn person(&self, person: Person) -> PersonKey {
+    /// Adds a person to the world.
+    pub(crate) fn person(&self, person: SimPerson) -> PersonKey {
         self.simulator.with(|api, _| api.world.add_person(person))
     }
 
@@ -197,30 +197,33 @@ listen = "127.0.0.1:0"
         truth::log(&self.daemon.as_ref().unwrap().store).await.unwrap()
     }
 
-    /// How many events of a type the log has.
+    /// Returns how many events of a type the log has.
     pub(crate) async fn told(&self, event: EventType) -> usize {
         self.log().await.iter().filter(|one| one.event == event).count()
     }
 
-    /// Waits until the log has so many events of a type.
+    /// Waits until the log has `count` events of a type.
     pub(crate) async fn until_told(&self, event: EventType, count: usize) {
         let begun = self.clock.now().mono;
         while self.told(event).await < count {
             let waited = self.clock.now().mono - begun;
-            assert!(waited < LONG, "waited in vain for {count} × {}: {:#?}", event.as_str(), self.log().await);
-            // The log has no bell for a test to wait on; each look costs a query.
+            assert!(waited < LONG, "timed out waiting for {count} × {}: {:#?}", event.as_str(), self.log().await);
+            // The log has no notification for tests; each check costs a query.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits until so many reads of the simulator were answered from now on.
+    /// Waits until the simulator has answered `reads` further requests.
     pub(crate) async fn until_read(&self, reads: u64) {
-        let count = |api: &meetwatch::sim::api::Api| api.tally().values().sum::<u64>();
+        let count = |api: &meetwatch::sim::api::SimApi| api.tally().values().sum::<u64>();
         let before = self.simulator.with(|api, _| count(api));
-        assert!(self.simulator.wait_until(LONG, |api| count(api) >= before + reads).await, "the daemon reads no more");
+        assert!(
+            self.simulator.wait_until(LONG, |api| count(api) >= before + reads).await,
+            "the daemon stopped reading"
+        );
     }
 
-    /// Ends the meeting, waits until that was told `endings` times in all, and compares log, world and deliveries.
+    /// Ends the meeting, waits until the log has `endings` ended conferences, and compares log, world and deliveries.
     pub(crate) async fn agrees(mut self, endings: usize) {
         self.end();
         self.until_told(EventType::ConferenceEnded, endings).await;
@@ -228,7 +231,7 @@ listen = "127.0.0.1:0"
         let delivered = self.receiver.wait_until(LONG, |arrived, _| {
             events.iter().all(|event| arrived.iter().any(|one| one.accepted && one.id == event.id.as_str()))
         });
-        assert!(delivered.await, "not everything was delivered");
+        assert!(delivered.await, "some events were not delivered");
         let compared = self.simulator.with(|api, _| truth::compare(&api.world, &events));
         assert_eq!(compared.disagreements, Vec::<String>::new(), "{events:#?}");
         self.stop().await;
@@ -251,10 +254,10 @@ listen = "127.0.0.1:0"
                 tokio::task::yield_now().await;
             }
         };
-        assert!(tokio::time::timeout(LONG, asking).await.is_ok(), "{name} never became {value}");
+        assert!(tokio::time::timeout(LONG, asking).await.is_ok(), "{name} did not become {value}");
     }
 
-    /// The sum of a metric's series that contain `labels`.
+    /// Returns the sum of a metric's series that contain `labels`.
     pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
         let text = self.get("/metrics").await;
         let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));

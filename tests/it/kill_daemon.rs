@@ -1,4 +1,4 @@
-//! The real program as a child process, with a real configuration, between a simulator and a receiver of this process.
+//! The real program as a child process, with a real configuration; simulator and receivers run in the test's process.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use meetwatch::backoff::Random;
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::sim::world::{Person, PersonKey, SpaceKey};
+use meetwatch::sim::world::{PersonKey, SimPerson, SpaceKey};
 use meetwatch::sim::{Receiver, ReceiverSettings, Running, Settings, Simulator, Time, World};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
@@ -19,32 +19,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_verifier::signed_and_valid;
 
-/// A wait that is never to be seen to its end.
+/// A timeout that only a failing test reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything around the daemon, which goes on while the daemon does not.
+/// The environment of the daemon, which goes on while the daemon does not run.
 pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) simulator: Arc<Running>,
     pub(crate) receiver: Receiver,
-    /// Takes batches of CloudEvents.
-    pub(crate) heaps: Receiver,
-    /// Takes leaves that have lasted a second.
-    pub(crate) calm: Receiver,
+    /// Receives batches of CloudEvents.
+    pub(crate) batches: Receiver,
+    /// Receives leaves after a settle time of one second.
+    pub(crate) settling: Receiver,
     pub(crate) config: PathBuf,
-    /// Where the store lies.
+    /// The path of the store.
     pub(crate) store: PathBuf,
 }
 
 impl Scene {
-    /// A simulator with an empty world, a receiver, and a configuration that names both.
+    /// Starts a simulator with an empty world and three receivers, and writes a configuration that names them.
     pub(crate) async fn set(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("meetwatch.db");
         let world = World::empty(seed, Time::default().now());
         let simulator = Arc::new(Simulator::start(Settings::new(world)).await.unwrap());
         let secret = SigningSecret::from_bytes(vec![7; 32]).unwrap();
-        let [heaps, calm] = [receiver(secret.clone()).await, receiver(secret.clone()).await];
+        let [batches, settling] = [receiver(secret.clone()).await, receiver(secret.clone()).await];
         let receiver = receiver(secret.clone()).await;
         let config = folder.path().join("meetwatch.toml");
         let token = folder.path().join("token");
@@ -68,15 +68,15 @@ name = "ops"
 url = "{receiver}"
 secret = "{secret}"
 [[webhook]]
-name = "heaps"
-url = "{heaps}"
+name = "batches"
+url = "{batches}"
 secret = "{secret}"
 format = "cloudevents"
 max_events = 5
 max_wait = "1s"
 [[webhook]]
-name = "calm"
-url = "{calm}"
+name = "settling"
+url = "{settling}"
 secret = "{secret}"
 settle = "1s"
 [watch]
@@ -92,23 +92,23 @@ listen = "127.0.0.1:0"
             google = simulator.url(),
             token = token.display(),
             receiver = receiver.url(),
-            heaps = heaps.url(),
-            calm = calm.url(),
+            batches = batches.url(),
+            settling = settling.url(),
             secret = secret.reveal(),
             store = store.display(),
         );
         write_private(&config, &text);
-        Self { folder, simulator, receiver, heaps, calm, config, store }
+        Self { folder, simulator, receiver, batches, settling, config, store }
     }
 
-    /// How many rows there are of something: a reader's look into the store of a running daemon.
+    /// Returns `SELECT count(*) FROM {of}` in the store, also while the daemon runs.
     pub(crate) fn count(&self, of: &str) -> i64 {
         let connection = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
     }
 
-    /// What was settled on an endpoint.
+    /// Returns the ids of the events that were settled for an endpoint.
     pub(crate) fn settled(&self, endpoint: &str) -> Vec<String> {
         let connection = Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let mut statement = connection
@@ -120,14 +120,14 @@ listen = "127.0.0.1:0"
         statement.query_map([endpoint], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
-    /// Starts the daemon, with more options.
+    /// Starts the daemon with additional options.
     pub(crate) fn start(&self, options: &[&str]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
         command.arg("run").arg("--config").arg(&self.config).args(options);
         Daemon::spawn(command, self.folder.path())
     }
 
-    /// Starts the daemon through a shell that first does this.
+    /// Starts the daemon from a shell that first runs `prepare`.
     pub(crate) fn start_after(&self, prepare: &str) -> Daemon {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{prepare}; exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_meetwatch"));
@@ -149,7 +149,7 @@ async fn receiver(secret: SigningSecret) -> Receiver {
 /// A running daemon, or another program that logs on standard error. Killed when dropped.
 pub(crate) struct Daemon {
     child: Arc<Mutex<Child>>,
-    /// What it has logged so far.
+    /// The lines it has logged so far.
     lines: watch::Receiver<Vec<String>>,
     status: watch::Receiver<Option<ExitStatus>>,
 }
@@ -167,7 +167,7 @@ impl Daemon {
             for line in log.lines().map_while(Result::ok) {
                 says.send_modify(|lines| lines.push(line));
             }
-            // Its end of the pipe is closed, so it has ended or is about to.
+            // The pipe is closed, so the process has ended or is about to.
             ends.send_replace(waiting.lock().unwrap().wait().ok());
         });
         Self { child, lines, status }
@@ -177,13 +177,13 @@ impl Daemon {
         self.child.lock().unwrap().id()
     }
 
-    /// SIGKILL; returns when it is dead.
+    /// Sends SIGKILL and waits until the process has ended.
     pub(crate) async fn kill(&mut self) {
         self.child.lock().unwrap().kill().unwrap();
         self.ended().await;
     }
 
-    /// SIGTERM; returns when it has stopped, well and in order.
+    /// Sends SIGTERM and waits until the process has ended with success.
     pub(crate) async fn stop(&mut self) {
         let id = self.id();
         assert!(Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().unwrap().success());
@@ -191,7 +191,7 @@ impl Daemon {
         assert!(status.success(), "{status}: {:#?}", self.lines.borrow());
     }
 
-    /// SIGHUP.
+    /// Sends SIGHUP.
     pub(crate) fn hang_up(&self) {
         let id = self.id();
         assert!(Command::new("sh").arg("-c").arg(format!("kill -HUP {id}")).status().unwrap().success());
@@ -201,30 +201,30 @@ impl Daemon {
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(PATIENCE, self.status.wait_for(Option::is_some)).await;
         let status = ended.map(|status| status.unwrap().unwrap());
-        status.unwrap_or_else(|_| panic!("it did not end; it said {:#?}", self.lines.borrow()))
+        status.unwrap_or_else(|_| panic!("the process did not end; it logged {:#?}", self.lines.borrow()))
     }
 
-    /// Waits until it dies by its own hand.
+    /// Waits until it aborts (SIGABRT).
     pub(crate) async fn aborted(&mut self) {
         let status = self.ended().await;
         let sigabrt = 6;
         assert_eq!(status.signal(), Some(sigabrt), "{status}: {:#?}", self.lines.borrow());
     }
 
-    /// Waits until it has logged a line with this in it, and returns that line.
+    /// Waits until it has logged a line that contains `text`, and returns that line.
     pub(crate) async fn says(&mut self, text: &str) -> String {
         let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
         let said = tokio::time::timeout(PATIENCE, self.lines.wait_for(|lines| found(lines).is_some())).await;
         let line = said.ok().and_then(Result::ok).and_then(|lines| found(&lines));
-        line.unwrap_or_else(|| panic!("it never said '{text}', but {:#?}", self.lines.borrow()))
+        line.unwrap_or_else(|| panic!("it did not log '{text}', but {:#?}", self.lines.borrow()))
     }
 
-    /// All that it has logged.
+    /// Returns everything it has logged.
     pub(crate) fn log(&self) -> String {
         self.lines.borrow().join("\n")
     }
 
-    /// How often it has logged this.
+    /// Returns how many logged lines contain `text`.
     pub(crate) fn said(&self, text: &str) -> usize {
         self.lines.borrow().iter().filter(|line| line.contains(text)).count()
     }
@@ -238,17 +238,17 @@ impl Drop for Daemon {
     }
 }
 
-/// Waits until something is true that nobody tells of.
+/// Polls until `is_true`, for conditions without a notification.
 pub(crate) async fn becomes_true(what: &str, mut is_true: impl FnMut() -> bool) {
     let waiting = async {
         while !is_true() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    assert!(tokio::time::timeout(2 * PATIENCE, waiting).await.is_ok(), "it never became true that {what}");
+    assert!(tokio::time::timeout(2 * PATIENCE, waiting).await.is_ok(), "timed out waiting until {what}");
 }
 
-/// People who come and go at random moments, until told to stop.
+/// Lets people join and leave at random moments until `stop` is cancelled.
 pub(crate) async fn live(simulator: Arc<Running>, seed: u64, stop: CancellationToken) {
     let mut random = Random::with_seed(seed);
     let (spaces, people) = simulator.with(|api, _| {
@@ -257,15 +257,15 @@ pub(crate) async fn live(simulator: Arc<Running>, seed: u64, stop: CancellationT
             .iter()
             .map(|name| {
                 let address = format!("{}@example.com", name.to_lowercase());
-                api.world.add_person(Person::signed_in(name, &address))
+                api.world.add_person(SimPerson::signed_in(name, &address))
             })
             .collect();
-        people.push(api.world.add_person(Person::anonymous("Guest")));
-        people.push(api.world.add_person(Person::phone("+41 44 *** **42")));
+        people.push(api.world.add_person(SimPerson::anonymous("Guest")));
+        people.push(api.world.add_person(SimPerson::phone("+41 44 *** **42")));
         (spaces, people)
     });
     loop {
-        // Whatever cannot happen in this world does not.
+        // An impossible action changes nothing.
         let _ = simulator.with(|api, now| {
             let (space, person) = (spaces[random.usize(..spaces.len())], people[random.usize(..people.len())]);
             let device = if random.u8(..4) == 0 { "tablet" } else { "laptop" };

@@ -1,9 +1,9 @@
-//! What the program promises, over real sockets and real files: one file for each behaviour.
+//! Integration tests over real sockets and real files: one file for each behaviour.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what does not hold in a test is to end it, in its helpers too"
+    reason = "a failed expectation ends the test, in its helpers too"
 )]
 
 mod architecture;

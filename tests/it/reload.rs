@@ -5,7 +5,7 @@ use meetwatch::delivery::sign::SigningSecret;
 use meetwatch::model::EventType;
 use meetwatch::serve::NotReloaded;
 use meetwatch::sim::Behaviour;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use reqwest::Method;
 
 use crate::house::{House, LONG};
@@ -24,7 +24,7 @@ fn refusal(outcome: Result<Vec<String>, NotReloaded>) -> String {
 /// Lets a guest join, and waits until the join is in the log.
 async fn somebody_joins(house: &House, name: &str) {
     let before = house.told(EventType::ParticipantJoined).await;
-    let person = house.person(Person::anonymous(name));
+    let person = house.person(SimPerson::anonymous(name));
     house.join(person, "laptop");
     house.until_told(EventType::ParticipantJoined, before + 1).await;
 }
@@ -56,7 +56,7 @@ async fn a_live_conference_of_a_removed_target_is_reported_to_its_end_and_the_ne
     assert_eq!(house.metric("meetwatch_target_participants", "target=").await, 0.0);
     house.end();
     house.until_told(EventType::ConferenceEnded, 1).await;
-    let ben = house.person(Person::anonymous("Ben"));
+    let ben = house.person(SimPerson::anonymous("Ben"));
     house.join(ben, "laptop");
     assert_eq!(house.told(EventType::ConferenceStarted).await, 1);
     house.reload(&house.config()).await.unwrap();
@@ -247,9 +247,9 @@ async fn a_stopped_daemon_refuses_to_reload() {
 #[tokio::test]
 async fn many_reloads_lose_no_event_and_repeat_none() {
     let house = House::new().await;
-    let people: Vec<_> = (0..6).map(|number| house.person(Person::anonymous(&format!("Guest {number}")))).collect();
+    let people: Vec<_> = (0..6).map(|number| house.person(SimPerson::anonymous(&format!("Guest {number}")))).collect();
     let space = house.simulator.with(|api, _| api.world.space(house.space).code.to_string());
-    let first = house.person(Person::anonymous("Host"));
+    let first = house.person(SimPerson::anonymous("Host"));
     house.join(first, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     for round in 0..30_usize {

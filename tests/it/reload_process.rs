@@ -1,6 +1,6 @@
 //! A reload by SIGHUP to the real process.
 
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 
 use crate::kill_daemon::{Scene, becomes_true, write_private};
 
@@ -19,7 +19,7 @@ async fn sighup_reloads_the_file_and_an_invalid_one_changes_nothing() {
     daemon.says("was reloaded").await;
     let (space, guest) = scene
         .simulator
-        .with(|api, _| (api.world.add_space(None).unwrap(), api.world.add_person(Person::anonymous("Guest"))));
+        .with(|api, _| (api.world.add_space(None).unwrap(), api.world.add_person(SimPerson::anonymous("Guest"))));
     scene.simulator.join(space, guest, "laptop").unwrap();
     becomes_true("somebody joined", || scene.count("events WHERE type = 'participant.joined'") == 1).await;
     assert_eq!(scene.count("targets WHERE name = 'everything'"), 1);

@@ -2,7 +2,7 @@
 
 use meetwatch::model::{Event, EventType};
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -21,7 +21,8 @@ async fn end(house: &House) -> Event {
 #[tokio::test]
 async fn the_attendance_of_the_api_equals_that_of_the_event() {
     let mut house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(bo, "laptop");
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;
@@ -62,7 +63,7 @@ async fn an_attendance_too_large_for_the_event_is_at_its_attendance_path() {
     let join = |from: usize, to: usize| {
         house.simulator.with(|api, now| {
             for number in from..to {
-                let person = api.world.add_person(Person::anonymous(&format!("Guest {number}")));
+                let person = api.world.add_person(SimPerson::anonymous(&format!("Guest {number}")));
                 api.world.join(house.space, person, "laptop", now).unwrap();
             }
         });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Registry;
 use meetwatch::model::EventType;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -220,7 +220,8 @@ async fn no_path_accepts_an_undocumented_method() {
 /// A daemon with a conference that ended and one that is live.
 pub(crate) async fn lived_in() -> House {
     let house = House::new().await;
-    let (ada, bo) = (house.person(Person::signed_in("Ada", "ada@example.com")), house.person(Person::anonymous("Bo")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in("Ada", "ada@example.com")), house.person(SimPerson::anonymous("Bo")));
     house.join(ada, "laptop");
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;

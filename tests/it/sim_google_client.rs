@@ -1,4 +1,4 @@
-//! Google's own client is the judge: what it reads from the simulator agrees with the world.
+//! Google's own Rust client reads the simulator, and what it reads agrees with the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::paginator::ItemPaginator;
 use jiff::Timestamp;
 use meetwatch::model::ParticipantKind;
-use meetwatch::sim::api::{ApiSettings, Hint, Method};
+use meetwatch::sim::api::{ApiSettings, GoogleMethod, Hint};
 use meetwatch::sim::faults::{Fault, Rule, When};
-use meetwatch::sim::world::{Act, Person, WorldSettings};
+use meetwatch::sim::world::{Action, SimPerson, WorldSettings};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 
 const START: i64 = 1_767_600_000;
@@ -21,7 +21,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(START + seconds).unwrap()
 }
 
-/// A simulator whose time stands still.
+/// Starts a simulator whose clock always returns `now`.
 async fn standing_at(now: Timestamp, world: World, max_page: Option<usize>) -> Running {
     let api = ApiSettings { max_page, ..ApiSettings::default() };
     Simulator::start(Settings { api, time: Time::from_fn(move || now), ..Settings::new(world) }).await.unwrap()
@@ -123,21 +123,21 @@ async fn googles_own_client_reads_the_whole_world_and_agrees_with_it() {
 }
 
 #[tokio::test]
-async fn googles_own_client_can_filter_by_everything_that_is_documented() {
+async fn googles_own_client_can_use_every_documented_filter() {
     let mut world = World::empty(5, at(0));
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
-    let guest = world.add_person(Person::anonymous("Sam"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
+    let guest = world.add_person(SimPerson::anonymous("Sam"));
     let space = world.add_space(Some(ada)).unwrap();
-    for (second, act) in [
-        (1, Act::Join(ada, "laptop".into())),
-        (5, Act::End),
-        (20, Act::Join(ada, "laptop".into())),
-        (21, Act::Join(ada, "phone".into())),
-        (22, Act::Join(guest, "tab".into())),
-        (30, Act::LeaveWholly(guest)),
-        (31, Act::Leave(ada, "phone".into())),
+    for (second, action) in [
+        (1, Action::Join(ada, "laptop".into())),
+        (5, Action::End),
+        (20, Action::Join(ada, "laptop".into())),
+        (21, Action::Join(ada, "phone".into())),
+        (22, Action::Join(guest, "tab".into())),
+        (30, Action::LeaveWholly(guest)),
+        (31, Action::Leave(ada, "phone".into())),
     ] {
-        world.schedule(at(second), space, act);
+        world.schedule(at(second), space, action);
     }
     let code = world.space(space).code.to_string();
     let name = world.space(space).name.to_string();
@@ -186,7 +186,7 @@ async fn googles_own_client_reads_a_webinar_over_many_pages() {
     let mut world = World::empty(5, at(0));
     let space = world.add_space(None).unwrap();
     for n in 0..600 {
-        let person = world.add_person(Person::anonymous(&format!("guest {n}")));
+        let person = world.add_person(SimPerson::anonymous(&format!("guest {n}")));
         world.join(space, person, "tab", at(n / 10)).unwrap();
     }
     let record = world.live_in(space).unwrap().name.to_string();
@@ -194,12 +194,12 @@ async fn googles_own_client_reads_a_webinar_over_many_pages() {
     let client = records(&sim).await;
     let everybody = participants(&client, &record, "", 250).await;
     assert_eq!(everybody.iter().map(|person| &person.name).collect::<BTreeSet<_>>().len(), 600);
-    assert_eq!(sim.with(|api, _| api.count(Method::ListParticipants)), 9, "fewer than asked for");
+    assert_eq!(sim.with(|api, _| api.count(GoogleMethod::ListParticipants)), 9, "fewer than asked for");
     sim.stop().await;
 }
 
 #[tokio::test]
-async fn googles_own_client_understands_the_refusals() {
+async fn googles_own_client_parses_the_errors() {
     let mut world = World::empty(5, at(0));
     let space = world.add_space(None).unwrap();
     world.start(space, at(0)).unwrap();

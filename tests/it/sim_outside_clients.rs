@@ -1,4 +1,4 @@
-//! Google's Python clients are judges too: they read the simulator as they would read Google.
+//! Google's Python clients read the simulator, and what they read agrees with the world.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -54,10 +54,10 @@ async fn googles_python_clients_read_the_whole_world_and_agree_with_it() {
     drop(stdin);
     let output =
         tokio::time::timeout(std::time::Duration::from_secs(120), child.wait_with_output()).await.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     for client in ["google-apps-meet", "google-api-python-client"] {
-        assert!(told.contains(&format!("{client}: agrees")), "{told}");
+        assert!(printed.contains(&format!("{client}: agrees")), "{printed}");
     }
     sim.stop().await;
 }

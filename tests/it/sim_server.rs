@@ -1,10 +1,10 @@
-//! The simulator on a socket: it misbehaves on the wire as told, keeps its world moving, and stops.
+//! The simulator on a socket: faults of the connection, the world in real time, and stopping.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use meetwatch::sim::faults::{Fault, Rule, When};
-use meetwatch::sim::world::{Person, WorldSettings};
+use meetwatch::sim::world::{SimPerson, WorldSettings};
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -14,7 +14,7 @@ async fn with_one_meeting() -> (Running, String) {
     let mut world = World::empty(1, start);
     let space = world.add_space(None).unwrap();
     for n in 0..20 {
-        let person = world.add_person(Person::anonymous(&format!("guest {n}")));
+        let person = world.add_person(SimPerson::anonymous(&format!("guest {n}")));
         world.join(space, person, "tab", start).unwrap();
     }
     let record = world.live_in(space).unwrap().name.to_string();
@@ -31,7 +31,7 @@ fn once(sim: &Running, fault: Fault) {
 }
 
 #[tokio::test]
-async fn a_body_can_break_off_and_the_next_answer_is_whole() {
+async fn a_body_can_be_cut_off_and_the_next_answer_is_whole() {
     let (sim, url) = with_one_meeting().await;
     once(&sim, Fault::CutOff);
     let response = reqwest::get(&url).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_connection_can_be_reset_without_an_answer() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_outlasts_a_clients_patience_and_holds_nobody_else_up() {
+async fn a_slow_answer_exceeds_a_clients_timeout_and_delays_no_other_answer() {
     let (sim, url) = with_one_meeting().await;
     once(&sim, Fault::Slow(Duration::from_secs(600)));
     let client = reqwest::Client::builder().timeout(Duration::from_millis(200)).build().unwrap();
@@ -73,17 +73,17 @@ async fn the_simulator_stops_while_an_answer_is_slow() {
     once(&sim, Fault::Slow(Duration::from_secs(600)));
     let asked = tokio::spawn(reqwest::get(url));
     assert!(sim.wait_until(SOON, |api| api.tally().values().sum::<u64>() == 1).await);
-    tokio::time::timeout(SOON, sim.stop()).await.expect("it stops within its grace");
+    tokio::time::timeout(SOON, sim.stop()).await.expect("did not stop within the grace period");
     assert!(asked.await.unwrap().is_err());
 }
 
 #[tokio::test]
-async fn googles_clock_may_differ_from_ours_in_everything_it_says() {
+async fn googles_clock_may_differ_from_ours_in_every_answer() {
     let skew = SignedDuration::from_mins(7);
     let time = Time::wall(skew);
     let world = World::new(WorldSettings { speed: 1000.0, ..WorldSettings::starting(time.now(), 4) });
     let sim = Simulator::start(Settings { time, ..Settings::new(world) }).await.unwrap();
-    assert!(sim.wait_until(SOON, |api| api.world.sessions().count() > 0).await, "it moves by itself");
+    assert!(sim.wait_until(SOON, |api| api.world.sessions().count() > 0).await, "the world does not advance by itself");
     let response = reqwest::get(format!("{}/v2/conferenceRecords", sim.url())).await.unwrap();
     let date = response.headers()["date"].to_str().unwrap().to_owned();
     let date = jiff::fmt::rfc2822::parse(&date).unwrap().timestamp();
@@ -93,10 +93,10 @@ async fn googles_clock_may_differ_from_ours_in_everything_it_says() {
 }
 
 #[tokio::test]
-async fn what_happens_by_hand_shows_at_once() {
+async fn requested_actions_are_visible_immediately() {
     let start = Time::default().now();
     let mut world = World::empty(1, start);
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let space = world.add_space(Some(ada)).unwrap();
     let code = world.space(space).code.to_string();
     let sim = Simulator::start(Settings::new(world)).await.unwrap();
@@ -108,7 +108,7 @@ async fn what_happens_by_hand_shows_at_once() {
     sim.join(space, ada, "laptop").unwrap();
     assert!(active().await);
     sim.leave(space, ada, "laptop").unwrap();
-    assert!(active().await, "a meeting that nobody is in is not over");
+    assert!(active().await, "an empty meeting has not ended");
     sim.end(space).unwrap();
     assert!(!active().await);
     assert_eq!(sim.truth().len(), 1);

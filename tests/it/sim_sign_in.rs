@@ -1,19 +1,19 @@
-//! Real authentication, end to end: the library that signs in to Google signs in to the simulator.
+//! Authentication end to end: the library that signs in to Google signs in to the simulator.
 
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::api::Method;
+use meetwatch::sim::api::GoogleMethod;
 use meetwatch::sim::faults::{Fault, Rule, When};
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::sim::{Running, Settings, Simulator, Time, World};
 use yup_oauth2::{ServiceAccountAuthenticator, ServiceAccountKey};
 
 const MEET: &str = "https://www.googleapis.com/auth/meetings.space.readonly";
 const PEOPLE: &str = "https://www.googleapis.com/auth/directory.readonly";
 
-async fn locked(delegated_scopes: Option<Vec<String>>) -> Running {
+async fn with_authentication(delegated_scopes: Option<Vec<String>>) -> Running {
     let start = Time::default().now();
     let mut world = World::empty(1, start);
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let space = world.add_space(Some(ada)).unwrap();
     world.join(space, ada, "laptop", start).unwrap();
     let other = world.add_space(None).unwrap();
@@ -43,7 +43,7 @@ async fn records(sim: &Running, token: &str) -> (u16, usize) {
 
 #[tokio::test]
 async fn a_service_account_with_a_subject_sees_what_the_subject_organizes() {
-    let sim = locked(None).await;
+    let sim = with_authentication(None).await;
     let ada = token(&sim, Some("ada@example.com"), MEET).await.unwrap();
     assert_eq!(records(&sim, &ada).await, (200, 1));
     let itself = token(&sim, None, MEET).await.unwrap();
@@ -55,25 +55,25 @@ async fn a_service_account_with_a_subject_sees_what_the_subject_organizes() {
 }
 
 #[tokio::test]
-async fn a_scope_that_is_not_delegated_and_a_subject_that_is_unknown_are_refused_as_google_does() {
-    let sim = locked(Some(vec![MEET.to_owned()])).await;
+async fn an_undelegated_scope_and_an_unknown_subject_are_refused_with_googles_errors() {
+    let sim = with_authentication(Some(vec![MEET.to_owned()])).await;
     assert!(token(&sim, Some("ada@example.com"), MEET).await.is_ok());
     let people = token(&sim, Some("ada@example.com"), PEOPLE).await.unwrap_err();
     assert!(people.contains("unauthorized_client") || people.contains("unauthorized to retrieve"), "{people}");
-    let nobody = token(&sim, Some("nobody@example.com"), MEET).await.unwrap_err();
-    assert!(nobody.contains("Invalid email or User ID"), "{nobody}");
+    let unknown = token(&sim, Some("nobody@example.com"), MEET).await.unwrap_err();
+    assert!(unknown.contains("Invalid email or User ID"), "{unknown}");
     sim.with(|api, _| {
         let revoked = Fault::OAuth("invalid_grant", "Invalid JWT Signature.");
-        api.faults.add(Rule::new(revoked).on(&[Method::Token]).when(When::Always));
+        api.faults.add(Rule::new(revoked).on(&[GoogleMethod::Token]).when(When::Always));
     });
     assert!(token(&sim, Some("ada@example.com"), MEET).await.unwrap_err().contains("Invalid JWT Signature"));
     sim.stop().await;
 }
 
 #[tokio::test]
-async fn an_assertion_that_was_tampered_with_or_signed_by_another_key_is_refused() {
-    let sim = locked(None).await;
-    let other = locked(None).await;
+async fn an_invalid_assertion_or_one_signed_by_another_key_is_refused() {
+    let sim = with_authentication(None).await;
+    let other = with_authentication(None).await;
     let mut key = other.service_account_key().unwrap();
     key["token_uri"] = format!("{}/token", sim.url()).into();
     sim.service_account_key().unwrap();
@@ -90,12 +90,12 @@ async fn an_assertion_that_was_tampered_with_or_signed_by_another_key_is_refused
 }
 
 #[tokio::test]
-async fn a_user_consents_in_the_browser_and_the_refresh_token_goes_on_working() {
-    let sim = locked(None).await;
+async fn a_user_consents_in_the_browser_and_the_refresh_token_stays_valid() {
+    let sim = with_authentication(None).await;
     let secret = sim.with(|api, _| api.client_secret());
     let installed = |key: &str| secret["installed"][key].as_str().unwrap().to_owned();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    // The challenge that RFC 7636 gives as its example, and its verifier.
+    // The example challenge of RFC 7636, and its verifier.
     let page = format!(
         "{}?client_id={}&response_type=code&scope={MEET}&state=s%201&redirect_uri=http://127.0.0.1:9/back\
          &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",

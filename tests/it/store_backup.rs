@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meetwatch::model::EventType;
 use meetwatch::sim::Behaviour;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::store::{BackupError, Db, OpenError, back_up};
 use rusqlite::Connection;
 
@@ -154,7 +154,7 @@ fn deleted_data_is_not_in_a_backup() {
 #[tokio::test]
 async fn a_daemon_given_a_backup_emits_what_came_after_it_and_nothing_twice() {
     let mut house = House::new().await;
-    let [ada, bo, cara] = ["Ada", "Bo", "Cara"].map(|name| house.person(Person::anonymous(name)));
+    let [ada, bo, cara] = ["Ada", "Bo", "Cara"].map(|name| house.person(SimPerson::anonymous(name)));
     house.join(ada, "laptop");
     house.until_told(EventType::ParticipantJoined, 1).await;
     let told = house.log().await;

@@ -8,7 +8,7 @@ use std::process::Command;
 use meetwatch::model::{Event, EventType, ParticipantKind};
 use meetwatch::sim::Behaviour;
 use meetwatch::sim::api::ApiSettings;
-use meetwatch::sim::world::Person;
+use meetwatch::sim::world::SimPerson;
 use meetwatch::store::back_up;
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
@@ -61,7 +61,8 @@ async fn frames(house: &House) -> Vec<Value> {
 async fn a_person_in_a_call_is_forgotten_and_later_events_are_emitted_without_the_name() {
     let mut house = house().await;
     let store = house.path("meetwatch.db");
-    let (ada, bo) = (house.person(Person::signed_in(NAME, EMAIL)), house.person(Person::anonymous("Bo Bystander")));
+    let (ada, bo) =
+        (house.person(SimPerson::signed_in(NAME, EMAIL)), house.person(SimPerson::anonymous("Bo Bystander")));
     // One conference that is closed, and one that is live.
     house.join(ada, "laptop");
     house.join(bo, "laptop");
@@ -158,7 +159,7 @@ async fn a_person_in_a_call_is_forgotten_and_later_events_are_emitted_without_th
 #[tokio::test]
 async fn a_guest_is_forgotten_by_the_participants_name_and_no_one_else() {
     let house = house().await;
-    let (eve, bo) = (house.person(Person::anonymous("Eve")), house.person(Person::anonymous("Bo")));
+    let (eve, bo) = (house.person(SimPerson::anonymous("Eve")), house.person(SimPerson::anonymous("Bo")));
     house.join(eve, "laptop");
     house.join(bo, "laptop");
     house.until_told(EventType::ParticipantJoined, 2).await;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use meetwatch::sim::api::Method;
+use meetwatch::sim::api::GoogleMethod;
 use meetwatch::store::{CommitError, Db, OpenError, StoreError};
 use meetwatch::verify::truth;
 use rusqlite::Connection;
@@ -160,7 +160,7 @@ impl Show {
     pub(crate) async fn is_in_trouble(&mut self, reason: &str, remedy: &str) {
         let line = self.daemon.says(&format!(r#""reason":"{reason}""#)).await;
         assert!(line.contains(r#""level":"ERROR""#) && line.contains(remedy), "{line}");
-        let listings = |api: &meetwatch::sim::api::Api| api.count(Method::ListConferences);
+        let listings = |api: &meetwatch::sim::api::SimApi| api.count(GoogleMethod::ListConferences);
         let before = self.scene.simulator.with(|api, _| listings(api));
         let reads_on = self.scene.simulator.wait_until(PATIENCE, |api| listings(api) > before + 3).await;
         assert!(reads_on, "the daemon stopped reading");

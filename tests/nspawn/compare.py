@@ -1,6 +1,6 @@
-"""Holds what a receiver heard against the log: every event arrived, none is in the log twice, no number is missing.
+"""Compares the events of a receiver with the log: every event arrived, no id occurs twice, no sequence number is missing.
 
-    compare.py LOG HEARD      as `meetwatch events --json` and `meetwatch listen --json` print them
+    compare.py LOG HEARD      the output of `meetwatch events --json` and of `meetwatch listen --json`
 """
 
 import json
@@ -29,7 +29,7 @@ for event in log:
         numbers.setdefault(event["conference"]["name"], []).append(event["sequence"])
 for conference, found in numbers.items():
     if found != list(range(1, len(found) + 1)):
-        problems.append(f"{conference} counts {found}")
+        problems.append(f"{conference} has the sequence {found}")
 
 print("\n".join(problems[:10]))
 sys.exit(1 if problems else 0)

@@ -1,13 +1,13 @@
-# The machine: booted, entered, shut down; and the programs around it. Sourced by `run`.
+# The container: boot, run commands, shut down; and the programs outside of it. Sourced by `run`.
 
-work=          # a folder for everything that one run makes
-meetwatch=     # the program of the package, to be run outside
+work=          # a folder for the files of one run
+meetwatch=     # the program of the package, for running outside
 nspawn=        # the process id of systemd-nspawn
-leader=        # the process id, outside, of the machine's first process
+leader=        # the process id, outside, of the container's first process
 simulator=     # the process id of the simulator
 receiver=      # the process id of the receiver
-google=        # where the simulator listens
-hooks=         # where the receiver listens
+google=        # the URL of the simulator
+hooks=         # the URL of the receiver
 machine_systemd=
 
 # within SECONDS WHAT COMMAND…: waits until the command succeeds; fails the test otherwise.
@@ -20,20 +20,20 @@ within() {
     done
 }
 
-# Runs a command in the machine, as root.
+# Runs a command in the container, as root.
 inside() {
     timeout --kill-after=5 120 nsenter --target "$leader" --all -- \
         /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# Writes standard input into a file of the machine.
+# Writes standard input to a file of the container.
 write_inside() { inside sh -c "umask 077; cat >'$1'"; }
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Google, and whoever wants to hear of it. The machine shares this one's network.
+# Starts the simulator and the receiver. The container shares this machine's network.
 start_outside() {
     "$meetwatch" sim --seed 5 --conferences 3 --people 6 --speed 20 --require-auth --write-key "$work/key.json" \
         >"$work/sim.log" 2>&1 &
@@ -59,7 +59,7 @@ stop_outside() {
     simulator='' receiver=''
 }
 
-# Everything that the machine writes lies in memory and is gone with it.
+# Everything that the container writes is in memory and is discarded with it.
 boot() {
     systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay --directory="$1" --machine="meetwatch-$$" \
         --bind-ro="$work/packages:/packages" --console=pipe --boot </dev/null >"$work/console.log" 2>&1 &
@@ -68,7 +68,7 @@ boot() {
     machine_systemd="$(inside systemctl --version | awk 'NR == 1 { print $2 }')"
 }
 
-# systemd-nspawn has another child for a moment, which makes the machine's first process and is gone then.
+# systemd-nspawn briefly has another child, which creates the container's first process.
 is_up() {
     leader="$(cat "/proc/$nspawn/task/$nspawn/children")"
     leader="${leader%% *}"
@@ -82,7 +82,7 @@ shut_down() {
     end_machine
 }
 
-# systemd-nspawn leaves the two groups behind that it put itself and the machine into.
+# systemd-nspawn does not remove the two control groups of itself and the container.
 remove_groups() {
     local line name path mount group
     while IFS=: read -r line name path; do
@@ -97,7 +97,7 @@ remove_groups() {
     done </proc/self/cgroup
 }
 
-# Its first process takes all others along. Where it is not known yet, it is among the children, or comes within a moment.
+# Killing the first process ends all others. If it is not known yet, it is among the children, or appears shortly.
 end_machine() {
     if [[ -n $nspawn ]]; then
         local pass

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::config::{self, Config, Problem, ConfigFile};
+use crate::config::{self, Config, ConfigFile, Problem};
 use crate::serve::NotReloaded;
 
 /// Reads the configuration file and the files that it names. Blocks on file IO.

@@ -42,7 +42,8 @@ struct TargetCounts {
 async fn status(State(state): State<Arc<ServerState>>, _: NoParameters) -> Json<StatusReport> {
     let identities = identities(&state.board);
     let board = state.board.read();
-    let mut participants: BTreeMap<&'static str, u64> = ParticipantKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
+    let mut participants: BTreeMap<&'static str, u64> =
+        ParticipantKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
     let discovered = |(name, status): (&TargetName, &TargetStatus)| {
         (name.to_string(), TargetCounts { last_discovery: status.last_discovery, ..TargetCounts::default() })
     };

@@ -1,42 +1,43 @@
-//! Who asks, and what they may see.
+//! Callers of the API, and what each may see.
 
-use super::error::{Forbidden, Refusal};
-use super::method::Method;
-use crate::sim::world::{Conference, PersonKey, SpaceKey, World};
+use super::error::{Forbidden, GoogleError};
+use super::method::GoogleMethod;
+use crate::sim::world::{PersonKey, SimConference, SpaceKey, World};
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody said who they are (no token, or one that was not issued here): sees everything.
+    /// Unauthenticated: no token, or one that was not issued here. Sees everything.
     #[default]
     Anybody,
     /// A user, by their own consent or through domain-wide delegation: sees what they organize or take part in.
     User(PersonKey),
-    /// The service account itself, without a subject: organizes nothing and takes part in nothing.
+    /// The service account itself, without a subject: neither organizes nor takes part in anything.
     ServiceAccount,
 }
 
-/// What a user gets for a conference that they neither organize nor take part in. All three have been seen.
+/// How the API answers a user about a conference that they neither organize nor take part in. All three were observed
+/// at Google.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strangers {
     #[default]
     Forbidden,
     NotFound,
-    /// Lists are empty; what is asked for by name is not found.
+    /// Lists are empty, and `get` answers 404.
     Empty,
 }
 
-/// What comes of a question about one conference.
+/// Whether a caller may read a conference.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Access {
+pub(super) enum AccessDecision {
     Granted,
-    /// Answer, but with nothing in it.
+    /// Answered with an empty list.
     Nothing,
-    Refused(Refusal),
+    Refused(GoogleError),
 }
 
 impl Caller {
-    /// Whether `conferenceRecords.list` shows conferences of this space to the caller.
+    /// Returns whether `conferenceRecords.list` shows conferences of this space to the caller.
     pub(super) fn organizes(self, world: &World, space: SpaceKey) -> bool {
         match self {
             Self::Anybody => true,
@@ -45,12 +46,12 @@ impl Caller {
         }
     }
 
-    pub(super) fn may_see(self, world: &World, conference: &Conference) -> bool {
+    pub(super) fn may_see(self, world: &World, conference: &SimConference) -> bool {
         let takes_part = matches!(self, Self::User(person) if conference.knows(person));
         takes_part || self.organizes(world, conference.space)
     }
 
-    /// Whether the caller may see who is live in a space: its owner, and whoever takes part now.
+    /// Returns whether the caller may see the live conference of a space: its owner and current participants may.
     pub(super) fn may_see_space(self, world: &World, space: SpaceKey) -> bool {
         let takes_part =
             matches!(self, Self::User(person) if world.live_in(space).is_some_and(|live| live.knows(person)));
@@ -59,14 +60,14 @@ impl Caller {
 }
 
 impl Strangers {
-    pub(super) fn access(self, method: Method) -> Access {
+    pub(super) fn access(self, method: GoogleMethod) -> AccessDecision {
         match self {
             Self::Forbidden => {
-                let refusal = Refusal::forbidden(Forbidden::PermissionDenied, method.service(), method.rpc());
-                Access::Refused(refusal)
+                let refusal = GoogleError::forbidden(Forbidden::PermissionDenied, method.service(), method.rpc());
+                AccessDecision::Refused(refusal)
             }
-            Self::Empty if method.is_list() || method == Method::GetSpace => Access::Nothing,
-            Self::NotFound | Self::Empty => Access::Refused(Refusal::not_found()),
+            Self::Empty if method.is_list() || method == GoogleMethod::GetSpace => AccessDecision::Nothing,
+            Self::NotFound | Self::Empty => AccessDecision::Refused(GoogleError::not_found()),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Refusals as Google words them: a code, a status, a message and typed details.
+//! Error bodies with Google's wording: a code, a status, a message and typed details.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The project number that refusals name as the consumer.
+/// The project that errors name as the consumer.
 pub const PROJECT: &str = "projects/1053902841207";
 
-/// An answer that is an error body.
+/// An error answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub struct GoogleError {
     pub code: u16,
     pub status: &'static str,
     pub message: String,
@@ -29,7 +29,7 @@ pub enum Forbidden {
     PermissionDenied,
 }
 
-/// How a 429 tells when to come back.
+/// How a 429 says when to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     None,
@@ -39,7 +39,7 @@ pub enum Hint {
     RetryInfo(Duration),
 }
 
-impl Refusal {
+impl GoogleError {
     fn new(code: u16, status: &'static str, message: impl Into<String>) -> Self {
         Self { code, status, message: message.into(), details: Vec::new(), retry_after: None }
     }
@@ -70,7 +70,7 @@ impl Refusal {
         )
     }
 
-    /// 404. The same for what does not exist, is not seen yet, or has expired.
+    /// 404. The same for a resource that does not exist, is not visible yet, or has expired.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(404, "NOT_FOUND", "Requested entity was not found.")
@@ -125,7 +125,7 @@ impl Refusal {
             .with(error_info(reason, &json!({"service": service, "method": method})))
     }
 
-    /// 429: the quota of a minute is used up.
+    /// 429: the quota of the last minute is used up.
     #[must_use]
     pub fn rate_limited(hint: Hint, limit: u32, service: &str) -> Self {
         let message = format!(
@@ -133,7 +133,7 @@ impl Refusal {
              service '{service}' for consumer 'project_number:{}'.",
             PROJECT.trim_start_matches("projects/")
         );
-        let refusal = Self::new(429, "RESOURCE_EXHAUSTED", message).with(error_info(
+        let error = Self::new(429, "RESOURCE_EXHAUSTED", message).with(error_info(
             "RATE_LIMIT_EXCEEDED",
             &json!({
                 "service": service, "consumer": PROJECT, "quota_location": "global",
@@ -142,9 +142,9 @@ impl Refusal {
             }),
         ));
         match hint {
-            Hint::None => refusal,
-            Hint::RetryAfter(after) => Self { retry_after: Some(after), ..refusal },
-            Hint::RetryInfo(after) => refusal.with(json!({
+            Hint::None => error,
+            Hint::RetryAfter(after) => Self { retry_after: Some(after), ..error },
+            Hint::RetryInfo(after) => error.with(json!({
                 "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": seconds(after),
             })),
         }
@@ -161,7 +161,7 @@ impl Refusal {
         }
     }
 
-    /// The body, as it goes over the wire.
+    /// Returns the error body in Google's format.
     #[must_use]
     pub fn body(&self) -> Value {
         let mut error = json!({"code": self.code, "message": self.message, "status": self.status});
@@ -179,7 +179,7 @@ fn error_info(reason: &str, metadata: &Value) -> Value {
     })
 }
 
-/// A duration as protobuf's JSON writes it: `12s`, `0.500s`.
+/// Returns a duration in the JSON format of protobuf: `12s`, `0.500s`.
 fn seconds(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{}s", duration.as_secs()),
@@ -193,20 +193,21 @@ mod tests {
     use crate::meet::wire::{ErrorBody, ErrorDetail};
 
     #[test]
-    fn refusals_read_back_as_the_client_reads_them() {
-        let refusal = Refusal::rate_limited(Hint::RetryInfo(Duration::from_millis(12_500)), 600, "meet.googleapis.com");
-        let body: ErrorBody = serde_json::from_value(refusal.body()).unwrap();
+    fn the_client_parses_the_error_bodies() {
+        let error =
+            GoogleError::rate_limited(Hint::RetryInfo(Duration::from_millis(12_500)), 600, "meet.googleapis.com");
+        let body: ErrorBody = serde_json::from_value(error.body()).unwrap();
         assert_eq!((body.error.code, body.error.status.as_str()), (429, "RESOURCE_EXHAUSTED"));
         assert!(
             matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "RATE_LIMIT_EXCEEDED")
         );
         assert_eq!(body.error.details[1], ErrorDetail::RetryInfo { retry_delay: "12.500s".into() });
 
-        let refusal = Refusal::forbidden(Forbidden::ServiceDisabled, "meet.googleapis.com", "m");
-        let body: ErrorBody = serde_json::from_value(refusal.body()).unwrap();
+        let error = GoogleError::forbidden(Forbidden::ServiceDisabled, "meet.googleapis.com", "m");
+        let body: ErrorBody = serde_json::from_value(error.body()).unwrap();
         assert!(
             matches!(&body.error.details[0], ErrorDetail::ErrorInfo { reason, .. } if reason == "SERVICE_DISABLED")
         );
-        assert_eq!(body.error.details[1], ErrorDetail::Other, "a detail that nobody reads");
+        assert_eq!(body.error.details[1], ErrorDetail::Other, "a detail that the client ignores");
     }
 }

@@ -1,15 +1,15 @@
 //! The filters of Google's lists, parsed: `space.name = "spaces/x" AND end_time IS NULL`.
 //!
-//! Fields may be spelled in snake_case, as the reference does, or in camelCase, as the guide does; timestamps may
-//! stand in quotes or not. Anything else is refused, also what the real parser might let pass: `OR`, `NOT`, brackets,
-//! lower-case keywords. Parsing is total: any text gives a filter or an error, in time linear in its length.
+//! Fields may be spelled in snake_case, as the reference does, or in camelCase, as the guide does; timestamps may be
+//! quoted or not. Anything else is an error, also what the real parser might accept: `OR`, `NOT`, brackets, lower-case
+//! keywords. Any text gives a filter or an error, in time linear in its length.
 
 use jiff::Timestamp;
 
-/// The longest filter that is read, in bytes.
+/// The longest filter accepted, in bytes.
 const MAX_BYTES: usize = 2048;
 
-/// What can be filtered by. Which list knows which field is [`Filter::check`]'s business.
+/// A field that can be filtered by. [`ListFilter::check`] decides which list has which field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     MeetingCode,
@@ -41,13 +41,13 @@ pub enum Condition {
     Text(Field, String),
 }
 
-/// All conditions hold together. The empty filter holds for everything.
+/// A conjunction of conditions. The empty filter matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct ListFilter {
     conditions: Vec<Condition>,
 }
 
-/// Why a text is no filter.
+/// Why a text is not a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     #[error("the filter is longer than 2048 bytes")]
@@ -75,8 +75,8 @@ pub enum FilterError {
 /// Parses a filter.
 ///
 /// # Errors
-/// [`FilterError`] for anything that is not one.
-pub fn parse(text: &str) -> Result<Filter, FilterError> {
+/// [`FilterError`] if the text is not a filter.
+pub fn parse(text: &str) -> Result<ListFilter, FilterError> {
     if text.len() > MAX_BYTES {
         return Err(FilterError::TooLong);
     }
@@ -84,35 +84,35 @@ pub fn parse(text: &str) -> Result<Filter, FilterError> {
     let mut rest = tokens.as_slice();
     let mut conditions = Vec::new();
     if rest.is_empty() {
-        return Ok(Filter { conditions });
+        return Ok(ListFilter { conditions });
     }
     loop {
         conditions.push(condition(&mut rest)?);
         match rest {
-            [] => return Ok(Filter { conditions }),
-            [Token::Word("AND"), after @ ..] => rest = after,
+            [] => return Ok(ListFilter { conditions }),
+            [FilterToken::Word("AND"), after @ ..] => rest = after,
             _ => return Err(FilterError::AndExpected),
         }
     }
 }
 
-impl Filter {
-    /// The conditions, in the order they were written.
+impl ListFilter {
+    /// Returns the conditions, in the order they were written.
     #[must_use]
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
 
-    /// Whether a list that knows `fields` can be filtered by this.
+    /// Checks that all conditions are about `fields`.
     ///
     /// # Errors
-    /// [`FilterError::UnknownField`] where it cannot.
+    /// [`FilterError::UnknownField`] if one is not.
     pub fn check(&self, fields: &[Field]) -> Result<(), FilterError> {
         let known = self.conditions.iter().all(|condition| fields.contains(&condition.field()));
         if known { Ok(()) } else { Err(FilterError::UnknownField) }
     }
 
-    /// Whether all conditions hold for something with these times and texts.
+    /// Returns whether all conditions hold for a resource with these times and texts.
     pub fn holds<'t>(
         &self,
         time: impl Fn(Field) -> Option<Timestamp>,
@@ -167,32 +167,34 @@ impl Field {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token<'t> {
+enum FilterToken<'t> {
     /// A name, a keyword or an unquoted value.
     Word(&'t str),
     Quoted(String),
     Operator(Comparison),
 }
 
-fn condition(tokens: &mut &[Token<'_>]) -> Result<Condition, FilterError> {
-    let [Token::Word(name), rest @ ..] = *tokens else { return Err(FilterError::FieldExpected) };
+fn condition(tokens: &mut &[FilterToken<'_>]) -> Result<Condition, FilterError> {
+    let [FilterToken::Word(name), rest @ ..] = *tokens else { return Err(FilterError::FieldExpected) };
     let field = Field::parse(name).ok_or(FilterError::UnknownField)?;
     let (found, rest) = match rest {
-        [Token::Word("IS"), Token::Word("NULL"), rest @ ..] if field.is_time() => (Condition::Unset(field), rest),
-        [Token::Word("IS"), Token::Word("NULL"), ..] => return Err(FilterError::OperatorNotForField),
-        [Token::Operator(comparison), value, rest @ ..] => (compared(field, *comparison, value)?, rest),
-        [Token::Operator(_)] => return Err(FilterError::ValueExpected),
+        [FilterToken::Word("IS"), FilterToken::Word("NULL"), rest @ ..] if field.is_time() => {
+            (Condition::Unset(field), rest)
+        }
+        [FilterToken::Word("IS"), FilterToken::Word("NULL"), ..] => return Err(FilterError::OperatorNotForField),
+        [FilterToken::Operator(comparison), value, rest @ ..] => (compared(field, *comparison, value)?, rest),
+        [FilterToken::Operator(_)] => return Err(FilterError::ValueExpected),
         _ => return Err(FilterError::OperatorExpected),
     };
     *tokens = rest;
     Ok(found)
 }
 
-fn compared(field: Field, comparison: Comparison, value: &Token<'_>) -> Result<Condition, FilterError> {
+fn compared(field: Field, comparison: Comparison, value: &FilterToken<'_>) -> Result<Condition, FilterError> {
     let value = match value {
-        Token::Word(word) => word,
-        Token::Quoted(text) => text.as_str(),
-        Token::Operator(_) => return Err(FilterError::ValueExpected),
+        FilterToken::Word(word) => word,
+        FilterToken::Quoted(text) => text.as_str(),
+        FilterToken::Operator(_) => return Err(FilterError::ValueExpected),
     };
     if field.is_time() {
         let time = value.parse().map_err(|_| FilterError::NotATimestamp)?;
@@ -204,7 +206,7 @@ fn compared(field: Field, comparison: Comparison, value: &Token<'_>) -> Result<C
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<Token<'_>>, FilterError> {
+fn tokens(text: &str) -> Result<Vec<FilterToken<'_>>, FilterError> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -219,7 +221,7 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, FilterError> {
     Ok(tokens)
 }
 
-fn operator(text: &str) -> (Token<'_>, &str) {
+fn operator(text: &str) -> (FilterToken<'_>, &str) {
     let (comparison, length) = match text.as_bytes() {
         [b'<', b'=', ..] => (Comparison::LessOrEqual, 2),
         [b'>', b'=', ..] => (Comparison::GreaterOrEqual, 2),
@@ -227,22 +229,22 @@ fn operator(text: &str) -> (Token<'_>, &str) {
         [b'>', ..] => (Comparison::Greater, 1),
         _ => (Comparison::Equal, 1),
     };
-    (Token::Operator(comparison), &text[length..])
+    (FilterToken::Operator(comparison), &text[length..])
 }
 
-fn word(text: &str) -> Result<(Token<'_>, &str), FilterError> {
+fn word(text: &str) -> Result<(FilterToken<'_>, &str), FilterError> {
     let belongs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '+' | '-' | '/');
     let end = text.find(|c| !belongs(c)).unwrap_or(text.len());
-    if end == 0 { Err(FilterError::StrayCharacter) } else { Ok((Token::Word(&text[..end]), &text[end..])) }
+    if end == 0 { Err(FilterError::StrayCharacter) } else { Ok((FilterToken::Word(&text[..end]), &text[end..])) }
 }
 
 /// The value up to the closing quote; a backslash takes the next character as it is.
-fn quoted(text: &str) -> Result<(Token<'_>, &str), FilterError> {
+fn quoted(text: &str) -> Result<(FilterToken<'_>, &str), FilterError> {
     let mut value = String::new();
     let mut chars = text.char_indices();
-    while let Some((place, c)) = chars.next() {
+    while let Some((position, c)) = chars.next() {
         match c {
-            '"' => return Ok((Token::Quoted(value), &text[place + 1..])),
+            '"' => return Ok((FilterToken::Quoted(value), &text[position + 1..])),
             '\\' => value.extend(chars.next().map(|(_, c)| c)),
             _ => value.push(c),
         }
@@ -263,8 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_quoted_or_not_mean_the_same() {
-        let expected = Filter {
+    fn both_spellings_parse_the_same_quoted_or_not() {
+        let expected = ListFilter {
             conditions: vec![
                 Condition::Time(Field::EarliestStartTime, Comparison::Less, time("2023-10-01T15:01:23Z")),
                 Condition::Unset(Field::LatestEndTime),
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_google_documents_is_understood() {
+    fn documented_filters_are_accepted() {
         for text in [
             "",
             "space.name = \"spaces/NAME\"",
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_document_is_refused() {
+    fn undocumented_filters_are_refused() {
         for (text, error) in [
             ("end_time IS NULL OR start_time IS NULL", FilterError::AndExpected),
             ("end_time IS NULL start_time IS NULL", FilterError::AndExpected),
@@ -336,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_filter_that_the_client_writes_is_understood() {
+    fn every_filter_that_the_client_writes_is_accepted() {
         let now = time("2026-01-05T10:00:00.123456789Z");
         let all = ConferenceFilter {
             live: true,
@@ -365,7 +367,7 @@ mod tests {
         }
 
         #[test]
-        fn any_heap_of_tokens_is_a_filter_or_an_error(
+        fn any_sequence_of_tokens_is_a_filter_or_an_error(
             parts in proptest::collection::vec(
                 proptest::sample::select(vec![
                     "end_time", "space.name", "IS", "NULL", "AND", "OR", "=", "<", ">=", "\"", "\\", "é", " ",

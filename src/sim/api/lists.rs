@@ -1,4 +1,4 @@
-//! The three lists: descending by start, filtered, in pages.
+//! The three lists: descending by start, filtered and paged.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -6,62 +6,62 @@ use std::ops::Bound;
 use jiff::Timestamp;
 
 use super::access::Caller;
-use super::call::Listing;
-use super::error::Refusal;
+use super::call::ListParameters;
+use super::error::GoogleError;
 use super::filter::{Comparison, Condition, Field};
-use super::method::Method;
-use super::page::{self, Place};
-use super::view::View;
+use super::method::GoogleMethod;
+use super::page::{self, PagePosition};
+use super::visible::VisibleWorld;
 use crate::meet::wire;
 use crate::sim::hash::{hash, share};
-use crate::sim::world::{Conference, ConferenceKey, Participant};
+use crate::sim::world::{ConferenceKey, SimConference, SimParticipant};
 
-/// How a list is cut into pages, and what goes wrong with that.
+/// How a list is cut into pages, and the faults of paging.
 #[derive(Debug, Default)]
 pub(super) struct Paging {
     size: usize,
-    question: u64,
-    /// Where the page before ended.
-    after: Option<Place>,
+    query_hash: u64,
+    /// Where the previous page ended.
+    after: Option<PagePosition>,
     /// The page's own token.
     token: String,
     pub(super) duplicates: usize,
     pub(super) skips: usize,
-    /// Leave out this share, chosen by this seed.
+    /// Omits this share of the items, selected by this seed.
     pub(super) omit: Option<(f64, u64)>,
     pub(super) repeat_token: bool,
     pub(super) empty: bool,
 }
 
 impl Paging {
-    /// Opens the page token of a listing.
+    /// Decodes the page token of a list request.
     pub(super) fn new(
-        method: Method,
+        method: GoogleMethod,
         parent: &str,
-        listing: &Listing,
+        listing: &ListParameters,
         seed: u64,
         at_most: Option<usize>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, GoogleError> {
         let parts = [method.as_str().as_bytes(), parent.as_bytes(), listing.filter_text.as_bytes()];
-        let question = hash(seed, &parts);
-        let after = page::open(question, &listing.page_token)
-            .map_err(|_| Refusal::invalid_argument("page_token", "Invalid page token."))?;
+        let query_hash = hash(seed, &parts);
+        let after = page::open(query_hash, &listing.page_token)
+            .map_err(|_| GoogleError::invalid_argument("page_token", "Invalid page token."))?;
         let (default, maximum) = method.page_sizes();
         Ok(Self {
             size: page::page_size(listing.page_size, default, maximum, at_most),
-            question,
+            query_hash,
             after,
             token: listing.page_token.clone(),
             ..Self::default()
         })
     }
 
-    /// Where in `length` ascending items the page's own begin, counted from the front, when `before` of them come
-    /// after the place where the page before ended.
-    fn until(&self, length: usize, before: impl FnOnce(&Place) -> usize) -> usize {
+    /// Returns how many of `length` ascending items are not yet listed. `before` counts the items that precede the end
+    /// of the previous page.
+    fn until(&self, length: usize, before: impl FnOnce(&PagePosition) -> usize) -> usize {
         match &self.after {
             None => length,
-            Some(place) => (before(place) + self.duplicates).min(length).saturating_sub(self.skips),
+            Some(position) => (before(position) + self.duplicates).min(length).saturating_sub(self.skips),
         }
     }
 
@@ -70,11 +70,11 @@ impl Paging {
         !self.empty && !omitted
     }
 
-    /// Takes one page off `items` and writes the token of the next. `place` is an item's place in the order.
+    /// Takes one page from `items` and returns it with the token of the next. `position` returns an item's sort key.
     fn cut<T>(
         &self,
         mut items: impl Iterator<Item = T>,
-        place: impl Fn(&T) -> (Timestamp, String),
+        position: impl Fn(&T) -> (Timestamp, String),
     ) -> (Vec<T>, String) {
         let page: Vec<T> = items.by_ref().take(self.size).collect();
         let more = !page.is_empty() && items.next().is_some();
@@ -82,9 +82,9 @@ impl Paging {
             return (page, self.token.clone());
         }
         let next = page.last().filter(|_| more || self.repeat_token).map(|last| {
-            let (time, name) = place(last);
+            let (time, name) = position(last);
             let number = self.after.as_ref().map_or(1, |after| after.page);
-            page::seal(self.question, &Place { page: number.saturating_add(1), time, name })
+            page::seal(self.query_hash, &PagePosition { page: number.saturating_add(1), time, name })
         });
         (page, next.unwrap_or_default())
     }
@@ -92,17 +92,17 @@ impl Paging {
 
 /// `conferenceRecords.list`
 pub(super) fn conferences(
-    view: &View<'_>,
+    view: &VisibleWorld<'_>,
     caller: Caller,
-    listing: &Listing,
+    listing: &ListParameters,
     paging: &Paging,
-) -> Result<wire::ConferenceRecords, Refusal> {
+) -> Result<wire::ConferenceRecords, GoogleError> {
     let candidates = candidates(view, listing);
     let upper = match &paging.after {
         None => Bound::Unbounded,
         Some(place) => {
             let id = crate::sim::world::ids::id_of(&place.name);
-            let key = view.world.conference_by_id(id).ok_or_else(Refusal::not_found)?;
+            let key = view.world.conference_by_id(id).ok_or_else(GoogleError::not_found)?;
             let end = (place.time, key);
             let repeated = candidates.as_set().range(end..).take(paging.duplicates).last();
             repeated.map_or(Bound::Excluded(end), |last| Bound::Included(*last))
@@ -121,7 +121,7 @@ pub(super) fn conferences(
     Ok(wire::ConferenceRecords { conference_records, next_page_token })
 }
 
-fn conference_matches(view: &View<'_>, conference: &Conference, listing: &Listing) -> bool {
+fn conference_matches(view: &VisibleWorld<'_>, conference: &SimConference, listing: &ListParameters) -> bool {
     let space = view.world.space(conference.space);
     listing.filter.holds(
         |field| match field {
@@ -137,60 +137,60 @@ fn conference_matches(view: &View<'_>, conference: &Conference, listing: &Listin
     )
 }
 
-/// The conferences worth looking at, by start.
+/// A set that contains every conference that can match, by start.
 enum Candidates<'w> {
-    Kept(&'w BTreeSet<(Timestamp, ConferenceKey)>),
-    Made(BTreeSet<(Timestamp, ConferenceKey)>),
+    Index(&'w BTreeSet<(Timestamp, ConferenceKey)>),
+    Collected(BTreeSet<(Timestamp, ConferenceKey)>),
 }
 
 impl Candidates<'_> {
     const fn as_set(&self) -> &BTreeSet<(Timestamp, ConferenceKey)> {
         match self {
-            Self::Kept(set) => set,
-            Self::Made(set) => set,
+            Self::Index(set) => set,
+            Self::Collected(set) => set,
         }
     }
 }
 
-/// Takes the smallest index that a condition points at, so that a question about few does not look at all.
-fn candidates<'w>(view: &View<'w>, listing: &Listing) -> Candidates<'w> {
+/// Returns the smallest index that a condition selects, so that a narrow filter does not scan every conference.
+fn candidates<'w>(view: &VisibleWorld<'w>, listing: &ListParameters) -> Candidates<'w> {
     let world = view.world;
     for condition in listing.filter.conditions() {
         if let Condition::Text(field, value) = condition {
-            let space = world.spaces_called(value, *field == Field::MeetingCode);
+            let space = world.spaces_matching(value, *field == Field::MeetingCode);
             let sets = space.iter().flat_map(|key| &world.space(*key).conferences).copied();
             return match space.as_slice() {
-                [only] => Candidates::Kept(&world.space(*only).conferences),
-                _ => Candidates::Made(sets.collect()),
+                [only] => Candidates::Index(&world.space(*only).conferences),
+                _ => Candidates::Collected(sets.collect()),
             };
         }
     }
     for condition in listing.filter.conditions() {
         match condition {
             Condition::Unset(Field::EndTime) if view.lag.conference_end.is_zero() => {
-                return Candidates::Kept(world.live_by_start());
+                return Candidates::Index(world.live_by_start());
             }
             Condition::Time(Field::EndTime, Comparison::GreaterOrEqual | Comparison::Greater, since) => {
                 let ended = world.conferences_by_end().range((*since, ConferenceKey::FIRST)..);
                 let made = ended.map(|(_, key)| (world.conference(*key).start, *key)).collect();
-                return Candidates::Made(made);
+                return Candidates::Collected(made);
             }
             _ => {}
         }
     }
-    Candidates::Kept(world.conferences_by_start())
+    Candidates::Index(world.conferences_by_start())
 }
 
 /// `conferenceRecords.participants.list`
 pub(super) fn participants(
-    view: &View<'_>,
-    conference: &Conference,
-    listing: &Listing,
+    view: &VisibleWorld<'_>,
+    conference: &SimConference,
+    listing: &ListParameters,
     paging: &Paging,
 ) -> wire::Participants {
     let all = conference.participants();
     let until = paging.until(all.len(), |place| conference.before((place.time, &place.name)));
-    let matching = |participant: &&Participant| {
+    let matching = |participant: &&SimParticipant| {
         view.participant(participant).is_some_and(|times| {
             listing.filter.holds(
                 |field| match field {
@@ -204,7 +204,7 @@ pub(super) fn participants(
     };
     let shown = all.take(until).rev().filter(matching).filter(|p| paging.keeps(p.name.as_str()));
     let (page, next_page_token) = paging.cut(shown, |p| (p.earliest_start(), p.name.to_string()));
-    let body = |participant: &Participant| {
+    let body = |participant: &SimParticipant| {
         view.participant(participant).map(|times| view.participant_body(participant, times))
     };
     let total = listing.total_size.then(|| conference.participants().filter(matching).count());
@@ -217,9 +217,9 @@ pub(super) fn participants(
 
 /// `conferenceRecords.participants.participantSessions.list`
 pub(super) fn sessions(
-    view: &View<'_>,
-    participant: &Participant,
-    listing: &Listing,
+    view: &VisibleWorld<'_>,
+    participant: &SimParticipant,
+    listing: &ListParameters,
     paging: &Paging,
 ) -> wire::ParticipantSessions {
     let all = &participant.sessions;

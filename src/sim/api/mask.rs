@@ -1,23 +1,23 @@
 //! Field masks: `fields=participants(name,earliestStartTime),nextPageToken`, or the same as `x-goog-fieldmask`.
 //!
-//! A mask drops what it does not name, `nextPageToken` included. Names may be in snake_case or camelCase, levels are
-//! divided by `/` or `.`, several names of one level stand in brackets, `*` is all of a level.
+//! A mask removes the fields it does not name, `nextPageToken` included. Names are snake_case or camelCase, levels are
+//! separated by `/` or `.`, several names of one level are in parentheses, and `*` is all of a level.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The deepest level of brackets and dots that is read.
+/// The deepest nesting accepted.
 const MAX_DEPTH: usize = 8;
 
-/// What of an answer is wanted.
+/// The fields of an answer that the caller wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mask {
     All,
     Only(BTreeMap<String, Mask>),
 }
 
-/// Why a text is no field mask for this answer. Holds the field's name where there is one that is unknown.
+/// Why a text is not a field mask for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MaskError {
     #[error("Invalid field selection {0}")]
@@ -28,41 +28,42 @@ pub(crate) enum MaskError {
 
 /// The fields of an answer, as the discovery document lists them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
+pub(crate) enum FieldTree {
     Leaf,
-    /// Anything may be named below. For what is not worth describing.
+    /// Any name is accepted below; the fields are not described.
     Open,
-    Fields(&'static [(&'static str, Shape)]),
+    Fields(&'static [(&'static str, FieldTree)]),
 }
 
-const CONFERENCE: Shape = Shape::Fields(&[
-    ("name", Shape::Leaf),
-    ("startTime", Shape::Leaf),
-    ("endTime", Shape::Leaf),
-    ("expireTime", Shape::Leaf),
-    ("space", Shape::Leaf),
+const CONFERENCE: FieldTree = FieldTree::Fields(&[
+    ("name", FieldTree::Leaf),
+    ("startTime", FieldTree::Leaf),
+    ("endTime", FieldTree::Leaf),
+    ("expireTime", FieldTree::Leaf),
+    ("space", FieldTree::Leaf),
 ]);
-const NAMED: Shape = Shape::Fields(&[("displayName", Shape::Leaf)]);
-const PARTICIPANT: Shape = Shape::Fields(&[
-    ("name", Shape::Leaf),
-    ("signedinUser", Shape::Fields(&[("user", Shape::Leaf), ("displayName", Shape::Leaf)])),
+const NAMED: FieldTree = FieldTree::Fields(&[("displayName", FieldTree::Leaf)]);
+const PARTICIPANT: FieldTree = FieldTree::Fields(&[
+    ("name", FieldTree::Leaf),
+    ("signedinUser", FieldTree::Fields(&[("user", FieldTree::Leaf), ("displayName", FieldTree::Leaf)])),
     ("anonymousUser", NAMED),
     ("phoneUser", NAMED),
-    ("earliestStartTime", Shape::Leaf),
-    ("latestEndTime", Shape::Leaf),
+    ("earliestStartTime", FieldTree::Leaf),
+    ("latestEndTime", FieldTree::Leaf),
 ]);
-const SESSION: Shape = Shape::Fields(&[("name", Shape::Leaf), ("startTime", Shape::Leaf), ("endTime", Shape::Leaf)]);
-const SPACE: Shape = Shape::Fields(&[
-    ("name", Shape::Leaf),
-    ("meetingUri", Shape::Leaf),
-    ("meetingCode", Shape::Leaf),
-    ("config", Shape::Open),
-    ("activeConference", Shape::Fields(&[("conferenceRecord", Shape::Leaf)])),
-    ("phoneAccess", Shape::Open),
-    ("gatewaySipAccess", Shape::Open),
+const SESSION: FieldTree =
+    FieldTree::Fields(&[("name", FieldTree::Leaf), ("startTime", FieldTree::Leaf), ("endTime", FieldTree::Leaf)]);
+const SPACE: FieldTree = FieldTree::Fields(&[
+    ("name", FieldTree::Leaf),
+    ("meetingUri", FieldTree::Leaf),
+    ("meetingCode", FieldTree::Leaf),
+    ("config", FieldTree::Open),
+    ("activeConference", FieldTree::Fields(&[("conferenceRecord", FieldTree::Leaf)])),
+    ("phoneAccess", FieldTree::Open),
+    ("gatewaySipAccess", FieldTree::Open),
 ]);
 
-impl Shape {
+impl FieldTree {
     pub(crate) const CONFERENCE: Self = CONFERENCE;
     pub(crate) const PARTICIPANT: Self = PARTICIPANT;
     pub(crate) const SESSION: Self = SESSION;
@@ -75,18 +76,18 @@ impl Shape {
 }
 
 impl Mask {
-    /// Parses a mask for an answer of this shape.
-    pub(crate) fn parse(text: &str, shape: Shape) -> Result<Self, MaskError> {
+    /// Parses a mask for an answer with these fields.
+    pub(crate) fn parse(text: &str, known: FieldTree) -> Result<Self, MaskError> {
         let mut parser = Parser { rest: text };
         let mask = parser.level(0)?;
         if !parser.rest.is_empty() {
             return Err(MaskError::Malformed);
         }
-        mask.check(shape)?;
+        mask.check(known)?;
         Ok(mask)
     }
 
-    /// Whether the mask names this field of the first level.
+    /// Returns whether the mask names this field of the first level.
     #[must_use]
     pub fn names(&self, field: &str) -> bool {
         match self {
@@ -95,7 +96,7 @@ impl Mask {
         }
     }
 
-    /// Drops what is not named.
+    /// Removes the fields that the mask does not name.
     pub fn apply(&self, value: &mut Value) {
         match (self, value) {
             (Self::All, _) => {}
@@ -112,14 +113,14 @@ impl Mask {
         }
     }
 
-    fn check(&self, shape: Shape) -> Result<(), MaskError> {
+    fn check(&self, known: FieldTree) -> Result<(), MaskError> {
         let Self::Only(fields) = self else { return Ok(()) };
         for (name, mask) in fields {
-            let below = match shape {
-                Shape::Open => Shape::Open,
-                Shape::Leaf => return Err(MaskError::UnknownField(name.clone())),
-                Shape::Fields(known) => {
-                    let found = known.iter().find(|(known, _)| known == name);
+            let below = match known {
+                FieldTree::Open => FieldTree::Open,
+                FieldTree::Leaf => return Err(MaskError::UnknownField(name.clone())),
+                FieldTree::Fields(fields) => {
+                    let found = fields.iter().find(|(known, _)| known == name);
                     found.ok_or_else(|| MaskError::UnknownField(name.clone()))?.1
                 }
             };
@@ -150,7 +151,7 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    /// `a,b/c,d(e,f)` up to the end or a closing bracket.
+    /// Parses `a,b/c,d(e,f)` up to the end or a closing parenthesis.
     fn level(&mut self, depth: usize) -> Result<Mask, MaskError> {
         let mut mask = self.path(depth)?;
         while self.take(',') {
@@ -216,12 +217,12 @@ mod tests {
             "participants": [{"name": "p1", "signedinUser": {"user": "users/1", "displayName": "Ada"}}, {"name": "p2"}],
             "nextPageToken": "t", "totalSize": 2
         });
-        Mask::parse(mask, Shape::PARTICIPANTS).unwrap().apply(&mut value);
+        Mask::parse(mask, FieldTree::PARTICIPANTS).unwrap().apply(&mut value);
         value
     }
 
     #[test]
-    fn a_mask_drops_what_it_does_not_name() {
+    fn a_mask_removes_the_fields_it_does_not_name() {
         let names = json!({"participants": [{"name": "p1"}, {"name": "p2"}]});
         assert_eq!(masked("participants(name)"), names);
         assert_eq!(masked("participants/name"), names);
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused_by_name() {
-        let refused = |mask| Mask::parse(mask, Shape::PARTICIPANTS).unwrap_err();
+        let refused = |mask| Mask::parse(mask, FieldTree::PARTICIPANTS).unwrap_err();
         assert_eq!(refused("participants/email"), MaskError::UnknownField("email".into()));
         assert_eq!(refused("conferenceRecords"), MaskError::UnknownField("conferenceRecords".into()));
         for malformed in ["", "participants(", "participants)", "a,,b", "(name)", "participants/"] {
@@ -248,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_a_mask_or_an_error(text in "[a-zA-Z_(),./*é]{0,60}") {
-            let _ = Mask::parse(&text, Shape::PARTICIPANTS);
+            let _ = Mask::parse(&text, FieldTree::PARTICIPANTS);
         }
     }
 }

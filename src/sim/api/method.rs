@@ -1,10 +1,10 @@
-//! The methods of the two APIs, by the names that rules, tallies and refusals use.
+//! The methods of the two APIs, with the names that fault rules, counters and errors use.
 
 use super::filter::Field;
 
-/// What can be asked of the simulator.
+/// A method of the simulated APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Method {
+pub enum GoogleMethod {
     ListConferences,
     GetConference,
     ListParticipants,
@@ -18,7 +18,7 @@ pub enum Method {
     Consent,
 }
 
-impl Method {
+impl GoogleMethod {
     /// Every method.
     pub const ALL: [Self; 11] = [
         Self::ListConferences,
@@ -34,7 +34,7 @@ impl Method {
         Self::Consent,
     ];
 
-    /// The name in scripts and tallies.
+    /// Returns the name in scripts and counters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,25 +52,25 @@ impl Method {
         }
     }
 
-    /// The method of that name.
+    /// Returns the method with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 
-    /// Whether it answers with a list in pages.
+    /// Returns whether it answers with a paged list.
     #[must_use]
     pub const fn is_list(self) -> bool {
         matches!(self, Self::ListConferences | Self::ListParticipants | Self::ListSessions)
     }
 
-    /// Whether it reads (and so needs a token and costs quota), rather than dealing in tokens itself.
+    /// Returns whether it reads data, and so needs a token and uses quota. `Token` and `Consent` do not.
     #[must_use]
     pub const fn is_read(self) -> bool {
         !matches!(self, Self::Token | Self::Consent)
     }
 
-    /// The host that Google serves it from.
+    /// Returns the host that Google serves it from.
     #[must_use]
     pub const fn service(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl Method {
         }
     }
 
-    /// The full RPC name, which refusals quote.
+    /// Returns the full RPC name, which errors quote.
     #[must_use]
     pub const fn rpc(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl Method {
         }
     }
 
-    /// The query parameters it knows, besides those that every method has.
+    /// Returns the query parameters it accepts, besides those of every method.
     pub(super) const fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::ListConferences | Self::ListParticipants | Self::ListSessions => &["pageSize", "pageToken", "filter"],
@@ -108,7 +108,7 @@ impl Method {
         }
     }
 
-    /// The fields that its filter knows.
+    /// Returns the fields that its filter accepts.
     pub(super) const fn filter_fields(self) -> &'static [Field] {
         match self {
             Self::ListConferences => &[Field::MeetingCode, Field::SpaceName, Field::StartTime, Field::EndTime],
@@ -118,7 +118,7 @@ impl Method {
         }
     }
 
-    /// Default and maximum page size.
+    /// Returns the default and the maximum page size.
     pub(super) const fn page_sizes(self) -> (usize, usize) {
         match self {
             Self::ListConferences => (25, 100),
@@ -126,7 +126,7 @@ impl Method {
         }
     }
 
-    /// The scopes of which a token needs one.
+    /// Returns the scopes, one of which a token needs.
     #[must_use]
     pub const fn scopes(self) -> &'static [&'static str] {
         match self {

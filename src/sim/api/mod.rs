@@ -1,8 +1,8 @@
-//! Google's side of the wire, without sockets: a [`Request`] goes in, a [`Reply`] comes out, and nothing else happens.
+//! The simulated APIs without sockets: a function from a [`Request`] to an [`ApiReply`].
 //!
-//! A request is routed and read ([`Call`]), the faults are asked what goes wrong with it, the caller is looked at, and
-//! the call is answered from what shows of the world. [`Api::answer`] goes the whole way; [`Api::read`] answers a call
-//! in the wire's types, for those who have no use for JSON.
+//! A request is routed and parsed ([`ReadCall`]), the fault rules decide what fails, the caller is authorized, and the
+//! call is answered from the visible part of the world. [`SimApi::answer`] does all of it; [`SimApi::read`] answers a
+//! parsed call in the types of the wire, without JSON.
 
 mod access;
 mod call;
@@ -19,43 +19,43 @@ mod reads;
 mod reply;
 mod request;
 mod service_key;
-mod view;
+mod visible;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 pub use access::{Caller, Strangers};
-pub use call::{Call, Listing};
-pub use error::{Forbidden, Hint, PROJECT, Refusal};
+pub use call::{ListParameters, ReadCall};
+pub use error::{Forbidden, GoogleError, Hint, PROJECT};
 pub use mask::Mask;
-pub use method::Method;
+pub use method::GoogleMethod;
 pub use people::{PeopleBody, PersonBody, PersonFields, PersonResponseBody};
-pub use quota::Quota;
-pub use reads::{Payload, SpaceBody};
-pub use reply::{Delivery, Reply};
+pub use quota::SimQuota;
+pub use reads::{ReadResponse, SpaceBody};
+pub use reply::{ApiReply, Transmission};
 pub use request::Request;
-pub use service_key::KeyError;
+pub use service_key::KeyGenerationError;
 
-use super::faults::{Fault, Faults, Seen};
+use super::faults::{Fault, FaultContext, Faults};
 use super::world::World;
-use call::Target;
-use oauth::Authority;
+use call::RequestTarget;
+use oauth::AuthorizationServer;
 
-/// How the simulator answers.
+/// The settings of the simulated APIs.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
     /// Seals page tokens and draws access tokens.
     pub seed: u64,
-    /// Gives fewer things on a page than asked, as the real one may.
+    /// Limits the page size below what is requested, as the real API may.
     pub max_page: Option<usize>,
-    /// Only tokens issued here, unexpired and with the right scope, are accepted.
+    /// Accepts only unexpired tokens that were issued here and have the required scope.
     pub require_auth: bool,
     pub strangers: Strangers,
-    pub quota: Option<Quota>,
-    /// What domain-wide delegation grants the service account. `None` is every scope.
+    pub quota: Option<SimQuota>,
+    /// The scopes that domain-wide delegation grants the service account. `None` is every scope.
     pub delegated_scopes: Option<Vec<String>>,
-    /// Where the simulator is reached, without a slash at the end.
+    /// The address of the simulator, without a trailing slash.
     pub base_url: String,
 }
 
@@ -73,105 +73,106 @@ impl Default for ApiSettings {
     }
 }
 
-/// See the module.
+/// The simulated Meet and People APIs over a world, with faults: see the module.
 #[derive(Debug)]
-pub struct Api {
+pub struct SimApi {
     pub world: World,
     pub faults: Faults,
     settings: ApiSettings,
-    authority: Authority,
-    judge: Option<quota::Judge>,
+    authorization: AuthorizationServer,
+    quota: Option<quota::QuotaMeter>,
     requests: u64,
-    tally: BTreeMap<(Method, u16), u64>,
+    tally: BTreeMap<(GoogleMethod, u16), u64>,
 }
 
-impl Api {
-    /// An API that shows this world.
+impl SimApi {
+    /// Creates an API that serves this world.
     #[must_use]
     pub fn new(world: World, faults: Faults, settings: ApiSettings) -> Self {
-        let authority = Authority::new(&settings);
-        let judge = settings.quota.map(quota::Judge::new);
-        Self { world, faults, settings, authority, judge, requests: 0, tally: BTreeMap::new() }
+        let authorization = AuthorizationServer::new(&settings);
+        let quota = settings.quota.map(quota::QuotaMeter::new);
+        Self { world, faults, settings, authorization, quota, requests: 0, tally: BTreeMap::new() }
     }
 
-    /// How it answers.
+    /// Returns the settings.
     #[must_use]
     pub const fn settings(&self) -> &ApiSettings {
         &self.settings
     }
 
-    /// How many requests of which method were answered with which status.
+    /// Returns how many requests of each method were answered with each status.
     #[must_use]
-    pub const fn tally(&self) -> &BTreeMap<(Method, u16), u64> {
+    pub const fn tally(&self) -> &BTreeMap<(GoogleMethod, u16), u64> {
         &self.tally
     }
 
-    /// How many requests of this method came in, whatever became of them.
+    /// Returns how many requests of this method were answered, with any status.
     #[must_use]
-    pub fn count(&self, method: Method) -> u64 {
+    pub fn count(&self, method: GoogleMethod) -> u64 {
         self.tally.iter().filter(|((other, _), _)| *other == method).map(|(_, count)| count).sum()
     }
 
-    /// A service account key (as Google's console hands it out) whose token address is this API's. Made at first use.
+    /// Returns a service account key in the format of Google's console whose token address is this API's. The first
+    /// call generates it.
     ///
     /// # Errors
-    /// [`KeyError`] where no RSA key can be made.
-    pub fn service_account_key(&mut self) -> Result<serde_json::Value, KeyError> {
-        self.authority.service_account_key()
+    /// [`KeyGenerationError`] if no RSA key can be generated.
+    pub fn service_account_key(&mut self) -> Result<serde_json::Value, KeyGenerationError> {
+        self.authorization.service_account_key()
     }
 
-    /// A client secret (as Google's console hands it out) whose addresses are this API's.
+    /// Returns a client secret in the format of Google's console whose addresses are this API's.
     #[must_use]
     pub fn client_secret(&self) -> serde_json::Value {
-        self.authority.client_secret()
+        self.authorization.client_secret()
     }
 
-    /// An access token for a caller, good for an hour from `now`, as if it had been fetched.
+    /// Issues an access token for a caller that is valid for an hour from `now`.
     pub fn issue_token(&mut self, caller: Caller, scopes: &[&str], now: Timestamp) -> String {
-        self.authority.issue(caller, scopes.iter().map(|scope| (*scope).to_owned()).collect(), now)
+        self.authorization.issue(caller, scopes.iter().map(|scope| (*scope).to_owned()).collect(), now)
     }
 
-    /// Makes every access token that was issued so far worthless.
+    /// Revokes every access token issued so far.
     pub fn revoke_tokens(&mut self) {
-        self.authority.revoke();
+        self.authorization.revoke();
     }
 
-    /// Answers a request at `now`: lets the world get there, and answers.
-    pub fn answer(&mut self, request: &Request, now: Timestamp) -> Reply {
+    /// Steps the world to `now` and answers a request.
+    pub fn answer(&mut self, request: &Request, now: Timestamp) -> ApiReply {
         self.world.step(now);
         let now = now.max(self.world.now());
         let (method, reply) = match call::route(request) {
-            Target::Read(method) => (method, self.answer_read(method, request, now)),
-            Target::Token => (Method::Token, self.answer_oauth(Method::Token, request, now)),
-            Target::Consent => (Method::Consent, self.answer_oauth(Method::Consent, request, now)),
-            Target::Unimplemented => return Reply::refusal(&Refusal::server(501)).spoiled(&[], now),
-            Target::Nowhere => return Reply::html(404).spoiled(&[], now),
+            RequestTarget::Read(method) => (method, self.answer_read(method, request, now)),
+            RequestTarget::Token => (GoogleMethod::Token, self.answer_oauth(GoogleMethod::Token, request, now)),
+            RequestTarget::Consent => (GoogleMethod::Consent, self.answer_oauth(GoogleMethod::Consent, request, now)),
+            RequestTarget::Unimplemented => return ApiReply::refusal(&GoogleError::server(501)).with_faults(&[], now),
+            RequestTarget::Nowhere => return ApiReply::html(404).with_faults(&[], now),
         };
         *self.tally.entry((method, reply.status)).or_default() += 1;
         reply
     }
 
-    fn answer_oauth(&mut self, method: Method, request: &Request, now: Timestamp) -> Reply {
-        let faults = self.faults.decide(&Seen { method, conference: None, page: 1, caller: None }, now);
+    fn answer_oauth(&mut self, method: GoogleMethod, request: &Request, now: Timestamp) -> ApiReply {
+        let faults = self.faults.decide(&FaultContext { method, conference: None, page: 1, caller: None }, now);
         let refused = faults.iter().find_map(|fault| match fault {
             Fault::OAuth(error, description) => Some(oauth::refusal(error, description)),
-            other => refusal_of(other, method).map(|refusal| Reply::refusal(&refusal)),
+            other => error_of(other, method).map(|refusal| ApiReply::refusal(&refusal)),
         });
         let reply = refused.unwrap_or_else(|| match method {
-            Method::Token => self.authority.token(request, &self.world, now),
-            _ => self.authority.consent(request, &self.world, now),
+            GoogleMethod::Token => self.authorization.token(request, &self.world, now),
+            _ => self.authorization.consent(request, &self.world, now),
         });
-        reply.spoiled(&faults, now)
+        reply.with_faults(&faults, now)
     }
 
-    fn answer_read(&mut self, method: Method, request: &Request, now: Timestamp) -> Reply {
-        let granted = self.authority.admit(request, method, self.settings.require_auth, now);
+    fn answer_read(&mut self, method: GoogleMethod, request: &Request, now: Timestamp) -> ApiReply {
+        let granted = self.authorization.admit(request, method, self.settings.require_auth, now);
         let caller = granted.as_ref().map_or(Caller::Anybody, |caller| *caller);
         let style = call::style(method, request);
         let total = style.as_ref().is_ok_and(|style| style.mask != Mask::All && style.mask.names("totalSize"));
         let all = request.parameter("fields").or(request.field_mask.as_deref()) == Some("*");
         let call = call::call(method, request, total || all);
-        // Google's front end turns a caller away before anybody looks at the request.
+        // Google's front end authorizes the caller before the request is validated.
         let ready = match (granted, style, call) {
             (Ok(_), Ok(style), Ok(call)) => Ok((style, call)),
             (Err(refusal), ..) | (_, Err(refusal), _) | (_, _, Err(refusal)) => Err(refusal),
@@ -180,26 +181,32 @@ impl Api {
             Ok((style, call)) => {
                 let (answer, faults) = self.read_at(&call, caller, now);
                 let reply = match answer {
-                    Ok(payload) => Reply::styled(&payload, &style),
-                    Err(refusal) => Reply::refusal(&refusal),
+                    Ok(response) => ApiReply::styled(&response, &style),
+                    Err(refusal) => ApiReply::refusal(&refusal),
                 };
-                reply.spoiled(&faults, now)
+                reply.with_faults(&faults, now)
             }
             Err(refusal) => {
                 let page = request.parameter("pageToken").map_or(1, page::page_number);
                 let conference = request.segments.get(2).map(String::as_str);
                 let faults = self.decide(method, conference, page, caller, now);
-                let refusal = faults.iter().find_map(|fault| refusal_of(fault, method)).unwrap_or(refusal);
-                Reply::refusal(&refusal).spoiled(&faults, now)
+                let refusal = faults.iter().find_map(|fault| error_of(fault, method)).unwrap_or(refusal);
+                ApiReply::refusal(&refusal).with_faults(&faults, now)
             }
         }
     }
 
-    /// Answers a call at `now`, and tells which faults struck, those that only spoil a connection included.
+    /// Steps the world to `now` and answers a call. Also returns the faults that applied, including those that only
+    /// affect the transmission.
     ///
     /// # Errors
-    /// [`Refusal`] as Google's error body says it.
-    pub fn read(&mut self, call: &Call, caller: Caller, now: Timestamp) -> (Result<Payload, Refusal>, Vec<Fault>) {
+    /// [`GoogleError`], the content of Google's error body.
+    pub fn read(
+        &mut self,
+        call: &ReadCall,
+        caller: Caller,
+        now: Timestamp,
+    ) -> (Result<ReadResponse, GoogleError>, Vec<Fault>) {
         self.world.step(now);
         let (answer, faults) = self.read_at(call, caller, now.max(self.world.now()));
         let status = answer.as_ref().map_or_else(|refusal| refusal.code, |_| 200);
@@ -207,26 +214,31 @@ impl Api {
         (answer, faults)
     }
 
-    fn read_at(&mut self, call: &Call, caller: Caller, now: Timestamp) -> (Result<Payload, Refusal>, Vec<Fault>) {
+    fn read_at(
+        &mut self,
+        call: &ReadCall,
+        caller: Caller,
+        now: Timestamp,
+    ) -> (Result<ReadResponse, GoogleError>, Vec<Fault>) {
         let method = call.method();
         let page = call.listing().map_or(1, |listing| page::page_number(&listing.page_token));
         let faults = self.decide(method, call.conference(), page, caller, now);
         let user = self.address(caller).unwrap_or_default();
-        let admitted = match &mut self.judge {
-            Some(judge) => judge.admit(&user, method, now),
+        let admitted = match &mut self.quota {
+            Some(meter) => meter.admit(&user, method, now),
             None => Ok(()),
         };
-        let refused = faults.iter().find_map(|fault| refusal_of(fault, method));
+        let refused = faults.iter().find_map(|fault| error_of(fault, method));
         let answer = match refused {
             Some(refusal) => Err(refusal),
-            None => admitted.and_then(|()| self.payload(call, caller, &faults, now)),
+            None => admitted.and_then(|()| self.response(call, caller, &faults, now)),
         };
         (answer, faults)
     }
 
     fn decide(
         &mut self,
-        method: Method,
+        method: GoogleMethod,
         conference: Option<&str>,
         page: u32,
         caller: Caller,
@@ -234,7 +246,7 @@ impl Api {
     ) -> Vec<Fault> {
         self.requests += 1;
         let address = self.address(caller);
-        self.faults.decide(&Seen { method, conference, page, caller: address.as_deref() }, now)
+        self.faults.decide(&FaultContext { method, conference, page, caller: address.as_deref() }, now)
     }
 
     fn address(&self, caller: Caller) -> Option<String> {
@@ -245,14 +257,14 @@ impl Api {
     }
 }
 
-/// The refusal that a fault answers with, if it does.
-fn refusal_of(fault: &Fault, method: Method) -> Option<Refusal> {
+/// Returns the error that a fault answers with, if it does.
+fn error_of(fault: &Fault, method: GoogleMethod) -> Option<GoogleError> {
     Some(match fault {
-        Fault::Throttled(hint) => Refusal::rate_limited(*hint, 600, method.service()),
-        Fault::Server(code) => Refusal::server(*code),
-        Fault::Forbidden(meaning) => Refusal::forbidden(*meaning, method.service(), method.rpc()),
-        Fault::Unauthenticated => Refusal::unauthenticated(false, method.service(), method.rpc()),
-        Fault::NotFound => Refusal::not_found(),
+        Fault::Throttled(hint) => GoogleError::rate_limited(*hint, 600, method.service()),
+        Fault::Server(code) => GoogleError::server(*code),
+        Fault::Forbidden(meaning) => GoogleError::forbidden(*meaning, method.service(), method.rpc()),
+        Fault::Unauthenticated => GoogleError::unauthenticated(false, method.service(), method.rpc()),
+        Fault::NotFound => GoogleError::not_found(),
         _ => return None,
     })
 }

@@ -1,4 +1,5 @@
-//! Tokens: given for a signed assertion, a refresh token or a code from the consent page, and looked at on each read.
+//! The authorization server: issues tokens for a signed assertion, a refresh token or a code of the consent page, and
+//! checks them on each read.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,45 +13,45 @@ use sha2::{Digest, Sha256};
 
 use super::ApiSettings;
 use super::access::Caller;
-use super::error::{Forbidden, Refusal};
-use super::method::Method;
-use super::reply::Reply;
+use super::error::{Forbidden, GoogleError};
+use super::method::GoogleMethod;
+use super::reply::ApiReply;
 use super::request::Request;
-use super::service_key::{CLIENT_EMAIL, KeyError, ServiceKey};
+use super::service_key::{CLIENT_EMAIL, KeyGenerationError, ServiceKey};
 use crate::clock::saturating_add;
 use crate::sim::world::World;
 
 const LIFETIME: Duration = Duration::from_secs(3599);
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
-/// How far ahead of ours an assertion's clock may be.
+/// How far an assertion's clock may be ahead of ours, in seconds.
 const LEEWAY_SECONDS: i64 = 300;
-/// So many tokens are remembered. The oldest go first.
+/// The number of tokens remembered. The oldest are dropped first.
 const MAX_TOKENS: usize = 10_000;
 const CLIENT_ID: &str = "1053902841207-simulator.apps.googleusercontent.com";
 const CLIENT_SECRET: &str = "GOCSPX-nothing-secret-about-it";
 
-/// Who gave out which token to whom.
+/// The tokens and codes that were issued, and to whom.
 #[derive(Debug)]
-pub(super) struct Authority {
+pub(super) struct AuthorizationServer {
     base_url: String,
     delegated_scopes: Option<Vec<String>>,
     key: Option<ServiceKey>,
-    access: HashMap<String, Grant>,
-    refresh: HashMap<String, Grant>,
-    codes: HashMap<String, Code>,
+    access: HashMap<String, TokenGrant>,
+    refresh: HashMap<String, TokenGrant>,
+    codes: HashMap<String, AuthorizationCode>,
     random: Rng,
 }
 
 #[derive(Debug, Clone)]
-struct Grant {
+struct TokenGrant {
     caller: Caller,
     scopes: Vec<String>,
     expires: Timestamp,
 }
 
 #[derive(Debug)]
-struct Code {
-    grant: Grant,
+struct AuthorizationCode {
+    grant: TokenGrant,
     redirect_uri: String,
     /// The PKCE challenge, S256.
     challenge: Option<String>,
@@ -73,13 +74,13 @@ struct Claims {
     scope: String,
 }
 
-/// The token endpoint's error body.
-pub(super) fn refusal(error: &str, description: &str) -> Reply {
+/// Returns the error body of the token endpoint.
+pub(super) fn refusal(error: &str, description: &str) -> ApiReply {
     let status = if matches!(error, "unauthorized_client" | "invalid_client") { 401 } else { 400 };
-    Reply::json(status, &json!({"error": error, "error_description": description}))
+    ApiReply::json(status, &json!({"error": error, "error_description": description}))
 }
 
-impl Authority {
+impl AuthorizationServer {
     pub(super) fn new(settings: &ApiSettings) -> Self {
         Self {
             base_url: settings.base_url.clone(),
@@ -92,7 +93,7 @@ impl Authority {
         }
     }
 
-    pub(super) fn service_account_key(&mut self) -> Result<serde_json::Value, KeyError> {
+    pub(super) fn service_account_key(&mut self) -> Result<serde_json::Value, KeyGenerationError> {
         let key = match self.key.take() {
             Some(key) => key,
             None => ServiceKey::generate()?,
@@ -115,7 +116,7 @@ impl Authority {
         self.access.clear();
     }
 
-    /// A new access token.
+    /// Issues an access token.
     pub(super) fn issue(&mut self, caller: Caller, scopes: Vec<String>, now: Timestamp) -> String {
         if self.access.len() >= MAX_TOKENS {
             self.access.retain(|_, grant| grant.expires > now);
@@ -124,7 +125,7 @@ impl Authority {
             }
         }
         let token = format!("ya29.{}", self.secret());
-        self.access.insert(token.clone(), Grant { caller, scopes, expires: saturating_add(now, LIFETIME) });
+        self.access.insert(token.clone(), TokenGrant { caller, scopes, expires: saturating_add(now, LIFETIME) });
         token
     }
 
@@ -133,15 +134,15 @@ impl Authority {
         BASE64URL_NOPAD.encode(&bytes)
     }
 
-    /// Who sends this request, if they may call this method at all.
+    /// Returns the caller of a request, if their token permits this method.
     pub(super) fn admit(
         &self,
         request: &Request,
-        method: Method,
+        method: GoogleMethod,
         required: bool,
         now: Timestamp,
-    ) -> Result<Caller, Refusal> {
-        let unauthenticated = |missing| Refusal::unauthenticated(missing, method.service(), method.rpc());
+    ) -> Result<Caller, GoogleError> {
+        let unauthenticated = |missing| GoogleError::unauthenticated(missing, method.service(), method.rpc());
         let grant = match request.token() {
             None if required => return Err(unauthenticated(true)),
             None => return Ok(Caller::Anybody),
@@ -153,12 +154,12 @@ impl Authority {
             Some(grant) if grant.scopes.iter().any(|scope| method.scopes().contains(&scope.as_str())) => {
                 Ok(grant.caller)
             }
-            Some(_) => Err(Refusal::forbidden(Forbidden::ScopeInsufficient, method.service(), method.rpc())),
+            Some(_) => Err(GoogleError::forbidden(Forbidden::ScopeInsufficient, method.service(), method.rpc())),
         }
     }
 
     /// `POST /token`
-    pub(super) fn token(&mut self, request: &Request, world: &World, now: Timestamp) -> Reply {
+    pub(super) fn token(&mut self, request: &Request, world: &World, now: Timestamp) -> ApiReply {
         let form = request.form();
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         match field("grant_type") {
@@ -175,7 +176,7 @@ impl Authority {
         }
     }
 
-    fn for_assertion(&mut self, assertion: &str, world: &World, now: Timestamp) -> Reply {
+    fn for_assertion(&mut self, assertion: &str, world: &World, now: Timestamp) -> ApiReply {
         let claims = match self.verified(assertion, now) {
             Ok(claims) => claims,
             Err(description) => return refusal("invalid_grant", description),
@@ -201,14 +202,14 @@ impl Authority {
                 }
             }
         };
-        self.granted(&Grant { caller, scopes, expires: now }, None, now)
+        self.granted(&TokenGrant { caller, scopes, expires: now }, None, now)
     }
 
     fn verified(&self, assertion: &str, now: Timestamp) -> Result<Claims, &'static str> {
         const MALFORMED: &str = "Invalid JWT: malformed assertion.";
         let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
         let (header, claims) = message.split_once('.').ok_or(MALFORMED)?;
-        // JWTs are written without padding; Google takes it, and some libraries write it.
+        // JWTs have no padding, but Google accepts it and some libraries add it.
         let decode = |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).map_err(|_| MALFORMED);
         let header: JwtHeader = serde_json::from_slice(&decode(header)?).map_err(|_| MALFORMED)?;
         let claims: Claims = serde_json::from_slice(&decode(claims)?).map_err(|_| MALFORMED)?;
@@ -236,8 +237,8 @@ impl Authority {
         Ok(claims)
     }
 
-    fn for_code<'f>(&mut self, field: &impl Fn(&str) -> &'f str, now: Timestamp) -> Reply {
-        // A code is good once.
+    fn for_code<'f>(&mut self, field: &impl Fn(&str) -> &'f str, now: Timestamp) -> ApiReply {
+        // A code can be used once.
         let Some(code) = self.codes.remove(field("code")).filter(|code| now < code.grant.expires) else {
             return refusal("invalid_grant", "Malformed auth code.");
         };
@@ -255,7 +256,7 @@ impl Authority {
         self.granted(&code.grant, Some(refresh), now)
     }
 
-    fn granted(&mut self, grant: &Grant, refresh: Option<String>, now: Timestamp) -> Reply {
+    fn granted(&mut self, grant: &TokenGrant, refresh: Option<String>, now: Timestamp) -> ApiReply {
         let token = self.issue(grant.caller, grant.scopes.clone(), now);
         let mut body = json!({
             "access_token": token, "expires_in": LIFETIME.as_secs(), "token_type": "Bearer",
@@ -264,41 +265,41 @@ impl Authority {
             body["refresh_token"] = refresh.into();
             body["scope"] = grant.scopes.join(" ").into();
         }
-        Reply::json(200, &body)
+        ApiReply::json(200, &body)
     }
 
-    /// `GET /auth`: the consent page, on which somebody has already pressed the button.
-    pub(super) fn consent(&mut self, request: &Request, world: &World, now: Timestamp) -> Reply {
+    /// `GET /auth`: the consent page, answered as if the user had consented.
+    pub(super) fn consent(&mut self, request: &Request, world: &World, now: Timestamp) -> ApiReply {
         let parameter = |name| request.parameter(name).unwrap_or_default();
         let redirect_uri = parameter("redirect_uri").to_owned();
         let fits = parameter("client_id") == CLIENT_ID && parameter("response_type") == "code";
-        // Nobody is sent anywhere but to their own machine.
+        // Redirects only to the loopback interface.
         if !fits || !is_loopback(&redirect_uri) {
-            return Reply::html(400);
+            return ApiReply::html(400);
         }
         let hinted = world.person_by_email(parameter("login_hint"));
         let organizer = || world.spaces().find_map(|(_, space)| space.organizer);
-        let Some(person) = hinted.or_else(organizer) else { return Reply::html(400) };
+        let Some(person) = hinted.or_else(organizer) else { return ApiReply::html(400) };
         let scopes: Vec<String> = parameter("scope").split_whitespace().map(str::to_owned).collect();
         let code = format!("4/0A{}", self.secret());
         let challenge = request.parameter("code_challenge").map(str::to_owned);
         if parameter("code_challenge_method") == "plain" || scopes.is_empty() {
-            return Reply::html(400);
+            return ApiReply::html(400);
         }
-        let grant = Grant { caller: Caller::User(person), scopes, expires: saturating_add(now, CODE_LIFETIME) };
+        let grant = TokenGrant { caller: Caller::User(person), scopes, expires: saturating_add(now, CODE_LIFETIME) };
         self.codes.retain(|_, code| now < code.grant.expires);
-        self.codes.insert(code.clone(), Code { grant, redirect_uri: redirect_uri.clone(), challenge });
+        self.codes.insert(code.clone(), AuthorizationCode { grant, redirect_uri: redirect_uri.clone(), challenge });
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("code", &code).append_pair("scope", parameter("scope"));
         if let Some(state) = request.parameter("state") {
             query.append_pair("state", state);
         }
         let separator = if redirect_uri.contains('?') { '&' } else { '?' };
-        Reply::redirect(format!("{redirect_uri}{separator}{}", query.finish()))
+        ApiReply::redirect(format!("{redirect_uri}{separator}{}", query.finish()))
     }
 }
 
-/// The client may say who it is in the form or, as RFC 6749 prefers, in the header.
+/// Returns whether the client authenticated, in the form or, as RFC 6749 prefers, in the header.
 fn is_client(id: &str, secret: &str, request: &Request) -> bool {
     let header = request.authorization.as_deref().and_then(|header| header.strip_prefix("Basic "));
     let expected = format!("{CLIENT_ID}:{CLIENT_SECRET}");
@@ -306,7 +307,7 @@ fn is_client(id: &str, secret: &str, request: &Request) -> bool {
         || header.is_some_and(|given| given == data_encoding::BASE64.encode(expected.as_bytes()))
 }
 
-fn unknown_client() -> Reply {
+fn unknown_client() -> ApiReply {
     refusal("invalid_client", "The OAuth client was not found.")
 }
 
@@ -325,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_redirected_beyond_their_own_machine() {
+    fn only_loopback_addresses_are_redirected_to() {
         for fine in ["http://localhost:8080/x", "http://127.0.0.1:1", "http://[::1]:9/?a=b", "http://localhost"] {
             assert!(is_loopback(fine), "{fine}");
         }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::error::Refusal;
+use super::error::GoogleError;
 use super::request::Request;
-use crate::sim::world::{Directory, Person, World};
+use crate::sim::world::{KnownFrom, SimPerson, World};
 
-/// What of a person is wanted, and from where.
+/// The fields of a person that a request asks for, and the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PersonFields {
     pub names: bool,
@@ -17,18 +17,18 @@ pub struct PersonFields {
     pub other_contact: bool,
 }
 
-/// As the discovery document lists them.
+/// The valid fields, as the discovery document lists them.
 const VALID_FIELDS: &str = "addresses ageRanges biographies birthdays calendarUrls clientData coverPhotos \
     emailAddresses events externalIds genders imClients interests locales locations memberships metadata \
     miscKeywords names nicknames occupations organizations phoneNumbers photos relations sipAddresses skills urls \
     userDefined";
 
 impl PersonFields {
-    pub(super) fn parse(request: &Request) -> Result<Self, Refusal> {
+    pub(super) fn parse(request: &Request) -> Result<Self, GoogleError> {
         let mask = request.parameter("personFields").or_else(|| request.parameter("person_fields")).unwrap_or_default();
         let fields: Vec<&str> = mask.split(',').map(str::trim).filter(|field| !field.is_empty()).collect();
         if fields.is_empty() {
-            return Err(Refusal::invalid_argument(
+            return Err(GoogleError::invalid_argument(
                 "person_fields",
                 "personFields mask is required. Please specify one or more valid paths. Valid paths are documented \
                  at https://developers.google.com/people/api/rest/v1/people/get.",
@@ -36,7 +36,7 @@ impl PersonFields {
         }
         if let Some(unknown) = fields.iter().find(|field| !VALID_FIELDS.split(' ').any(|valid| valid == **field)) {
             let text = format!("Invalid personFields mask path: \"{unknown}\".");
-            return Err(Refusal::invalid_argument("person_fields", &text));
+            return Err(GoogleError::invalid_argument("person_fields", &text));
         }
         let mut sources =
             request.query.iter().filter(|(name, _)| name == "sources").map(|(_, v)| v.as_str()).peekable();
@@ -44,7 +44,7 @@ impl PersonFields {
         let sources: Vec<&str> = sources.collect();
         if let Some(unknown) = sources.iter().find(|source| !source.starts_with("READ_SOURCE_TYPE_")) {
             let text = format!("Invalid value at 'sources' (TYPE_ENUM), \"{unknown}\"");
-            return Err(Refusal::invalid_argument("sources", &text));
+            return Err(GoogleError::invalid_argument("sources", &text));
         }
         Ok(Self {
             names: fields.contains(&"names"),
@@ -55,7 +55,7 @@ impl PersonFields {
     }
 }
 
-/// `Person`, as far as it is asked for.
+/// `Person`, with the fields asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonBody {
@@ -106,7 +106,7 @@ pub struct PeopleBody {
     pub responses: Vec<PersonResponseBody>,
 }
 
-/// One item of it.
+/// One item of [`PeopleBody`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonResponseBody {
@@ -114,11 +114,11 @@ pub struct PersonResponseBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonBody>,
     pub requested_resource_name: String,
-    status: ItemStatus,
+    status: LookupStatus,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-struct ItemStatus {
+struct LookupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -126,28 +126,33 @@ struct ItemStatus {
 }
 
 /// `people.get` of an account id, or of `me`.
-pub(super) fn get(world: &World, id: &str, me: Option<&Person>, fields: PersonFields) -> Result<PersonBody, Refusal> {
+pub(super) fn get(
+    world: &World,
+    id: &str,
+    me: Option<&SimPerson>,
+    fields: PersonFields,
+) -> Result<PersonBody, GoogleError> {
     let person = match id {
         "me" => me,
         account => world.person_by_account(account).map(|key| world.person(key)),
     };
-    person.and_then(|person| body(person, fields)).ok_or_else(Refusal::not_found)
+    person.and_then(|person| body(person, fields)).ok_or_else(GoogleError::not_found)
 }
 
-/// `people:batchGet`: an item for each name, found or not.
+/// `people:batchGet`: one item for each name, found or not.
 pub(super) fn batch(
     world: &World,
     names: &[String],
-    me: Option<&Person>,
+    me: Option<&SimPerson>,
     fields: PersonFields,
-) -> Result<PeopleBody, Refusal> {
+) -> Result<PeopleBody, GoogleError> {
     let item = |name: &String| {
         let id = name.strip_prefix("people/").filter(|id| !id.is_empty() && !id.contains('/'));
-        let id = id.ok_or_else(|| Refusal::invalid_argument("resource_names", "Invalid resource name."))?;
+        let id = id.ok_or_else(|| GoogleError::invalid_argument("resource_names", "Invalid resource name."))?;
         let found = get(world, id, me, fields);
         let (code, status) = match found {
-            Ok(_) => (200, ItemStatus::default()),
-            Err(_) => (404, ItemStatus { code: Some(5), message: "Requested entity was not found.".to_owned() }),
+            Ok(_) => (200, LookupStatus::default()),
+            Err(_) => (404, LookupStatus { code: Some(5), message: "Requested entity was not found.".to_owned() }),
         };
         Ok(PersonResponseBody {
             http_status_code: code,
@@ -156,17 +161,17 @@ pub(super) fn batch(
             status,
         })
     };
-    Ok(PeopleBody { responses: names.iter().map(item).collect::<Result<_, Refusal>>()? })
+    Ok(PeopleBody { responses: names.iter().map(item).collect::<Result<_, GoogleError>>()? })
 }
 
-fn body(person: &Person, fields: PersonFields) -> Option<PersonBody> {
+fn body(person: &SimPerson, fields: PersonFields) -> Option<PersonBody> {
     let (kind, asked) = match person.directory {
-        Directory::DomainProfile => ("DOMAIN_PROFILE", fields.profile),
-        Directory::Profile => ("PROFILE", fields.profile),
-        Directory::OtherContact => ("OTHER_CONTACT", fields.other_contact),
-        Directory::Nowhere => return None,
+        KnownFrom::DomainProfile => ("DOMAIN_PROFILE", fields.profile),
+        KnownFrom::Profile => ("PROFILE", fields.profile),
+        KnownFrom::OtherContact => ("OTHER_CONTACT", fields.other_contact),
+        KnownFrom::Nowhere => return None,
     };
-    let source_primary = person.directory == Directory::DomainProfile;
+    let source_primary = person.directory == KnownFrom::DomainProfile;
     let metadata =
         || Metadata { primary: true, source_primary, source: SourceBody { kind, id: person.account.clone() } };
     let (given, family) = person.display_name.split_once(' ').unwrap_or((&person.display_name, ""));

@@ -1,15 +1,15 @@
-//! What a call is answered with, once nothing stands in its way: looked up in what shows of the world.
+//! Answers a call from the visible part of the world.
 
 use serde::Serialize;
 
-use super::Api;
-use super::access::{Access, Caller};
-use super::call::{Call, Listing};
-use super::error::Refusal;
+use super::SimApi;
+use super::access::{AccessDecision, Caller};
+use super::call::{ListParameters, ReadCall};
+use super::error::GoogleError;
 use super::lists::{self, Paging};
-use super::method::Method;
+use super::method::GoogleMethod;
 use super::people::{self, PeopleBody, PersonBody};
-use super::view::View;
+use super::visible::VisibleWorld;
 use crate::meet::wire;
 use crate::model::{MeetingCode, SpaceName};
 use crate::sim::faults::{Fault, Lag};
@@ -17,10 +17,10 @@ use crate::sim::hash::hash;
 use crate::sim::world::ids::id_of;
 use jiff::Timestamp;
 
-/// The answer to a call, in the wire's types.
+/// The answer to a call, in the types of the wire.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Payload {
+pub enum ReadResponse {
     Conferences(wire::ConferenceRecords),
     Conference(wire::ConferenceRecord),
     Participants(wire::Participants),
@@ -32,7 +32,7 @@ pub enum Payload {
     People(PeopleBody),
 }
 
-/// `Space`, with the part of its configuration that is always there.
+/// `Space`, with the part of its configuration that is always present.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SpaceBody {
     #[serde(flatten)]
@@ -47,97 +47,101 @@ struct SpaceConfig {
     entry_point_access: &'static str,
 }
 
-impl Api {
-    pub(super) fn payload(
+impl SimApi {
+    pub(super) fn response(
         &self,
-        call: &Call,
+        call: &ReadCall,
         caller: Caller,
         faults: &[Fault],
         now: Timestamp,
-    ) -> Result<Payload, Refusal> {
+    ) -> Result<ReadResponse, GoogleError> {
         let lag =
             faults.iter().fold(Lag::NONE, |lag, fault| if let Fault::Lag(more) = fault { lag.and(*more) } else { lag });
-        let view = View { world: &self.world, now, lag };
+        let view = VisibleWorld { world: &self.world, now, lag };
         let me = match caller {
             Caller::User(person) => Some(self.world.person(person)),
             _ => None,
         };
         match call {
-            Call::Conferences(listing) => {
-                let paging = self.paging(Method::ListConferences, "", listing, faults)?;
-                lists::conferences(&view, caller, listing, &paging).map(Payload::Conferences)
+            ReadCall::Conferences(listing) => {
+                let paging = self.paging(GoogleMethod::ListConferences, "", listing, faults)?;
+                lists::conferences(&view, caller, listing, &paging).map(ReadResponse::Conferences)
             }
-            Call::Space { id } => self.space(&view, caller, id).map(Payload::Space),
-            Call::Person { id, fields } => people::get(&self.world, id, me, *fields).map(Payload::Person),
-            Call::People { names, fields } => people::batch(&self.world, names, me, *fields).map(Payload::People),
-            Call::Conference { conference }
-            | Call::Participants { conference, .. }
-            | Call::Participant { conference, .. }
-            | Call::Sessions { conference, .. }
-            | Call::Session { conference, .. } => self.within(&view, conference, call, caller, faults),
+            ReadCall::Space { id } => self.space(&view, caller, id).map(ReadResponse::Space),
+            ReadCall::Person { id, fields } => people::get(&self.world, id, me, *fields).map(ReadResponse::Person),
+            ReadCall::People { names, fields } => {
+                people::batch(&self.world, names, me, *fields).map(ReadResponse::People)
+            }
+            ReadCall::Conference { conference }
+            | ReadCall::Participants { conference, .. }
+            | ReadCall::Participant { conference, .. }
+            | ReadCall::Sessions { conference, .. }
+            | ReadCall::Session { conference, .. } => self.response_within(&view, conference, call, caller, faults),
         }
     }
 
-    /// Answers what is asked about one conference.
-    fn within(
+    /// Answers a call about one conference.
+    fn response_within(
         &self,
-        view: &View<'_>,
+        view: &VisibleWorld<'_>,
         id: &str,
-        call: &Call,
+        call: &ReadCall,
         caller: Caller,
         faults: &[Fault],
-    ) -> Result<Payload, Refusal> {
-        let (_, conference) = view.conference(id).ok_or_else(Refusal::not_found)?;
+    ) -> Result<ReadResponse, GoogleError> {
+        let (_, conference) = view.conference(id).ok_or_else(GoogleError::not_found)?;
         let access = if caller.may_see(&self.world, conference) {
-            Access::Granted
+            AccessDecision::Granted
         } else {
             self.settings.strangers.access(call.method())
         };
-        let nothing = match access {
-            Access::Granted => false,
-            Access::Nothing => true,
-            Access::Refused(refusal) => return Err(refusal),
+        let is_empty = match access {
+            AccessDecision::Granted => false,
+            AccessDecision::Nothing => true,
+            AccessDecision::Refused(refusal) => return Err(refusal),
         };
         let participant = |participant: &str| {
             let found = conference.participant(participant);
-            found.and_then(|p| view.participant(p).map(|times| (p, times))).ok_or_else(Refusal::not_found)
+            found.and_then(|p| view.participant(p).map(|times| (p, times))).ok_or_else(GoogleError::not_found)
         };
         match call {
-            Call::Participants { listing, .. } => {
-                let mut paging = self.paging(Method::ListParticipants, id, listing, faults)?;
-                paging.empty |= nothing;
-                Ok(Payload::Participants(lists::participants(view, conference, listing, &paging)))
+            ReadCall::Participants { listing, .. } => {
+                let mut paging = self.paging(GoogleMethod::ListParticipants, id, listing, faults)?;
+                paging.empty |= is_empty;
+                Ok(ReadResponse::Participants(lists::participants(view, conference, listing, &paging)))
             }
-            Call::Participant { participant: id, .. } => {
+            ReadCall::Participant { participant: id, .. } => {
                 let (participant, times) = participant(id)?;
-                Ok(Payload::Participant(view.participant_body(participant, times)))
+                Ok(ReadResponse::Participant(view.participant_body(participant, times)))
             }
-            Call::Sessions { participant: person, listing, .. } => {
-                let mut paging = self.paging(Method::ListSessions, &format!("{id}/{person}"), listing, faults)?;
-                paging.empty |= nothing;
-                Ok(Payload::Sessions(lists::sessions(view, participant(person)?.0, listing, &paging)))
+            ReadCall::Sessions { participant: person, listing, .. } => {
+                let mut paging = self.paging(GoogleMethod::ListSessions, &format!("{id}/{person}"), listing, faults)?;
+                paging.empty |= is_empty;
+                Ok(ReadResponse::Sessions(lists::sessions(view, participant(person)?.0, listing, &paging)))
             }
-            Call::Session { participant: person, session, .. } => {
+            ReadCall::Session { participant: person, session, .. } => {
                 let sessions = participant(person)?.0.sessions.iter().enumerate();
                 let mut named = sessions.filter(|(_, s)| id_of(s.name.as_str()) == session);
                 let found = named.find(|(number, session)| view.session(*number, session));
-                found.map(|(_, session)| Payload::Session(view.session_body(session))).ok_or_else(Refusal::not_found)
+                found
+                    .map(|(_, session)| ReadResponse::Session(view.session_body(session)))
+                    .ok_or_else(GoogleError::not_found)
             }
-            _ => Ok(Payload::Conference(view.conference_body(conference))),
+            _ => Ok(ReadResponse::Conference(view.conference_body(conference))),
         }
     }
 
-    fn space(&self, view: &View<'_>, caller: Caller, id: &str) -> Result<SpaceBody, Refusal> {
+    fn space(&self, view: &VisibleWorld<'_>, caller: Caller, id: &str) -> Result<SpaceBody, GoogleError> {
         let by_name = SpaceName::parse(&format!("spaces/{id}")).ok().and_then(|name| self.world.space_by_name(&name));
         // A meeting code is an alias, whatever its case.
         let by_code = || MeetingCode::parse(&id.to_lowercase()).ok().and_then(|code| self.world.space_by_code(&code));
-        let key = by_name.or_else(by_code).ok_or_else(Refusal::not_found)?;
+        let key = by_name.or_else(by_code).ok_or_else(GoogleError::not_found)?;
         let granted = caller.may_see_space(&self.world, key);
-        if !granted && let Access::Refused(refusal) = self.settings.strangers.access(Method::GetSpace) {
+        if !granted && let AccessDecision::Refused(refusal) = self.settings.strangers.access(GoogleMethod::GetSpace) {
             return Err(refusal);
         }
         let space = self.world.space(key);
-        // Where the end lags, what is over still shows as live.
+        // While its end lags, an ended conference is still shown as live.
         let last = space.conferences.iter().rev().map(|(_, key)| self.world.conference(*key));
         let mut live = last.take(2).filter(|c| view.shows(c) && view.conference_end(c).is_none());
         let active = live.next().filter(|_| granted);
@@ -153,7 +157,13 @@ impl Api {
         })
     }
 
-    fn paging(&self, method: Method, parent: &str, listing: &Listing, faults: &[Fault]) -> Result<Paging, Refusal> {
+    fn paging(
+        &self,
+        method: GoogleMethod,
+        parent: &str,
+        listing: &ListParameters,
+        faults: &[Fault],
+    ) -> Result<Paging, GoogleError> {
         let mut paging = Paging::new(method, parent, listing, self.settings.seed, self.settings.max_page)?;
         for fault in faults {
             match fault {

@@ -1,29 +1,29 @@
-//! An answer, as it goes over the wire or fails to.
+//! A response of the API, and the faults of its transmission.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::call::Style;
-use super::error::Refusal;
+use super::call::AnswerStyle;
+use super::error::GoogleError;
 use super::mask::Mask;
 use crate::sim::faults::Fault;
 
 /// One HTTP response, without a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct ApiReply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
-    /// How long it takes to come.
+    /// How long the server waits before it sends the response.
     pub delay: Duration,
-    pub delivery: Delivery,
+    pub transmission: Transmission,
 }
 
-/// What becomes of a response on its way.
+/// How a response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Transmission {
     Whole,
     /// The connection closes after so many bytes of the body.
     CutOff(usize),
@@ -34,18 +34,18 @@ pub enum Delivery {
 const JSON: &str = "application/json; charset=UTF-8";
 const HTML: &str = "text/html; charset=UTF-8";
 
-impl Reply {
+impl ApiReply {
     fn new(status: u16, content_type: &str, body: Vec<u8>) -> Self {
         let headers = vec![("content-type", content_type.to_owned()), ("vary", "Origin, X-Origin, Referer".to_owned())];
-        Self { status, headers, body, delay: Duration::ZERO, delivery: Delivery::Whole }
+        Self { status, headers, body, delay: Duration::ZERO, transmission: Transmission::Whole }
     }
 
     pub(super) fn json(status: u16, body: &impl Serialize) -> Self {
-        // What is written here are plain structures with string keys, which cannot fail to be JSON.
+        // Plain structures with string keys always serialize to JSON.
         Self::new(status, JSON, serde_json::to_vec_pretty(body).unwrap_or_default())
     }
 
-    pub(super) fn styled(body: &impl Serialize, style: &Style) -> Self {
+    pub(super) fn styled(body: &impl Serialize, style: &AnswerStyle) -> Self {
         let written = match (&style.mask, style.pretty) {
             (Mask::All, true) => serde_json::to_vec_pretty(body),
             (Mask::All, false) => serde_json::to_vec(body),
@@ -57,7 +57,7 @@ impl Reply {
         Self::new(200, JSON, written.unwrap_or_default())
     }
 
-    pub(super) fn refusal(refusal: &Refusal) -> Self {
+    pub(super) fn refusal(refusal: &GoogleError) -> Self {
         let mut reply = Self::json(refusal.code, &refusal.body());
         if let Some(after) = refusal.retry_after {
             reply.headers.push(("retry-after", after.as_secs().to_string()));
@@ -69,7 +69,7 @@ impl Reply {
         reply
     }
 
-    /// A page of the front end, which is no API's answer.
+    /// An HTML page of Google's front end.
     pub(super) fn html(status: u16) -> Self {
         let page = format!(
             "<!DOCTYPE html>\n<html lang=en>\n<title>Error {status}</title>\n<p><b>{status}.</b> <ins>That’s an \
@@ -84,21 +84,21 @@ impl Reply {
         reply
     }
 
-    /// Does to a finished answer what is to go wrong with it, and stamps it.
-    pub(super) fn spoiled(mut self, faults: &[Fault], now: Timestamp) -> Self {
+    /// Applies the faults to a finished response and adds its `Date`.
+    pub(super) fn with_faults(mut self, faults: &[Fault], now: Timestamp) -> Self {
         let mut skew = SignedDuration::ZERO;
         for fault in faults {
             match fault {
                 Fault::Slow(delay) => self.delay += *delay,
-                Fault::Reset => self.delivery = Delivery::Reset,
-                Fault::CutOff if self.delivery == Delivery::Whole => {
-                    self.delivery = Delivery::CutOff(self.body.len() / 2);
+                Fault::Reset => self.transmission = Transmission::Reset,
+                Fault::CutOff if self.transmission == Transmission::Whole => {
+                    self.transmission = Transmission::CutOff(self.body.len() / 2);
                 }
                 Fault::Malformed => self.body.truncate(self.body.len() / 2),
                 Fault::Html(status) => {
-                    self = Self { delay: self.delay, delivery: self.delivery, ..Self::html(*status) }
+                    self = Self { delay: self.delay, transmission: self.transmission, ..Self::html(*status) }
                 }
-                // Spaces before the end are JSON still; only their number is wrong.
+                // Spaces before the last byte keep the JSON valid.
                 Fault::Oversized(bytes) => {
                     let end = self.body.pop();
                     self.body.resize(self.body.len() + bytes, b' ');
@@ -115,13 +115,13 @@ impl Reply {
         self
     }
 
-    /// A header's value.
+    /// Returns a header's value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON, or null where it is none.
+    /// Returns the body as JSON, or null if it is not JSON.
     #[must_use]
     pub fn value(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A request, as far as the API looks at it.
+//! The parts of a request that the API reads.
 
 use percent_encoding::percent_decode_str;
 
@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request for a target such as `/v2/conferenceRecords?pageSize=1`.
+    /// Creates a request for a target such as `/v2/conferenceRecords?pageSize=1`.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -31,19 +31,19 @@ impl Request {
         }
     }
 
-    /// A `GET`.
+    /// Creates a `GET` request.
     #[must_use]
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    /// The same with an access token.
-    #[must_use]
-    pub fn with_token(self, token: &str) -> Self {
+    /// Adds an access token.
+    #[cfg(test)]
+    pub(super) fn with_token(self, token: &str) -> Self {
         Self { authorization: Some(format!("Bearer {token}")), ..self }
     }
 
-    /// The access token, from the header or the query.
+    /// Returns the access token, from the header or the query.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         let header = self.authorization.as_deref().and_then(|header| header.split_once(' '));
@@ -51,13 +51,13 @@ impl Request {
         bearer.or_else(|| self.parameter("access_token")).filter(|token| !token.is_empty())
     }
 
-    /// A parameter of the query; the last counts where it is given several times.
+    /// Returns a parameter of the query; if it is given several times, the last one.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as a form.
+    /// Returns the body as form fields.
     pub(super) fn form(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(&self.body).into_owned().collect()
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spaces_may_be_written_either_way() {
+    fn a_space_is_a_plus_or_percent_encoded() {
         for target in ["/v2/a%3Ab?filter=end_time+IS+NULL", "/v2/a:b?filter=end_time%20IS%20NULL"] {
             let request = Request::get(target);
             assert_eq!(request.segments, ["v2", "a:b"]);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_comes_in_the_header_or_the_query() {
+    fn the_token_is_read_from_the_header_or_the_query() {
         assert_eq!(Request::get("/?access_token=t").token(), Some("t"));
         assert_eq!(Request::get("/").with_token("h").token(), Some("h"));
         let basic = Request { authorization: Some("Basic eDp5".into()), ..Request::get("/") };

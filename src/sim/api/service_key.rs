@@ -1,5 +1,5 @@
-//! The RSA key of the simulator's service account: made at first use, printed as Google's console prints it, and
-//! used to verify what is signed with it.
+//! The RSA key of the simulator's service account: generated at first use, written in the format of Google's console,
+//! and used to verify signatures.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -12,10 +12,10 @@ const CLIENT_ID: &str = "104857600000000000001";
 /// The address of the service account.
 pub(super) const CLIENT_EMAIL: &str = "meetwatch@meetwatch-sim.iam.gserviceaccount.com";
 
-/// No RSA key could be made.
+/// No RSA key could be generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot make an RSA key")]
-pub struct KeyError;
+#[error("cannot generate an RSA key")]
+pub struct KeyGenerationError;
 
 #[derive(Debug)]
 pub(super) struct ServiceKey {
@@ -25,9 +25,9 @@ pub(super) struct ServiceKey {
 }
 
 impl ServiceKey {
-    pub(super) fn generate() -> Result<Self, KeyError> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?;
-        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| KeyError)?;
+    pub(super) fn generate() -> Result<Self, KeyGenerationError> {
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyGenerationError)?;
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| KeyGenerationError)?;
         let public = pair.public_key().as_ref().to_vec();
         let id = HEXLOWER.encode(&Sha256::digest(&public)[..20]);
         Ok(Self { public, pem: pem(der.as_ref()), id })
@@ -37,12 +37,12 @@ impl ServiceKey {
         &self.id
     }
 
-    /// Whether `signature` is an RS256 signature of `message` by this key.
+    /// Returns whether `signature` is an RS256 signature of `message` by this key.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.public).verify(message, signature).is_ok()
     }
 
-    /// The key file.
+    /// Returns the content of the key file.
     pub(super) fn file(&self, base_url: &str) -> serde_json::Value {
         serde_json::json!({
             "type": "service_account",

@@ -1,4 +1,4 @@
-//! The API as Google documents it, over a meeting of a made-up world.
+//! The API behaves as Google documents it, over one meeting.
 
 mod faults;
 
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::view::wire_time;
+use super::visible::wire_time;
 use super::*;
 use crate::model::MeetingCode;
-use crate::sim::world::{Directory, Person, PersonKey, SpaceKey};
+use crate::sim::world::{KnownFrom, PersonKey, SimPerson, SpaceKey};
 
 const START: i64 = 1_767_600_000;
 
@@ -18,33 +18,34 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(START + seconds).unwrap()
 }
 
-struct Room {
-    api: Api,
+struct Fixture {
+    api: SimApi,
     space: SpaceKey,
     ada: PersonKey,
     record: String,
 }
 
-impl Room {
+impl Fixture {
     /// A meeting that Ada began at second 0 and `crowd` guests joined, one a second.
     fn with(crowd: usize, settings: ApiSettings) -> Self {
         let mut world = World::empty(7, at(0));
-        let ada = world.add_person(Person { account: "12345".into(), ..Person::signed_in("Ada", "ada@example.com") });
+        let ada =
+            world.add_person(SimPerson { account: "12345".into(), ..SimPerson::signed_in("Ada", "ada@example.com") });
         let space = world.add_space_under(MeetingCode::parse("abc-mnop-xyz").unwrap(), Some(ada)).unwrap();
         world.join(space, ada, "laptop", at(0)).unwrap();
         for n in 0..crowd {
-            let guest = world.add_person(Person::anonymous(&format!("guest {n}")));
+            let guest = world.add_person(SimPerson::anonymous(&format!("guest {n}")));
             world.join(space, guest, "tab", at(1 + i64::try_from(n).unwrap())).unwrap();
         }
         let record = world.live_in(space).unwrap().name.to_string();
-        Self { api: Api::new(world, Faults::seeded(1), settings), space, ada, record }
+        Self { api: SimApi::new(world, Faults::seeded(1), settings), space, ada, record }
     }
 
     fn new(crowd: usize) -> Self {
         Self::with(crowd, ApiSettings::default())
     }
 
-    fn reply(&mut self, target: &str, second: i64) -> Reply {
+    fn reply(&mut self, target: &str, second: i64) -> ApiReply {
         let target = target.replace("{c}", &self.record);
         self.api.answer(&Request::get(&format!("/v2/{target}")), at(second))
     }
@@ -75,21 +76,21 @@ impl Room {
 
 #[test]
 fn unset_fields_are_absent_and_an_empty_list_is_an_empty_object() {
-    let mut room = Room::new(0);
-    let record = room.record.clone();
-    let space = room.api.world.space(room.space).name.to_string();
-    assert_eq!(room.get("{c}", 1), json!({"name": record, "startTime": "2026-01-05T08:00:00Z", "space": space}),);
+    let mut fixture = Fixture::new(0);
+    let record = fixture.record.clone();
+    let space = fixture.api.world.space(fixture.space).name.to_string();
+    assert_eq!(fixture.get("{c}", 1), json!({"name": record, "startTime": "2026-01-05T08:00:00Z", "space": space}),);
     assert_eq!(
-        room.get("{c}/participants", 1),
+        fixture.get("{c}/participants", 1),
         json!({"participants": [{
             "name": format!("{record}/participants/12345"),
             "signedinUser": {"user": "users/12345", "displayName": "Ada"},
             "earliestStartTime": "2026-01-05T08:00:00Z",
         }]}),
     );
-    assert_eq!(room.get("{c}/participants?filter=latest_end_time+%3E%3D+%222026-01-01T00:00:00Z%22", 1), json!({}));
-    room.api.world.end(room.space, at(60)).unwrap();
-    let ended = room.get("{c}", 61);
+    assert_eq!(fixture.get("{c}/participants?filter=latest_end_time+%3E%3D+%222026-01-01T00:00:00Z%22", 1), json!({}));
+    fixture.api.world.end(fixture.space, at(60)).unwrap();
+    let ended = fixture.get("{c}", 61);
     assert_eq!(
         (&ended["endTime"], &ended["expireTime"]),
         (&json!("2026-01-05T08:01:00Z"), &json!("2026-02-04T08:01:00Z"))
@@ -110,70 +111,70 @@ fn times_have_no_three_six_or_nine_digits() {
 
 #[test]
 fn every_resource_can_be_fetched_by_its_name() {
-    let mut room = Room::new(3);
-    let people = room.pages("{c}/participants", "participants", 10).concat();
+    let mut fixture = Fixture::new(3);
+    let people = fixture.pages("{c}/participants", "participants", 10).concat();
     assert_eq!(people.len(), 4);
     for person in people {
-        assert_eq!(room.get(&person, 10)["name"], person.as_str());
-        let sessions = room.pages(&format!("{person}/participantSessions"), "participantSessions", 10).concat();
+        assert_eq!(fixture.get(&person, 10)["name"], person.as_str());
+        let sessions = fixture.pages(&format!("{person}/participantSessions"), "participantSessions", 10).concat();
         assert_eq!(sessions.len(), 1);
-        assert_eq!(room.get(&sessions[0], 10)["name"], sessions[0].as_str());
+        assert_eq!(fixture.get(&sessions[0], 10)["name"], sessions[0].as_str());
     }
-    let by_code = room.get("spaces/ABC-mnop-xyz", 10);
-    assert_eq!(by_code["activeConference"]["conferenceRecord"], room.record.as_str());
+    let by_code = fixture.get("spaces/ABC-mnop-xyz", 10);
+    assert_eq!(by_code["activeConference"]["conferenceRecord"], fixture.record.as_str());
     assert_eq!(by_code["meetingUri"], "https://meet.google.com/abc-mnop-xyz");
-    assert_eq!(room.get(by_code["name"].as_str().unwrap(), 10), by_code);
+    assert_eq!(fixture.get(by_code["name"].as_str().unwrap(), 10), by_code);
     for missing in
         ["conferenceRecords/x", "{c}/participants/x", "{c}/participants/12345/participantSessions/x", "spaces/x"]
     {
-        let reply = room.reply(missing, 10);
+        let reply = fixture.reply(missing, 10);
         assert_eq!((reply.status, &reply.value()["error"]["status"]), (404, &json!("NOT_FOUND")), "{missing}");
     }
 }
 
 #[test]
 fn a_list_is_descending_and_its_pages_add_up() {
-    let mut room = Room::with(23, ApiSettings { max_page: Some(10), ..ApiSettings::default() });
-    let pages = room.pages("{c}/participants?pageSize=250", "participants", 100);
+    let mut fixture = Fixture::with(23, ApiSettings { max_page: Some(10), ..ApiSettings::default() });
+    let pages = fixture.pages("{c}/participants?pageSize=250", "participants", 100);
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 4], "fewer than asked");
-    assert!(pages[2].last().unwrap().ends_with("/12345"), "the first to come is the last of the list");
-    let pages = room.pages("{c}/participants?pageSize=12", "participants", 100);
+    assert!(pages[2].last().unwrap().ends_with("/12345"), "the first to join is the last of the list");
+    let pages = fixture.pages("{c}/participants?pageSize=12", "participants", 100);
     assert_eq!(pages.concat().iter().collect::<BTreeSet<_>>().len(), 24);
-    let exact = room.pages("{c}/participants?pageSize=8", "participants", 100);
+    let exact = fixture.pages("{c}/participants?pageSize=8", "participants", 100);
     assert_eq!(exact.len(), 3, "no empty page at the end");
 }
 
 #[test]
-fn newcomers_do_not_shift_the_pages_that_follow() {
-    let mut room = Room::new(5);
-    let first = room.get("{c}/participants?pageSize=3", 10);
-    let late = room.api.world.add_person(Person::phone("+1 ••• 22"));
-    room.api.world.join(room.space, late, "phone", at(11)).unwrap();
+fn a_new_participant_does_not_shift_later_pages() {
+    let mut fixture = Fixture::new(5);
+    let first = fixture.get("{c}/participants?pageSize=3", 10);
+    let late = fixture.api.world.add_person(SimPerson::phone("+1 ••• 22"));
+    fixture.api.world.join(fixture.space, late, "phone", at(11)).unwrap();
     let token = first["nextPageToken"].as_str().unwrap();
-    let second = room.get(&format!("{{c}}/participants?pageToken={token}"), 12);
+    let second = fixture.get(&format!("{{c}}/participants?pageToken={token}"), 12);
     assert_eq!(second["participants"].as_array().unwrap().len(), 3);
     assert!(second.get("nextPageToken").is_none());
 }
 
 #[test]
-fn a_page_token_belongs_to_its_question() {
-    let mut room = Room::new(5);
-    let page = room.get("{c}/participants?pageSize=2", 10);
+fn a_page_token_is_valid_only_for_its_query() {
+    let mut fixture = Fixture::new(5);
+    let page = fixture.get("{c}/participants?pageSize=2", 10);
     let token = page["nextPageToken"].as_str().unwrap();
     for other in [
         format!("{{c}}/participants?pageToken={token}&filter=latest_end_time+IS+NULL"),
         format!("conferenceRecords?pageToken={token}"),
         "{c}/participants?pageToken=bogus".to_owned(),
     ] {
-        let reply = room.reply(&other, 10);
+        let reply = fixture.reply(&other, 10);
         assert_eq!((reply.status, &reply.value()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{other}");
     }
-    assert_eq!(room.reply(&format!("{{c}}/participants?pageToken={token}&pageSize=1"), 10).status, 200);
+    assert_eq!(fixture.reply(&format!("{{c}}/participants?pageToken={token}&pageSize=1"), 10).status, 200);
 }
 
 #[test]
-fn what_is_not_understood_is_an_invalid_argument() {
-    let mut room = Room::new(0);
+fn invalid_parameters_are_an_invalid_argument() {
+    let mut fixture = Fixture::new(0);
     for bad in [
         "{c}/participants?filter=end_time+IS+NULL",
         "{c}/participants?filter=latest_end_time+IS+NULL+OR+earliest_start_time+IS+NULL",
@@ -184,58 +185,58 @@ fn what_is_not_understood_is_an_invalid_argument() {
         "{c}?pageSize=3",
         "{c}?alt=proto",
     ] {
-        let reply = room.reply(bad, 1);
+        let reply = fixture.reply(bad, 1);
         assert_eq!((reply.status, &reply.value()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{bad}");
     }
-    assert_eq!(room.reply("{c}/recordings", 1).status, 501);
-    assert_eq!(room.api.answer(&Request::new("POST", "/v2/spaces"), at(1)).status, 501);
-    let nowhere = room.api.answer(&Request::get("/robots.txt"), at(1));
+    assert_eq!(fixture.reply("{c}/recordings", 1).status, 501);
+    assert_eq!(fixture.api.answer(&Request::new("POST", "/v2/spaces"), at(1)).status, 501);
+    let nowhere = fixture.api.answer(&Request::get("/robots.txt"), at(1));
     assert_eq!((nowhere.status, nowhere.header("content-type")), (404, Some("text/html; charset=UTF-8")));
 }
 
 #[test]
-fn what_the_official_clients_send_is_taken() {
-    let mut room = Room::new(2);
-    let plain = room.get("{c}/participants", 5);
+fn requests_of_the_official_clients_are_accepted() {
+    let mut fixture = Fixture::new(2);
+    let plain = fixture.get("{c}/participants", 5);
     for query in [
         "alt=json&prettyPrint=false",
         "$alt=json;enum-encoding=int&pageSize=0&pageToken=&filter=",
         "%24alt=json%3Benum-encoding%3Dint",
         "page_size=100&quotaUser=x&key=y&fields=",
     ] {
-        assert_eq!(room.get(&format!("{{c}}/participants?{query}"), 5), plain, "{query}");
+        assert_eq!(fixture.get(&format!("{{c}}/participants?{query}"), 5), plain, "{query}");
     }
-    assert!(room.reply("{c}", 5).body.contains(&b'\n'));
-    assert!(!room.reply("{c}?prettyPrint=false", 5).body.contains(&b'\n'));
+    assert!(fixture.reply("{c}", 5).body.contains(&b'\n'));
+    assert!(!fixture.reply("{c}?prettyPrint=false", 5).body.contains(&b'\n'));
 }
 
 #[test]
-fn a_field_mask_drops_what_it_does_not_name() {
-    let mut room = Room::new(4);
-    let page = room.get("{c}/participants?pageSize=2&fields=participants/name,totalSize", 10);
+fn a_field_mask_removes_the_fields_it_does_not_name() {
+    let mut fixture = Fixture::new(4);
+    let page = fixture.get("{c}/participants?pageSize=2&fields=participants/name,totalSize", 10);
     assert_eq!(page["totalSize"], 5);
     assert!(page.get("nextPageToken").is_none());
     assert_eq!(page["participants"][0].as_object().unwrap().len(), 1);
-    let without = room.get("{c}/participants?pageSize=2", 10);
+    let without = fixture.get("{c}/participants?pageSize=2", 10);
     assert!(without.get("totalSize").is_none() && without.get("nextPageToken").is_some());
-    let record = room.record.clone();
+    let record = fixture.record.clone();
     let request =
         Request { field_mask: Some("participants.name".into()), ..Request::get(&format!("/v2/{record}/participants")) };
-    assert!(room.api.answer(&request, at(10)).value()["participants"][0].get("earliestStartTime").is_none());
+    assert!(fixture.api.answer(&request, at(10)).value()["participants"][0].get("earliestStartTime").is_none());
 }
 
 #[test]
 fn conferences_are_found_by_every_documented_filter() {
-    let mut room = Room::new(0);
-    let other = room.api.world.add_space(None).unwrap();
-    let ada = room.ada;
-    room.api.world.end(room.space, at(100)).unwrap();
-    room.api.world.join(other, ada, "laptop", at(150)).unwrap();
-    room.api.world.join(room.space, ada, "laptop", at(200)).unwrap();
-    let space = room.api.world.space(room.space).name.to_string();
+    let mut fixture = Fixture::new(0);
+    let other = fixture.api.world.add_space(None).unwrap();
+    let ada = fixture.ada;
+    fixture.api.world.end(fixture.space, at(100)).unwrap();
+    fixture.api.world.join(other, ada, "laptop", at(150)).unwrap();
+    fixture.api.world.join(fixture.space, ada, "laptop", at(200)).unwrap();
+    let space = fixture.api.world.space(fixture.space).name.to_string();
     let mut found = |filter: &str| {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("filter", filter).finish();
-        room.pages(&format!("conferenceRecords?pageSize=1&{query}"), "conferenceRecords", 300).concat().len()
+        fixture.pages(&format!("conferenceRecords?pageSize=1&{query}"), "conferenceRecords", 300).concat().len()
     };
     assert_eq!(found(""), 3);
     assert_eq!(found("end_time IS NULL"), 2);
@@ -248,14 +249,14 @@ fn conferences_are_found_by_every_documented_filter() {
 }
 
 #[test]
-fn what_is_over_expires_after_thirty_days() {
-    let mut room = Room::new(0);
-    room.api.world.end(room.space, at(10)).unwrap();
+fn an_ended_conference_expires_after_thirty_days() {
+    let mut fixture = Fixture::new(0);
+    fixture.api.world.end(fixture.space, at(10)).unwrap();
     let month = 30 * 24 * 3600;
-    assert_eq!(room.reply("{c}", month + 9).status, 200);
-    assert_eq!(room.reply("{c}", month + 10).status, 404);
-    assert_eq!(room.reply("{c}/participants", month + 10).status, 404);
-    assert_eq!(room.get("conferenceRecords", month + 10), json!({}));
+    assert_eq!(fixture.reply("{c}", month + 9).status, 200);
+    assert_eq!(fixture.reply("{c}", month + 10).status, 404);
+    assert_eq!(fixture.reply("{c}/participants", month + 10).status, 404);
+    assert_eq!(fixture.get("conferenceRecords", month + 10), json!({}));
 }
 
 #[test]
@@ -263,19 +264,19 @@ fn a_user_sees_what_they_organize_or_take_part_in() {
     for (strangers, listed, fetched) in
         [(Strangers::Forbidden, 403, 403), (Strangers::NotFound, 404, 404), (Strangers::Empty, 200, 404)]
     {
-        let mut room = Room::with(0, ApiSettings { strangers, ..ApiSettings::default() });
+        let mut fixture = Fixture::with(0, ApiSettings { strangers, ..ApiSettings::default() });
         let scope = "https://www.googleapis.com/auth/meetings.space.readonly";
-        let world = &mut room.api.world;
-        let [guest, stranger] =
-            ["guest", "stranger"].map(|name| world.add_person(Person::signed_in(name, &format!("{name}@example.com"))));
-        world.join(room.space, guest, "laptop", at(1)).unwrap();
-        let record = room.record.clone();
+        let world = &mut fixture.api.world;
+        let [guest, stranger] = ["guest", "stranger"]
+            .map(|name| world.add_person(SimPerson::signed_in(name, &format!("{name}@example.com"))));
+        world.join(fixture.space, guest, "laptop", at(1)).unwrap();
+        let record = fixture.record.clone();
         let mut ask = |caller, target: &str| {
-            let token = room.api.issue_token(caller, &[scope], at(2));
-            room.api.answer(&Request::get(&format!("/v2/{target}")).with_token(&token), at(2))
+            let token = fixture.api.issue_token(caller, &[scope], at(2));
+            fixture.api.answer(&Request::get(&format!("/v2/{target}")).with_token(&token), at(2))
         };
         let list = format!("{record}/participants");
-        for (caller, organized) in [(Caller::User(room.ada), 1), (Caller::User(guest), 0)] {
+        for (caller, organized) in [(Caller::User(fixture.ada), 1), (Caller::User(guest), 0)] {
             assert_eq!(ask(caller, &list).value()["participants"].as_array().unwrap().len(), 2);
             assert_eq!(ask(caller, &record).status, 200);
             assert!(ask(caller, "spaces/abc-mnop-xyz").value().get("activeConference").is_some());
@@ -292,44 +293,47 @@ fn a_user_sees_what_they_organize_or_take_part_in() {
 }
 
 #[test]
-fn with_authentication_only_tokens_given_out_here_pass() {
-    let mut room = Room::with(0, ApiSettings { require_auth: true, ..ApiSettings::default() });
-    let record = format!("/v2/{}", room.record);
+fn with_authentication_only_issued_tokens_are_accepted() {
+    let mut fixture = Fixture::with(0, ApiSettings { require_auth: true, ..ApiSettings::default() });
+    let record = format!("/v2/{}", fixture.record);
     let scopes = ["https://www.googleapis.com/auth/meetings.space.readonly"];
-    let token = room.api.issue_token(Caller::User(room.ada), &scopes, at(0));
-    let people_only =
-        room.api.issue_token(Caller::User(room.ada), &["https://www.googleapis.com/auth/directory.readonly"], at(0));
+    let token = fixture.api.issue_token(Caller::User(fixture.ada), &scopes, at(0));
+    let people_only = fixture.api.issue_token(
+        Caller::User(fixture.ada),
+        &["https://www.googleapis.com/auth/directory.readonly"],
+        at(0),
+    );
     let get = Request::get(&record);
-    assert_eq!(room.api.answer(&get, at(1)).status, 401);
-    let refused = room.api.answer(&get.clone().with_token("ya29.made-up"), at(1));
+    assert_eq!(fixture.api.answer(&get, at(1)).status, 401);
+    let refused = fixture.api.answer(&get.clone().with_token("ya29.made-up"), at(1));
     assert_eq!((refused.status, &refused.value()["error"]["status"]), (401, &json!("UNAUTHENTICATED")));
     assert!(refused.header("www-authenticate").is_some());
-    let insufficient = room.api.answer(&get.clone().with_token(&people_only), at(1));
+    let insufficient = fixture.api.answer(&get.clone().with_token(&people_only), at(1));
     assert_eq!(insufficient.status, 403);
     assert_eq!(insufficient.value()["error"]["details"][0]["reason"], "ACCESS_TOKEN_SCOPE_INSUFFICIENT");
-    assert_eq!(room.api.answer(&get.clone().with_token(&token), at(1)).status, 200);
-    assert_eq!(room.api.answer(&get.clone().with_token(&token), at(3599)).status, 401, "tokens expire");
-    room.api.revoke_tokens();
-    assert_eq!(room.api.answer(&get.with_token(&token), at(1)).status, 401);
+    assert_eq!(fixture.api.answer(&get.clone().with_token(&token), at(1)).status, 200);
+    assert_eq!(fixture.api.answer(&get.clone().with_token(&token), at(3599)).status, 401, "tokens expire");
+    fixture.api.revoke_tokens();
+    assert_eq!(fixture.api.answer(&get.with_token(&token), at(1)).status, 401);
 }
 
 #[test]
 fn the_quota_is_kept_per_user() {
-    let quota = Quota { per_project: 100, per_user: 2, people_per_user: 100, hint: Hint::None };
-    let mut room = Room::with(0, ApiSettings { quota: Some(quota), ..ApiSettings::default() });
-    let statuses: Vec<u16> = [0, 1, 2, 60].into_iter().map(|second| room.reply("{c}", second).status).collect();
+    let quota = SimQuota { per_project: 100, per_user: 2, people_per_user: 100, hint: Hint::None };
+    let mut fixture = Fixture::with(0, ApiSettings { quota: Some(quota), ..ApiSettings::default() });
+    let statuses: Vec<u16> = [0, 1, 2, 60].into_iter().map(|second| fixture.reply("{c}", second).status).collect();
     assert_eq!(statuses, [200, 200, 429, 200]);
-    assert_eq!(room.api.count(Method::GetConference), 4);
-    assert_eq!(room.api.tally()[&(Method::GetConference, 429)], 1);
+    assert_eq!(fixture.api.count(GoogleMethod::GetConference), 4);
+    assert_eq!(fixture.api.tally()[&(GoogleMethod::GetConference, 429)], 1);
 }
 
 #[test]
-fn people_are_looked_up_by_the_sources_asked_for() {
-    let mut room = Room::new(0);
-    let world = &mut room.api.world;
-    let contact = Person { account: "777".into(), ..Person::signed_in("Max Muster", "max@partner.example") };
-    world.add_person(contact.known_from(Directory::OtherContact));
-    let mut ask = |target: &str| room.api.answer(&Request::get(target), at(1));
+fn people_are_found_only_in_the_requested_sources() {
+    let mut fixture = Fixture::new(0);
+    let world = &mut fixture.api.world;
+    let contact = SimPerson { account: "777".into(), ..SimPerson::signed_in("Max Muster", "max@partner.example") };
+    world.add_person(contact.known_from(KnownFrom::OtherContact));
+    let mut ask = |target: &str| fixture.api.answer(&Request::get(target), at(1));
     let fields = "personFields=names,emailAddresses";
     let ada = ask(&format!("/v1/people/12345?{fields}")).value();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Lag: how much later than it happens something shows.
+//! Lag: how long after it happens a change becomes visible.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use jiff::Timestamp;
 use crate::clock::saturating_add;
 use crate::sim::hash::share;
 
-/// How long each kind of change stays unseen. Zero is at once.
+/// How long each kind of change stays invisible. Zero: it is visible immediately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// A conference record, after its start. Nothing below it shows before.
+    /// A conference record, after its start. Nothing below it is visible before.
     pub conference: Duration,
     /// A conference's end.
     pub conference_end: Duration,
     /// A participant, after the first join.
     pub participant: Duration,
-    /// A session resource, beyond what its participant lags.
+    /// A session resource, in addition to its participant's lag.
     pub session: Duration,
-    /// A later session of a participant: meanwhile a person who came back looks gone.
+    /// A later session of a participant: meanwhile a person who came back seems to have left.
     pub rejoin: Duration,
     /// The end of a session.
     pub leave: Duration,
-    /// The true end of a session: so long after it shows, an end that is too early shows in its place.
+    /// The true end of a session: for this long after the end is visible, an end that is too early is shown instead.
     pub true_end: Duration,
-    /// With a seed, each thing lags a share of these of its own; without, the whole of it.
+    /// With a seed, each resource lags by a share of these that the seed determines; without, by the whole.
     pub spread: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Lag {
         spread: None,
     };
 
-    /// Whether what happened to `name` at `at` shows by `now`, when such things take up to `lag`.
+    /// Returns whether a change of `name` at `at` that lags by up to `lag` is visible at `now`.
     pub(crate) fn shows(&self, name: &str, at: Timestamp, lag: Duration, now: Timestamp) -> bool {
         if lag.is_zero() {
             return at <= now;
@@ -53,7 +53,7 @@ impl Lag {
         saturating_add(at, lag) <= now
     }
 
-    /// Both lags at once: of each kind the longer.
+    /// Combines two lags: the longer of each kind.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

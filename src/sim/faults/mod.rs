@@ -1,7 +1,7 @@
-//! What goes wrong, and when: a list of rules, each asked about each request.
+//! Faults: a list of rules that decide for each request what fails.
 //!
-//! [`Faults::decide`] is pure but for its counters and its seeded dice: no clock, no sockets. What a fault then does
-//! to an answer is the API's business, and what it does to a connection the server's.
+//! [`Faults::decide`] is pure except for its counters and its seeded random numbers: no clock, no sockets. The API
+//! applies a fault to an answer, the server to a connection.
 
 mod lag;
 mod preset;
@@ -15,74 +15,74 @@ use jiff::{SignedDuration, Timestamp};
 pub use lag::Lag;
 pub use preset::{PRESETS, UnknownPreset, preset};
 
-use super::api::{Forbidden, Hint, Method};
+use super::api::{Forbidden, GoogleMethod, Hint};
 
-/// One thing that goes wrong with an answer.
+/// A fault of one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// 429, with or without a hint when to come back.
+    /// 429, with or without a hint when to retry.
     Throttled(Hint),
     /// A 5xx with Google's error body.
     Server(u16),
-    /// The answer comes that much later.
+    /// The answer is delayed by this.
     Slow(Duration),
-    /// The connection breaks in the middle of the body.
+    /// The connection closes in the middle of the body.
     CutOff,
     /// The connection is reset before any answer.
     Reset,
-    /// 200 with JSON that ends too soon, on a connection that is fine.
+    /// 200 with truncated JSON, on an intact connection.
     Malformed,
-    /// A page of a front end instead of JSON, with this status.
+    /// An HTML page of a front end instead of JSON, with this status.
     Html(u16),
-    /// A valid answer with so many bytes more than there is reason for.
+    /// A valid answer that is this many bytes longer than necessary.
     Oversized(usize),
-    /// The next page's token is this page's, for ever.
+    /// The token of the next page is always this page's.
     RepeatToken,
-    /// A later page begins with so many of what the page before showed already.
+    /// A later page begins with this many items of the previous page.
     Duplicates(usize),
-    /// A later page leaves out the first so many.
+    /// A later page omits its first items, this many.
     Skips(usize),
-    /// A list leaves out this share of its items, others each time.
+    /// A list omits this share of its items, different ones each time.
     Omit(f64),
-    /// Answers show the world as it was for a while.
+    /// Changes become visible later.
     Lag(Lag),
     Forbidden(Forbidden),
     Unauthenticated,
     NotFound,
-    /// A list is empty although it is not.
+    /// A list is answered empty.
     Empty,
-    /// The header `Date` is wrong by so much.
+    /// The header `Date` is wrong by this.
     Skew(SignedDuration),
     /// The token endpoint refuses with this error and description.
     OAuth(&'static str, &'static str),
 }
 
-/// A request, as rules see it.
+/// The properties of a request that rules match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen<'r> {
-    pub method: Method,
-    /// The conference that it is about, by id.
+pub struct FaultContext<'r> {
+    pub method: GoogleMethod,
+    /// The id of the conference that it is about.
     pub conference: Option<&'r str>,
     /// The page of a list: 1 for the first.
     pub page: u32,
-    /// The address of the user that asks, where it is known.
+    /// The address of the calling user, if known.
     pub caller: Option<&'r str>,
 }
 
-/// Which requests a rule is about. All conditions hold together; the default is every read.
+/// The requests that a rule matches. All conditions must hold; the default is every read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct On {
-    /// Empty: every read, and neither `token` nor `auth`.
-    pub methods: Vec<Method>,
+pub struct RuleScope {
+    /// Empty: every read, but neither `token` nor `auth`.
+    pub methods: Vec<GoogleMethod>,
     /// A conference's id.
     pub conference: Option<String>,
-    /// Only from this page of a list on.
+    /// Only this page of a list and later ones.
     pub from_page: u32,
-    /// The address of the user that asks.
+    /// The address of the calling user.
     pub caller: Option<String>,
 }
 
-/// Which of the requests that a rule is about it strikes.
+/// To which of the matching requests a rule applies.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum When {
     #[default]
@@ -91,17 +91,17 @@ pub enum When {
     Chance(f64),
     /// Only the nth; the first is number 1.
     Nth(u64),
-    /// The first so many.
+    /// The first n.
     First(u64),
     /// The nth, 2nth, 3nth …
     Every(u64),
 }
 
-/// What goes wrong, on what, when.
+/// A fault, the requests it matches, and when it applies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub fault: Fault,
-    pub on: On,
+    pub on: RuleScope,
     pub when: When,
     /// Not before.
     pub from: Option<Timestamp>,
@@ -110,48 +110,48 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A fault that strikes every read for ever, until narrowed.
+    /// Creates a rule that applies to every read, until narrowed.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
-        Self { fault, on: On::default(), when: When::Always, from: None, until: None }
+        Self { fault, on: RuleScope::default(), when: When::Always, from: None, until: None }
     }
 
-    /// Only on these methods.
+    /// Restricts the rule to these methods.
     #[must_use]
-    pub fn on(mut self, methods: &[Method]) -> Self {
+    pub fn on(mut self, methods: &[GoogleMethod]) -> Self {
         self.on.methods = methods.to_vec();
         self
     }
 
-    /// Only on this conference, by id.
+    /// Restricts the rule to the conference with this id.
     #[must_use]
     pub fn of(mut self, conference: &str) -> Self {
         self.on.conference = Some(conference.to_owned());
         self
     }
 
-    /// Only from this page of a list on: 2 lets the first page through.
+    /// Restricts the rule to this page of a list and later ones: with 2, the first page is not affected.
     #[must_use]
     pub const fn from_page(mut self, page: u32) -> Self {
         self.on.from_page = page;
         self
     }
 
-    /// Only for the user with this address.
+    /// Restricts the rule to the user with this address.
     #[must_use]
     pub fn by(mut self, caller: &str) -> Self {
         self.on.caller = Some(caller.to_owned());
         self
     }
 
-    /// Only some of them.
+    /// Restricts the rule to some of the matching requests.
     #[must_use]
     pub const fn when(mut self, when: When) -> Self {
         self.when = when;
         self
     }
 
-    /// Only in this time: from the first, up to but not including the second.
+    /// Restricts the rule to the half-open interval from `from` to `until`.
     #[must_use]
     pub const fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
         (self.from, self.until) = (Some(from), Some(until));
@@ -159,7 +159,7 @@ impl Rule {
     }
 }
 
-/// The rules, with what they remember.
+/// A list of rules, with their counters.
 #[derive(Debug)]
 pub struct Faults {
     rules: Vec<(Rule, u64)>,
@@ -174,49 +174,49 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// Nothing goes wrong.
+    /// Returns an empty list.
     #[must_use]
     pub fn none() -> Self {
         Self::seeded(0)
     }
 
-    /// Nothing goes wrong yet; rules of chance that are added draw from this seed.
+    /// Returns an empty list; rules with a probability that are added draw from this seed.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self { rules: Vec::new(), random: Rng::with_seed(seed), struck: BTreeMap::new() }
     }
 
-    /// Adds a rule. Rules are asked in the order they were added.
+    /// Adds a rule. Rules are evaluated in the order they were added.
     pub fn add(&mut self, rule: Rule) {
         self.rules.push((rule, 0));
     }
 
-    /// Adds several.
+    /// Adds several rules.
     pub fn add_all(&mut self, rules: impl IntoIterator<Item = Rule>) {
         rules.into_iter().for_each(|rule| self.add(rule));
     }
 
-    /// Takes all rules back. What struck stays counted.
+    /// Removes all rules. The counters stay.
     pub fn clear(&mut self) {
         self.rules.clear();
     }
 
-    /// How often which fault struck, by its name.
+    /// Returns how often each fault was applied, by its name.
     #[must_use]
     pub const fn struck(&self) -> &BTreeMap<&'static str, u64> {
         &self.struck
     }
 
-    /// What goes wrong with this request: every fault whose rule strikes, in the order of the rules.
-    pub fn decide(&mut self, seen: &Seen<'_>, now: Timestamp) -> Vec<Fault> {
+    /// Returns the faults of a request: every fault whose rule applies, in the order of the rules.
+    pub fn decide(&mut self, request: &FaultContext<'_>, now: Timestamp) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (rule, count) in &mut self.rules {
             let in_time = rule.from.is_none_or(|from| now >= from) && rule.until.is_none_or(|until| now < until);
-            if !in_time || !rule.on.covers(seen) {
+            if !in_time || !rule.on.matches(request) {
                 continue;
             }
             *count += 1;
-            if rule.when.strikes(*count, &mut self.random) {
+            if rule.when.applies(*count, &mut self.random) {
                 *self.struck.entry(rule.fault.name()).or_default() += 1;
                 faults.push(rule.fault.clone());
             }
@@ -225,18 +225,19 @@ impl Faults {
     }
 }
 
-impl On {
-    fn covers(&self, seen: &Seen<'_>) -> bool {
-        let method = if self.methods.is_empty() { seen.method.is_read() } else { self.methods.contains(&seen.method) };
+impl RuleScope {
+    fn matches(&self, request: &FaultContext<'_>) -> bool {
+        let method =
+            if self.methods.is_empty() { request.method.is_read() } else { self.methods.contains(&request.method) };
         method
-            && self.conference.as_deref().is_none_or(|conference| seen.conference == Some(conference))
-            && seen.page >= self.from_page
-            && self.caller.as_deref().is_none_or(|caller| seen.caller == Some(caller))
+            && self.conference.as_deref().is_none_or(|conference| request.conference == Some(conference))
+            && request.page >= self.from_page
+            && self.caller.as_deref().is_none_or(|caller| request.caller == Some(caller))
     }
 }
 
 impl When {
-    fn strikes(self, count: u64, random: &mut Rng) -> bool {
+    fn applies(self, count: u64, random: &mut Rng) -> bool {
         match self {
             Self::Always => true,
             Self::Chance(chance) => random.f64() < chance,
@@ -248,7 +249,7 @@ impl When {
 }
 
 impl Fault {
-    /// The name in tallies and scripts.
+    /// Returns the name in counters and scripts.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -281,29 +282,33 @@ impl Fault {
 mod tests {
     use super::*;
 
-    const LISTING: Seen<'_> =
-        Seen { method: Method::ListParticipants, conference: Some("c1"), page: 1, caller: Some("a@example.com") };
+    const LISTING: FaultContext<'_> = FaultContext {
+        method: GoogleMethod::ListParticipants,
+        conference: Some("c1"),
+        page: 1,
+        caller: Some("a@example.com"),
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn strikes(rule: Rule, seen: &[(Seen<'_>, i64)]) -> Vec<bool> {
+    fn strikes(rule: Rule, seen: &[(FaultContext<'_>, i64)]) -> Vec<bool> {
         let mut faults = Faults::seeded(1);
         faults.add(rule);
         seen.iter().map(|(seen, second)| !faults.decide(seen, at(*second)).is_empty()).collect()
     }
 
     #[test]
-    fn a_rule_strikes_what_it_is_about_and_nothing_else() {
-        let other = Seen { conference: Some("c2"), ..LISTING };
-        let get = Seen { method: Method::GetConference, ..LISTING };
-        let token = Seen { method: Method::Token, ..LISTING };
-        let second_page = Seen { page: 2, ..LISTING };
+    fn a_rule_applies_only_to_matching_requests() {
+        let other = FaultContext { conference: Some("c2"), ..LISTING };
+        let get = FaultContext { method: GoogleMethod::GetConference, ..LISTING };
+        let token = FaultContext { method: GoogleMethod::Token, ..LISTING };
+        let second_page = FaultContext { page: 2, ..LISTING };
         let all = [(LISTING, 0), (other, 0), (get, 0), (token, 0), (second_page, 0)];
         let rule = || Rule::new(Fault::Reset);
         assert_eq!(strikes(rule(), &all), [true, true, true, false, true]);
-        assert_eq!(strikes(rule().on(&[Method::Token]), &all), [false, false, false, true, false]);
+        assert_eq!(strikes(rule().on(&[GoogleMethod::Token]), &all), [false, false, false, true, false]);
         assert_eq!(strikes(rule().of("c1"), &all), [true, false, true, false, true]);
         assert_eq!(strikes(rule().from_page(2), &all), [false, false, false, false, true]);
         assert_eq!(strikes(rule().by("b@example.com"), &all), [false; 5]);
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_counts_what_it_is_about() {
+    fn a_rule_counts_the_matching_requests() {
         let four = [(LISTING, 0), (LISTING, 0), (LISTING, 0), (LISTING, 0)];
         let when = |when| strikes(Rule::new(Fault::Reset).when(when), &four);
         assert_eq!(when(When::Nth(3)), [false, false, true, false]);
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_strikes_the_same_requests_and_counts_them() {
+    fn the_same_seed_applies_faults_to_the_same_requests() {
         let run = || {
             let mut faults = Faults::seeded(9);
             faults.add(Rule::new(Fault::Server(503)).when(When::Chance(0.3)));

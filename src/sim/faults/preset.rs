@@ -5,26 +5,26 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{Fault, Lag, Rule, When};
-use crate::sim::api::{Forbidden, Hint, Method};
+use crate::sim::api::{Forbidden, GoogleMethod, Hint};
 
-/// Every name that [`preset`] knows, with what it means.
+/// Every name that [`preset`] accepts, with its meaning.
 pub const PRESETS: [(&str, &str); 22] = [
     ("throttled", "429 without a hint, on 5 % of the reads"),
     ("throttled-retry-after", "429 with Retry-After, on 5 % of the reads"),
     ("throttled-retry-info", "429 with RetryInfo, on 5 % of the reads"),
     ("server", "500, 502 or 503, on 5 % of the reads"),
     ("slow", "answers that take 3 s, on 5 % of the reads"),
-    ("cut-off", "bodies that break off, on 3 % of the reads"),
+    ("cut-off", "bodies that are cut off, on 3 % of the reads"),
     ("reset", "connections that are reset, on 3 % of the reads"),
-    ("malformed", "JSON that ends too soon, on 3 % of the reads"),
-    ("html", "a page instead of JSON, on 3 % of the reads"),
+    ("malformed", "truncated JSON, on 3 % of the reads"),
+    ("html", "an HTML page instead of JSON, on 3 % of the reads"),
     ("oversized", "answers of more than 16 MB, on 1 % of the reads"),
-    ("repeat-token", "a page token that repeats for ever, on 2 % of the pages"),
+    ("repeat-token", "a page token that repeats endlessly, on 2 % of the pages"),
     ("half-list", "a list whose later pages fail, on 20 % of those"),
-    ("duplicates", "later pages that repeat what the page before showed"),
-    ("skips", "later pages that leave somebody out"),
-    ("omit", "people who are there and missing from the listing, on 10 % of the listings"),
-    ("lag", "everything shows up to 30 s late, and a rejoin up to 3 min"),
+    ("duplicates", "later pages that repeat items of the previous page"),
+    ("skips", "later pages that omit items"),
+    ("omit", "listings that omit participants who are present, on 10 % of the listings"),
+    ("lag", "changes that become visible up to 30 s late, rejoins up to 3 min"),
     ("forbidden", "403 PERMISSION_DENIED, on 2 % of the reads"),
     ("api-disabled", "403 SERVICE_DISABLED, on 2 % of the reads"),
     ("scope", "403 ACCESS_TOKEN_SCOPE_INSUFFICIENT, on 2 % of the reads"),
@@ -33,21 +33,21 @@ pub const PRESETS: [(&str, &str); 22] = [
     ("skew", "a Date header that is two minutes ahead"),
 ];
 
-/// A name that is none of [`PRESETS`].
+/// A name that is not one of [`PRESETS`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no fault is called '{name}'; did you mean '{nearest}'? There are: {}", PRESETS.map(|(name, _)| name).join(", "))]
+#[error("unknown fault '{name}'; did you mean '{nearest}'? Known: {}", PRESETS.map(|(name, _)| name).join(", "))]
 pub struct UnknownPreset {
     pub name: String,
     pub nearest: &'static str,
 }
 
-/// The rules behind a name. `seed` spreads what is spread.
+/// Returns the rules of a preset. `seed` determines random lags.
 ///
 /// # Errors
 /// [`UnknownPreset`] with the nearest name.
 pub fn preset(name: &str, seed: u64) -> Result<Vec<Rule>, UnknownPreset> {
     let some = |fault, chance| vec![Rule::new(fault).when(When::Chance(chance))];
-    let lists = [Method::ListConferences, Method::ListParticipants, Method::ListSessions];
+    let lists = [GoogleMethod::ListConferences, GoogleMethod::ListParticipants, GoogleMethod::ListSessions];
     let seconds = Duration::from_secs;
     Ok(match name {
         "throttled" => some(Fault::Throttled(Hint::None), 0.05),
@@ -64,7 +64,7 @@ pub fn preset(name: &str, seed: u64) -> Result<Vec<Rule>, UnknownPreset> {
         "half-list" => vec![Rule::new(Fault::Server(503)).on(&lists).from_page(2).when(When::Chance(0.2))],
         "duplicates" => vec![Rule::new(Fault::Duplicates(3)).on(&lists).from_page(2)],
         "skips" => vec![Rule::new(Fault::Skips(1)).on(&lists).from_page(2)],
-        "omit" => vec![Rule::new(Fault::Omit(0.3)).on(&[Method::ListParticipants]).when(When::Chance(0.1))],
+        "omit" => vec![Rule::new(Fault::Omit(0.3)).on(&[GoogleMethod::ListParticipants]).when(When::Chance(0.1))],
         "lag" => vec![Rule::new(Fault::Lag(Lag {
             conference: seconds(30),
             conference_end: seconds(30),
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_has_rules_and_an_unknown_one_its_nearest() {
+    fn every_preset_has_rules_and_an_unknown_name_suggests_the_nearest() {
         for (name, _) in PRESETS {
             assert!(!preset(name, 1).unwrap().is_empty(), "{name}");
         }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::TimedRule;
 use super::table::{Notes, Table, nearest};
-use super::{TimedRule, signed};
-use crate::sim::api::{Forbidden, Hint, Method};
-use crate::sim::faults::{Fault, Lag, On, Rule, When};
+use crate::sim::api::{Forbidden, GoogleMethod, Hint};
+use crate::sim::faults::{Fault, Lag, Rule, RuleScope, When};
 
 const NAMES: [&str; 20] = [
     "throttled",
@@ -42,7 +43,7 @@ pub(super) fn rule(value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Optio
             None
         }
     };
-    let on = On {
+    let on = RuleScope {
         methods: methods(&mut table, notes),
         conference: None,
         from_page: table.whole("page", notes).and_then(|(page, _)| u32::try_from(page).ok()).unwrap_or(0),
@@ -58,14 +59,14 @@ pub(super) fn rule(value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Optio
     Some(TimedRule { rule, from, until })
 }
 
-fn methods(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Vec<Method> {
+fn methods(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Vec<GoogleMethod> {
     let mut methods = Vec::new();
     for (name, offset) in table.texts("on", notes) {
-        match Method::parse(name) {
+        match GoogleMethod::parse(name) {
             Some(method) => methods.push(method),
             None => {
-                let known = Method::ALL.map(Method::as_str);
-                notes.note(offset, format!("there is no method '{name}'{}", nearest(name, &known)));
+                let known = GoogleMethod::ALL.map(GoogleMethod::as_str);
+                notes.note(offset, format!("unknown method '{name}'{}", nearest(name, &known)));
             }
         }
     }
@@ -112,9 +113,11 @@ fn fault(name: &str, offset: usize, table: &mut Table<'_, '_>, notes: &mut Notes
         "unauthenticated" => Fault::Unauthenticated,
         "not-found" => Fault::NotFound,
         "empty" => Fault::Empty,
-        "skew" => Fault::Skew(signed(table.whole("seconds", notes).map_or(120, |(seconds, _)| seconds))),
+        "skew" => {
+            Fault::Skew(SignedDuration::from_secs(table.whole("seconds", notes).map_or(120, |(seconds, _)| seconds)))
+        }
         _ => {
-            notes.note(offset, format!("no fault is called '{name}'{}", nearest(name, &NAMES)));
+            notes.note(offset, format!("unknown fault '{name}'{}", nearest(name, &NAMES)));
             return None;
         }
     })
@@ -128,7 +131,7 @@ fn hint(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Hint {
         Some(("retry-info", _)) => Hint::RetryInfo(delay),
         Some((text, offset)) => {
             let nearest = nearest(text, &["retry-after", "retry-info"]);
-            notes.note(offset, format!("there is no hint '{text}'{nearest}"));
+            notes.note(offset, format!("unknown hint '{text}'{nearest}"));
             Hint::None
         }
     }

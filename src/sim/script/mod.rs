@@ -1,7 +1,7 @@
-//! A world written down: a TOML file of people, meetings, acts and faults ([`EXAMPLE`] explains all of it).
+//! Scripts: a world as a TOML file of people, meetings, acts and faults. [`EXAMPLE`] explains the format.
 //!
-//! A script is read whole, every mistake told with its line; then it is rehearsed in a world of its own, so that an
-//! act that cannot happen (leaving before joining) is a mistake too and not a surprise.
+//! Parsing reports every mistake with its line. Then the script is rehearsed in a separate world, so that an impossible
+//! act (leaving before joining) is reported as a mistake, too.
 
 mod faults;
 mod parse;
@@ -9,17 +9,17 @@ mod table;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::faults::{Faults, Rule};
-use super::world::{Act, Person, PersonKey, SpaceKey, World};
+use super::world::{Action, PersonKey, SimPerson, SpaceKey, World};
 use crate::clock::saturating_add;
 use crate::model::MeetingCode;
 
 /// An annotated script.
 pub const EXAMPLE: &str = include_str!("../example.script.toml");
 
-/// One thing that is wrong with a script.
+/// One mistake in a script.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     /// Counted from 1.
@@ -27,18 +27,18 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// Everything that is wrong with a script, by line.
+/// All mistakes in a script, by line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(|mistake| format!("line {}: {}", mistake.line, mistake.message)).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);
 
-/// A script that makes sense.
+/// A valid script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    people: Vec<Person>,
+    people: Vec<SimPerson>,
     meetings: Vec<Meeting>,
-    /// By time; those of one time in the order they were written.
-    acts: Vec<TimedAct>,
+    /// By time; acts at the same time in the order they were written.
+    actions: Vec<TimedAction>,
     faults: Vec<TimedRule>,
 }
 
@@ -48,17 +48,17 @@ struct Meeting {
     organizer: Option<usize>,
 }
 
-/// An act, with indexes into the script's people and meetings.
+/// An action, with indexes into the script's people and meetings.
 #[derive(Debug, Clone, PartialEq)]
-struct TimedAct {
+struct TimedAction {
     after: Duration,
     meeting: usize,
-    act: ScriptAct,
+    action: ScriptAction,
     line: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum ScriptAct {
+enum ScriptAction {
     Start,
     Join(usize, String),
     Leave(usize, Option<String>),
@@ -75,10 +75,10 @@ struct TimedRule {
 }
 
 impl Script {
-    /// Reads and rehearses a script.
+    /// Parses and rehearses a script.
     ///
     /// # Errors
-    /// [`Mistakes`], all of them.
+    /// [`Mistakes`]: all of them.
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
         let (script, mut mistakes) = parse::parse(text);
         if mistakes.is_empty() {
@@ -88,21 +88,22 @@ impl Script {
         if mistakes.is_empty() { Ok(script) } else { Err(Mistakes(mistakes)) }
     }
 
-    /// The world in which all of this will happen, from `start` on and `speed` times as fast. The seed makes the ids.
+    /// Returns a world in which the script's actions are scheduled from `start` on, `speed` times as fast. The seed
+    /// determines the ids.
     #[must_use]
     pub fn world(&self, seed: u64, start: Timestamp, speed: f64) -> World {
         let mut world = World::empty(seed, start);
-        let (people, spaces) = self.cast(&mut world);
-        for act in &self.acts {
-            let at = saturating_add(start, faster(act.after, speed));
-            if let Some(space) = spaces.get(act.meeting).copied().flatten() {
-                world.schedule(at, space, act.act.with(&people));
+        let (people, spaces) = self.populate(&mut world);
+        for timed in &self.actions {
+            let at = saturating_add(start, faster(timed.after, speed));
+            if let Some(space) = spaces.get(timed.meeting).copied().flatten() {
+                world.schedule(at, space, timed.action.with(&people));
             }
         }
         world
     }
 
-    /// The faults of the script, for a world that began at `start`.
+    /// Returns the faults of the script, for a world that began at `start`.
     #[must_use]
     pub fn faults(&self, seed: u64, start: Timestamp, speed: f64) -> Faults {
         let mut faults = Faults::seeded(seed);
@@ -115,13 +116,7 @@ impl Script {
         faults
     }
 
-    /// When the last act happens, from the start on.
-    #[must_use]
-    pub fn length(&self, speed: f64) -> Duration {
-        self.acts.last().map_or(Duration::ZERO, |act| faster(act.after, speed))
-    }
-
-    fn cast(&self, world: &mut World) -> (Vec<PersonKey>, Vec<Option<SpaceKey>>) {
+    fn populate(&self, world: &mut World) -> (Vec<PersonKey>, Vec<Option<SpaceKey>>) {
         let people: Vec<PersonKey> = self.people.iter().map(|person| world.add_person(person.clone())).collect();
         let space = |meeting: &Meeting| {
             let organizer = meeting.organizer.and_then(|index| people.get(index).copied());
@@ -135,43 +130,38 @@ impl Script {
         (people, spaces)
     }
 
-    /// Does everything once, for nobody, and tells what could not be done.
+    /// Performs every action in a temporary world and returns those that are impossible.
     fn rehearse(&self) -> Vec<Mistake> {
         let start = Timestamp::UNIX_EPOCH;
         let mut world = World::empty(0, start);
-        let (people, spaces) = self.cast(&mut world);
+        let (people, spaces) = self.populate(&mut world);
         let mut mistakes = Vec::new();
-        for act in &self.acts {
-            let Some(space) = spaces.get(act.meeting).copied().flatten() else { continue };
-            if let Err(error) = world.act(space, &act.act.with(&people), saturating_add(start, act.after)) {
-                mistakes.push(Mistake { line: act.line, message: format!("this cannot happen: {error}") });
+        for timed in &self.actions {
+            let Some(space) = spaces.get(timed.meeting).copied().flatten() else { continue };
+            if let Err(error) = world.perform(space, &timed.action.with(&people), saturating_add(start, timed.after)) {
+                mistakes.push(Mistake { line: timed.line, message: format!("impossible act: {error}") });
             }
         }
         mistakes
     }
 }
 
-impl ScriptAct {
-    fn with(&self, people: &[PersonKey]) -> Act {
+impl ScriptAction {
+    fn with(&self, people: &[PersonKey]) -> Action {
         match self {
-            Self::Start => Act::Start,
-            Self::Join(person, device) => Act::Join(people[*person], device.as_str().into()),
-            Self::Leave(person, Some(device)) => Act::Leave(people[*person], device.as_str().into()),
-            Self::Leave(person, None) => Act::LeaveWholly(people[*person]),
-            Self::Rename(person, name) => Act::Rename(people[*person], name.as_str().into()),
-            Self::End => Act::End,
-            Self::Abandon => Act::Abandon,
+            Self::Start => Action::Start,
+            Self::Join(person, device) => Action::Join(people[*person], device.as_str().into()),
+            Self::Leave(person, Some(device)) => Action::Leave(people[*person], device.as_str().into()),
+            Self::Leave(person, None) => Action::LeaveWholly(people[*person]),
+            Self::Rename(person, name) => Action::Rename(people[*person], name.as_str().into()),
+            Self::End => Action::End,
+            Self::Abandon => Action::Abandon,
         }
     }
 }
 
 fn faster(duration: Duration, speed: f64) -> Duration {
     Duration::try_from_secs_f64(duration.as_secs_f64() / speed).unwrap_or(duration)
-}
-
-/// Seconds, as far as they fit.
-fn signed(seconds: i64) -> SignedDuration {
-    SignedDuration::from_secs(seconds)
 }
 
 #[cfg(test)]

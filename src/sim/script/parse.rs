@@ -1,4 +1,4 @@
-//! From TOML to a script, as far as it can be read; what cannot is noted.
+//! Parses TOML into a script and collects the mistakes.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{Notes, Table, nearest};
-use super::{Meeting, Mistake, Script, ScriptAct, TimedAct, faults};
+use super::{Meeting, Mistake, Script, ScriptAction, TimedAction, faults};
 use crate::model::{MeetingCode, ParticipantKind};
-use crate::sim::world::{Directory, Person};
+use crate::sim::world::{KnownFrom, SimPerson};
 
-/// The names that acts use, in the order of the script's lists.
-struct Names {
+/// The names of people and meetings, in the order of the script's lists.
+struct ScriptNames {
     people: Vec<String>,
     meetings: Vec<String>,
 }
@@ -23,11 +23,11 @@ pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
         notes.note(error.span().map_or(0, |span| span.start), error.message().trim());
     }
     let mut root = Table::root(document.get_ref());
-    let mut script = Script { people: Vec::new(), meetings: Vec::new(), acts: Vec::new(), faults: Vec::new() };
-    let mut names = Names { people: Vec::new(), meetings: Vec::new() };
+    let mut script = Script { people: Vec::new(), meetings: Vec::new(), actions: Vec::new(), faults: Vec::new() };
+    let mut names = ScriptNames { people: Vec::new(), meetings: Vec::new() };
     for (name, value) in root.entries("people", &mut notes) {
-        // Somebody whose entry is wrong keeps the place, so that acts are not blamed for it.
-        script.people.push(person(&name, value, &mut notes).unwrap_or_else(|| Person::anonymous(&name)));
+        // An invalid entry keeps its index, so that acts of this person are not reported as well.
+        script.people.push(person(&name, value, &mut notes).unwrap_or_else(|| SimPerson::anonymous(&name)));
         names.people.push(name);
     }
     for (name, value) in root.entries("meetings", &mut notes) {
@@ -35,9 +35,9 @@ pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
         names.meetings.push(name);
     }
     for (_, value) in root.entries("act", &mut notes) {
-        script.acts.extend(act(value, &names, &mut notes));
+        script.actions.extend(act(value, &names, &mut notes));
     }
-    script.acts.sort_by_key(|act| act.after);
+    script.actions.sort_by_key(|timed| timed.after);
     for (_, value) in root.entries("fault", &mut notes) {
         script.faults.extend(faults::rule(value, &mut notes));
     }
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> (Script, Vec<Mistake>) {
     (script, notes.into_mistakes())
 }
 
-fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<Person> {
+fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<SimPerson> {
     let mut table = Table::new(value, "a person", notes)?;
     let kind = match table.text("kind", notes) {
         None => ParticipantKind::SignedIn,
@@ -56,14 +56,14 @@ fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Op
         }),
     };
     let directory = match table.text("known_from", notes) {
-        None | Some(("domain", _)) => Directory::DomainProfile,
-        Some(("other_contact", _)) => Directory::OtherContact,
-        Some(("profile", _)) => Directory::Profile,
-        Some(("nowhere", _)) => Directory::Nowhere,
+        None | Some(("domain", _)) => KnownFrom::DomainProfile,
+        Some(("other_contact", _)) => KnownFrom::OtherContact,
+        Some(("profile", _)) => KnownFrom::Profile,
+        Some(("nowhere", _)) => KnownFrom::Nowhere,
         Some((text, offset)) => {
             let known = ["domain", "other_contact", "profile", "nowhere"];
-            notes.note(offset, format!("nobody is known from '{text}'{}", nearest(text, &known)));
-            Directory::Nowhere
+            notes.note(offset, format!("unknown source '{text}'{}", nearest(text, &known)));
+            KnownFrom::Nowhere
         }
     };
     let display_name = table.text("display_name", notes).map_or(name, |(text, _)| text).to_owned();
@@ -71,15 +71,15 @@ fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Op
     let account = table.text("account", notes);
     for (value, key) in [(email, "email"), (account, "account")] {
         if let Some((_, offset)) = value.filter(|_| kind != ParticipantKind::SignedIn) {
-            notes.note(offset, format!("only somebody who is signed in has an '{key}'"));
+            notes.note(offset, format!("'{key}' is allowed only for kind 'signed_in'"));
         }
     }
     if let Some((_, offset)) = account.filter(|(text, _)| text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()))
     {
-        notes.note(offset, "an 'account' is digits only");
+        notes.note(offset, "'account' must be digits only");
     }
     table.finish(notes);
-    Some(Person {
+    Some(SimPerson {
         kind,
         display_name,
         email: email.map(|(text, _)| text.to_owned()),
@@ -88,7 +88,7 @@ fn person(name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Op
     })
 }
 
-fn meeting(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -> Meeting {
+fn meeting(value: &Spanned<DeValue<'_>>, names: &ScriptNames, notes: &mut Notes<'_>) -> Meeting {
     let Some(mut table) = Table::new(value, "a meeting", notes) else {
         return Meeting { code: None, organizer: None };
     };
@@ -100,21 +100,22 @@ fn meeting(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -
     Meeting { code, organizer }
 }
 
-const DEEDS: [&str; 6] = ["start", "join", "leave", "rename", "end", "abandon"];
+/// The keys of an act that name what is done.
+const ACTIONS: [&str; 6] = ["start", "join", "leave", "rename", "end", "abandon"];
 
-fn act(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -> Option<TimedAct> {
+fn act(value: &Spanned<DeValue<'_>>, names: &ScriptNames, notes: &mut Notes<'_>) -> Option<TimedAction> {
     let mut table = Table::new(value, "an act", notes)?;
     let after = after(&mut table, notes);
-    let done: Vec<&'static str> = DEEDS.into_iter().filter(|deed| table.has(deed)).collect();
-    let deed = match done.as_slice() {
-        [deed] => Some(*deed),
+    let done: Vec<&'static str> = ACTIONS.into_iter().filter(|action| table.has(action)).collect();
+    let action = match done.as_slice() {
+        [action] => Some(*action),
         _ => {
-            notes.note(table.offset, format!("an act names exactly one of {}", DEEDS.join(", ")));
+            notes.note(table.offset, format!("an act names exactly one of {}", ACTIONS.join(", ")));
             None
         }
     };
-    let object = deed.and_then(|deed| table.text(deed, notes));
-    let of_person = matches!(deed, Some("join" | "leave" | "rename"));
+    let object = action.and_then(|action| table.text(action, notes));
+    let of_person = matches!(action, Some("join" | "leave" | "rename"));
     let device = table.text("device", notes);
     let to = table.text("to", notes);
     let meeting = match (of_person, table.text("meeting", notes)) {
@@ -128,21 +129,21 @@ fn act(value: &Spanned<DeValue<'_>>, names: &Names, notes: &mut Notes<'_>) -> Op
     };
     let person = object.filter(|_| of_person).and_then(|name| find(name, &names.people, "person", notes));
     let line = notes.line(table.offset);
-    if let (Some("rename"), None) = (deed, to) {
+    if let (Some("rename"), None) = (action, to) {
         notes.note(table.offset, "'to' is missing: the new name");
     }
-    table.allow(&DEEDS);
+    table.allow(&ACTIONS);
     table.finish(notes);
-    let act = match (deed?, person) {
-        ("start", _) => ScriptAct::Start,
-        ("end", _) => ScriptAct::End,
-        ("abandon", _) => ScriptAct::Abandon,
-        ("join", Some(person)) => ScriptAct::Join(person, device.map_or("laptop", |(text, _)| text).to_owned()),
-        ("leave", Some(person)) => ScriptAct::Leave(person, device.map(|(text, _)| text.to_owned())),
-        ("rename", Some(person)) => ScriptAct::Rename(person, to?.0.to_owned()),
+    let action = match (action?, person) {
+        ("start", _) => ScriptAction::Start,
+        ("end", _) => ScriptAction::End,
+        ("abandon", _) => ScriptAction::Abandon,
+        ("join", Some(person)) => ScriptAction::Join(person, device.map_or("laptop", |(text, _)| text).to_owned()),
+        ("leave", Some(person)) => ScriptAction::Leave(person, device.map(|(text, _)| text.to_owned())),
+        ("rename", Some(person)) => ScriptAction::Rename(person, to?.0.to_owned()),
         _ => return None,
     };
-    Some(TimedAct { after: after?, meeting: meeting?, act, line })
+    Some(TimedAction { after: after?, meeting: meeting?, action, line })
 }
 
 fn after(table: &mut Table<'_, '_>, notes: &mut Notes<'_>) -> Option<Duration> {
@@ -156,7 +157,7 @@ fn find((name, offset): (&str, usize), names: &[String], what: &str, notes: &mut
     let found = names.iter().position(|known| known == name);
     if found.is_none() {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        notes.note(offset, format!("there is no {what} called '{name}'{}", nearest(name, &known)));
+        notes.note(offset, format!("unknown {what} '{name}'{}", nearest(name, &known)));
     }
     found
 }

@@ -1,4 +1,4 @@
-//! Reads one TOML table key by key, and notes everything that is wrong with it on the way.
+//! Reads one TOML table key by key and notes its mistakes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Mistake;
 
-/// Where mistakes go, and how a place in the text becomes a line.
+/// Collects mistakes and converts offsets in the text to lines.
 #[derive(Debug)]
 pub(super) struct Notes<'t> {
     text: &'t str,
@@ -33,10 +33,10 @@ impl<'t> Notes<'t> {
     }
 }
 
-/// A table whose keys are taken one by one; what is left at the end is unknown.
+/// A table whose keys are read one by one; keys that were not read are unknown.
 pub(super) struct Table<'a, 't> {
     table: &'a DeTable<'t>,
-    /// Where the table begins, for what is missing from it.
+    /// Where the table begins, for mistakes about missing keys.
     pub(super) offset: usize,
     known: Vec<&'static str>,
 }
@@ -61,7 +61,7 @@ impl<'a, 't> Table<'a, 't> {
         self.table.get(key)
     }
 
-    /// Lets these keys pass, whatever they hold.
+    /// Accepts these keys without reading them.
     pub(super) fn allow(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
@@ -70,7 +70,7 @@ impl<'a, 't> Table<'a, 't> {
         self.table.contains_key(key)
     }
 
-    /// The tables in an array or the entries of a table under this key.
+    /// Returns the tables of an array or the entries of a table under this key.
     pub(super) fn entries(
         &mut self,
         key: &'static str,
@@ -152,7 +152,7 @@ impl<'a, 't> Table<'a, 't> {
         share
     }
 
-    /// Notes every key that nobody asked for.
+    /// Notes every key that was not read.
     pub(super) fn finish(self, notes: &mut Notes<'_>) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -164,14 +164,14 @@ impl<'a, 't> Table<'a, 't> {
     }
 }
 
-/// `; did you mean 'x'?` where a known name is near, and all of them where none is.
+/// Returns `; did you mean 'x'?` if a known name is similar, and the list of known names otherwise.
 pub(super) fn nearest(name: &str, known: &[&str]) -> String {
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     match known.iter().map(|known| (distance(known), known)).min() {
         Some((distance, nearest)) if distance <= (name.chars().count() / 2).max(1) => {
             format!("; did you mean '{nearest}'?")
         }
-        Some(_) => format!("; known are: {}", known.join(", ")),
+        Some(_) => format!("; known: {}", known.join(", ")),
         None => String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Ids that look like Google's, drawn from a seed. Names are built here and nowhere else.
+//! Ids that look like Google's, drawn from a seed. All resource names of a world are built here.
 
 use fastrand::Rng;
 
@@ -8,7 +8,7 @@ const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 const DIGITS: &[u8; 10] = b"0123456789";
 
-/// Many records of one project end alike.
+/// The ids of many records of one project have the same suffix.
 const RECORD_SUFFIX: &str = "DxIQOAIIigIgABgBCA";
 
 fn text(random: &mut Rng, alphabet: &[u8], length: usize) -> String {
@@ -37,7 +37,7 @@ pub(super) fn account(random: &mut Rng) -> String {
     format!("1{}", text(random, DIGITS, 20))
 }
 
-/// A participant: the account's id for a signed-in user, something that is no number for all others.
+/// A participant: the account's id for a signed-in user, a non-numeric id for all others.
 pub(super) fn participant(
     conference: &ConferenceName,
     account: Option<&str>,
@@ -53,7 +53,7 @@ pub(super) fn session(participant: &ParticipantName, random: &mut Rng) -> Result
     SessionName::parse(&format!("{participant}/participantSessions/{id}"))
 }
 
-/// The last segment of a resource name.
+/// Returns the last segment of a resource name.
 pub(crate) fn id_of(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }

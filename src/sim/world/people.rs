@@ -1,42 +1,42 @@
-//! The people of a world, and the cast that a seed makes up.
+//! The people of a world, and how a seed generates them.
 
 use fastrand::Rng;
 
 use crate::model::ParticipantKind;
 
-/// Which person. Keys belong to one world.
+/// The key of a person in its world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonKey(pub(super) u32);
 
-/// Somebody, or a room device, or a telephone.
+/// A person, a room device or a telephone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
+pub struct SimPerson {
     pub kind: ParticipantKind,
-    /// What others see. Guests type it themselves.
+    /// The name that others see. Guests type it themselves.
     pub display_name: String,
-    /// The address of the account, for those who have one.
+    /// The address of the account, if there is one.
     pub email: Option<String>,
-    /// Where the People API knows the account from.
-    pub directory: Directory,
-    /// The numeric account id. Empty asks the world to make one up; ignored unless `kind` is signed in.
+    /// From which source the People API knows the account.
+    pub directory: KnownFrom,
+    /// The numeric account id. If empty, the world generates one. Ignored unless `kind` is signed in.
     pub account: String,
 }
 
-/// Where the People API knows an account from, and so which `sources` must be asked for.
+/// From which source the People API knows an account, and so which `sources` a request must name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Directory {
+pub enum KnownFrom {
     /// The organizer's own Workspace domain.
     #[default]
     DomainProfile,
-    /// Somebody the organizer once wrote to.
+    /// A contact that the organizer once wrote to.
     OtherContact,
     /// A profile with a name and no address.
     Profile,
-    /// Nobody: 404.
+    /// The People API does not know the account: 404.
     Nowhere,
 }
 
-impl Person {
+impl SimPerson {
     /// A Google account of the organizer's domain.
     #[must_use]
     pub fn signed_in(display_name: &str, email: &str) -> Self {
@@ -63,7 +63,7 @@ impl Person {
 
     /// The same person, known from elsewhere.
     #[must_use]
-    pub fn known_from(self, directory: Directory) -> Self {
+    pub fn known_from(self, directory: KnownFrom) -> Self {
         Self { directory, ..self }
     }
 
@@ -72,7 +72,7 @@ impl Person {
             kind,
             display_name: display_name.to_owned(),
             email: None,
-            directory: Directory::default(),
+            directory: KnownFrom::default(),
             account: String::new(),
         }
     }
@@ -143,34 +143,33 @@ const GUESTS: [&str; 16] = [
     "Consultant",
     "guest",
     "Zürich office",
-    // Names that act, where a sink forgets to escape.
+    // Names that take effect in a destination that does not escape them.
     "<b>Bob</b>",
     "=1+1",
     "<!channel>",
     "Eve \u{202e}evE",
 ];
 
-/// An account of the seed's cast: most of the organizer's domain, some from outside.
-pub(super) fn colleague(number: usize, random: &mut Rng) -> Person {
+/// Returns a generated account: most belong to the organizer's domain, some do not.
+pub(super) fn colleague(number: usize, random: &mut Rng) -> SimPerson {
     let given = GIVEN[random.usize(..GIVEN.len())];
     let family = FAMILY[random.usize(..FAMILY.len())];
     let display_name = format!("{given} {family}");
     match random.u32(..100) {
-        0..4 => {
-            Person { email: None, ..Person::signed_in(&format!("Room {number}"), "") }.known_from(Directory::Nowhere)
-        }
-        4..14 => Person::signed_in(&display_name, &format!("visitor{number}@partner.example.org"))
-            .known_from(Directory::OtherContact),
-        14..20 => Person { email: None, ..Person::signed_in(&display_name, "") }.known_from(Directory::Profile),
-        _ => Person::signed_in(&display_name, &format!("person{number}@example.com")),
+        0..4 => SimPerson { email: None, ..SimPerson::signed_in(&format!("Room {number}"), "") }
+            .known_from(KnownFrom::Nowhere),
+        4..14 => SimPerson::signed_in(&display_name, &format!("visitor{number}@partner.example.org"))
+            .known_from(KnownFrom::OtherContact),
+        14..20 => SimPerson { email: None, ..SimPerson::signed_in(&display_name, "") }.known_from(KnownFrom::Profile),
+        _ => SimPerson::signed_in(&display_name, &format!("person{number}@example.com")),
     }
 }
 
-/// Somebody without an account.
-pub(super) fn stranger(random: &mut Rng, unknown_kinds: bool) -> Person {
+/// Returns a generated person without an account.
+pub(super) fn stranger(random: &mut Rng, unknown_kinds: bool) -> SimPerson {
     match random.u32(..100) {
-        0..30 => Person::phone(&format!("+{} ••• •••{:02}", random.u32(1..99), random.u32(..100))),
-        30..38 if unknown_kinds => Person::unknown(),
-        _ => Person::anonymous(GUESTS[random.usize(..GUESTS.len())]),
+        0..30 => SimPerson::phone(&format!("+{} ••• •••{:02}", random.u32(1..99), random.u32(..100))),
+        30..38 if unknown_kinds => SimPerson::unknown(),
+        _ => SimPerson::anonymous(GUESTS[random.usize(..GUESTS.len())]),
     }
 }

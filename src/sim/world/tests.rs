@@ -11,7 +11,7 @@ fn history(step: i64, seed: u64, until: i64) -> Vec<SessionTruth> {
         now = (now + step).min(until);
         world.step(at(now));
     }
-    assert_eq!(world.refused(), 0, "the director draws up nothing impossible");
+    assert_eq!(world.refused(), 0, "the director planned an impossible action");
     world.sessions().collect()
 }
 
@@ -26,7 +26,7 @@ fn the_same_seed_makes_the_same_history_however_it_is_stepped() {
 }
 
 #[test]
-fn a_seeded_world_has_all_that_watching_must_cope_with() {
+fn a_seeded_world_has_every_pattern_of_attendance() {
     let mut world = World::new(WorldSettings { speed: 10.0, ..WorldSettings::starting(at(0), 3) });
     world.step(at(1200));
     let kinds: BTreeSet<_> = world.participants().map(|person| person.kind).collect();
@@ -34,15 +34,15 @@ fn a_seeded_world_has_all_that_watching_must_cope_with() {
     let held: Vec<usize> = world.spaces().map(|(_, space)| space.conferences.len()).collect();
     assert!(held.iter().all(|held| *held > 1), "meetings start again in the same space: {held:?}");
 
-    let people = || world.conferences.iter().flat_map(Conference::participants);
-    let devices = |p: &Participant| p.sessions.windows(2).any(|w| w[0].end.is_none_or(|end| end > w[1].start));
+    let people = || world.conferences.iter().flat_map(SimConference::participants);
+    let devices = |p: &SimParticipant| p.sessions.windows(2).any(|w| w[0].end.is_none_or(|end| end > w[1].start));
     assert!(people().any(devices), "several devices at once");
-    let gap = |p: &Participant, range: std::ops::Range<f64>| {
+    let gap = |p: &SimParticipant, range: std::ops::Range<f64>| {
         p.sessions
             .windows(2)
             .any(|w| w[0].end.is_some_and(|end| range.contains(&w[1].start.duration_since(end).as_secs_f64())))
     };
-    assert!(people().any(|p| gap(p, 0.0..9.0)), "back before anybody looked");
+    assert!(people().any(|p| gap(p, 0.0..9.0)), "back before the next poll");
     assert!(people().any(|p| gap(p, 0.0..1000.0)), "rejoins");
     let length = |s: &SessionTruth| s.end.map_or(1e9, |end| end.duration_since(s.start).as_secs_f64());
     assert!(world.sessions().any(|s| length(&s) < 2.0), "flash visits");
@@ -54,7 +54,7 @@ fn a_seeded_world_has_all_that_watching_must_cope_with() {
 }
 
 #[test]
-fn truth_is_consistent() {
+fn sessions_lie_within_their_conferences_and_have_unique_names() {
     for seed in 0..10 {
         let mut world = World::new(WorldSettings { speed: 30.0, ..WorldSettings::starting(at(0), seed) });
         world.step(at(400));
@@ -66,7 +66,7 @@ fn truth_is_consistent() {
             assert!(session.end.is_none_or(|end| end >= session.start && end <= at(400)));
             assert!(conference.end.is_none_or(|end| session.end.is_some_and(|left| left <= end)));
             assert_eq!(session.session.participant(), session.participant);
-            assert!(names.insert(session.session), "a session's name is its own");
+            assert!(names.insert(session.session), "a session's name occurred twice");
         }
     }
 }
@@ -97,14 +97,14 @@ fn a_world_that_is_wound_down_ends_everything_in_time() {
         let within = i64::try_from(within).unwrap();
         assert!(world.sessions().all(|session| session.end.is_some_and(|end| end <= at(60 + within))));
         assert!(world.conferences().all(|c| c.end.is_some_and(|end| end <= at(60 + within))));
-        assert_eq!(world.next_act(), None);
+        assert_eq!(world.next_action(), None);
         assert_eq!(world.refused(), 0);
     }
 }
 
 fn hand_made() -> (World, SpaceKey, PersonKey) {
     let mut world = World::empty(1, at(0));
-    let ada = world.add_person(Person::signed_in("Ada", "ada@example.com"));
+    let ada = world.add_person(SimPerson::signed_in("Ada", "ada@example.com"));
     let space = world.add_space(Some(ada)).unwrap();
     (world, space, ada)
 }
@@ -114,23 +114,27 @@ fn two_devices_are_one_participant_that_leaves_with_the_last() {
     let (mut world, space, ada) = hand_made();
     world.join(space, ada, "laptop", at(1)).unwrap();
     world.join(space, ada, "phone", at(2)).unwrap();
-    assert_eq!(world.join(space, ada, "phone", at(3)), Err(ActError::AlreadyIn));
+    assert_eq!(world.join(space, ada, "phone", at(3)), Err(ActionError::AlreadyIn));
     world.leave(space, ada, "laptop", at(9)).unwrap();
     let person = world.participants().next().unwrap();
     assert_eq!((person.earliest_start, person.latest_end), (at(1), None));
     world.leave(space, ada, "phone", at(5)).unwrap();
-    assert_eq!(world.participants().next().unwrap().latest_end, Some(at(9)), "the latest, whichever left last");
+    assert_eq!(
+        world.participants().next().unwrap().latest_end,
+        Some(at(9)),
+        "the latest end, not the last leave performed"
+    );
     world.join(space, ada, "laptop", at(20)).unwrap();
     let people: Vec<_> = world.participants().collect();
     assert_eq!((people.len(), people[0].latest_end, world.sessions().count()), (1, None, 3));
 }
 
 #[test]
-fn a_guest_comes_back_as_the_same_or_as_somebody_new_as_set() {
+fn a_returning_guest_is_the_same_or_a_new_participant_as_set() {
     for (new, expected) in [(false, 1), (true, 2)] {
         let (mut world, space, _) = hand_made();
-        world.guests_return_as_new(new);
-        let guest = world.add_person(Person::anonymous("guest"));
+        world.set_guests_return_as_new(new);
+        let guest = world.add_person(SimPerson::anonymous("guest"));
         world.join(space, guest, "tab", at(1)).unwrap();
         world.leave(space, guest, "tab", at(2)).unwrap();
         world.join(space, guest, "tab", at(3)).unwrap();
@@ -142,11 +146,11 @@ fn a_guest_comes_back_as_the_same_or_as_somebody_new_as_set() {
 fn a_conference_ends_and_the_next_starts_in_the_same_space() {
     let (mut world, space, ada) = hand_made();
     world.join(space, ada, "laptop", at(1)).unwrap();
-    assert_eq!(world.start(space, at(2)), Err(ActError::AlreadyLive));
+    assert_eq!(world.start(space, at(2)), Err(ActionError::AlreadyLive));
     world.end(space, at(10)).unwrap();
     assert_eq!(world.sessions().next().unwrap().end, Some(at(10)));
-    assert_eq!(world.leave(space, ada, "laptop", at(11)), Err(ActError::NothingLive));
-    assert_eq!(world.join(space, ada, "laptop", at(9)), Err(ActError::Overlaps));
+    assert_eq!(world.leave(space, ada, "laptop", at(11)), Err(ActionError::NothingLive));
+    assert_eq!(world.join(space, ada, "laptop", at(9)), Err(ActionError::Overlaps));
     world.join(space, ada, "laptop", at(10)).unwrap();
     assert_eq!(world.conferences().count(), 2);
     world.abandon(space, at(30)).unwrap();
@@ -154,9 +158,9 @@ fn a_conference_ends_and_the_next_starts_in_the_same_space() {
 }
 
 #[test]
-fn a_stay_that_was_earlier_than_all_known_ones_takes_its_place_in_the_order() {
+fn an_earlier_session_moves_its_participant_in_the_order() {
     let (mut world, space, ada) = hand_made();
-    let bob = world.add_person(Person::signed_in("Bob", "bob@example.com"));
+    let bob = world.add_person(SimPerson::signed_in("Bob", "bob@example.com"));
     world.start(space, at(0)).unwrap();
     world.join(space, ada, "laptop", at(5)).unwrap();
     world.join(space, bob, "laptop", at(7)).unwrap();
@@ -166,13 +170,13 @@ fn a_stay_that_was_earlier_than_all_known_ones_takes_its_place_in_the_order() {
 }
 
 #[test]
-fn scheduled_acts_happen_at_their_time() {
+fn scheduled_actions_happen_at_their_time() {
     let (mut world, space, ada) = hand_made();
-    world.schedule(at(50), space, Act::LeaveWholly(ada));
-    world.schedule(at(10), space, Act::Join(ada, "laptop".into()));
-    world.schedule(at(60), space, Act::LeaveWholly(ada));
+    world.schedule(at(50), space, Action::LeaveWholly(ada));
+    world.schedule(at(10), space, Action::Join(ada, "laptop".into()));
+    world.schedule(at(60), space, Action::LeaveWholly(ada));
     world.step(at(100));
     let session = world.sessions().next().unwrap();
     assert_eq!((session.start, session.end), (at(10), Some(at(50))));
-    assert_eq!(world.refused(), 1, "nobody leaves twice");
+    assert_eq!(world.refused(), 1, "leaving twice is impossible");
 }

@@ -1,18 +1,18 @@
-//! The world as the reference: what really happened, to hold a log against.
+//! What happened in a world: the reference that a log is compared with.
 
 use jiff::Timestamp;
 
-use super::{Conference, World};
+use super::{SimConference, World};
 use crate::model::{ConferenceName, MeetingCode, ParticipantKind, ParticipantName, SessionName, SpaceName};
 
-/// One stay of one device.
+/// One session of one device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionTruth {
     pub conference: ConferenceName,
     pub participant: ParticipantName,
     pub session: SessionName,
     pub start: Timestamp,
-    /// `None` while it lasts, and for ever where the conference was abandoned.
+    /// `None` while it lasts, and permanently if the conference was abandoned.
     pub end: Option<Timestamp>,
 }
 
@@ -25,7 +25,7 @@ pub struct ParticipantTruth {
     pub display_name: String,
     pub email: Option<String>,
     pub earliest_start: Timestamp,
-    /// `None` while a device is there.
+    /// `None` while a device is present.
     pub latest_end: Option<Timestamp>,
 }
 
@@ -40,8 +40,8 @@ pub struct ConferenceTruth {
 }
 
 impl World {
-    /// Every stay until now, by conference in the order of their making, participant and start. Nothing is forgotten,
-    /// also where the API no longer shows it.
+    /// Returns every session until now, by conference in the order of creation, participant and start. It includes what
+    /// the API no longer shows.
     pub fn sessions(&self) -> impl Iterator<Item = SessionTruth> {
         self.conferences.iter().flat_map(|conference| {
             conference.participants().flat_map(|participant| {
@@ -56,12 +56,12 @@ impl World {
         })
     }
 
-    /// Every participant until now, by conference in the order of their making and earliest start.
+    /// Returns every participant until now, by conference in the order of creation and earliest start.
     pub fn participants(&self) -> impl Iterator<Item = ParticipantTruth> {
         self.conferences.iter().flat_map(move |conference| self.participants_of(conference))
     }
 
-    fn participants_of<'w>(&'w self, conference: &'w Conference) -> impl Iterator<Item = ParticipantTruth> + 'w {
+    fn participants_of<'w>(&'w self, conference: &'w SimConference) -> impl Iterator<Item = ParticipantTruth> + 'w {
         conference.participants().map(|participant| {
             let person = self.person(participant.person);
             ParticipantTruth {
@@ -76,7 +76,7 @@ impl World {
         })
     }
 
-    /// Every conference until now, in the order of their making.
+    /// Returns every conference until now, in the order of creation.
     pub fn conferences(&self) -> impl Iterator<Item = ConferenceTruth> {
         self.conferences.iter().map(|conference| {
             let space = self.space(conference.space);

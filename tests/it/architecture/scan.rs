@@ -1,9 +1,11 @@
-//! Reading Rust just well enough to know which paths a file uses, and which tests it has.
+//! Reads Rust just well enough to know the words of a file's code, the paths it uses and the tests it has.
 
-/// The code of a file without its comments, texts and lifetimes, and without its unit tests.
+/// The code of a file without its comments, string literals and lifetimes, and without its unit tests.
+///
+/// Unit tests are what follows `#[cfg(test)] mod tests {`: they stand at the end of a file.
 pub(crate) fn code_of(text: &str) -> String {
     let code = without_text(text);
-    match code.find("#[cfg(test)]\nmod tests") {
+    match code.find("#[cfg(test)]\nmod tests {") {
         Some(at) => code[..at].to_owned(),
         None => code,
     }
@@ -15,7 +17,7 @@ fn without_text(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let skipped = length_of_text(rest, code.chars().next_back());
         if skipped > 0 {
-            // What stood on either side stays apart.
+            // The words on either side stay separate.
             code.push(' ');
             rest = &rest[skipped..];
         } else {
@@ -26,7 +28,7 @@ fn without_text(text: &str) -> String {
     code
 }
 
-/// How long the comment, text, character or lifetime is that `rest` begins with; 0 if it begins with none.
+/// The length of the comment, string, character or lifetime that `rest` begins with; 0 if it begins with none.
 fn length_of_text(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
@@ -75,8 +77,8 @@ fn character_or_lifetime(rest: &str) -> usize {
     }
 }
 
-/// Every path in `code` that leads to the root of the crate, as its segments from there. `module` is where the code
-/// stands.
+/// Every path in `code` that begins with `crate` or `super`, as its segments from the root of the crate. `module` is
+/// the module that the code belongs to.
 pub(crate) fn paths_in(code: &str, module: &[&str]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let words = tokens(code);
@@ -97,7 +99,7 @@ pub(crate) fn paths_in(code: &str, module: &[&str]) -> Vec<Vec<String>> {
     paths
 }
 
-/// Reads what follows a path: `::name`, `::{…}` and so on, each branch a path of its own.
+/// Reads what follows a path: `::name`, `::{…}` and so on, with a path for each branch.
 fn tree(words: &[&str], at: &mut usize, mut path: Vec<String>, paths: &mut Vec<Vec<String>>) {
     while words.get(*at) == Some(&"::") {
         match words.get(*at + 1) {
@@ -140,8 +142,52 @@ fn branches(words: &[&str], at: &mut usize, path: &[String], paths: &mut Vec<Vec
     }
 }
 
-/// The names of the tests in a file: of the function that follows each `#[test]` and `#[tokio::test…]`, inside `proptest!`
-/// too.
+/// The paths of the `use` tree that begins at `words[from]`, each with the name that it brings into scope.
+pub(super) fn branches_of(words: &[&str], from: usize) -> Vec<(Vec<String>, String)> {
+    let mut found = Vec::new();
+    use_tree(words, &mut from.clone(), &[], &mut found);
+    found
+}
+
+fn use_tree(words: &[&str], at: &mut usize, prefix: &[String], found: &mut Vec<(Vec<String>, String)>) {
+    let mut path = prefix.to_vec();
+    while let Some(word) = words.get(*at).copied() {
+        *at += 1;
+        match word {
+            "::" => {}
+            "{" => {
+                while words.get(*at).is_some_and(|word| *word != "}") {
+                    use_tree(words, at, &path, found);
+                    if words.get(*at) == Some(&",") {
+                        *at += 1;
+                    }
+                }
+                *at += 1;
+                return;
+            }
+            "*" => {
+                found.push((path, "*".to_owned()));
+                return;
+            }
+            "," | "}" | ";" => {
+                *at -= 1;
+                break;
+            }
+            "as" => {
+                found.push((path, words.get(*at).copied().unwrap_or_default().to_owned()));
+                *at += 1;
+                return;
+            }
+            "self" if !path.is_empty() => {}
+            word => path.push(word.to_owned()),
+        }
+    }
+    let name = path.last().cloned().unwrap_or_default();
+    found.push((path, name));
+}
+
+/// The names of the tests in a file: of the function after each `#[test]` and `#[tokio::test…]`, also inside
+/// `proptest!`.
 pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let code = without_text(text);
     let words = tokens(&code);
@@ -157,8 +203,8 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
     names
 }
 
-/// Words, `::`, and every other sign alone.
-fn tokens(code: &str) -> Vec<&str> {
+/// Splits code into words, `::`, and every other character by itself.
+pub(super) fn tokens(code: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = code.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -184,20 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn all_ways_to_write_a_path_are_read() {
+    fn every_way_to_write_a_path_is_read() {
         let found = paths("use crate::{a::b, c::{self, d::*}, e as f}; fn g(x: crate::h::I<crate::j>) {}", &["m"]);
         assert_eq!(found, ["a::b", "c", "c::d", "e", "h::I", "j"]);
     }
 
     #[test]
-    fn a_way_upwards_is_followed() {
+    fn super_is_resolved_from_the_module_of_the_code() {
         assert_eq!(paths("use super::b;", &["m"]), ["b"]);
         assert_eq!(paths("use super::b;", &["m", "n"]), ["m::b"]);
         assert_eq!(paths("use super::super::b::C;", &["m", "n"]), ["b::C"]);
     }
 
     #[test]
-    fn only_what_is_run_as_a_test_is_one() {
+    fn only_functions_that_cargo_runs_as_tests_are_found() {
         let text = r##"
             fn helper() {}
             #[test] fn plain() { fn inner() {} }
@@ -218,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_texts_and_tests_use_nothing() {
+    fn comments_string_literals_and_unit_tests_are_not_code() {
         let text = r####"
             // use crate::a;
             /* crate::b */

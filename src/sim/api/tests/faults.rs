@@ -1,4 +1,4 @@
-//! What is wrong with the answers where a fault is asked for, and nothing else.
+//! Each fault changes what it should in an answer, and nothing else.
 
 use jiff::SignedDuration;
 
@@ -6,52 +6,52 @@ use super::*;
 use crate::sim::faults::{Lag, Rule, When};
 
 #[test]
-fn lag_shows_the_world_as_it_was() {
-    let mut room = Room::new(0);
-    let ada = room.ada;
+fn lag_delays_what_is_visible() {
+    let mut fixture = Fixture::new(0);
+    let ada = fixture.ada;
     let lag = Lag { participant: Duration::from_secs(30), rejoin: Duration::from_secs(120), ..Lag::NONE };
-    room.api.faults.add(Rule::new(Fault::Lag(lag)));
-    room.api.world.leave(room.space, ada, "laptop", at(60)).unwrap();
-    room.api.world.join(room.space, ada, "phone", at(70)).unwrap();
-    assert_eq!(room.get("{c}/participants", 29), json!({}));
-    let person = |room: &mut Room, second| room.get("{c}/participants", second)["participants"][0].clone();
-    assert!(person(&mut room, 30).get("latestEndTime").is_none());
-    assert_eq!(person(&mut room, 189)["latestEndTime"], "2026-01-05T08:01:00Z", "she looks gone");
+    fixture.api.faults.add(Rule::new(Fault::Lag(lag)));
+    fixture.api.world.leave(fixture.space, ada, "laptop", at(60)).unwrap();
+    fixture.api.world.join(fixture.space, ada, "phone", at(70)).unwrap();
+    assert_eq!(fixture.get("{c}/participants", 29), json!({}));
+    let person = |fixture: &mut Fixture, second| fixture.get("{c}/participants", second)["participants"][0].clone();
+    assert!(person(&mut fixture, 30).get("latestEndTime").is_none());
+    assert_eq!(person(&mut fixture, 189)["latestEndTime"], "2026-01-05T08:01:00Z", "the rejoin is not visible yet");
     let active = "{c}/participants?filter=latest_end_time+IS+NULL";
-    assert_eq!(room.get(active, 189), json!({}));
+    assert_eq!(fixture.get(active, 189), json!({}));
     let sessions = "{c}/participants/12345/participantSessions";
-    assert_eq!(room.pages(sessions, "participantSessions", 189).concat().len(), 1);
-    assert!(person(&mut room, 190).get("latestEndTime").is_none(), "and is back");
-    assert_eq!(room.pages(sessions, "participantSessions", 190).concat().len(), 2);
+    assert_eq!(fixture.pages(sessions, "participantSessions", 189).concat().len(), 1);
+    assert!(person(&mut fixture, 190).get("latestEndTime").is_none(), "the rejoin is visible");
+    assert_eq!(fixture.pages(sessions, "participantSessions", 190).concat().len(), 2);
 }
 
 #[test]
 fn an_end_that_lags_leaves_people_and_conferences_open() {
-    let mut room = Room::new(0);
+    let mut fixture = Fixture::new(0);
     let ten = Duration::from_secs(10);
-    room.api.faults.add(Rule::new(Fault::Lag(Lag {
+    fixture.api.faults.add(Rule::new(Fault::Lag(Lag {
         leave: ten,
         conference_end: ten * 2,
         conference: ten * 5,
         ..Lag::NONE
     })));
-    assert_eq!(room.reply("{c}", 49).status, 404);
-    room.api.world.end(room.space, at(100)).unwrap();
-    assert!(room.get("{c}/participants", 109)["participants"][0].get("latestEndTime").is_none());
-    assert!(room.get("{c}/participants", 110)["participants"][0].get("latestEndTime").is_some());
+    assert_eq!(fixture.reply("{c}", 49).status, 404);
+    fixture.api.world.end(fixture.space, at(100)).unwrap();
+    assert!(fixture.get("{c}/participants", 109)["participants"][0].get("latestEndTime").is_none());
+    assert!(fixture.get("{c}/participants", 110)["participants"][0].get("latestEndTime").is_some());
     let live = "conferenceRecords?filter=end_time+IS+NULL";
-    assert_eq!(room.pages(live, "conferenceRecords", 119).concat().len(), 1);
-    assert!(room.get("spaces/abc-mnop-xyz", 119).get("activeConference").is_some());
-    assert_eq!(room.pages(live, "conferenceRecords", 120).concat().len(), 0);
-    assert!(room.get("spaces/abc-mnop-xyz", 120).get("activeConference").is_none());
+    assert_eq!(fixture.pages(live, "conferenceRecords", 119).concat().len(), 1);
+    assert!(fixture.get("spaces/abc-mnop-xyz", 119).get("activeConference").is_some());
+    assert_eq!(fixture.pages(live, "conferenceRecords", 120).concat().len(), 0);
+    assert!(fixture.get("spaces/abc-mnop-xyz", 120).get("activeConference").is_none());
 }
 
 #[test]
-fn spoiled_lists_are_spoiled_as_asked() {
+fn each_fault_of_a_list_has_its_effect() {
     let spoil = |fault| {
-        let mut room = Room::new(9);
-        room.api.faults.add(Rule::new(fault).on(&[Method::ListParticipants]).from_page(2));
-        let pages = room.pages("{c}/participants?pageSize=4", "participants", 100);
+        let mut fixture = Fixture::new(9);
+        fixture.api.faults.add(Rule::new(fault).on(&[GoogleMethod::ListParticipants]).from_page(2));
+        let pages = fixture.pages("{c}/participants?pageSize=4", "participants", 100);
         let distinct = pages.concat().into_iter().collect::<BTreeSet<_>>().len();
         (pages.len(), pages.concat().len(), distinct)
     };
@@ -59,35 +59,35 @@ fn spoiled_lists_are_spoiled_as_asked() {
     assert_eq!(spoil(Fault::Skips(1)), (3, 8, 8));
     assert_eq!(spoil(Fault::Empty), (2, 4, 4));
     let (pages, _, _) = spoil(Fault::RepeatToken);
-    assert_eq!(pages, 50, "it never ends");
+    assert_eq!(pages, 50, "the token repeats endlessly");
     let (_, _, distinct) = spoil(Fault::Omit(0.5));
     assert!(distinct < 10);
-    let mut room = Room::new(9);
-    room.api.faults.add(Rule::new(Fault::Server(503)).from_page(2));
-    let page = room.get("{c}/participants?pageSize=4", 100);
+    let mut fixture = Fixture::new(9);
+    fixture.api.faults.add(Rule::new(Fault::Server(503)).from_page(2));
+    let page = fixture.get("{c}/participants?pageSize=4", 100);
     let token = page["nextPageToken"].as_str().unwrap();
-    assert_eq!(room.reply(&format!("{{c}}/participants?pageSize=4&pageToken={token}"), 100).status, 503);
+    assert_eq!(fixture.reply(&format!("{{c}}/participants?pageSize=4&pageToken={token}"), 100).status, 503);
 }
 
 #[test]
-fn a_repeating_token_repeats_even_where_the_list_has_one_page() {
-    let mut room = Room::new(1);
-    room.api.faults.add(Rule::new(Fault::RepeatToken));
-    assert_eq!(room.pages("{c}/participants", "participants", 100).len(), 50);
+fn a_repeating_token_repeats_also_for_a_list_of_one_page() {
+    let mut fixture = Fixture::new(1);
+    fixture.api.faults.add(Rule::new(Fault::RepeatToken));
+    assert_eq!(fixture.pages("{c}/participants", "participants", 100).len(), 50);
 }
 
 #[test]
-fn spoiled_answers_are_spoiled_as_asked() {
+fn each_fault_of_an_answer_has_its_effect() {
     let spoil = |fault| {
-        let mut room = Room::new(3);
-        room.api.faults.add(Rule::new(fault).when(When::First(1)));
-        let (spoiled, whole) = (room.reply("{c}/participants", 10), room.reply("{c}/participants", 10));
-        assert_eq!((whole.status, whole.delivery, whole.delay), (200, Delivery::Whole, Duration::ZERO));
+        let mut fixture = Fixture::new(3);
+        fixture.api.faults.add(Rule::new(fault).when(When::First(1)));
+        let (spoiled, whole) = (fixture.reply("{c}/participants", 10), fixture.reply("{c}/participants", 10));
+        assert_eq!((whole.status, whole.transmission, whole.delay), (200, Transmission::Whole, Duration::ZERO));
         (spoiled, whole)
     };
     let (cut, whole) = spoil(Fault::CutOff);
-    assert_eq!((cut.delivery, cut.body), (Delivery::CutOff(whole.body.len() / 2), whole.body));
-    assert_eq!(spoil(Fault::Reset).0.delivery, Delivery::Reset);
+    assert_eq!((cut.transmission, cut.body), (Transmission::CutOff(whole.body.len() / 2), whole.body));
+    assert_eq!(spoil(Fault::Reset).0.transmission, Transmission::Reset);
     assert_eq!(spoil(Fault::Slow(Duration::from_secs(3))).0.delay, Duration::from_secs(3));
     let (malformed, _) = spoil(Fault::Malformed);
     assert!(malformed.status == 200 && serde_json::from_slice::<Value>(&malformed.body).is_err());
@@ -109,10 +109,10 @@ fn spoiled_answers_are_spoiled_as_asked() {
 #[test]
 fn the_same_seed_answers_the_same_bytes() {
     let run = || {
-        let mut room = Room::new(40);
-        room.api.faults.add_all(crate::sim::faults::preset("lag", 3).unwrap());
-        room.api.faults.add(Rule::new(Fault::Omit(0.4)).when(When::Chance(0.5)));
-        (0..60).map(|second| room.reply("{c}/participants?pageSize=9", second).body).collect::<Vec<_>>()
+        let mut fixture = Fixture::new(40);
+        fixture.api.faults.add_all(crate::sim::faults::preset("lag", 3).unwrap());
+        fixture.api.faults.add(Rule::new(Fault::Omit(0.4)).when(When::Chance(0.5)));
+        (0..60).map(|second| fixture.reply("{c}/participants?pageSize=9", second).body).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }

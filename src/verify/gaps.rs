@@ -1,4 +1,4 @@
-//! When nobody looked, held against what was told of it.
+//! Gaps: the times in which the daemon did not read, compared with the gaps it reported.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,23 +9,25 @@ use super::truth::line;
 use crate::clock::{elapsed, saturating_add};
 use crate::model::{ConferenceName, Event, EventType, Gap, Provenance};
 
-/// Headers count whole seconds, so no edge is sharp.
+/// The tolerance of an edge: headers count whole seconds.
 const EDGE: Duration = Duration::from_secs(2);
-/// A conference that stayed empty is listed once a minute, so that nobody looks is told after three.
-const ALWAYS_TOLD: Duration = Duration::from_secs(200);
-/// So much older than the last listing its stored time may be, and so long before it was the last look at a target.
+/// From this length on a gap is always reported. An empty conference is listed once a minute, and a gap is reported
+/// after three.
+const ALWAYS_REPORTED: Duration = Duration::from_secs(200);
+/// How much earlier than the outage a reported gap may begin: the stored time of the last listing may be older than the
+/// listing.
 const EARLY: Duration = Duration::from_secs(60);
 
-/// Gaps that should have been told and were not. `down`: when nobody ran, by Google's clock. `known`: which conferences it
-/// holds for, with their ends. `calm`: whether nothing else went wrong.
-pub(super) fn untold(
+/// Returns the gaps that should have been reported and were not. `down`: when the daemon did not run, by Google's
+/// clock. `known`: the conferences to check, with their ends. `calm`: whether there were no faults.
+pub(super) fn missing(
     events: &[Event],
     down: &[(Timestamp, Timestamp)],
     known: &BTreeMap<ConferenceName, Option<Timestamp>>,
     calm: bool,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (from, to) in down.iter().filter(|(from, to)| elapsed(*from, *to) >= ALWAYS_TOLD) {
+    for (from, to) in down.iter().filter(|(from, to)| elapsed(*from, *to) >= ALWAYS_REPORTED) {
         for (conference, _) in known.iter().filter(|(_, end)| end.is_none_or(|end| end >= *from)) {
             let own =
                 || events.iter().filter(|event| event.conference.as_ref().is_some_and(|of| of.name == *conference));
@@ -40,33 +42,37 @@ pub(super) fn untold(
                 whole && (strict || !calm)
             };
             if !own().filter_map(|event| event.gap.as_ref()).any(covers) {
-                wrong.push(format!("{conference} tells no gap from {from} to {to}"));
+                wrong.push(format!("{conference}: no gap was reported from {from} to {to}"));
             }
         }
     }
     wrong
 }
 
-/// Gaps that were told though somebody looked, where nothing goes wrong but that nobody runs at times.
-pub(super) fn told_of_nothing(events: &[Event], down: &[(Timestamp, Timestamp)]) -> Vec<String> {
-    let of_nothing = |event: &&Event| {
+/// Returns the gaps that were reported while the daemon read, in a history without faults.
+pub(super) fn without_cause(events: &[Event], down: &[(Timestamp, Timestamp)]) -> Vec<String> {
+    let without_cause = |event: &&Event| {
         event.gap.as_ref().is_some_and(|gap| {
             let overlaps = |(from, to): &(Timestamp, Timestamp)| gap.from <= *to && gap.to >= *from;
             !down.iter().any(overlaps)
         })
     };
-    events.iter().filter(of_nothing).map(|event| format!("a gap in which somebody looked: {}", line(event))).collect()
+    events
+        .iter()
+        .filter(without_cause)
+        .map(|event| format!("a gap was reported while the daemon read: {}", line(event)))
+        .collect()
 }
 
-/// What was told late or guessed though nothing went wrong. `since`: when the first look was.
-pub(super) fn late_for_no_reason(events: &[Event], since: Timestamp) -> Vec<String> {
+/// Returns the events that were not observed in a history without faults. `since`: when watching began.
+pub(super) fn not_observed(events: &[Event], since: Timestamp) -> Vec<String> {
     let late = |event: &&Event| {
-        // A second device comes to light when its owner leaves, at the latest.
+        // Sessions of a second device are read when its owner leaves, at the latest.
         let fact = !matches!(
             event.event,
             EventType::WatchGap | EventType::EventRetracted | EventType::SessionStarted | EventType::SessionEnded
         );
         fact && event.time > saturating_add(since, EDGE) && event.provenance != Provenance::Observed
     };
-    events.iter().filter(late).map(|event| format!("late for no reason: {}", line(event))).collect()
+    events.iter().filter(late).map(|event| format!("not observed although nothing failed: {}", line(event))).collect()
 }

@@ -1,18 +1,18 @@
-//! The end of a history: everything that was told is held against everything that happened.
+//! The end of a history: compares every reported event and delivery with what happened in the world.
 
 use jiff::Timestamp;
 
-use super::Play;
+use super::Simulation;
 use crate::clock::{elapsed, saturating_add};
 use crate::sim::world::ConferenceTruth;
 use crate::verify::expect::Expectations;
-use crate::verify::history::{Broken, History};
+use crate::verify::history::{History, HistoryError};
 use crate::verify::scenario::Watching;
-use crate::verify::{content, honesty, sight, truth};
+use crate::verify::{content, gaps, honesty, truth};
 
-impl Play {
-    /// When nobody could see anything, by Google's clock.
-    fn dark(&self) -> Vec<(Timestamp, Timestamp)> {
+impl Simulation {
+    /// Returns when no identity could read anything, by Google's clock.
+    fn unobserved(&self) -> Vec<(Timestamp, Timestamp)> {
         let alone = matches!(
             self.scenario.watch,
             Watching::Organizer | Watching::Codes | Watching::Spaces | Watching::Conferences
@@ -20,21 +20,21 @@ impl Play {
         self.down.iter().copied().chain(self.scenario.refused.filter(|_| alone)).collect()
     }
 
-    pub(in crate::verify) fn compare(mut self) -> Result<History, Broken> {
+    pub(in crate::verify) fn compare(mut self) -> Result<History, HistoryError> {
         let google = self.google();
         self.api.world.step(google);
         self.history.simulated = self.mono.saturating_sub(self.scenario.late);
-        for (fault, count) in self.api.faults.struck().iter().chain(self.calm.struck()) {
+        for (fault, count) in self.api.faults.struck().iter().chain(self.faults_after_end.struck()) {
             *self.history.faults.entry(fault).or_default() += count;
         }
-        let store = |error: truth::LogError| Broken::Store(error.to_string());
-        self.history.bodies = truth::bodies_of(&self.db).map_err(|error| Broken::Store(error.to_string()))?;
+        let store = |error: truth::LogError| HistoryError::Store(error.to_string());
+        self.history.bodies = truth::bodies_of(&self.db).map_err(|error| HistoryError::Store(error.to_string()))?;
         let events = truth::log_of(&self.db).map_err(store)?;
-        let since = self.db.targets().map_err(|error| Broken::Store(error.to_string()))?;
+        let since = self.db.targets().map_err(|error| HistoryError::Store(error.to_string()))?;
         let since: Vec<_> = since.into_iter().map(|row| row.watched_since).collect();
         let expect = Expectations {
             scenario: &self.scenario,
-            named: &self.cast.named,
+            named: &self.fixtures.named,
             denied: &self.denied,
             down: &self.down,
             since: &since,
@@ -48,36 +48,36 @@ impl Play {
             .map(|conference| elapsed(conference.start, conference.end.unwrap_or(google)))
             .sum();
         self.history.disagreements.extend(compared.disagreements);
-        self.history.disagreements.extend(content::of_no_target(&events));
+        self.history.disagreements.extend(content::without_target(&events));
         if !self.scenario.revises() {
-            self.history.disagreements.extend(honesty::told_as_googles(&self.api.world, &events));
+            self.history.disagreements.extend(honesty::wrongly_attributed_to_google(&self.api.world, &events));
         }
         if self.scenario.watch != Watching::Guest {
-            // A guest may not have been able to look before, either, so that there is no time since when nobody did.
-            self.history.disagreements.extend(honesty::seen_while_down(&events, &self.dark()));
+            // A guest may have lacked access before, too, so the start of their gap is not known.
+            self.history.disagreements.extend(honesty::observed_while_down(&events, &self.unobserved()));
             let whole = |truth: &ConferenceTruth| compared.whole.contains(&truth.conference);
             let known = self.api.world.conferences().filter(whole).map(|truth| (truth.conference, truth.end)).collect();
-            let wrong = sight::untold(&events, &self.down, &known, !self.options.faults);
+            let wrong = gaps::missing(&events, &self.down, &known, !self.options.faults);
             self.history.disagreements.extend(wrong);
         }
-        // Nobody invites a guest to every meeting, so that one is shut out without anything going wrong.
+        // A guest is not in every meeting, and so lacks access without any fault.
         if !self.options.faults && self.scenario.watch != Watching::Guest {
-            self.history.disagreements.extend(sight::told_of_nothing(&events, &self.down));
+            self.history.disagreements.extend(gaps::without_cause(&events, &self.down));
             if self.down.is_empty() {
                 let since = saturating_add(self.begun, self.scenario.late);
-                self.history.disagreements.extend(sight::late_for_no_reason(&events, since));
+                self.history.disagreements.extend(gaps::not_observed(&events, since));
             }
         }
         if !self.scenario.denies() {
             let grace = crate::watch::WatchSettings::default().leave_grace;
-            self.history.disagreements.extend(honesty::concluded_too_early(&self.api.world, &events, grace));
+            self.history.disagreements.extend(honesty::inferred_too_early(&self.api.world, &events, grace));
         }
-        let trouble: Vec<_> = self.down.iter().copied().chain(self.scenario.hidden(self.begun)).collect();
-        let wrong = honesty::concluded_too_long(&self.api.world, &events, trouble, &self.denied);
+        let excluded: Vec<_> = self.down.iter().copied().chain(self.scenario.hidden(self.begun)).collect();
+        let wrong = honesty::inferred_too_long(&self.api.world, &events, excluded, &self.denied);
         self.history.disagreements.extend(wrong);
-        if let Some(post) = &self.post {
-            self.history.deliveries = post.deliveries;
-            self.history.disagreements.extend(post.compare(&self.db, &events)?);
+        if let Some(receivers) = &self.receivers {
+            self.history.deliveries = receivers.deliveries;
+            self.history.disagreements.extend(receivers.compare(&self.db, &events)?);
         }
         for event in &events {
             *self.history.events.entry(event.provenance.as_str()).or_default() += 1;
@@ -85,7 +85,7 @@ impl Play {
             self.history.log.push((conference.to_owned(), truth::line(event)));
         }
         for left in self.scheduler.conferences().keys() {
-            self.history.disagreements.push(format!("never read to the end: {left}"));
+            self.history.disagreements.push(format!("not finished by the scheduler: {left}"));
         }
         self.history.journal = self.journal;
         Ok(self.history)

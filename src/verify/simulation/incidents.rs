@@ -1,29 +1,29 @@
-//! What goes wrong with a history besides what Google answers: clocks that are set, a machine that sleeps, a process that dies.
+//! Incidents besides the faults of Google's answers: clock jumps, suspension of the machine, crashes, expired records.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{CLOCKS_COMPARED_WITHIN, Happening, Play};
+use super::{CLOCKS_COMPARED_WITHIN, Simulation, SimulationStep};
 use crate::backoff::Random;
 use crate::clock::saturating_add;
 use crate::meet::{Answer, Reading, Reason};
 use crate::model::ParticipantName;
 use crate::sim::faults::{Fault, Rule};
-use crate::sim::world::{Act, World};
+use crate::sim::world::{Action, World};
 use crate::verify::google::failure;
-use crate::verify::history::{Broken, Options};
-use crate::verify::post::Post;
+use crate::verify::history::{HistoryError, HistoryOptions};
+use crate::verify::receivers::Receivers;
 use crate::verify::scenario::Scenario;
 use crate::watch::{SchedulerInput, WorkKey};
 
-impl Play {
-    /// What happens to the clock, and to the records, without anybody's doing.
-    pub(super) fn disturb(&mut self) {
+impl Simulation {
+    /// Applies a clock jump and the expiry of records if they are due.
+    pub(super) fn apply_incidents(&mut self) {
         if self.jump_at.is_some_and(|at| at <= self.mono) {
             let jump = self.random.i64(-7200..7200);
             self.skew = SignedDuration::from_secs(jump);
-            self.dated_until = self.mono + CLOCKS_COMPARED_WITHIN;
+            self.dates_correct_until = self.mono + CLOCKS_COMPARED_WITHIN;
             self.count("clock-jump");
             self.journal.note(self.google(), None, || format!("the wall clock jumps and is now {jump} s off"));
             self.plan_jump();
@@ -38,7 +38,7 @@ impl Play {
                 let id = name.as_str().rsplit('/').next().unwrap_or_default();
                 let rule = Rule { from: Some(google), ..Rule::new(Fault::NotFound).of(id) };
                 self.api.faults.add(rule.clone());
-                self.calm.add(rule);
+                self.faults_after_end.add(rule);
                 self.count("expired");
                 self.journal.note(google, Some(&WorkKey::Conference(name.clone())), || "the record is gone".to_owned());
                 self.denied.insert(name);
@@ -46,26 +46,26 @@ impl Play {
         }
     }
 
-    /// The machine sleeps: the clocks go on, and what was under way is met with on waking.
-    pub(super) fn doze(&mut self) {
+    /// Suspends the machine if it is due: clocks go on, and answers in flight are found after resuming.
+    pub(super) fn sleep(&mut self) {
         let Some((_, length)) = self.scenario.sleeps.filter(|(at, _)| *at <= self.mono) else { return };
         self.scenario.sleeps = None;
         let from = self.google();
         self.journal.note(from, None, || format!("the machine sleeps for {} s", length.as_secs()));
-        // The client refuses what was on its way.
-        for happening in self.queue.values_mut() {
-            if let Happening::Answer(_, answer) = happening {
+        // The client times out on reads in flight.
+        for step in self.queue.values_mut() {
+            if let SimulationStep::Answer(_, answer) = step {
                 **answer = Err(failure(Reason::Timeout, None));
             }
         }
         self.mono += length;
-        self.dated_until = self.dated_until.max(self.mono + CLOCKS_COMPARED_WITHIN);
+        self.dates_correct_until = self.dates_correct_until.max(self.mono + CLOCKS_COMPARED_WITHIN);
         self.down.push((from, self.google()));
         self.count("sleep");
     }
 
-    /// Leaves the same people out of every listing for a while.
-    pub(super) fn hide(&mut self, reading: &mut Reading) {
+    /// Omits the same participants from every listing during the configured times.
+    pub(super) fn hide_participants(&mut self, reading: &mut Reading) {
         let hides = self.scenario.hides.iter().any(|(from, until)| (*from..*until).contains(&self.mono));
         if let (true, Answer::Participants(listed)) = (hides, &mut reading.answer) {
             let before = listed.len();
@@ -87,13 +87,13 @@ impl Play {
         self.crash_at = next.into_iter().chain(death).chain(outage).min();
     }
 
-    /// The process dies. Of what was under way some was committed and not acknowledged, the rest is lost. Some time later
-    /// it starts again.
-    pub(super) fn crash(&mut self) -> Result<(), Broken> {
+    /// The process dies. Some of the commits in flight are stored but not acknowledged, the rest is lost. It starts
+    /// again later.
+    pub(super) fn crash(&mut self) -> Result<(), HistoryError> {
         self.history.crashes += 1;
         let from = self.google();
-        for happening in std::mem::take(&mut self.queue).into_values() {
-            if let Happening::Commit(_, commit) = happening
+        for step in std::mem::take(&mut self.queue).into_values() {
+            if let SimulationStep::Commit(_, commit) = step
                 && self.random.bool()
             {
                 self.commit(*commit);
@@ -111,20 +111,20 @@ impl Play {
         self.journal.note(from, None, || "the process dies".to_owned());
         self.journal.note(self.google(), None, || "the process starts again".to_owned());
         self.down.push((from, self.google()));
-        self.dated_until = self.mono + CLOCKS_COMPARED_WITHIN;
-        if let Some(post) = &mut self.post {
-            post.die();
+        self.dates_correct_until = self.mono + CLOCKS_COMPARED_WITHIN;
+        if let Some(receivers) = &mut self.receivers {
+            receivers.die();
         }
-        let (seed, routes) = (self.random.u64(..), self.post.iter().flat_map(Post::routes).collect());
-        self.scheduler = self.cast.schedule(&self.db, routes, seed, self.now())?;
+        let (seed, routes) = (self.random.u64(..), self.receivers.iter().flat_map(Receivers::routes).collect());
+        self.scheduler = self.fixtures.scheduler(&self.db, routes, seed, self.now())?;
         self.plan_crash();
         self.step(SchedulerInput::Tick);
         Ok(())
     }
 }
 
-/// Writes into the world what its seed does not make up.
-pub(super) fn script(scenario: &Scenario, options: &Options, world: &mut World, random: &mut Random) {
+/// Schedules actions of the scenario that the seeded world does not plan.
+pub(super) fn schedule(scenario: &Scenario, options: &HistoryOptions, world: &mut World, random: &mut Random) {
     let spaces: Vec<_> = world.spaces().map(|(key, _)| key).collect();
     let people: Vec<_> =
         (1..28).filter_map(|number| world.person_by_email(&format!("person{number}@example.com"))).collect();
@@ -133,19 +133,20 @@ pub(super) fn script(scenario: &Scenario, options: &Options, world: &mut World, 
         let mut at = || saturating_add(scenario.world.start, Duration::from_secs(random.u64(from..until)));
         if scenario.abandons {
             for _ in 0..3 {
-                // Off the second, on which others come: a conference that is over before anybody is in it is none.
-                world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Act::Abandon);
+                // Not on a full second, on which others may join: a conference that ends before anybody is in it does
+                // not exist.
+                world.schedule(saturating_add(at(), Duration::from_millis(137)), space, Action::Abandon);
             }
         }
         if scenario.renames {
             for (number, person) in people.iter().enumerate() {
-                world.schedule(at(), space, Act::Rename(*person, format!("Renamed {number}").into()));
+                world.schedule(at(), space, Action::Rename(*person, format!("Renamed {number}").into()));
             }
         }
     }
 }
 
-/// Who is left out: always the same.
+/// Returns whether a participant is omitted; the same ones every time.
 fn hidden(name: &ParticipantName) -> bool {
     name.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).is_multiple_of(2)
 }

@@ -1,17 +1,17 @@
-//! Who and what exists in a world: adding it, finding it, and keeping its indexes.
+//! The people, spaces and conferences of a world: adding them, finding them, and their indexes.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::conference::{Conference, ConferenceKey, Space, SpaceKey};
-use super::people::{Person, PersonKey};
-use super::{ActError, World, ids};
+use super::conference::{ConferenceKey, SimConference, SimSpace, SpaceKey};
+use super::people::{PersonKey, SimPerson};
+use super::{ActionError, World, ids};
 use crate::model::{InvalidName, MeetingCode, ParticipantKind, SpaceName};
 
 impl World {
-    /// Adds a person. A signed-in one without an account id is given one.
-    pub fn add_person(&mut self, mut person: Person) -> PersonKey {
+    /// Adds a person. A signed-in person without an account id gets a generated one.
+    pub fn add_person(&mut self, mut person: SimPerson) -> PersonKey {
         let key = PersonKey(u32::try_from(self.people.len()).unwrap_or(u32::MAX));
         if person.kind == ParticipantKind::SignedIn {
             if person.account.is_empty() {
@@ -26,10 +26,10 @@ impl World {
         key
     }
 
-    /// Adds a space under a meeting code of its own making.
+    /// Adds a space with a generated meeting code.
     ///
     /// # Errors
-    /// [`InvalidName`] never in practice: the names are made here.
+    /// [`InvalidName`] never in practice: the names are generated here.
     pub fn add_space(&mut self, organizer: Option<PersonKey>) -> Result<SpaceKey, InvalidName> {
         let code = loop {
             let code = ids::meeting_code(&mut self.random)?;
@@ -40,10 +40,10 @@ impl World {
         self.add_space_under(code, organizer)
     }
 
-    /// Adds a space under this meeting code. A code that was used before leads to the new space from now on.
+    /// Adds a space with this meeting code. A code that was used before refers to the new space from now on.
     ///
     /// # Errors
-    /// [`InvalidName`] never in practice: the name is made here.
+    /// [`InvalidName`] never in practice: the name is generated here.
     pub fn add_space_under(
         &mut self,
         code: MeetingCode,
@@ -53,95 +53,95 @@ impl World {
         let key = SpaceKey(u32::try_from(self.spaces.len()).unwrap_or(u32::MAX));
         self.by_space_name.insert(name.as_str().into(), key);
         self.by_code.entry(code.as_str().into()).or_default().push(key);
-        self.spaces.push(Space { name, code, organizer, live: None, conferences: BTreeSet::new() });
+        self.spaces.push(SimSpace { name, code, organizer, live: None, conferences: BTreeSet::new() });
         Ok(key)
     }
 
-    /// The person behind a key of this world.
+    /// Returns the person of a key of this world.
     #[must_use]
-    pub fn person(&self, key: PersonKey) -> &Person {
+    pub fn person(&self, key: PersonKey) -> &SimPerson {
         &self.people[key.0 as usize]
     }
 
-    /// The space behind a key of this world.
+    /// Returns the space of a key of this world.
     #[must_use]
-    pub fn space(&self, key: SpaceKey) -> &Space {
+    pub fn space(&self, key: SpaceKey) -> &SimSpace {
         &self.spaces[key.0 as usize]
     }
 
-    /// The conference behind a key of this world.
+    /// Returns the conference of a key of this world.
     #[must_use]
-    pub fn conference(&self, key: ConferenceKey) -> &Conference {
+    pub fn conference(&self, key: ConferenceKey) -> &SimConference {
         &self.conferences[key.0 as usize]
     }
 
-    /// Every space, in the order they were added.
-    pub fn spaces(&self) -> impl Iterator<Item = (SpaceKey, &Space)> {
+    /// Returns every space, in the order of insertion.
+    pub fn spaces(&self) -> impl Iterator<Item = (SpaceKey, &SimSpace)> {
         (0..).map(SpaceKey).zip(&self.spaces)
     }
 
-    /// The person with this numeric account id.
+    /// Returns the person with this numeric account id.
     #[must_use]
     pub fn person_by_account(&self, account: &str) -> Option<PersonKey> {
         self.by_account.get(account).copied()
     }
 
-    /// The person with this address.
+    /// Returns the person with this address.
     #[must_use]
     pub fn person_by_email(&self, email: &str) -> Option<PersonKey> {
         self.by_email.get(email).copied()
     }
 
-    /// The space with this name.
+    /// Returns the space with this name.
     #[must_use]
     pub fn space_by_name(&self, name: &SpaceName) -> Option<SpaceKey> {
         self.by_space_name.get(name.as_str()).copied()
     }
 
-    /// The space that this meeting code leads to.
+    /// Returns the space that this meeting code refers to now.
     #[must_use]
     pub fn space_by_code(&self, code: &MeetingCode) -> Option<SpaceKey> {
         self.by_code.get(code.as_str()).and_then(|spaces| spaces.last().copied())
     }
 
-    /// The spaces of this resource name, or, with `by_code`, that ever had this meeting code.
-    pub(crate) fn spaces_called(&self, text: &str, by_code: bool) -> Vec<SpaceKey> {
+    /// Returns the space of this resource name, or, with `by_code`, every space that ever had this meeting code.
+    pub(crate) fn spaces_matching(&self, text: &str, by_code: bool) -> Vec<SpaceKey> {
         if by_code {
-            // Codes are reused, so records of several spaces may answer to one.
+            // Codes are reused, so one code may match records of several spaces.
             self.by_code.get(text).cloned().unwrap_or_default()
         } else {
             self.by_space_name.get(text).copied().into_iter().collect()
         }
     }
 
-    /// The conference with this id, the last segment of its name.
+    /// Returns the conference with this id, the last segment of its name.
     #[must_use]
     pub fn conference_by_id(&self, id: &str) -> Option<ConferenceKey> {
         self.by_conference_id.get(id).copied()
     }
 
-    /// What is held in this space now.
+    /// Returns the conference that is live in this space.
     #[must_use]
-    pub fn live_in(&self, space: SpaceKey) -> Option<&Conference> {
+    pub fn live_in(&self, space: SpaceKey) -> Option<&SimConference> {
         self.space(space).live.map(|key| self.conference(key))
     }
 
-    /// Every conference by its start; of those that start together, the one added first comes first.
+    /// Returns every conference by start; conferences with equal starts in the order of insertion.
     pub(crate) const fn conferences_by_start(&self) -> &BTreeSet<(Timestamp, ConferenceKey)> {
         &self.by_start
     }
 
-    /// Those that are live, by start.
+    /// Returns the live conferences, by start.
     pub(crate) const fn live_by_start(&self) -> &BTreeSet<(Timestamp, ConferenceKey)> {
         &self.live
     }
 
-    /// Those that are over, by end.
+    /// Returns the ended conferences, by end.
     pub(crate) const fn conferences_by_end(&self) -> &BTreeSet<(Timestamp, ConferenceKey)> {
         &self.by_end
     }
 
-    pub(super) fn open_conference(&mut self, conference: Conference) -> ConferenceKey {
+    pub(super) fn open_conference(&mut self, conference: SimConference) -> ConferenceKey {
         let key = ConferenceKey(u32::try_from(self.conferences.len()).unwrap_or(u32::MAX));
         let entry = (conference.start, key);
         self.by_conference_id.insert(ids::id_of(conference.name.as_str()).into(), key);
@@ -159,10 +159,10 @@ impl World {
         space: SpaceKey,
         key: ConferenceKey,
         at: Timestamp,
-    ) -> Result<(), ActError> {
+    ) -> Result<(), ActionError> {
         let conference = &mut self.conferences[key.0 as usize];
         if at < conference.start {
-            return Err(ActError::TooEarly);
+            return Err(ActionError::TooEarly);
         }
         conference.end = Some(at);
         self.live.remove(&(conference.start, key));

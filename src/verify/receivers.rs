@@ -1,4 +1,5 @@
-//! The deliveries of a history: the real dispatcher's core, outbox and formats, and receivers that fail and repeat.
+//! The deliveries of a history: the real dispatcher's steps, outbox and formats, and simulated receivers that fail at
+//! times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::history::Broken;
+use super::history::HistoryError;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now};
 use crate::delivery::format::{self, FormatOptions, MessageWriter};
@@ -19,57 +20,57 @@ use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{AdminRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
 
-/// A receiver is patient only so often: beyond, Google's events would grow too old for it.
+/// A delivery fails at most this often, so that it does not expire.
 const MOST_FAILURES: u32 = 4;
 
-/// One of those to whom events go.
+/// A simulated receiver of webhooks.
 #[derive(Debug)]
-struct Receiver {
+struct SimulatedReceiver {
     settings: EndpointSettings,
     writer: MessageWriter,
-    /// What it took, in the order of arrival, repetitions included.
+    /// The events it accepted, in the order of arrival, repetitions included.
     taken: BTreeMap<Option<ConferenceName>, Vec<EventId>>,
-    /// What came under each id.
+    /// The body of the first message with each id.
     bytes: BTreeMap<Box<str>, Vec<u8>>,
 }
 
-/// The post office and those it delivers to.
+/// The simulated receivers, and the dispatcher that delivers to them.
 #[derive(Debug)]
-pub(super) struct Post {
-    receivers: BTreeMap<EndpointName, Receiver>,
+pub(super) struct Receivers {
+    receivers: BTreeMap<EndpointName, SimulatedReceiver>,
     core: Core,
     random: Random,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    /// What no receiver may ever see.
+    /// Violations seen while messages arrived.
     wrong: BTreeSet<String>,
     pub deliveries: u64,
-    /// Whether receivers still fail at times.
+    /// Whether receivers fail at times.
     pub failing: bool,
 }
 
-/// What makes a body of an event in a template of its own.
+/// The template of the receiver with a format of its own.
 const TEMPLATE: &str = r#"{"id": "{{ event.id }}", "text": "{{ sentence|plain }}", "at": "{{ local_time }}"}"#;
 
-/// Each format: one who takes every event alone, one who takes batches, a chat that is told of people, once it is sure, in
-/// digests, one that is told of them at once, and one who takes what a template makes, in any order.
-fn settings() -> Result<[EndpointSettings; 5], Broken> {
+/// Returns one receiver for each way of delivery: single events, batches, a chat with settled digests about people, a
+/// chat with immediate messages about people, and an unordered receiver with a template.
+fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
     let plain = |name: &str| {
-        let broken = |error: &dyn std::fmt::Display| Broken::Setup(error.to_string());
+        let broken = |error: &dyn std::fmt::Display| HistoryError::Setup(error.to_string());
         let name = EndpointName::parse(name).map_err(|error| broken(&error))?;
         let url = Url::parse("https://example.com/").map_err(|error| broken(&error))?;
         let settings = EndpointSettings::new(name, url);
         let route = Route { events: vec![EventPattern::All], ..settings.route.clone() };
-        Ok::<_, Broken>(EndpointSettings { route, concurrency: 4, ..settings })
+        Ok::<_, HistoryError>(EndpointSettings { route, concurrency: 4, ..settings })
     };
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
     let format = |name: &str, template| {
-        let spec = format::by_name(name).ok_or_else(|| Broken::Setup(format!("no format {name}")))?;
+        let spec = format::by_name(name).ok_or_else(|| HistoryError::Setup(format!("no format {name}")))?;
         let options = FormatOptions { zone: zone.clone(), template, ..FormatOptions::default() };
-        (spec.build)(options).map_err(|error| Broken::Setup(error.to_string()))
+        (spec.build)(options).map_err(|error| HistoryError::Setup(error.to_string()))
     };
     let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
-    let heaps =
+    let batches =
         EndpointSettings { format: format("cloudevents", None)?, batching: gathering(7, 30), ..plain("heaps")? };
     let events: Vec<_> =
         ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
@@ -85,20 +86,21 @@ fn settings() -> Result<[EndpointSettings; 5], Broken> {
     };
     let google = EndpointSettings { format: format("google-chat", None)?, ..of_people(plain("google")?) };
     let own = EndpointSettings { format: format("template", Some(TEMPLATE))?, ordered: false, ..plain("own")? };
-    Ok([plain("receiver")?, heaps, slack, google, own])
+    Ok([plain("receiver")?, batches, slack, google, own])
 }
 
-impl Post {
-    pub(super) fn new(db: &mut Db, seed: u64, now: Now) -> Result<Self, Broken> {
+impl Receivers {
+    pub(super) fn new(db: &mut Db, seed: u64, now: Now) -> Result<Self, HistoryError> {
         let mut random = Random::with_seed(seed);
         let mut receivers = BTreeMap::new();
         for settings in settings()? {
-            let writer = MessageWriter::new(&settings).map_err(|error| Broken::Setup(error.to_string()))?;
+            let writer = MessageWriter::new(&settings).map_err(|error| HistoryError::Setup(error.to_string()))?;
             let name = settings.name.clone();
-            receivers.insert(name, Receiver { settings, writer, taken: BTreeMap::new(), bytes: BTreeMap::new() });
+            receivers
+                .insert(name, SimulatedReceiver { settings, writer, taken: BTreeMap::new(), bytes: BTreeMap::new() });
         }
         let core = core(&receivers, random.u64(..));
-        let post = Self {
+        let receivers = Self {
             receivers,
             core,
             random,
@@ -108,22 +110,22 @@ impl Post {
             deliveries: 0,
             failing: true,
         };
-        let configs = post.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
-        db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| Broken::Store(error.to_string()))?;
-        Ok(post)
+        let configs = receivers.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
+        db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| HistoryError::Store(error.to_string()))?;
+        Ok(receivers)
     }
 
-    /// Where events go.
+    /// Returns the routes of all receivers.
     pub(super) fn routes(&self) -> Vec<Route> {
         self.receivers.values().map(|receiver| receiver.settings.route.clone()).collect()
     }
 
-    /// When something happens next.
+    /// Returns when the next step is due.
     pub(super) fn next(&self) -> Option<Mono> {
         self.sending.keys().next().map(|(ends, _)| *ends).into_iter().chain(self.wake_at).min()
     }
 
-    /// Does what is due.
+    /// Performs the step that is due.
     pub(super) fn proceed(&mut self, db: &mut Db, now: Now) {
         let Some(((ends, _), _)) = self.sending.first_key_value() else {
             return self.step(db, now, DispatchInput::Tick);
@@ -140,7 +142,7 @@ impl Post {
             1 => answer::reply(503, Some(Duration::from_secs(20))),
             _ => Outcome::TransportFailed(TransportFailure::Timeout).into(),
         };
-        // A receiver may have taken what it seems to have refused.
+        // A receiver may have accepted a message that it seems to have refused.
         let takes = !fails || self.random.bool();
         if let Some(receiver) = self.receivers.get_mut(&endpoint) {
             self.wrong.extend(receiver.arrives(&claimed, takes));
@@ -149,12 +151,12 @@ impl Post {
         self.step(db, now, DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
     }
 
-    /// Something was committed.
+    /// Notifies the dispatcher of a commit.
     pub(super) fn wake(&mut self, db: &mut Db, now: Now) {
         self.step(db, now, DispatchInput::Woken);
     }
 
-    /// The process died; another begins with what the outbox says.
+    /// Replaces the dispatcher, as after a crash: the new one starts from the outbox.
     pub(super) fn die(&mut self) {
         self.sending.clear();
         self.core = core(&self.receivers, self.random.u64(..));
@@ -187,8 +189,8 @@ impl Post {
         }
     }
 
-    /// What receivers were owed and did not get, or not in its order, or got and should not have.
-    pub(super) fn compare(&self, db: &Db, log: &[Event]) -> Result<Vec<String>, Broken> {
+    /// Returns which events are missing at a receiver, were accepted out of order, or should not have been delivered.
+    pub(super) fn compare(&self, db: &Db, log: &[Event]) -> Result<Vec<String>, HistoryError> {
         let mut wrong: Vec<String> = self.wrong.iter().cloned().collect();
         for receiver in self.receivers.values() {
             let settled = settled(db, &receiver.settings.name)?;
@@ -198,14 +200,14 @@ impl Post {
     }
 }
 
-fn core(receivers: &BTreeMap<EndpointName, Receiver>, seed: u64) -> Core {
+fn core(receivers: &BTreeMap<EndpointName, SimulatedReceiver>, seed: u64) -> Core {
     let policy = || Policy::new(Duration::from_secs(3 * 86_400));
     let endpoints = receivers.values().map(|receiver| Endpoint::of(&receiver.settings, policy()));
     Core::new(endpoints, Random::with_seed(seed))
 }
 
-/// What was settled on an endpoint.
-fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, Broken> {
+/// Returns the events that were settled for an endpoint.
+fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, HistoryError> {
     let mut filter = DeliveryFilter {
         endpoint: Some(endpoint.clone()),
         states: vec![DeliveryState::Settled],
@@ -214,7 +216,7 @@ fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, Broken
     };
     let mut all = BTreeSet::new();
     loop {
-        let page = db.list_deliveries(&filter).map_err(|error| Broken::Store(error.to_string()))?;
+        let page = db.list_deliveries(&filter).map_err(|error| HistoryError::Store(error.to_string()))?;
         all.extend(page.deliveries.into_iter().map(|row: DeliveryRow| row.event));
         match page.next {
             Some(next) => filter.before = Some(next),
@@ -223,35 +225,35 @@ fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, Broken
     }
 }
 
-impl Receiver {
-    /// A message arrives, and is taken or not. Says what is wrong with it.
+impl SimulatedReceiver {
+    /// A message arrives and is accepted if `takes`. Returns what is wrong with it.
     fn arrives(&mut self, claimed: &Claimed, takes: bool) -> Option<String> {
         let name = &self.settings.name;
         let events: Vec<&EventId> =
             [&claimed.event].into_iter().chain(claimed.batch.iter().flatten().map(|other| &other.event)).collect();
         let Ok(message) = self.writer.message(claimed) else {
-            return Some(format!("{name}: {} cannot be written", claimed.event));
+            return Some(format!("{name}: {} cannot be formatted", claimed.event));
         };
         let first = self.bytes.entry(message.id.clone()).or_insert_with(|| message.body.bytes.clone());
         if *first != message.body.bytes {
-            return Some(format!("{name}: {} is not what it was before", message.id));
+            return Some(format!("{name}: the body of {} changed between attempts", message.id));
         }
         let body = serde_json::from_slice(&message.body.bytes).unwrap_or(Value::Null);
-        let says = match self.settings.format.name() {
+        let matches = match self.settings.format.name() {
             "standard" => body["data"]["id"] == events[0].as_str() && events.len() == 1,
             "cloudevents" => body.as_array().is_some_and(|all| {
                 let ids = all.iter().map(|one| one["id"].as_str().unwrap_or_default());
                 ids.eq(events.iter().map(|event| event.as_str()))
             }),
             "template" => body["id"] == events[0].as_str() && body["text"].is_string() && events.len() == 1,
-            // A line for each event, unless there are too many for a message.
+            // One line for each event, unless there are too many for a message.
             _ => body["text"].as_str().is_some_and(|text| {
                 let lines = text.lines().count();
                 lines == events.len() || (lines < events.len() && text.ends_with(" more"))
             }),
         };
-        if !says {
-            return Some(format!("{name}: {} does not hold its {} events", message.id, events.len()));
+        if !matches {
+            return Some(format!("{name}: {} does not contain its {} events", message.id, events.len()));
         }
         if takes {
             self.taken.entry(claimed.conference.clone()).or_default().extend(events.into_iter().cloned());
@@ -259,37 +261,37 @@ impl Receiver {
         None
     }
 
-    /// What is not as the filters promise, less what was settled.
+    /// Compares the accepted events with those that the route selects, without the settled ones.
     fn compare(&self, log: &[Event], settled: &BTreeSet<EventId>) -> Vec<String> {
-        let mut promised: BTreeSet<&EventId> = BTreeSet::new();
-        let mut owed: BTreeMap<Option<ConferenceName>, Vec<EventId>> = BTreeMap::new();
+        let mut selected: BTreeSet<&EventId> = BTreeSet::new();
+        let mut expected: BTreeMap<Option<ConferenceName>, Vec<EventId>> = BTreeMap::new();
         for event in log {
             let takes_back = event.corrects.as_ref().or(event.retracts.as_ref());
             let wanted = self.settings.route.events.iter().any(|pattern| pattern.matches(event.event));
-            if wanted || takes_back.is_some_and(|earlier| promised.contains(earlier)) {
-                promised.insert(&event.id);
+            if wanted || takes_back.is_some_and(|earlier| selected.contains(earlier)) {
+                selected.insert(&event.id);
                 if !settled.contains(&event.id) {
                     let conference = event.conference.as_ref().map(|conference| conference.name.clone());
-                    owed.entry(conference).or_default().push(event.id.clone());
+                    expected.entry(conference).or_default().push(event.id.clone());
                 }
             }
         }
         let mut wrong = Vec::new();
-        let conferences: BTreeSet<_> = owed.keys().chain(self.taken.keys()).collect();
+        let conferences: BTreeSet<_> = expected.keys().chain(self.taken.keys()).collect();
         for conference in conferences {
             let taken = self.taken.get(conference).map_or(&[][..], Vec::as_slice);
             let mut seen = BTreeSet::new();
             let mut first: Vec<_> = taken.iter().filter(|id| seen.insert(*id)).cloned().collect();
-            let mut owed = owed.get(conference).cloned().unwrap_or_default();
+            let mut expected = expected.get(conference).cloned().unwrap_or_default();
             if conference.is_none() || !self.settings.ordered {
-                // Without a conference there is no order to keep, and some do not ask for one.
+                // Events without a conference, and those of unordered receivers, have no order.
                 first.sort();
-                owed.sort();
+                expected.sort();
             }
-            if first != owed {
+            if first != expected {
                 let of = conference.as_ref().map_or_else(|| "no conference".to_owned(), ToString::to_string);
                 let (name, count) = (&self.settings.name, first.len());
-                wrong.push(format!("{name}, {of}: of {} events owed it took {count}, or in another order", owed.len()));
+                wrong.push(format!("{name}, {of}: accepted {count} of {} events, or in another order", expected.len()));
             }
         }
         wrong

@@ -1,11 +1,11 @@
-//! Who watches what in a history, and with whose eyes.
+//! The targets and identities of a history, and as which Google user each identity reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use super::history::Broken;
+use super::history::HistoryError;
 use super::scenario::{Scenario, Watching};
 use crate::backoff::{Backoff, Random};
 use crate::clock::Now;
@@ -21,27 +21,28 @@ use crate::watch::{
 /// The identity that owns every space.
 const ORGANIZING: &str = "organizer";
 
-/// Everybody who watches.
+/// The targets and identities of a history.
 #[derive(Debug)]
-pub(super) struct Cast {
+pub(super) struct Fixtures {
     targets: Vec<TargetSettings>,
     callers: BTreeMap<IdentityName, Caller>,
-    /// Those who are called otherwise by now, and may still be at something.
+    /// The callers of former identity names, whose reads may still be in flight.
     former: BTreeMap<IdentityName, Caller>,
     settings: WatchSettings,
     organizer: Caller,
-    /// Those that are watched by name, where that is so.
+    /// The conferences that are watched by name, if the scenario does so.
     pub named: Vec<ConferenceName>,
 }
 
-impl Cast {
-    /// The cast of a scenario. The world has its spaces by now, and its first conferences where they are watched by name.
-    pub(super) fn new(scenario: &Scenario, world: &World, random: &mut Random) -> Result<Self, Broken> {
-        let setup = |error: crate::model::InvalidName| Broken::Setup(error.to_string());
+impl Fixtures {
+    /// Creates the targets and identities of a scenario. The world already has its spaces, and its first conferences if
+    /// they are watched by name.
+    pub(super) fn new(scenario: &Scenario, world: &World, random: &mut Random) -> Result<Self, HistoryError> {
+        let setup = |error: crate::model::InvalidName| HistoryError::Setup(error.to_string());
         let (one, two) =
             (IdentityName::parse(ORGANIZING).map_err(setup)?, IdentityName::parse("helper").map_err(setup)?);
         let organizer = world.person_by_email(ORGANIZER).map_or(Caller::Anybody, Caller::User);
-        let mut cast = Self {
+        let mut fixtures = Self {
             targets: Vec::new(),
             callers: BTreeMap::from([(one.clone(), organizer), (two.clone(), Caller::Anybody)]),
             former: BTreeMap::new(),
@@ -50,62 +51,62 @@ impl Cast {
             named: Vec::new(),
         };
         match scenario.watch {
-            Watching::Organizer => cast.watch("all", &one, TargetSelector::Organizer)?,
-            Watching::Codes => cast.watch_codes(world, &one)?,
+            Watching::Organizer => fixtures.watch("all", &one, TargetSelector::Organizer)?,
+            Watching::Codes => fixtures.watch_codes(world, &one)?,
             Watching::Spaces => {
                 for (number, (_, space)) in world.spaces().enumerate() {
-                    cast.watch(&format!("space{number}"), &one, TargetSelector::Space(space.name.clone()))?;
+                    fixtures.watch(&format!("space{number}"), &one, TargetSelector::Space(space.name.clone()))?;
                 }
             }
             Watching::Conferences => {
-                cast.named = world.conferences().map(|conference| conference.conference).collect();
-                for (number, name) in cast.named.clone().into_iter().enumerate() {
-                    cast.watch(&format!("conference{number}"), &one, TargetSelector::Conference(name))?;
+                fixtures.named = world.conferences().map(|conference| conference.conference).collect();
+                for (number, name) in fixtures.named.clone().into_iter().enumerate() {
+                    fixtures.watch(&format!("conference{number}"), &one, TargetSelector::Conference(name))?;
                 }
             }
             Watching::Two => {
-                cast.watch("all", &one, TargetSelector::Organizer)?;
-                cast.watch_codes(world, &two)?;
+                fixtures.watch("all", &one, TargetSelector::Organizer)?;
+                fixtures.watch_codes(world, &two)?;
             }
             Watching::Guest => {
                 let known = |number: &u32| world.person_by_email(&format!("person{number}@example.com"));
                 let guests: Vec<_> = (1..100).filter_map(|number| known(&number)).collect();
                 let guest = guests.get(random.usize(0..guests.len().max(1))).copied();
-                cast.callers.insert(two.clone(), guest.map_or(Caller::Anybody, Caller::User));
-                cast.watch_codes(world, &two)?;
+                fixtures.callers.insert(two.clone(), guest.map_or(Caller::Anybody, Caller::User));
+                fixtures.watch_codes(world, &two)?;
             }
         }
-        Ok(cast)
+        Ok(fixtures)
     }
 
-    fn watch_codes(&mut self, world: &World, identity: &IdentityName) -> Result<(), Broken> {
+    fn watch_codes(&mut self, world: &World, identity: &IdentityName) -> Result<(), HistoryError> {
         for (number, (_, space)) in world.spaces().enumerate() {
             self.watch(&format!("code{number}"), identity, TargetSelector::MeetingCode(space.code.clone()))?;
         }
         Ok(())
     }
 
-    fn watch(&mut self, name: &str, identity: &IdentityName, selector: TargetSelector) -> Result<(), Broken> {
-        let name = TargetName::parse(name).map_err(|error| Broken::Setup(error.to_string()))?;
+    fn watch(&mut self, name: &str, identity: &IdentityName, selector: TargetSelector) -> Result<(), HistoryError> {
+        let name = TargetName::parse(name).map_err(|error| HistoryError::Setup(error.to_string()))?;
         let poll_interval = Duration::from_secs(10);
         self.targets.push(TargetSettings { name, identity: identity.clone(), selector, poll_interval });
         Ok(())
     }
 
-    /// The targets that are told what has ended, besides what goes on: those of the organizer.
-    pub(super) fn asks_for_the_ended(&self) -> Vec<&TargetName> {
+    /// Returns the targets whose discovery lists ended conferences as well as live ones: those of the organizer.
+    pub(super) fn targets_that_list_the_ended(&self) -> Vec<&TargetName> {
         let organizer = |target: &&TargetSettings| self.caller(&target.identity) == self.organizer;
         let lists = |target: &&TargetSettings| !matches!(target.selector, TargetSelector::Conference(_));
         self.targets.iter().filter(organizer).filter(lists).map(|target| &target.name).collect()
     }
 
-    /// With whose eyes an identity looks.
+    /// Returns the Google user as which an identity reads.
     pub(super) fn caller(&self, identity: &IdentityName) -> Caller {
         let caller = self.callers.get(identity).or_else(|| self.former.get(identity));
         caller.copied().unwrap_or(Caller::ServiceAccount)
     }
 
-    /// What the schedule is made from.
+    /// Returns the settings of the scheduler.
     pub(super) fn setup(&self, routes: Vec<Route>) -> Setup {
         let identity = |name: &IdentityName| WatchIdentity { name: name.clone(), looks_up: false, budget: 480.0 };
         Setup {
@@ -130,26 +131,26 @@ impl Cast {
         (self.settings.session_sweep, self.settings.backfill) = (interval, interval);
     }
 
-    /// Every target is called otherwise.
-    pub(super) fn rename_targets(&mut self) -> Result<(), Broken> {
+    /// Renames every target.
+    pub(super) fn rename_targets(&mut self) -> Result<(), HistoryError> {
         for target in &mut self.targets {
-            target.name = TargetName::parse(&other(target.name.as_str())).map_err(invalid)?;
+            target.name = TargetName::parse(&other_name(target.name.as_str())).map_err(invalid)?;
         }
         Ok(())
     }
 
-    /// The first two targets, where there are two, take each other's names.
+    /// Swaps the names of the first two targets, if there are two.
     pub(super) fn swap_targets(&mut self) {
         if let [one, two, ..] = self.targets.as_mut_slice() {
             std::mem::swap(&mut one.name, &mut two.name);
         }
     }
 
-    /// Every identity is called otherwise. Returns how, by the names before.
-    pub(super) fn rename_identities(&mut self) -> Result<BTreeMap<IdentityName, IdentityName>, Broken> {
+    /// Renames every identity. Returns the new names by the old ones.
+    pub(super) fn rename_identities(&mut self) -> Result<BTreeMap<IdentityName, IdentityName>, HistoryError> {
         let mut renamed = BTreeMap::new();
         for (name, caller) in std::mem::take(&mut self.callers) {
-            let new = IdentityName::parse(&other(name.as_str())).map_err(invalid)?;
+            let new = IdentityName::parse(&other_name(name.as_str())).map_err(invalid)?;
             self.callers.insert(new.clone(), caller);
             self.former.insert(name.clone(), caller);
             renamed.insert(name, new);
@@ -162,10 +163,16 @@ impl Cast {
         Ok(renamed)
     }
 
-    /// The schedule as it starts on a store.
-    pub(super) fn schedule(&self, db: &Db, routes: Vec<Route>, seed: u64, now: Now) -> Result<Scheduler, Broken> {
-        let store = |error: crate::store::StoreError| Broken::Store(error.to_string());
-        let setup = |error: &dyn std::fmt::Display| Broken::Setup(error.to_string());
+    /// Returns a scheduler that starts on a store.
+    pub(super) fn scheduler(
+        &self,
+        db: &Db,
+        routes: Vec<Route>,
+        seed: u64,
+        now: Now,
+    ) -> Result<Scheduler, HistoryError> {
+        let store = |error: crate::store::StoreError| HistoryError::Store(error.to_string());
+        let setup = |error: &dyn std::fmt::Display| HistoryError::Setup(error.to_string());
         let settings = self.setup(routes);
         let memory = Memory {
             conferences: db.load_unfinished().map_err(store)?,
@@ -180,11 +187,11 @@ impl Cast {
     }
 }
 
-/// Another name: the same one every other time.
-fn other(name: &str) -> String {
+/// Returns another name. Applied twice, it returns the first one.
+fn other_name(name: &str) -> String {
     name.strip_suffix(".b").map_or_else(|| format!("{name}.b"), str::to_owned)
 }
 
-fn invalid(error: crate::model::InvalidName) -> Broken {
-    Broken::Setup(error.to_string())
+fn invalid(error: crate::model::InvalidName) -> HistoryError {
+    HistoryError::Setup(error.to_string())
 }
