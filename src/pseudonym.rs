@@ -22,8 +22,8 @@ impl PseudonymKey {
         Self(Arc::new(bytes.into()))
     }
 
-    /// Returns the pseudonym of a text: the first [`LENGTH`] characters of its HMAC-SHA-256 in base 32, in lower case. The
-    /// same text always has the same pseudonym.
+    /// Returns the pseudonym of a text: the first [`LENGTH`] characters of its HMAC-SHA-256 in base 32, in lower case.
+    /// The same text always has the same pseudonym.
     #[must_use]
     pub fn pseudonym(&self, text: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]

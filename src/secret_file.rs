@@ -31,7 +31,8 @@ pub fn path(store: &Path, ending: &str) -> PathBuf {
 }
 
 /// Returns the text of the secret file, without the line's end. If there is no file, creates one with [`SECRET_BYTES`]
-/// random bytes in base64url. Blocks on file IO. The caller checks that the text is a secret: it may have been cut short.
+/// random bytes in base64url. Blocks on file IO. The caller checks that the text is a secret: it may have been cut
+/// short.
 ///
 /// # Errors
 /// [`SecretFileError`] if the file can be neither read nor created.

@@ -1,8 +1,8 @@
 //! Pure: whether the wall clock is plausible enough to delete by it.
 //!
 //! Deleting cannot be undone, and a clock can be years off: before the first NTP answer, after a dead battery, after an
-//! operator's mistake. So after each leap the clock has to run for a day before anything is deleted by it. Waiting costs a
-//! day's worth of disk.
+//! operator's mistake. So after each leap the clock has to run for a day before anything is deleted by it. Waiting
+//! costs a day's worth of disk.
 
 use std::time::Duration;
 

@@ -1,16 +1,16 @@
 //! What survives a restart: the roster, the event log, the outbox, and how far everything was read.
 //!
-//! A write operation (a [`Commit`], an [`OutboxRequest`], an [`AdminRequest`] …) enters through the [`Store`], waits in the
-//! queue of the writer's thread, and is written together with others in one transaction. The writer then publishes the
-//! [`Progress`] and replies. Queries run on a pool of reading connections.
+//! A write operation (a [`Commit`], an [`OutboxRequest`], an [`AdminRequest`] …) enters through the [`Store`], waits in
+//! the queue of the writer's thread, and is written together with others in one transaction. The writer then publishes
+//! the [`StoreProgress`] and replies. Queries run on a pool of reading connections.
 //!
-//! The files of this folder are the contract: operations, rows, errors, and the loops around them, without SQL. The backend
-//! is the folder `sqlite`; only the handle, the writer and the readers use it.
+//! The files of this folder are the contract: operations, rows, errors, and the loops around them, without SQL. The
+//! backend is the folder `sqlite`; only the handle, the writer and the readers use it.
 //!
-//! **The contract**, which every backend keeps (`tests/it/store_contract` holds it): a commit is written whole or not at all,
-//! and survives a crash once it was acknowledged. An event is in the log once. Within a conference the log counts 1, 2, 3 …
-//! The deliveries of an event are created in the transaction that appends it. A delivery has one holder at a time, and the
-//! deliveries of a lane are claimed in order.
+//! **The contract**, which every backend keeps (`tests/it/store_contract` holds it): a commit is written whole or not
+//! at all, and survives a crash once it was acknowledged. An event is in the log once. Within a conference the log
+//! counts 1, 2, 3 … The deliveries of an event are created in the transaction that appends it. A delivery has one
+//! holder at a time, and the deliveries of a lane are claimed in order.
 
 pub mod retention_loop;
 pub mod settings;
@@ -46,12 +46,12 @@ pub use outbox::{
     AttemptRecord, AttemptResult, AttemptRow, Batched, ClaimRequest, Claimed, DeliveryId, DeliveryState, EndpointReply,
     LaneId, OutboxReply, OutboxRequest, Pick,
 };
-pub use progress::Progress;
+pub use progress::StoreProgress;
 pub use prune::{PruneCursor, PruneRequest, Pruned};
 pub use query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt};
-pub use request::{Operation, OperationResult, Pending, Request};
+pub use request::{Operation, OperationResult, Pending, WriteRequest};
 pub use rows::{
     Commit, ConferenceRow, EmittedRow, LogRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
 };
 pub use settings::StoreSettings;
-pub use sqlite::{Backup, BackupError, Db, Reader, back_up};
+pub use sqlite::{Backup, BackupError, Db, StoreReader, back_up};

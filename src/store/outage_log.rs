@@ -1,5 +1,5 @@
-//! Pure: when to log that the store cannot be written: once when the outage begins, rarely while it lasts, once when it is
-//! over. A daemon that polls would otherwise log it hundreds of times a minute.
+//! Pure: when to log that the store cannot be written: once when the outage begins, rarely while it lasts, once when it
+//! is over. A daemon that polls would otherwise log it hundreds of times a minute.
 
 use std::time::Duration;
 

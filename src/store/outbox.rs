@@ -56,8 +56,8 @@ impl DeliveryState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(pub i64);
 
-/// One round of a dispatcher with the outbox, in one transaction: first the records of earlier claims, then the breakers,
-/// then new claims. So the next delivery of a lane can be claimed in the round that finishes the one before.
+/// One round of a dispatcher with the outbox, in one transaction: first the records of earlier claims, then the
+/// breakers, then new claims. So the next delivery of a lane can be claimed in the round that finishes the one before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OutboxRequest {
     pub records: Vec<AttemptRecord>,
@@ -82,15 +82,16 @@ pub struct ClaimRequest {
 /// Which deliveries to claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
-    /// Due deliveries, the longest overdue first, and those that follow each in its lane. The next of a lane may be sent
-    /// only after the one before it is finished. Claims nothing while the breaker is open.
+    /// Due deliveries, the longest overdue first, and those that follow each in its lane. The next of a lane may be
+    /// sent only after the one before it is finished. Claims nothing while the breaker is open.
     Due {
         /// The most deliveries claimed. Zero only asks when the next is due.
         limit: usize,
         /// The most deliveries of one lane.
         run: usize,
     },
-    /// One delivery, due or not, that probes whether the endpoint works again. Deliveries older than `window` become dead.
+    /// One delivery, due or not, that probes whether the endpoint works again. Deliveries older than `window` become
+    /// dead.
     Probe {
         /// Lanes not to take it from, at most three.
         not_of: Vec<LaneId>,
@@ -199,8 +200,8 @@ pub struct Claimed {
     pub tried_since: Option<Timestamp>,
     /// Whether other deliveries of the lane wait behind it.
     pub others_wait: bool,
-    /// The other events of its batch, in order: empty for a batch of one, `None` if the endpoint takes no batches. All other
-    /// fields then describe the whole batch, and the record of this delivery holds for every member.
+    /// The other events of its batch, in order: empty for a batch of one, `None` if the endpoint takes no batches. All
+    /// other fields then describe the whole batch, and the record of this delivery holds for every member.
     pub batch: Option<Vec<Batched>>,
 }
 

@@ -1,11 +1,12 @@
 //! How far the store has come, for everyone who follows it.
 //!
-//! The writer publishes a [`Progress`] through a `tokio::sync::watch` channel after each transaction and before it answers
-//! the callers. A follower keeps its own receiver, so it misses no change between reading the store and waiting.
+//! The writer publishes a [`StoreProgress`] through a `tokio::sync::watch` channel after each transaction and before it
+//! answers the callers. A follower keeps its own receiver, so it misses no change between reading the store and
+//! waiting.
 
 /// The state of the store's log and outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct StoreProgress {
     /// The position of the last event in the log; 0 while the log is empty. Never falls.
     pub log_position: u64,
     /// How many admin requests (replay, enable, configure …) this process has written. They change which deliveries are

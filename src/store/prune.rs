@@ -11,8 +11,8 @@ pub struct PruneRequest {
     pub tombstone_cutoff: Timestamp,
     /// Where the previous step ended.
     pub from: PruneCursor,
-    /// The most rows that one step deletes, and the most that it skips. Rows that depend on the last of them come on top:
-    /// a delivery's attempts, a conference's lanes, and the deliveries of an event without a conference.
+    /// The most rows that one step deletes, and the most that it skips. Rows that depend on the last of them come on
+    /// top: a delivery's attempts, a conference's lanes, and the deliveries of an event without a conference.
     pub rows: u32,
 }
 

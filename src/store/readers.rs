@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::error::StoreError;
-use super::sqlite::Reader;
+use super::sqlite::StoreReader;
 
 /// How many queries run at once.
 const READERS: usize = 4;
@@ -16,7 +16,7 @@ const READERS: usize = 4;
 pub(super) struct Readers {
     path: Arc<PathBuf>,
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Reader>>>,
+    idle: Arc<Mutex<Vec<StoreReader>>>,
 }
 
 impl Readers {
@@ -27,7 +27,7 @@ impl Readers {
     /// Runs `query` on a thread that may block. Everything it reads is of one instant.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&StoreReader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let readers = self.clone();
@@ -40,26 +40,29 @@ impl Readers {
     }
 
     /// Runs a short `query` on the calling thread, outside the limit of concurrent queries.
-    pub(super) fn read_now<T>(&self, query: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read_now<T>(
+        &self,
+        query: impl FnOnce(&StoreReader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if self.permits.is_closed() {
             return Err(StoreError::Closed);
         }
         self.query(query)
     }
 
-    fn query<T>(&self, query: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn query<T>(&self, query: impl FnOnce(&StoreReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle().pop();
-        let reader = idle.map_or_else(|| Reader::open(&self.path), Ok)?;
+        let reader = idle.map_or_else(|| StoreReader::open(&self.path), Ok)?;
         let answer = reader.in_snapshot(query);
-        // A connection that failed may be stale, for example after the file was replaced: the next query opens a new one.
-        // After the pool was closed nothing would close a connection that is returned.
+        // A connection that failed may be stale, for example after the file was replaced: the next query opens a new
+        // one. After the pool was closed nothing would close a connection that is returned.
         if answer.is_ok() && !self.permits.is_closed() {
             self.idle().push(reader);
         }
         answer
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<StoreReader>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

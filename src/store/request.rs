@@ -1,8 +1,8 @@
 //! The write operations of the store, each with the type of its reply.
 //!
-//! [`Request`] is the one list of them. [`Request::new`] pairs an operation with the receiver of its reply. A backend
-//! executes a group of requests in one transaction, puts each result into its [`Pending`], and the
-//! writer delivers the replies once the transaction is durable.
+//! [`WriteRequest`] is the one list of them. [`WriteRequest::new`] pairs an operation with the receiver of its reply. A
+//! backend executes a group of requests in one transaction, puts each result into its [`Pending`], and the writer
+//! delivers the replies once the transaction is durable.
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -18,14 +18,14 @@ use super::rows::Commit;
 /// A write operation: executed whole, or not at all.
 pub trait Operation: std::fmt::Debug + Send + Sized + 'static {
     /// What a successful execution answers.
-    type Reply: std::fmt::Debug + Send + 'static;
+    type Output: std::fmt::Debug + Send + 'static;
 
-    /// Wraps an operation into the variant of [`Request`] that is its own.
-    fn into_request(pending: Pending<Self>) -> Request;
+    /// Wraps an operation into the variant of [`WriteRequest`] that is its own.
+    fn into_request(pending: Pending<Self>) -> WriteRequest;
 }
 
 /// What the writer gets for an operation: the reply, or why nothing was written.
-pub type OperationResult<O> = Result<<O as Operation>::Reply, CommitError>;
+pub type OperationResult<O> = Result<<O as Operation>::Output, CommitError>;
 
 /// An operation on its way through the writer.
 #[derive(Debug)]
@@ -51,19 +51,19 @@ macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident($operation:ty) -> $reply:ty;)+) => {
         /// One write operation with the place of its reply.
         #[derive(Debug)]
-        pub enum Request {
+        pub enum WriteRequest {
             $($(#[$doc])* $variant(Box<Pending<$operation>>),)+
         }
 
         $(impl Operation for $operation {
-            type Reply = $reply;
+            type Output = $reply;
 
-            fn into_request(pending: Pending<Self>) -> Request {
-                Request::$variant(Box::new(pending))
+            fn into_request(pending: Pending<Self>) -> WriteRequest {
+                WriteRequest::$variant(Box::new(pending))
             }
         })+
 
-        impl Request {
+        impl WriteRequest {
             /// Returns why the operation failed; `None` where it succeeded or was not executed yet.
             #[must_use]
             pub fn error(&self) -> Option<&CommitError> {
@@ -104,7 +104,7 @@ requests! {
     Forget(ForgetRequest) -> ();
 }
 
-impl Request {
+impl WriteRequest {
     /// Pairs an operation with the receiver of its reply.
     #[must_use]
     pub fn new<O: Operation>(operation: O, now: Timestamp) -> (Self, oneshot::Receiver<OperationResult<O>>) {

@@ -1,4 +1,5 @@
-//! The loop that deletes what is older than the retention: step by step, so that the writer takes other operations between.
+//! The loop that deletes what is older than the retention: step by step, so that the writer takes other operations
+//! between.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ const ROWS: u32 = 200;
 /// The pause after each step, in which the writer takes other operations.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Deletes what is older than `retention`, which may change at any time, until `stop`. A step that has begun is finished.
+/// Deletes what is older than `retention`, which may change at any time, until `stop`. A step that has begun is
+/// finished.
 pub async fn run(store: Store, clock: Clock, mut retention: watch::Receiver<Duration>, stop: CancellationToken) {
     let mut previous = None;
     let mut doubt = None;

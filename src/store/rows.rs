@@ -119,7 +119,8 @@ pub struct NewEvent {
     pub source: Source,
     /// How often the same event was emitted and taken back before.
     pub n: u32,
-    /// The event that this one corrects or retracts. Every endpoint that has a delivery of that event gets this one too.
+    /// The event that this one corrects or retracts. Every endpoint that has a delivery of that event gets this one
+    /// too.
     pub takes_back: Option<EventId>,
     /// The event of schema 1 as JSON, exactly as receivers read it.
     pub body: Box<str>,

@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::error::{CommitError, StoreError};
 use super::metrics::StoreMetrics;
 use super::outage_log::{OutageLog, OutageNotice};
-use super::progress::Progress;
-use super::request::Request;
+use super::progress::StoreProgress;
+use super::request::WriteRequest;
 use super::sqlite::Db;
 use crate::clock::{Clock, Mono};
 use crate::heartbeat::Heartbeat;
@@ -26,7 +26,7 @@ const SIZE_EVERY: Duration = Duration::from_secs(1);
 
 /// A job for the writer.
 pub(super) enum Job {
-    Write(Request),
+    Write(WriteRequest),
     /// Does nothing: an idle writer that takes it beats.
     Beat,
     /// Writes what was queued before, checkpoints, and ends the thread.
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     path: PathBuf,
     outage_log: OutageLog,
     status: WriterStatus,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<StoreProgress>,
 }
 
 /// What other threads can see of the writer.
@@ -65,7 +65,7 @@ impl WriterStatus {
 
 impl Writer {
     pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
-        let progress = watch::Sender::new(Progress { log_position: db.log_position(), admin_changes: 0 });
+        let progress = watch::Sender::new(StoreProgress { log_position: db.log_position(), admin_changes: 0 });
         let (outage_log, status) = (OutageLog::default(), WriterStatus::default());
         Self { db, jobs, metrics, clock, path, outage_log, status, progress }
     }
@@ -74,7 +74,7 @@ impl Writer {
         self.status.clone()
     }
 
-    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+    pub(super) fn progress(&self) -> watch::Receiver<StoreProgress> {
         self.progress.subscribe()
     }
 
@@ -103,7 +103,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, mut group: Vec<Request>) {
+    fn write(&mut self, mut group: Vec<WriteRequest>) {
         if group.is_empty() {
             return;
         }
@@ -121,9 +121,11 @@ impl Writer {
         }
     }
 
-    /// Publishes the progress before the callers get their replies: a caller that has its reply sees at least its own position.
-    fn publish(&self, group: &[Request]) {
-        let is_change = |request: &&Request| matches!(request, Request::Admin(_)) && request.error().is_none();
+    /// Publishes the progress before the callers get their replies: a caller that has its reply sees at least its own
+    /// position.
+    fn publish(&self, group: &[WriteRequest]) {
+        let is_change =
+            |request: &&WriteRequest| matches!(request, WriteRequest::Admin(_)) && request.error().is_none();
         let changes = u64::try_from(group.iter().filter(is_change).count()).unwrap_or(u64::MAX);
         let log_position = self.db.log_position();
         self.progress.send_if_modified(|progress| {
@@ -135,14 +137,14 @@ impl Writer {
     }
 
     /// Logs refused commits, and the beginning, the lasting and the end of an outage.
-    fn log_failures(&mut self, group: &[Request], now: Mono) {
+    fn log_failures(&mut self, group: &[WriteRequest], now: Mono) {
         let failed = || {
             group.iter().filter_map(|request| match request.error() {
                 Some(CommitError::Store(error)) => Some(error),
                 _ => None,
             })
         };
-        for error in group.iter().filter_map(Request::error) {
+        for error in group.iter().filter_map(WriteRequest::error) {
             if let CommitError::Duplicate(_) | CommitError::Invariant(_) = error {
                 tracing::error!(reason = error.reason(), %error, "a commit was refused; this is a defect, please report it");
             }
@@ -166,7 +168,7 @@ impl Writer {
 }
 
 /// Splits jobs into the requests before the first [`Job::Close`], and where to report that the store is closed.
-fn sort(jobs: &mut Vec<Job>) -> (Vec<Request>, Option<oneshot::Sender<Result<(), StoreError>>>) {
+fn sort(jobs: &mut Vec<Job>) -> (Vec<WriteRequest>, Option<oneshot::Sender<Result<(), StoreError>>>) {
     let mut group = Vec::with_capacity(jobs.len());
     for job in jobs.drain(..) {
         match job {

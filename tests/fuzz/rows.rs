@@ -100,8 +100,8 @@ impl MeetingStore {
         }
     }
 
-    /// Changes all rows of a table (`table column value`) or one (`table column value number`). Returns how many changed. The
-    /// schema refuses values that do not fit.
+    /// Changes all rows of a table (`table column value`) or one (`table column value number`). Returns how many
+    /// changed. The schema refuses values that do not fit.
     fn change(&self, line: &str) -> usize {
         let mut words = line.splitn(4, ' ');
         let (Some(table), Some(column), Some(value)) = (words.next(), words.next(), words.next()) else { return 0 };

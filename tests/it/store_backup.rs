@@ -1,4 +1,5 @@
-//! A backup is a complete store of one instant, also during writes. A daemon that is given the backup continues from there.
+//! A backup is a complete store of one instant, also during writes. A daemon that is given the backup continues from
+//! there.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A daemon on a disk that is full, read-only or damaged logs the reason, and recovers where that is promised.
 //!
-//! The small disks are file systems in memory that only their test sees: the test runs itself again in its own namespaces
-//! and creates all its files there.
+//! The small disks are file systems in memory that only their test sees: the test runs itself again in its own
+//! namespaces and creates all its files there.
 
 use std::fs;
 use std::io::Write;
@@ -22,7 +22,8 @@ fn disk() -> Option<PathBuf> {
     mine.next().map(PathBuf::from)
 }
 
-/// Returns the small disk in the process that has one. In any other process, runs this test again with one and returns `None`.
+/// Returns the small disk in the process that has one. In any other process, runs this test again with one and returns
+/// `None`.
 fn on_a_small_disk() -> Option<PathBuf> {
     if let Some(disk) = disk() {
         return Some(disk);

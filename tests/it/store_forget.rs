@@ -1,5 +1,5 @@
-//! Forgetting a person while the daemon runs: nothing stored or emitted afterwards names the person, and the rest of the log is
-//! unchanged.
+//! Forgetting a person while the daemon runs: nothing stored or emitted afterwards names the person, and the rest of
+//! the log is unchanged.
 
 use std::collections::BTreeSet;
 use std::path::Path;

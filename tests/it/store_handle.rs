@@ -1,9 +1,10 @@
-//! The handle on the store: many callers, the closing of the store, changes that take many pages, and the published progress.
+//! The handle on the store: many callers, the closing of the store, changes that take many pages, and the published
+//! progress.
 
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::store::{CommitError, Db, Progress, Replay, ResumeFrom, Store, StoreError, StoreMetrics};
+use meetwatch::store::{CommitError, Db, Replay, ResumeFrom, Store, StoreError, StoreMetrics, StoreProgress};
 use prometheus::Registry;
 
 use crate::store_samples::*;
@@ -119,18 +120,22 @@ async fn progress_is_published_before_the_reply_and_begins_with_the_end_of_the_l
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let progress = store.progress();
-    assert_eq!(*progress.borrow(), Progress::default());
+    assert_eq!(*progress.borrow(), StoreProgress::default());
     store.commit(joins("c", 1..=3, &["ops"]), noon()).await.unwrap();
     let log_position = store.log_after(2, 9).await.unwrap()[0].position;
-    assert_eq!(*progress.borrow(), Progress { log_position, admin_changes: 0 });
+    assert_eq!(*progress.borrow(), StoreProgress { log_position, admin_changes: 0 });
     assert!(store.commit(joins("c", 1..=1, &[]), noon()).await.is_err());
-    assert_eq!(*progress.borrow(), Progress { log_position, admin_changes: 0 }, "a refused commit changes nothing");
+    assert_eq!(
+        *progress.borrow(),
+        StoreProgress { log_position, admin_changes: 0 },
+        "a refused commit changes nothing"
+    );
     store.disable(endpoint("ops"), at(1)).await.unwrap();
     store.enable(endpoint("ops"), ResumeFrom::Backlog, at(2)).await.unwrap();
-    assert_eq!(*progress.borrow(), Progress { log_position, admin_changes: 2 });
+    assert_eq!(*progress.borrow(), StoreProgress { log_position, admin_changes: 2 });
     store.close(Duration::from_secs(10)).await.unwrap();
     assert!(progress.has_changed().is_err(), "the writer has ended");
 
     let store = open(&folder);
-    assert_eq!(*store.progress().borrow(), Progress { log_position, admin_changes: 0 });
+    assert_eq!(*store.progress().borrow(), StoreProgress { log_position, admin_changes: 0 });
 }

@@ -1,4 +1,5 @@
-//! Pruning an SQLite file: which rows are left, that the file shrinks, and that the writer takes other operations between.
+//! Pruning an SQLite file: which rows are left, that the file shrinks, and that the writer takes other operations
+//! between.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Failures of the files while a daemon uses them: nothing acknowledged is lost, the log names the reason and a remedy, and the
-//! daemon recovers by itself when the failure is over.
+//! Failures of the files while a daemon uses them: nothing acknowledged is lost, the log names the reason and a remedy,
+//! and the daemon recovers by itself when the failure is over.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

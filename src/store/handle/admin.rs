@@ -11,8 +11,8 @@ use crate::store::outbox::{DeliveryId, DeliveryState};
 use crate::store::query::DeliveryFilter;
 
 impl Store {
-    /// Stores the configuration of the endpoints, before anything is committed. Endpoints that it does not name are orphaned:
-    /// their deliveries are kept and not sent.
+    /// Stores the configuration of the endpoints, before anything is committed. Endpoints that it does not name are
+    /// orphaned: their deliveries are kept and not sent.
     ///
     /// # Errors
     /// [`CommitError::Store`].
@@ -65,8 +65,8 @@ impl Store {
         self.write(AdminRequest::Disable(endpoint), now).await.map(drop)
     }
 
-    /// Deletes an orphaned endpoint with all its deliveries. Returns how many these were. Does nothing to an endpoint that is
-    /// configured.
+    /// Deletes an orphaned endpoint with all its deliveries. Returns how many these were. Does nothing to an endpoint
+    /// that is configured.
     ///
     /// # Errors
     /// [`CommitError::Store`]; some may have been deleted then.

@@ -26,8 +26,8 @@ impl Store {
         find.await
     }
 
-    /// Forgets a person for good. Returns how much was stored; `None` if it is unclear who is meant. After a failure or a
-    /// crash, call it again to finish.
+    /// Forgets a person for good. Returns how much was stored; `None` if it is unclear who is meant. After a failure or
+    /// a crash, call it again to finish.
     ///
     /// # Errors
     /// [`CommitError::Store`]; some of it may be done.

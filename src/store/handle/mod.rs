@@ -15,10 +15,10 @@ use super::collector::OutboxCollector;
 use super::error::{CommitError, OpenError, StoreError};
 use super::metrics::StoreMetrics;
 use super::outbox::{OutboxReply, OutboxRequest};
-use super::progress::Progress;
+use super::progress::StoreProgress;
 use super::prune::{PruneRequest, Pruned};
 use super::readers::Readers;
-use super::request::{Operation, OperationResult, Request};
+use super::request::{Operation, OperationResult, WriteRequest};
 use super::rows::Commit;
 use super::sqlite::Db;
 use super::writer::{Job, QUEUE, Writer, WriterStatus};
@@ -27,14 +27,14 @@ use crate::failpoints::AbortFailpoint;
 use crate::heartbeat::Heartbeat;
 use crate::model::EndpointName;
 
-/// A handle on the open store. When the last one is dropped, queued operations are still written and the file is closed; use
-/// [`Store::close`] to wait for it.
+/// A handle on the open store. When the last one is dropped, queued operations are still written and the file is
+/// closed; use [`Store::close`] to wait for it.
 #[derive(Debug, Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
     readers: Readers,
     writer: WriterStatus,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<StoreProgress>,
 }
 
 impl Store {
@@ -67,16 +67,16 @@ impl Store {
         Ok(Self { jobs, readers: Readers::new(path.to_owned()), writer: status, progress })
     }
 
-    /// Hands an operation to the writer and waits until it is durable. If the future is dropped, the operation may still be
-    /// written.
+    /// Hands an operation to the writer and waits until it is durable. If the future is dropped, the operation may
+    /// still be written.
     async fn write<O: Operation>(&self, operation: O, now: Timestamp) -> OperationResult<O> {
-        let (request, reply) = Request::new(operation, now);
+        let (request, reply) = WriteRequest::new(operation, now);
         self.jobs.send(Job::Write(request)).await.map_err(|_| StoreError::Closed)?;
         reply.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Writes a commit: entities, events and deliveries, whole. It is durable once this returns. Not cancel-safe: if the
-    /// future is dropped, the commit may still be written.
+    /// Writes a commit: entities, events and deliveries, whole. It is durable once this returns. Not cancel-safe: if
+    /// the future is dropped, the commit may still be written.
     ///
     /// # Errors
     /// [`CommitError`]; nothing of it was written then.
@@ -111,7 +111,7 @@ impl Store {
     /// Returns a receiver of the store's progress. It is published after each transaction, before the callers get their
     /// replies. To miss nothing: read the store, then wait until the log's position is greater than the last one read.
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
+    pub fn progress(&self) -> watch::Receiver<StoreProgress> {
         self.progress.clone()
     }
 
@@ -134,8 +134,8 @@ impl Store {
         self.writer.outage()
     }
 
-    /// Writes what is queued, checkpoints and closes the file, within `bound`. Every handle returns [`StoreError::Closed`]
-    /// from then on.
+    /// Writes what is queued, checkpoints and closes the file, within `bound`. Every handle returns
+    /// [`StoreError::Closed`] from then on.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if `bound` was too short (nothing acknowledged is lost); otherwise why the checkpoint failed.

@@ -1,7 +1,8 @@
 //! Copies the store to a new file, also while a daemon writes it.
 //!
-//! The copy is read through a connection of its own, as of one instant: with a write-ahead log a reader does not block the
-//! writer. So the daemon's lock is not needed. `VACUUM INTO` writes every page anew: the copy holds no deleted data.
+//! The copy is read through a connection of its own, as of one instant: with a write-ahead log a reader does not block
+//! the writer. So the daemon's lock is not needed. `VACUUM INTO` writes every page anew: the copy holds no deleted
+//! data.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -48,8 +49,8 @@ pub enum BackupError {
     Store(#[from] OpenError),
 }
 
-/// Copies the store at `store` to the new file `to` (mode 0600). The copy is checked before it gets its name. Works with
-/// and without a running daemon. Blocks until the copy is done.
+/// Copies the store at `store` to the new file `to` (mode 0600). The copy is checked before it gets its name. Works
+/// with and without a running daemon. Blocks until the copy is done.
 ///
 /// # Errors
 /// [`BackupError`], each a sentence with its remedy.

@@ -1,12 +1,12 @@
 //! The membership of batches: events of one conference that go to an endpoint in one delivery.
 //!
-//! The head of a lane waits for others, and is due once it waited long enough or the batch is full (`batch_wait`). When it is
-//! first claimed the batch is *frozen* (`claim::batches`): its members are stored, and stay the same over retries and
-//! restarts. The first member leads: it is the lane's head, it holds the lease, the attempts and the next due time, and its
-//! record holds for all. The other members stay pending and cannot be claimed, because none of them is a head.
+//! The head of a lane waits for others, and is due once it waited long enough or the batch is full (`batch_wait`). When
+//! it is first claimed the batch is *frozen* (`claim::batches`): its members are stored, and stay the same over retries
+//! and restarts. The first member leads: it is the lane's head, it holds the lease, the attempts and the next due time,
+//! and its record holds for all. The other members stay pending and cannot be claimed, because none of them is a head.
 //!
-//! A member whose leader is finished (an operator replayed or skipped it alone) can be claimed again, and so can the members
-//! of a batch when the endpoint takes no batches any more.
+//! A member whose leader is finished (an operator replayed or skipped it alone) can be claimed again, and so can the
+//! members of a batch when the endpoint takes no batches any more.
 
 use crate::store::error::StoreError;
 use crate::store::outbox::DeliveryId;

@@ -24,8 +24,8 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<StoredBreaker, StoreError>
     }
 }
 
-/// Stores the breaker. When it closes or begins to drain, failed deliveries are due at once, and the time that it was open
-/// does not count towards their head-of-line hold.
+/// Stores the breaker. When it closes or begins to drain, failed deliveries are due at once, and the time that it was
+/// open does not count towards their head-of-line hold.
 pub(super) fn set(connection: &Connection, endpoint: i64, to: StoredBreaker, now: Timestamp) -> Result<(), StoreError> {
     let since: Option<i64> = connection
         .prepare_cached("SELECT trouble_since FROM endpoints WHERE id = ?1 AND breaker = 'open'")?

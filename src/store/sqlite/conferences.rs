@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, Row, params};
 
 use super::log;
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::{end_at, known, nanos, optional_parse_at, optional_time_at, parse_at, time_at};
 use crate::model::event::Affiliation;
 use crate::model::{
@@ -16,7 +16,7 @@ use crate::store::error::StoreError;
 use crate::store::query::ConferenceQuery;
 use crate::store::rows::{ConferenceRow, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow};
 
-impl Reader {
+impl StoreReader {
     /// Returns every conference that is not closed, by name.
     ///
     /// # Errors
@@ -112,8 +112,8 @@ fn each_of_conference(
     Ok(())
 }
 
-// CROSS JOIN keeps SQLite from swapping the loops: the few unfinished conferences are the outer loop, and each table is read
-// by its key.
+// CROSS JOIN keeps SQLite from swapping the loops: the few unfinished conferences are the outer loop, and each table is
+// read by its key.
 const UNFINISHED_PARTICIPANTS: &str = "SELECT t.* FROM conferences c CROSS JOIN participants t ON t.conference = c.id
     WHERE c.phase <> 'closed' ORDER BY t.conference, t.name";
 const UNFINISHED_SESSIONS: &str = "SELECT t.* FROM conferences c CROSS JOIN sessions t ON t.conference = c.id

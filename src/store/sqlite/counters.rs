@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::parse_at;
 use crate::model::EndpointName;
 use crate::store::endpoint::AttemptCount;
@@ -59,7 +59,7 @@ pub(super) fn add_attempts(
     Ok(())
 }
 
-impl Reader {
+impl StoreReader {
     /// Returns the outcomes of every endpoint's attempts since the hour of `since`, by name. Three days are kept.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The writing connection: synchronous, with time as an argument. The daemon drives it from the writer's thread; tests and
-//! simulated histories call it directly.
+//! The writing connection: synchronous, with time as an argument. The daemon drives it from the writer's thread; tests
+//! and simulated histories call it directly.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use super::execute::execute;
 use super::files::StoreFiles;
 use super::open::{self, Opened};
-use super::reader::Reader;
+use super::reader::StoreReader;
 use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::store::error::{CommitError, OpenError, StoreError};
-use crate::store::request::{Operation, OperationResult, Request};
+use crate::store::request::{Operation, OperationResult, WriteRequest};
 
-/// An open store. It dereferences to a [`Reader`]: the writing connection can read, too.
+/// An open store. It dereferences to a [`StoreReader`]: the writing connection can read, too.
 #[derive(Debug)]
 pub struct Db {
-    reader: Reader,
+    reader: StoreReader,
     /// Held while the store is open, so that no second process opens it.
     _lock: Option<std::fs::File>,
     /// `None` for a store in memory.
@@ -27,16 +27,16 @@ pub struct Db {
 }
 
 impl Deref for Db {
-    type Target = Reader;
+    type Target = StoreReader;
 
-    fn deref(&self) -> &Reader {
+    fn deref(&self) -> &StoreReader {
         &self.reader
     }
 }
 
 impl Db {
-    /// Opens the store at `path`, creates it if there is none, and migrates an older one. Leases that the previous process
-    /// left behind are void.
+    /// Opens the store at `path`, creates it if there is none, and migrates an older one. Leases that the previous
+    /// process left behind are void.
     ///
     /// # Errors
     /// [`OpenError`], each a sentence with its remedy.
@@ -50,7 +50,7 @@ impl Db {
     /// As [`Self::open`].
     pub fn open_aborting_at(path: &Path, now: Timestamp, abort: AbortFailpoint) -> Result<Self, OpenError> {
         let Opened { connection, lock, files } = open::open(path, now, &abort)?;
-        Ok(Self::new(Reader::new(connection), Some(lock), Some(files), abort))
+        Ok(Self::new(StoreReader::new(connection), Some(lock), Some(files), abort))
     }
 
     /// Creates a store in memory that lives as long as the value.
@@ -58,10 +58,10 @@ impl Db {
     /// # Errors
     /// [`OpenError::Store`] if SQLite fails.
     pub fn in_memory(now: Timestamp) -> Result<Self, OpenError> {
-        Ok(Self::new(Reader::new(open::in_memory(now)?), None, None, AbortFailpoint::default()))
+        Ok(Self::new(StoreReader::new(open::in_memory(now)?), None, None, AbortFailpoint::default()))
     }
 
-    fn new(reader: Reader, lock: Option<std::fs::File>, files: Option<StoreFiles>, abort: AbortFailpoint) -> Self {
+    fn new(reader: StoreReader, lock: Option<std::fs::File>, files: Option<StoreFiles>, abort: AbortFailpoint) -> Self {
         // Damage beyond what opening checks shows when the log is read; it does not keep the store from opening.
         let log_position = reader.last_position().unwrap_or(0);
         Self { reader, _lock: lock, files, abort, log_position }
@@ -76,20 +76,20 @@ impl Db {
         self.write_all(vec![operation], now).pop().unwrap_or_else(closed)
     }
 
-    /// Writes operations of one kind in one transaction, under the rules of [`Self::write_group`]. The results are in the
-    /// order of the operations.
+    /// Writes operations of one kind in one transaction, under the rules of [`Self::write_group`]. The results are in
+    /// the order of the operations.
     pub fn write_all<O: Operation>(&mut self, operations: Vec<O>, now: Timestamp) -> Vec<OperationResult<O>> {
-        let requests = operations.into_iter().map(|operation| Request::new(operation, now));
+        let requests = operations.into_iter().map(|operation| WriteRequest::new(operation, now));
         let (mut group, replies): (Vec<_>, Vec<_>) = requests.unzip();
         self.write_group(&mut group);
-        group.into_iter().for_each(Request::deliver);
+        group.into_iter().for_each(WriteRequest::deliver);
         let received = replies.into_iter().map(|mut reply| reply.try_recv());
         received.map(|reply| reply.unwrap_or_else(|_| Err(StoreError::Closed.into()))).collect()
     }
 
     /// Executes requests in one transaction and puts each result into its request. A request that fails leaves nothing
     /// behind and does not affect the others. If the transaction itself fails, all of them fail.
-    pub fn write_group(&mut self, group: &mut [Request]) {
+    pub fn write_group(&mut self, group: &mut [WriteRequest]) {
         match self.try_group(group) {
             Ok(position) => self.log_position = self.log_position.max(position),
             Err(error) => {
@@ -104,7 +104,7 @@ impl Db {
     }
 
     /// Returns the position of the last event that the group appended; 0 if none.
-    fn try_group(&self, group: &mut [Request]) -> Result<u64, CommitError> {
+    fn try_group(&self, group: &mut [WriteRequest]) -> Result<u64, CommitError> {
         if !self.files.as_ref().is_none_or(StoreFiles::are_unchanged) {
             // A write to a deleted file would be lost when the file is closed.
             return Err(StoreError::Gone.into());
@@ -116,7 +116,8 @@ impl Db {
             let appended = execute(self.connection(), request);
             if let Some(error) = request.error() {
                 if self.connection().is_autocommit() {
-                    // A full disk and the like end the whole transaction, and with it what was written before this request.
+                    // A full disk and the like end the whole transaction, and with it what was written before this
+                    // request.
                     return Err(error.clone());
                 }
                 self.run("ROLLBACK TO piece")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::{known, nanos, optional_parse_at, optional_time_at, parse_at, time_at};
 use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 use crate::store::error::StoreError;
@@ -73,7 +73,7 @@ impl FilterSql {
     }
 }
 
-impl Reader {
+impl StoreReader {
     /// Returns one page of the deliveries that a filter selects, the newest first.
     ///
     /// # Errors

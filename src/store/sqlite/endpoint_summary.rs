@@ -1,13 +1,13 @@
 //! Reads the state of every endpoint.
 
 use super::breaker;
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::{optional_time_at, parse_at};
 use crate::model::EndpointName;
 use crate::store::endpoint::EndpointSummary;
 use crate::store::error::StoreError;
 
-impl Reader {
+impl StoreReader {
     /// Returns the state of every endpoint that ever had a delivery or a configuration, by name. Cheap at any backlog.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Creates the deliveries of committed events.
 //!
-//! Only the head of a lane can be due, and only heads are in the indexes that claims read: a backlog of a million deliveries
-//! behind them costs a claim nothing.
+//! Only the head of a lane can be due, and only heads are in the indexes that claims read: a backlog of a million
+//! deliveries behind them costs a claim nothing.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ use crate::clock::saturating_add;
 use crate::model::EndpointName;
 use crate::store::error::StoreError;
 
-/// Creates a delivery for each endpoint that selects an event. An event that takes back another also goes to every endpoint
-/// that has a delivery of that one.
+/// Creates a delivery for each endpoint that selects an event. An event that takes back another also goes to every
+/// endpoint that has a delivery of that one.
 pub(super) fn enqueue(connection: &Connection, appended: &[Appended<'_>], now: Timestamp) -> Result<(), StoreError> {
     let mut cache = EndpointCache::default();
     let settles = !appended.is_empty() && settle::is_anywhere(connection)?;
@@ -35,8 +35,8 @@ pub(super) fn enqueue(connection: &Connection, appended: &[Appended<'_>], now: T
         if let Some(earlier) = event.takes_back {
             endpoints.extend(endpoints_with(connection, event.conference, earlier)?);
         }
-        // If a leave was settled, the join that undid it is stored as settled too, even if the endpoint does not select it:
-        // later events are judged by both.
+        // If a leave was settled, the join that undid it is stored as settled too, even if the endpoint does not select
+        // it: later events are judged by both.
         endpoints.extend(undone.endpoints_of_rejoin());
         endpoints.sort_unstable();
         endpoints.dedup();

@@ -13,8 +13,8 @@ impl From<rusqlite::Error> for CommitError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        // SQLite's own messages name tables and columns. The other errors of `rusqlite` could quote a value: their text is
-        // not used.
+        // SQLite's own messages name tables and columns. The other errors of `rusqlite` could quote a value: their text
+        // is not used.
         let rusqlite::Error::SqliteFailure(failure, ref message) = error else {
             return match error {
                 rusqlite::Error::FromSqlConversionFailure(..)

@@ -10,8 +10,8 @@ pub(super) fn redact_row(row: &mut ParticipantRow) {
     (row.user, row.display_name, row.email, row.affiliation) = (None, None, None, None);
 }
 
-/// Removes the participant of this name from an event. `about` is `Some` if the event is about that participant, and holds
-/// Google's name of the session if there is one. Returns whether the event named the participant.
+/// Removes the participant of this name from an event. `about` is `Some` if the event is about that participant, and
+/// holds Google's name of the session if there is one. Returns whether the event named the participant.
 pub(super) fn redact_event(
     event: &mut Event,
     key: &ErasureKey,

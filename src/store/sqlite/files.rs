@@ -1,7 +1,7 @@
 //! Detects that a file of the open store was deleted, moved or replaced.
 //!
-//! A process can still write to a deleted file that it has open; everything written is lost when the file is closed. So the
-//! files are checked before each transaction. The check costs a few microseconds.
+//! A process can still write to a deleted file that it has open; everything written is lost when the file is closed. So
+//! the files are checked before each transaction. The check costs a few microseconds.
 
 use std::fs;
 use std::io;

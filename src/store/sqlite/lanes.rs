@@ -1,7 +1,7 @@
 //! Lanes: the deliveries of one conference on one endpoint, which arrive in order.
 //!
-//! The *head* of a lane is the delivery that may be sent next; only heads can be due. On an endpoint without order every
-//! delivery is a head.
+//! The *head* of a lane is the delivery that may be sent next; only heads can be due. On an endpoint without order
+//! every delivery is a head.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -34,8 +34,8 @@ pub(super) fn is_idle(connection: &Connection, lane: i64) -> Result<bool, StoreE
     Ok(statement.query_row([lane], |row| row.get(0))?)
 }
 
-/// Makes the next delivery of a lane its head, after the one at `position` was finished: the next of a run that is being
-/// sent, or else the first unfinished one.
+/// Makes the next delivery of a lane its head, after the one at `position` was finished: the next of a run that is
+/// being sent, or else the first unfinished one.
 pub(super) fn advance(connection: &Connection, lane: i64, position: i64, now: Timestamp) -> Result<(), StoreError> {
     let next = connection
         .prepare_cached(
@@ -68,7 +68,8 @@ fn read_next(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, bool, bool)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-/// Moves the head's next attempt forward to the end of its hold: it was scheduled later while no delivery waited behind it.
+/// Moves the head's next attempt forward to the end of its hold: it was scheduled later while no delivery waited behind
+/// it.
 pub(super) fn hurry_head(connection: &Connection, lane: i64, now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
@@ -81,8 +82,8 @@ pub(super) fn hurry_head(connection: &Connection, lane: i64, now: Timestamp) -> 
     Ok(())
 }
 
-/// Decides whether a replayed delivery becomes the head of its lane. A head that is later in the lane and not being sent is
-/// demoted for it.
+/// Decides whether a replayed delivery becomes the head of its lane. A head that is later in the lane and not being
+/// sent is demoted for it.
 pub(super) fn claim_head(connection: &Connection, endpoint: i64, lane: i64, position: i64) -> Result<bool, StoreError> {
     let ordered: bool = connection
         .prepare_cached("SELECT ordered FROM endpoints WHERE id = ?1")?

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 
 use super::conference_numbers::{ConferenceNumbers, NO_CONFERENCE};
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::{known, nanos, optional_parse_at, parse_at, time_at};
 use crate::model::{EventId, EventType, ParticipantName, Provenance, SessionName, Source};
 use crate::store::error::{CommitError, StoreError};
@@ -146,7 +146,7 @@ pub(super) fn read_emitted(row: &Row<'_>) -> Result<Option<EmittedRow>, StoreErr
     }))
 }
 
-impl Reader {
+impl StoreReader {
     /// Returns the log after a position (0: from its beginning), oldest first, at most `limit` events.
     ///
     /// # Errors

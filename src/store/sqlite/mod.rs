@@ -1,8 +1,8 @@
 //! The SQLite backend: everything that names `rusqlite`.
 //!
-//! [`Db`] is the writing connection: it executes groups of requests, each group in one transaction. [`Reader`] is a reading
-//! connection; every query is a method of it, in the file that holds the SQL of its tables. The contract above imports
-//! nothing else from here.
+//! [`Db`] is the writing connection: it executes groups of requests, each group in one transaction. [`StoreReader`] is
+//! a reading connection; every query is a method of it, in the file that holds the SQL of its tables. The contract
+//! above imports nothing else from here.
 
 mod admin_sql;
 mod backup;
@@ -46,4 +46,4 @@ mod values;
 
 pub use backup::{Backup, BackupError, back_up};
 pub use db::Db;
-pub use reader::Reader;
+pub use reader::StoreReader;

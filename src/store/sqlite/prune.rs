@@ -1,9 +1,9 @@
 //! Deletes what is older than the retention.
 //!
 //! A conference is deleted whole, once it is closed, has no unfinished delivery, and nothing of it is younger than the
-//! cutoff: neither its end, nor its last event, nor the end of any of its deliveries, dead ones included. It is deleted in
-//! small steps, its row last and together with a new tombstone: if the steps stop half way, no event can be emitted twice.
-//! Events without a conference are deleted one by one, under the same rule.
+//! cutoff: neither its end, nor its last event, nor the end of any of its deliveries, dead ones included. It is deleted
+//! in small steps, its row last and together with a new tombstone: if the steps stop half way, no event can be emitted
+//! twice. Events without a conference are deleted one by one, under the same rule.
 
 use std::collections::BTreeMap;
 
@@ -105,8 +105,8 @@ fn is_old(connection: &Connection, conference: i64, cutoff: Timestamp) -> Result
     Ok(statement.query_row(params![conference, nanos(cutoff)], |row| row.get(0))?)
 }
 
-/// Deletes up to `limit` rows of a conference: dependent rows first, its own row last. Returns how many, and whether the
-/// conference is gone.
+/// Deletes up to `limit` rows of a conference: dependent rows first, its own row last. Returns how many, and whether
+/// the conference is gone.
 fn delete_some(
     connection: &Connection,
     conference: i64,

@@ -14,8 +14,8 @@ impl ErasureKey {
         Self(PseudonymKey::new(bytes))
     }
 
-    /// Returns the hash by which a forgotten person is recognized. `name` is Google's name of the user, or of a participant
-    /// without an account.
+    /// Returns the hash by which a forgotten person is recognized. `name` is Google's name of the user, or of a
+    /// participant without an account.
     pub(super) fn hash(&self, name: &str) -> String {
         self.keyed("forgotten", name)
     }

@@ -1,5 +1,5 @@
-//! Checks the store for damage when it is opened, within a time bound: a small store is read whole, a large one as far as
-//! the time allows, so that no store makes the start slow. Damage in the rest shows when it is read.
+//! Checks the store for damage when it is opened, within a time bound: a small store is read whole, a large one as far
+//! as the time allows, so that no store makes the start slow. Damage in the rest shows when it is read.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;

@@ -9,11 +9,11 @@ use crate::store::error::StoreError;
 
 /// A connection that answers queries.
 #[derive(Debug)]
-pub struct Reader {
+pub struct StoreReader {
     connection: Connection,
 }
 
-impl Reader {
+impl StoreReader {
     /// Opens a read-only connection to a store that exists.
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::new(open_reader(path)?))

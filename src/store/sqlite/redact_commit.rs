@@ -1,11 +1,11 @@
 //! Keeps forgotten people out of everything that is written later.
 //!
-//! Every commit passes [`redact`], which removes a forgotten person's name, account and address from the rows and from the
-//! events. The log keeps its ids, sequence numbers and times, so receivers notice only that the name is missing.
+//! Every commit passes [`redact`], which removes a forgotten person's name, account and address from the rows and from
+//! the events. The log keeps its ids, sequence numbers and times, so receivers notice only that the name is missing.
 //!
-//! While a conference is watched, Google is asked for its participants by Google's own names. So these names stay in the rows
-//! of an unfinished conference, but in none of its events. [`erase_closed`] replaces them in the transaction that closes the
-//! conference.
+//! While a conference is watched, Google is asked for its participants by Google's own names. So these names stay in
+//! the rows of an unfinished conference, but in none of its events. [`erase_closed`] replaces them in the transaction
+//! that closes the conference.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
-//! Settling: an endpoint can hold a leave back. If the person rejoins or the leave is taken back in that time, neither the
-//! leave nor the event that undid it is sent to that endpoint.
+//! Settling: an endpoint can hold a leave back. If the person rejoins or the leave is taken back in that time, neither
+//! the leave nor the event that undid it is sent to that endpoint.
 //!
-//! The receiver's picture stays consistent: it gets a leave and a rejoin, or neither. An event that later takes a settled one
-//! back is settled too, and so is a late visit that lies between a settled leave and its rejoin.
+//! The receiver's picture stays consistent: it gets a leave and a rejoin, or neither. An event that later takes a
+//! settled one back is settled too, and so is a late visit that lies between a settled leave and its rejoin.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +50,8 @@ pub(super) fn is_anywhere(connection: &Connection) -> Result<bool, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// A leave that is held back. A leave that was ever claimed is not, even if the clock was set back: it may have arrived.
+/// A leave that is held back. A leave that was ever claimed is not, even if the clock was set back: it may have
+/// arrived.
 struct HeldLeave {
     delivery: i64,
     endpoint: i64,
@@ -103,7 +104,8 @@ fn held_at(
     Ok(held)
 }
 
-/// Returns the held deliveries of a person's leave that this rejoin undoes: there is no other join or leave of that person between.
+/// Returns the held deliveries of a person's leave that this rejoin undoes: there is no other join or leave of that
+/// person between.
 fn held_of(
     connection: &Connection,
     event: &Appended<'_>,

@@ -2,13 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::values::parse_at;
 use crate::model::ParticipantName;
 use crate::store::error::StoreError;
 use crate::store::forget::{ParticipantKey, Subject, Traces};
 
-impl Reader {
+impl StoreReader {
     /// Returns Google's names by which a person is recognized; none if it is unclear who is meant.
     ///
     /// # Errors
@@ -53,8 +53,8 @@ fn rows(connection: &Connection, names: &[String]) -> Result<(Vec<ParticipantKey
          WHERE p.user = ?1 OR p.name = ?1 OR substr(p.name, -length(?2)) = ?2",
     )?;
     for name in names {
-        // A participant of an account ends with the account's id. Any other name must match no participant by its end: none
-        // ends with a slash.
+        // A participant of an account ends with the account's id. Any other name must match no participant by its end:
+        // none ends with a slash.
         let id = name.strip_prefix("users/").map_or_else(|| "/".to_owned(), |id| format!("/participants/{id}"));
         let mut rows = statement.query([name, &id])?;
         while let Some(row) = rows.next()? {

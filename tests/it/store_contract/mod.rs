@@ -1,7 +1,7 @@
 //! The contract of the store, as cases that take any backend.
 //!
-//! A case is a function that is generic over [`Backend`], or over [`Durable`] if it reopens the store. [`contract_tests!`]
-//! runs it on every backend. A new backend implements the traits and is added to the macro.
+//! A case is a function that is generic over [`Backend`], or over [`Durable`] if it reopens the store.
+//! [`contract_tests!`] runs it on every backend. A new backend implements the traits and is added to the macro.
 
 mod admin;
 mod backends;

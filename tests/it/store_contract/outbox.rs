@@ -1,4 +1,5 @@
-//! Which endpoint gets which event, in which order deliveries are claimed, and that one holder has a delivery at a time.
+//! Which endpoint gets which event, in which order deliveries are claimed, and that one holder has a delivery at a
+//! time.
 
 use std::time::Duration;
 

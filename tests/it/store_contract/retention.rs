@@ -1,5 +1,5 @@
-//! What is older than the retention is deleted in small steps; unfinished, live and young rows stay; what is deleted is not
-//! emitted again.
+//! What is older than the retention is deleted in small steps; unfinished, live and young rows stay; what is deleted is
+//! not emitted again.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A leave that is undone while it is held back is not sent, and neither is what undid it. `webhook_settle` has the rest.
+//! A leave that is undone while it is held back is not sent, and neither is what undid it. `webhook_settle` has the
+//! rest.
 
 use std::time::Duration;
 

@@ -75,8 +75,8 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Reads a row of the candidate queries. Times after `now` come from a clock that was wrong and are read as `now`; else
-    /// the delivery would be kept longer by the clock's error.
+    /// Reads a row of the candidate queries. Times after `now` come from a clock that was wrong and are read as `now`;
+    /// else the delivery would be kept longer by the clock's error.
     pub(super) fn read(row: &Row<'_>, now: Timestamp) -> Result<Self, StoreError> {
         let replayed_at = optional_time_at(row, "replayed_at")?;
         let claimed = Claimed {

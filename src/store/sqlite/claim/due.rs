@@ -28,8 +28,8 @@ impl ClaimBuilder<'_> {
         Ok(())
     }
 
-    /// Claims what follows in a lane, up to the first that is not due or failed before. Returns the position of the last that
-    /// expired.
+    /// Claims what follows in a lane, up to the first that is not due or failed before. Returns the position of the
+    /// last that expired.
     fn take_run(&mut self, lane: LaneId, after: i64, most: usize) -> Result<Option<i64>, StoreError> {
         let mut run = Vec::new();
         {
