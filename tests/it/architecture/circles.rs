@@ -191,7 +191,6 @@ fn circles_in(top: &str, files: &[SourceFile]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "until the merge"]
 fn no_files_of_a_module_import_each_other_in_a_circle() {
     let files = source_files();
     let found: Vec<String> = CHECKED.iter().flat_map(|top| circles_in(top, &files)).collect();

@@ -120,7 +120,6 @@ fn unused(files: &[SourceFile]) -> Vec<(String, String)> {
 }
 
 #[test]
-#[ignore = "until the merge"]
 fn every_public_item_has_a_user() {
     let is_listed = |file: &str, item: &str| FOR_TESTS.iter().any(|listed| listed.file == file && listed.item == item);
     let mut found = unused(&source_files());

@@ -62,7 +62,6 @@ fn predicates_that_act(file: &SourceFile) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "until the merge"]
 fn no_type_name_is_defined_in_two_top_level_modules() {
     let found = names_in_several_modules(&source_files());
     assert!(found.is_empty(), "rename one of each, or add it to EXCEPTIONS with a reason: {found:#?}");
@@ -93,7 +92,6 @@ fn a_type_name_in_two_modules_is_noticed() {
 }
 
 #[test]
-#[ignore = "until the merge"]
 fn a_predicate_changes_nothing_and_returns_something() {
     let found: Vec<String> = source_files().iter().flat_map(predicates_that_act).collect();
     assert!(found.is_empty(), "a name that begins with is_ or has_ only answers: {found:#?}");

@@ -32,7 +32,6 @@ fn forbidden_words(file: &SourceFile) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "until the merge"]
 fn sqlite_and_http_are_named_only_where_they_are_implemented() {
     let found: Vec<String> = source_files().iter().flat_map(forbidden_words).collect();
     assert!(found.is_empty(), "{found:#?}");
