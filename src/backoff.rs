@@ -47,6 +47,13 @@ impl Backoff {
     }
 }
 
+/// Returns `first`, doubled `times` times and at most `cap`: exponential back-off without jitter.
+#[must_use]
+pub fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
+    // Sixteen doublings of any `first` in use exceed its cap.
+    first.saturating_mul(1 << times.min(16)).min(cap)
+}
+
 /// Returns `period`, longer or shorter by up to the share `jitter`, so that many periods do not run in step.
 #[must_use]
 pub fn jittered(period: Duration, jitter: f64, random: &mut Random) -> Duration {
@@ -69,6 +76,13 @@ mod tests {
             let delay = policy.delay(attempt, &mut random).as_secs_f64();
             assert!((plain * 0.8..=plain * 1.2).contains(&delay), "attempt {attempt}: {delay}");
         }
+    }
+
+    #[test]
+    fn a_wait_doubles_up_to_its_cap() {
+        let (first, cap) = (Duration::from_secs(5), Duration::from_secs(600));
+        let waits: Vec<u64> = [0, 1, 6, 7, u32::MAX].map(|times| doubled(first, times, cap).as_secs()).into();
+        assert_eq!(waits, [5, 10, 320, 600, 600]);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::daemon_address::DaemonAddress;
+use crate::capped_body::{self, BodyError};
 use crate::config::{self, Config, Environment};
 use crate::serve::token as api_token;
 
@@ -86,17 +87,16 @@ impl DaemonClient {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let mut bytes = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.context("the connection broke before the daemon's answer was complete")?
-        {
-            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-                bail!("the daemon's answer is longer than {} MiB; narrow the request down", MAX_ANSWER_BYTES >> 20);
+        let bytes = capped_body::read(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+            BodyError::TooLarge => {
+                anyhow!("the daemon's answer is longer than {} MiB; narrow the request down", MAX_ANSWER_BYTES >> 20)
             }
-            bytes.extend_from_slice(&chunk);
-        }
+            BodyError::Broken(error) => {
+                anyhow!(error).context("the connection broke before the daemon's answer was complete")
+            }
+        })?;
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         if status == reqwest::StatusCode::UNAUTHORIZED {
             bail!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::daemon_address::DaemonAddress;
 use super::daemon_client;
 use super::output;
+use crate::capped_body::{self, BodyError};
 use crate::config::{self, Environment};
 
 /// A daemon that has not answered by then is not healthy. Below the time limit of container engines.
@@ -74,20 +75,18 @@ async fn ask(
     if let Some(token) = token {
         request = request.bearer_auth(token.expose_secret());
     }
-    let mut response = request
+    let response = request
         .send()
         .await
         .map_err(reqwest::Error::without_url)
         .with_context(|| format!("no daemon answers at {display}"))?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            bail!("the server at {display} is not meetwatch");
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let status = response.status();
+    let body = capped_body::read(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        BodyError::TooLarge => anyhow!("the server at {display} is not meetwatch"),
+        BodyError::Broken(error) => error.without_url().into(),
+    })?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    match (answer[state].as_bool(), response.status()) {
+    match (answer[state].as_bool(), status) {
         (Some(true), status) if status.is_success() => Ok(state),
         (Some(_), _) => bail!("the daemon at {display} is not {state}: {}", missing(&answer)),
         (None, reqwest::StatusCode::UNAUTHORIZED) => bail!(

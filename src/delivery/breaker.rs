@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::outcome::{AtFault, Outcome};
+use crate::backoff;
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::store::{LaneId, StoredBreaker};
 
@@ -168,7 +169,7 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Now, since: jiff::Timestamp, probes: u32, asked: Option<Duration>, jitter: f64) {
-        let plain = PROBE_WAITS.0.saturating_mul(1 << probes.min(16)).min(PROBE_WAITS.1);
+        let plain = backoff::doubled(PROBE_WAITS.0, probes, PROBE_WAITS.1);
         let spread = plain.mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0)).clamp(PROBE_WAITS.0, PROBE_WAITS.1);
         let wait = spread.max(asked.unwrap_or_default());
         self.probe_at = now.mono + wait;

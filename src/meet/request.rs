@@ -13,50 +13,24 @@ pub enum GoogleApi {
     People,
 }
 
-/// A method of one of Google's APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    GetConference,
-    ListConferences,
-    GetParticipant,
-    ListParticipants,
-    GetSession,
-    ListSessions,
-    GetSpace,
-    GetPerson,
-    BatchGetPeople,
+crate::string_enum! {
+    /// A method of one of Google's APIs, with its name in Google's discovery document, which is the value of the metric label
+    /// `method`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Method {
+        GetConference = "conferenceRecords.get",
+        ListConferences = "conferenceRecords.list",
+        GetParticipant = "participants.get",
+        ListParticipants = "participants.list",
+        GetSession = "participantSessions.get",
+        ListSessions = "participantSessions.list",
+        GetSpace = "spaces.get",
+        GetPerson = "people.get",
+        BatchGetPeople = "people.getBatchGet",
+    }
 }
 
 impl Method {
-    /// Every method, so that each has a metric series from the start.
-    pub const ALL: [Self; 9] = [
-        Self::GetConference,
-        Self::ListConferences,
-        Self::GetParticipant,
-        Self::ListParticipants,
-        Self::GetSession,
-        Self::ListSessions,
-        Self::GetSpace,
-        Self::GetPerson,
-        Self::BatchGetPeople,
-    ];
-
-    /// The value of the metric label `method`: the name in Google's discovery document.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::GetConference => "conferenceRecords.get",
-            Self::ListConferences => "conferenceRecords.list",
-            Self::GetParticipant => "participants.get",
-            Self::ListParticipants => "participants.list",
-            Self::GetSession => "participantSessions.get",
-            Self::ListSessions => "participantSessions.list",
-            Self::GetSpace => "spaces.get",
-            Self::GetPerson => "people.get",
-            Self::BatchGetPeople => "people.getBatchGet",
-        }
-    }
-
     /// What the method does, for the text of an error.
     #[must_use]
     pub const fn attempted(self) -> &'static str {

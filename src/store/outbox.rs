@@ -11,44 +11,22 @@ use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub i64);
 
-/// The state of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeliveryState {
-    /// Unfinished; becomes `Leased` when it is claimed.
-    Pending,
-    /// Claimed and being sent. The record of the attempt ends it; when the lease runs out it is `Pending` again.
-    Leased,
-    /// It arrived.
-    Done,
-    /// Given up (a dead letter); only a replay makes it `Pending` again.
-    Dead,
-    /// The event was undone before the delivery was due.
-    Settled,
-    /// Too old for the endpoint; never sent.
-    Expired,
-}
-
-impl DeliveryState {
-    /// Every state.
-    pub const ALL: [Self; 6] = [Self::Pending, Self::Leased, Self::Done, Self::Dead, Self::Settled, Self::Expired];
-
-    /// Returns the state's name in rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Leased => "leased",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Settled => "settled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Returns the state of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+crate::string_enum! {
+    /// The state of a delivery.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum DeliveryState {
+        /// Unfinished; becomes `Leased` when it is claimed.
+        Pending = "pending",
+        /// Claimed and being sent. The record of the attempt ends it; when the lease runs out it is `Pending` again.
+        Leased = "leased",
+        /// It arrived.
+        Done = "done",
+        /// Given up (a dead letter); only a replay makes it `Pending` again.
+        Dead = "dead",
+        /// The event was undone before the delivery was due.
+        Settled = "settled",
+        /// Too old for the endpoint; never sent.
+        Expired = "expired",
     }
 }
 

@@ -49,32 +49,16 @@ pub struct ConferenceRow {
     pub final_read_due: Option<Timestamp>,
 }
 
-/// How far a conference has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Its end was not emitted.
-    Live,
-    /// Its end was emitted; one more read is due.
-    Ended,
-    /// No event follows any more.
-    Closed,
-}
-
-impl Phase {
-    /// Returns the phase's name in rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Ended => "ended",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// Returns the phase of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Live, Self::Ended, Self::Closed].into_iter().find(|phase| phase.as_str() == text)
+crate::string_enum! {
+    /// How far a conference has come.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Phase {
+        /// Its end was not emitted.
+        Live = "live",
+        /// Its end was emitted; one more read is due.
+        Ended = "ended",
+        /// No event follows any more.
+        Closed = "closed",
     }
 }
 

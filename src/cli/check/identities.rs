@@ -18,7 +18,7 @@ use crate::cli::google_client;
 use crate::config::Config;
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
-use crate::meet::request::GoogleApi as Api;
+use crate::meet::request::GoogleApi;
 use crate::meet::settings::{Credentials, GoogleSettings, IdentitySettings};
 use crate::meet::{
     Answer, Client, ConferenceFilter, PageRequest, PersonQuery, Priority, Read, ReadError, Reader as _, RetryPolicy,
@@ -107,10 +107,10 @@ impl IdentityChecker {
     /// Returns the results of the identity and of its targets. Each target keeps its place in the configuration.
     async fn check(&self, targets: Vec<(usize, TargetSettings)>) -> (IdentityCheck, Vec<(usize, TargetCheck)>) {
         let (meet, mut organizes) = match self.token(Scopes::Meet).await {
-            Err(error) => (self.api_check(Api::Meet, false, Some(error)), None),
+            Err(error) => (self.api_check(GoogleApi::Meet, false, Some(error)), None),
             Ok(()) => match self.has_any(&ConferenceFilter::default()).await {
-                Ok(any) => (self.api_check(Api::Meet, true, None), Some(any)),
-                Err(error) => (self.api_check(Api::Meet, true, Some(error)), None),
+                Ok(any) => (self.api_check(GoogleApi::Meet, true, None), Some(any)),
+                Err(error) => (self.api_check(GoogleApi::Meet, true, Some(error)), None),
             },
         };
         let mut apis = vec![meet];
@@ -119,7 +119,7 @@ impl IdentityChecker {
                 Err(error) => (false, Some(error)),
                 Ok(()) => (true, self.look_up_self().await.err()),
             };
-            apis.push(self.api_check(Api::People, token, error));
+            apis.push(self.api_check(GoogleApi::People, token, error));
         }
         let state = if apis.iter().any(|api| api.failure.is_some()) { CheckState::Failed } else { CheckState::Ok };
         let mut seen = Vec::with_capacity(targets.len());
@@ -137,16 +137,16 @@ impl IdentityChecker {
         (IdentityCheck { name: self.settings.name.clone(), state, apis }, seen)
     }
 
-    fn api_check(&self, api: Api, token: bool, error: Option<ReadError>) -> ApiCheck {
+    fn api_check(&self, api: GoogleApi, token: bool, error: Option<ReadError>) -> ApiCheck {
         let (name, scopes) = match api {
-            Api::Meet => ("Meet", Scopes::Meet),
-            Api::People => ("People", Scopes::People),
+            GoogleApi::Meet => ("Meet", Scopes::Meet),
+            GoogleApi::People => ("People", Scopes::People),
         };
         let failure = error.map(|error| self.failure(api, error));
         ApiCheck { api: name, scopes: scopes.as_slice(), token, failure }
     }
 
-    fn failure(&self, api: Api, error: ReadError) -> CheckFailure {
+    fn failure(&self, api: GoogleApi, error: ReadError) -> CheckFailure {
         let steps = setup_steps::steps(&self.settings, api, &error);
         CheckFailure::new(error, steps)
     }
@@ -198,7 +198,7 @@ impl IdentityChecker {
                 {
                     error.remedy = ORGANIZES_NOTHING_HERE;
                 }
-                unseen(target, CheckState::Failed, Some(self.failure(Api::Meet, error)))
+                unseen(target, CheckState::Failed, Some(self.failure(GoogleApi::Meet, error)))
             }
         }
     }

@@ -2,62 +2,25 @@
 
 use super::filter::Field;
 
-/// A method of the simulated APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GoogleMethod {
-    ListConferences,
-    GetConference,
-    ListParticipants,
-    GetParticipant,
-    ListSessions,
-    GetSession,
-    GetSpace,
-    GetPerson,
-    GetPeople,
-    Token,
-    Consent,
+crate::string_enum! {
+    /// A method of the simulated APIs.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum GoogleMethod {
+        ListConferences = "conferenceRecords.list",
+        GetConference = "conferenceRecords.get",
+        ListParticipants = "participants.list",
+        GetParticipant = "participants.get",
+        ListSessions = "participantSessions.list",
+        GetSession = "participantSessions.get",
+        GetSpace = "spaces.get",
+        GetPerson = "people.get",
+        GetPeople = "people.batchGet",
+        Token = "token",
+        Consent = "auth",
+    }
 }
 
 impl GoogleMethod {
-    /// Every method.
-    pub const ALL: [Self; 11] = [
-        Self::ListConferences,
-        Self::GetConference,
-        Self::ListParticipants,
-        Self::GetParticipant,
-        Self::ListSessions,
-        Self::GetSession,
-        Self::GetSpace,
-        Self::GetPerson,
-        Self::GetPeople,
-        Self::Token,
-        Self::Consent,
-    ];
-
-    /// Returns the name in scripts and counters.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ListConferences => "conferenceRecords.list",
-            Self::GetConference => "conferenceRecords.get",
-            Self::ListParticipants => "participants.list",
-            Self::GetParticipant => "participants.get",
-            Self::ListSessions => "participantSessions.list",
-            Self::GetSession => "participantSessions.get",
-            Self::GetSpace => "spaces.get",
-            Self::GetPerson => "people.get",
-            Self::GetPeople => "people.batchGet",
-            Self::Token => "token",
-            Self::Consent => "auth",
-        }
-    }
-
-    /// Returns the method with this name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == text)
-    }
-
     /// Returns whether it answers with a paged list.
     #[must_use]
     pub const fn is_list(self) -> bool {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::Roster;
 use super::observation::RosterRules;
 use super::participant_state::ParticipantState;
+use crate::backoff;
 use crate::clock::Mono;
 use crate::model::IdentityName;
 
@@ -60,7 +61,7 @@ impl Recheck {
             return None;
         }
         let (first, most) = rules.reread;
-        let delay = first.saturating_mul(1 << self.tries.min(16)).min(most);
+        let delay = backoff::doubled(first, self.tries, most);
         Some(Self { due: now + delay, tries: self.tries + 1 })
     }
 }

@@ -187,7 +187,7 @@ fn use_tree(words: &[&str], at: &mut usize, prefix: &[String], found: &mut Vec<(
 }
 
 /// The names of the tests in a file: of the function after each `#[test]` and `#[tokio::test…]`, also inside
-/// `proptest!`.
+/// `proptest!`, and those that `contract_tests!` lists.
 pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let code = without_text(text);
     let words = tokens(&code);
@@ -197,10 +197,17 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
         match &words[at + 1..] {
             ["[", "test", "]", ..] | ["[", "tokio", "::", "test", "]" | "(", ..] if *word == "#" => is_test = true,
             [name, ..] if *word == "fn" && std::mem::take(&mut is_test) => names.push((*name).to_owned()),
+            ["!", "(", listed @ ..] if *word == "contract_tests" => names.extend(contract_cases(listed)),
             _ => {}
         }
     }
     names
+}
+
+/// The cases in the arguments of `contract_tests!`: every word up to the `)` but the keyword `durable`.
+fn contract_cases(words: &[&str]) -> Vec<String> {
+    let listed = words.iter().take_while(|word| **word != ")");
+    listed.filter(|word| !matches!(**word, "," | ";" | ":" | "durable")).map(ToString::to_string).collect()
 }
 
 /// Splits code into words, `::`, and every other character by itself.
@@ -261,6 +268,21 @@ mod tests {
             mod tests { #[tokio::test] async fn unit() {} }
             "##;
         assert_eq!(tests_in(text), ["plain", "with_more", "property", "unit"]);
+    }
+
+    #[test]
+    fn the_cases_of_a_contract_are_tests() {
+        let text = "contract_tests!(
+                first, // a comment
+                second;
+                durable: third, fourth
+            );
+            fn first<B: Backend>() {}
+            fn helper<B: Backend>() {}
+            macro_rules! contract_tests { ($($case:ident),+) => {} }
+            use contract_tests;";
+        assert_eq!(tests_in(text), ["first", "second", "third", "fourth"]);
+        assert_eq!(tests_in("contract_tests!(only);"), ["only"]);
     }
 
     #[test]
