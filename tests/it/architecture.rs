@@ -8,6 +8,7 @@ mod circles;
 mod dead_code;
 mod directions;
 mod items;
+mod manual;
 mod names;
 mod purity;
 mod restricted;

@@ -1,5 +1,7 @@
-//! The SQL of the receiver in docs/WEBHOOKS.md, run on what a daemon delivers.
+//! The documentation of deliveries: the SQL of the receiver in docs/WEBHOOKS.md runs on what a daemon delivers, and every
+//! format is documented.
 
+use meetwatch::delivery::FORMATS;
 use meetwatch::model::EventType;
 use meetwatch::store::NewEvent;
 use rusqlite::{Connection, named_params};
@@ -75,4 +77,21 @@ async fn the_manuals_receiver_loses_none_doubles_none_and_sees_what_is_missing()
     assert!(asked(&database, &missing).is_empty());
     database.execute("DELETE FROM events WHERE id = ?1", [&ids[2]]).unwrap();
     assert_eq!(asked(&database, &missing), [ids[2].clone()]);
+}
+
+#[test]
+fn every_format_is_documented() {
+    let openapi: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    let shown = openapi.pointer("/components/schemas/Endpoint/properties/format/enum").unwrap().as_array().unwrap();
+    let configuration = include_str!("../../docs/CONFIGURATION.md");
+    let example = meetwatch::config::EXAMPLE.lines().find(|line| line.starts_with("format = ")).unwrap();
+    let webhooks = include_str!("../../docs/WEBHOOKS.md");
+    for format in FORMATS {
+        let name = format.name;
+        assert!(shown.iter().any(|one| one == name), "docs/openapi.json does not know {name}");
+        assert!(configuration.contains(&format!("`\"{name}\"`")), "docs/CONFIGURATION.md does not name {name}");
+        assert!(example.split([' ', ',']).any(|word| word == name), "the example configuration does not name {name}");
+        let heading = |line: &str| line.starts_with("###") && line.contains(&format!("`{name}`"));
+        assert!(webhooks.lines().any(heading), "docs/WEBHOOKS.md has no heading for {name}");
+    }
 }
