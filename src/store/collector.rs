@@ -118,7 +118,7 @@ impl OutboxCollector {
             .map(|endpoint| (endpoint.clone(), EndpointSummary::unused(endpoint.clone())))
             .collect();
         // If the store cannot be read, no series is better than a stale one.
-        for summary in self.readers.read_now(|reader| reader.outbox_summary()).ok()? {
+        for summary in self.readers.outbox_summary_now().ok()? {
             if summary.pending > 0 || all.contains_key(&summary.endpoint) {
                 all.insert(summary.endpoint.clone(), summary);
             }

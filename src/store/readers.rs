@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use super::endpoint::EndpointSummary;
 use super::error::StoreError;
 use super::sqlite::StoreReader;
 
@@ -39,15 +40,13 @@ impl Readers {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Runs a short `query` on the calling thread, outside the limit of concurrent queries.
-    pub(super) fn read_now<T>(
-        &self,
-        query: impl FnOnce(&StoreReader) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    /// Reads the state of every endpoint on the calling thread, outside the limit of concurrent queries: a scrape cannot
+    /// wait.
+    pub(super) fn outbox_summary_now(&self) -> Result<Vec<EndpointSummary>, StoreError> {
         if self.permits.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.query(query)
+        self.query(StoreReader::outbox_summary)
     }
 
     fn query<T>(&self, query: impl FnOnce(&StoreReader) -> Result<T, StoreError>) -> Result<T, StoreError> {

@@ -59,7 +59,7 @@ pub(super) enum DefaultFile {
 /// The fields that distinguish one kind of file from another.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct FileKind {
+struct CredentialsType {
     #[serde(rename = "type")]
     name: String,
     installed: Option<ClientSecret>,
@@ -135,11 +135,11 @@ pub(super) fn parse_default(bytes: &[u8]) -> Result<DefaultFile, Failure> {
     }
 }
 
-fn kind(bytes: &[u8]) -> Result<FileKind, Failure> {
+fn kind(bytes: &[u8]) -> Result<CredentialsType, Failure> {
     let not_json = || Failure::new(Reason::Credentials, "the credentials file is not JSON", NOT_JSON);
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| not_json())?;
     // JSON with fields of other types is of no known kind, but it is JSON.
-    Ok(FileKind::deserialize(value).unwrap_or_default())
+    Ok(CredentialsType::deserialize(value).unwrap_or_default())
 }
 
 fn google_auth_uri() -> String {

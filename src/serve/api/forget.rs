@@ -20,7 +20,7 @@ pub(super) fn router() -> Router<Arc<ServerState>> {
 /// The person, and whether to count only.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ForgetRequest {
+struct ForgetBody {
     who: String,
     dry_run: bool,
 }
@@ -41,7 +41,7 @@ async fn forget(
     body: Bytes,
 ) -> Result<Json<ForgetReport>, Refusal> {
     let malformed = || Refusal::bad_request("the body must be {\"who\": \"users/…\", \"dry_run\": true or false}");
-    let ForgetRequest { who, dry_run } = json_object(&body).ok_or_else(malformed)?;
+    let ForgetBody { who, dry_run } = json_object(&body).ok_or_else(malformed)?;
     let who = Subject::parse(&who).ok_or_else(|| {
         Refusal::bad_request("`who` must be users/…, conferenceRecords/…/participants/…, or an email address")
     })?;

@@ -11,6 +11,7 @@ use crate::store::error::StoreError;
 use crate::store::outbox::DeliveryId;
 use crate::store::query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage};
 use crate::store::rows::{LogRow, StoredConference, TargetRow};
+use crate::store::sqlite::StoreReader;
 
 impl Store {
     /// Returns every conference that is not closed, by name.
@@ -18,7 +19,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn load_unfinished(&self) -> Result<Vec<StoredConference>, StoreError> {
-        self.readers.read(|reader| reader.load_unfinished()).await
+        self.readers.read(StoreReader::load_unfinished).await
     }
 
     /// Returns a conference; `None` if it is not stored.
@@ -42,7 +43,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn finished(&self) -> Result<BTreeSet<ConferenceName>, StoreError> {
-        self.readers.read(|reader| reader.finished()).await
+        self.readers.read(StoreReader::finished).await
     }
 
     /// Returns every target, by name.
@@ -50,7 +51,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn targets(&self) -> Result<Vec<TargetRow>, StoreError> {
-        self.readers.read(|reader| reader.targets()).await
+        self.readers.read(StoreReader::targets).await
     }
 
     /// Returns the log after a position (0: from its beginning), at most `limit` events.
@@ -66,7 +67,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError> {
-        self.readers.read(|reader| reader.outbox_summary()).await
+        self.readers.read(StoreReader::outbox_summary).await
     }
 
     /// Returns one page of the deliveries that a filter selects, the newest first.

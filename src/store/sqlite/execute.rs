@@ -16,7 +16,7 @@ pub(super) fn execute(connection: &Connection, request: &mut WriteRequest) -> Op
             Ok(())
         }),
         WriteRequest::Exchange(pending) => {
-            run(pending, |request, now| Ok(exchange::exchange(connection, request, now)?))
+            run(pending, |request, now| Ok(exchange::exchange(connection, request, now)?));
         }
         WriteRequest::Prune(pending) => run(pending, |request, now| Ok(prune::step(connection, request, now)?)),
         WriteRequest::CheckClock(pending) => run(pending, |check, _| Ok(clock_marks::check(connection, *check)?)),

@@ -47,7 +47,7 @@ fn predicates_that_act(file: &SourceFile) -> Vec<String> {
         .filter(|(_, pair)| pair[0] == "fn" && (pair[1].starts_with("is_") || pair[1].starts_with("has_")));
     let mut found = Vec::new();
     for (at, pair) in named {
-        let signature: Vec<&str> = words[at..].iter().copied().take_while(|word| !matches!(*word, "{" | ";")).collect();
+        let signature = signature(&words[at..]);
         let open = signature.iter().position(|word| *word == "(").unwrap_or_default();
         let receiver: Vec<&str> =
             signature[open..].iter().copied().skip(1).take_while(|word| !matches!(*word, "," | ")" | ":")).collect();
@@ -59,6 +59,21 @@ fn predicates_that_act(file: &SourceFile) -> Vec<String> {
         }
     }
     found
+}
+
+/// The words up to the body of a function, or up to the `;` that stands for one; a `;` inside brackets, as in `[u8; 32]`,
+/// ends nothing.
+fn signature<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut depth = 0_usize;
+    let inside = |word: &&&str| {
+        match **word {
+            "[" | "(" => depth += 1,
+            "]" | ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > 0 || !matches!(**word, "{" | ";")
+    };
+    words.iter().take_while(inside).copied().collect()
 }
 
 #[test]
@@ -105,5 +120,7 @@ fn a_predicate_that_acts_is_noticed() {
     assert!(offends("impl A { fn has_left(&'a mut self, who: u8) {} }"));
     assert!(!offends("impl A { fn is_busy(&self) -> bool { true } fn note(&mut self) {} }"));
     assert!(!offends("fn is_busy<T>(a: &mut T) -> bool { true } fn has_left(self: &A) -> bool { true }"));
+    assert!(!offends("impl A { fn is_known(&self, key: &[u8; 32]) -> bool { true } }"));
+    assert!(offends("impl A { fn is_known(&self, key: &[u8; 32]) { self.0.set(1); } }"));
     assert!(!offends("impl A { fn is_const(mut self) -> Self { self } }"));
 }
