@@ -99,7 +99,7 @@ pub(super) fn items_in(code: &str) -> Vec<Item> {
             _ => {}
         }
         let closed = scopes.last().is_some_and(|scope| *scope != Scope::Other);
-        if closed && matches!(word, ";" | "}") || word == "{" && closed {
+        if closed && matches!(word, ";" | "}" | "{") {
             (header, visible) = (None, None);
         }
     }
