@@ -2,7 +2,7 @@
 //!
 //! A commit wakes the [`Dispatcher`]. Its [`step`] claims due deliveries from the store, `format` writes each as a message,
 //! [`http`] sends it, [`decide`] turns the [`Outcome`] into a retry or an end, and the next round with the store records that.
-//! Three things are kept apart: policy (the files of this folder), formats ([`format`]) and transport ([`http`]).
+//! Three things are kept apart: policy (the files of this folder), formats ([`mod@format`]) and transport ([`http`]).
 
 pub mod breaker;
 pub mod decide;

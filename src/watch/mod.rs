@@ -1,6 +1,6 @@
 //! Watching: which conferences the targets have, who is in them, and the events that follow.
 //!
-//! Data passes through it like this. [`scheduler`] decides which read is due, and [`run`] makes it. The answer goes to the
+//! Data passes through it like this. [`scheduler`] decides which read is due, and [`run()`] makes it. The answer goes to the
 //! [`target`] or the [`conference`] that asked. A target answers with conferences it found. A conference turns the answer
 //! into an observation of its [`roster`], which returns the new state and the events. [`persist`] turns both into one
 //! commit, and the state counts only once it is committed.

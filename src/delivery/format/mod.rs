@@ -1,7 +1,7 @@
 //! Formats: how an event, or several, become the body of a message. [`message`] redacts the stored event and has the
 //! endpoint's format encode it.
 //!
-//! A new format is one file that implements [`Encode`](spec::Encode) and has a `SPEC`, and one line in [`FORMATS`].
+//! A new format is one file that implements `spec::Encode` and has a `SPEC`, and one line in [`FORMATS`].
 
 pub mod body;
 pub mod message;
