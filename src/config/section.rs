@@ -305,7 +305,9 @@ fn duration(value: &DeValue<'_>, allowed: &RangeInclusive<Duration>) -> Result<D
 /// Returns a duration in the largest unit that needs no fraction.
 fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let unit = [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 
