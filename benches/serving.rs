@@ -17,8 +17,8 @@ use anyhow::{Result, bail};
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, TargetName};
 use meetwatch::serve::{
-    ApiContext, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload, Server,
-    ServerParts, ServerSettings, TestReport, metrics,
+    ApiContext, BoundSocket, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
+    Server, ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, StatusBoard, TargetStatus};
 use meetwatch::store::{Store, StoreMetrics};
@@ -112,7 +112,7 @@ async fn main() -> Result<()> {
     fill(&board)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings { listen: address.into(), ..ServerSettings::default() };
-    let server = Server::bind(&settings, parts(folder.path(), &board, &settings)?).await?;
+    let server = Server::new(BoundSocket::bind(&settings)?, parts(folder.path(), &board, &settings)?);
     let Listen::Tcp(address) = *server.listens_on() else { bail!("the server does not listen on TCP") };
     let cancel = CancellationToken::new();
     let running = tokio::spawn(server.run(cancel.clone()));

@@ -22,6 +22,7 @@ pub mod sim;
 pub mod status;
 pub mod store;
 pub mod systemd;
+pub mod tls_roots;
 pub mod token_bucket;
 pub mod verify;
 pub mod watch;

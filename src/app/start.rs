@@ -17,7 +17,7 @@ use crate::failpoints::{AbortFailpoint, HangFailpoint};
 use crate::heartbeat::Heartbeat;
 use crate::log::Level;
 use crate::meet::{self, Client, RetryPolicy};
-use crate::serve::{self, ApiContext, LiveConfigCell, Readiness, Server, ServerParts, token};
+use crate::serve::{self, ApiContext, BoundSocket, LiveConfigCell, Readiness, Server, ServerParts, token};
 use crate::status::StatusBoard;
 use crate::store::{ShownEndpoints, Store, StoreError, StoreMetrics};
 use crate::systemd::Notifier;
@@ -49,16 +49,19 @@ impl StartOptions {
 }
 
 impl App {
-    /// Opens the store, restores the state that it holds, and binds the address. Makes no request and sends no delivery.
+    /// Binds the address, opens the store and restores the state that it holds. Makes no request and sends no delivery.
+    ///
+    /// What can fail without the store comes before it, so that a start that fails there leaves no new files behind.
     ///
     /// # Errors
     /// [`StartError`]; the store is left intact.
     pub async fn start(mut config: Config, options: StartOptions) -> Result<Self, StartError> {
         let context = StartContext::new(&config, options.seed, options.abort)?;
+        let socket = BoundSocket::bind(&config.server)?;
+        let client = context.google_client(&config)?;
         let store = context.open_store(&config).await?;
         load_pseudonym_key(&mut config).await?;
         let endpoint_names = context.configure_endpoints(&config, &store).await?;
-        let client = context.google_client(&config)?;
         let watch_metrics = watch::WatchMetrics::new(&context.registry, context.limits.clone())?;
         let scheduler = context.scheduler(&config, &client, &store, watch_metrics.clone()).await?;
         let dispatcher = context.dispatcher(&config, &store)?;
@@ -67,7 +70,7 @@ impl App {
         let (reload_handle, reload_requests) = ReloadHandle::new();
         let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
         let api = ApiContext { store: store.clone(), clock: context.clock };
-        let server = context.server(&config, api, live_config.clone(), &reload_handle).await?;
+        let server = context.server(socket, api, live_config.clone(), &reload_handle);
         let StartContext { clock, board, readiness, .. } = context;
         let watching = watch::WatchParts {
             reader: Arc::new(client.clone()),
@@ -205,13 +208,13 @@ impl StartContext {
         Ok(dispatcher.aborting_at(self.abort.clone()))
     }
 
-    async fn server(
+    fn server(
         &self,
-        config: &Config,
+        socket: BoundSocket,
         api: ApiContext,
         live_config: LiveConfigCell,
         reload: &ReloadHandle,
-    ) -> Result<Server, StartError> {
+    ) -> Server {
         let parts = ServerParts {
             registry: self.registry.clone(),
             board: self.board.clone(),
@@ -221,7 +224,7 @@ impl StartContext {
             api,
             reload: Arc::new(reload.clone()),
         };
-        Ok(Server::bind(&config.server, parts).await?)
+        Server::new(socket, parts)
     }
 }
 

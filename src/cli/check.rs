@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod identities;
+mod offline;
 mod report;
 
 use std::path::PathBuf;
@@ -10,11 +11,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use self::report::CheckReport;
-use super::output;
 use super::table::counted;
-use crate::config::{self, Config, EXAMPLE, Environment};
-use crate::meet::auth::inspect;
-use crate::meet::settings::IdentitySettings;
+use super::{EX_CONFIG, output};
+use crate::config::{self, Config, EXAMPLE, Environment, Problem};
 use crate::model::text::for_terminal;
 
 /// How many identities or endpoints are checked at the same time.
@@ -55,18 +54,25 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let path = args.config.as_ref().context("--config is required")?;
     let config = config::load(path, &Environment::read())?;
-    for warning in &config.warnings {
+    let (refused, warnings): (Vec<_>, Vec<_>) = config.warnings.iter().partition(|warning| is_refused(warning));
+    for warning in warnings {
         output::complain(format_args!("warning: {warning}"));
     }
-    if !args.json {
+    if !refused.is_empty() {
+        refused.into_iter().for_each(output::complain);
+        return Ok(ExitCode::from(EX_CONFIG));
+    }
+    let is_ready = args.online || offline::check(&config);
+    if is_ready && !args.json {
         output::line(format_args!("{} is valid: {}", path.display(), summary(&config)))?;
     }
-    let ok = if args.online {
-        check_online(args, &config).await?
-    } else {
-        config.identities.iter().filter(|identity| !check_credentials(identity)).count() == 0
-    };
+    let ok = is_ready && (!args.online || check_online(args, &config).await?);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns whether `run` would refuse a configuration because of this warning: it could not make its store.
+fn is_refused(warning: &Problem) -> bool {
+    warning.key == "store.path" && warning.is_about_a_missing_file()
 }
 
 /// Runs the online checks and prints their report. Returns whether all of them succeeded.
@@ -82,22 +88,6 @@ async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
         }
     }
     Ok(report.ok)
-}
-
-/// Checks an identity's credential files without network access, and prints their problems. Returns whether there are none
-/// that would keep the identity from getting a token.
-fn check_credentials(identity: &IdentitySettings) -> bool {
-    let inspection = inspect(&identity.credentials);
-    for (file, warning) in &inspection.warnings {
-        output::complain(format_args!("warning: identity {}: {}: {warning}", identity.name, file.display()));
-    }
-    if let Some(problem) = &inspection.problem {
-        output::complain(format_args!(
-            "identity {}: {} ({}); {}",
-            identity.name, problem.detail, problem.reason, problem.remedy
-        ));
-    }
-    inspection.problem.is_none()
 }
 
 fn summary(config: &Config) -> String {

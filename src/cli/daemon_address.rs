@@ -65,7 +65,10 @@ impl DaemonAddress {
             Some(path) => client.unix_socket(path.as_path()),
             None => client,
         };
-        let Some(certificate) = self.certificate.clone() else { return Ok(client) };
+        let Some(certificate) = self.certificate.clone() else {
+            // Without a certificate it is plain http, so the machine need not have CA certificates.
+            return Ok(client.tls_certs_only([]));
+        };
         let provider = Arc::new(default_provider());
         let pinned = PinnedCertificate { certificate, provider: Arc::clone(&provider) };
         let config = ClientConfig::builder_with_provider(provider)

@@ -34,6 +34,8 @@ use crate::verify::truth;
 
 /// How long the daemon may take to report the last events after the simulated meetings have ended.
 const LAST_EVENTS: Duration = Duration::from_secs(30);
+/// The longest demonstration: a day.
+const MAX_SECONDS: u64 = 86_400;
 /// How many received deliveries may wait to be printed.
 const PRINT_QUEUE: usize = 4096;
 
@@ -41,11 +43,18 @@ const PRINT_QUEUE: usize = 4096;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Stop after this many seconds; without it, the demonstration runs until interrupted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seconds)]
     seconds: Option<u64>,
     /// The seed of the simulation; the same seed produces the same meetings
     #[arg(long, default_value_t = 7)]
     seed: u64,
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+    seconds.ok_or_else(|| {
+        format!("must be a whole number of seconds from 1 to {MAX_SECONDS}; leave out --seconds to stop with Ctrl-C")
+    })
 }
 
 /// Runs until interrupted or until the seconds have passed, then compares. The exit code is 0 if everything agrees.

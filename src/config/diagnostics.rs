@@ -37,6 +37,11 @@ impl Diagnostics {
         self.line_starts.partition_point(|start| *start <= offset)
     }
 
+    /// The name of the file.
+    pub(super) fn file(&self) -> Arc<str> {
+        self.file.clone()
+    }
+
     /// Adds a problem.
     pub(super) fn problem(&self, line: Option<usize>, key: &str, message: impl Into<String>) {
         self.problems.borrow_mut().push(self.new_problem(line, key, message.into(), false));

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::configuration::Place;
 use super::credentials;
 use super::files::ReferencedFiles;
 use super::names::DeclaredNames;
 use super::section::{Located, Section};
-use super::subjects;
+use super::subjects::{self, SubjectAddress};
 use super::target;
 use crate::meet::settings::{Credentials, IdentitySettings};
 use crate::model::{IdentityName, TargetName};
@@ -19,6 +20,8 @@ pub(super) struct ExpandedIdentity {
     pub(super) identities: Vec<IdentitySettings>,
     /// For each subject, a target for all conferences that it organizes.
     pub(super) targets: Vec<TargetSettings>,
+    /// Where each of these subjects is given.
+    pub(super) places: Vec<(IdentityName, Place)>,
     /// The name of the section if it stands for several identities.
     pub(super) group: Option<String>,
 }
@@ -74,12 +77,12 @@ fn delegation_is_possible(section: &Section<'_>, credentials: Option<&Credential
 fn expand(
     name: &Located<'_, IdentityName>,
     names: &DeclaredNames,
-    subjects: Vec<String>,
+    subjects: Vec<SubjectAddress>,
     poll_interval: Duration,
     identity: impl Fn(IdentityName, String) -> IdentitySettings,
 ) -> ExpandedIdentity {
     let mut expanded = ExpandedIdentity { group: Some(name.value.to_string()), ..ExpandedIdentity::default() };
-    for subject in subjects {
+    for SubjectAddress { address: subject, place } in subjects {
         let opaque = subjects::opaque_name(name.value.as_str(), &subject);
         let (Ok(own), Ok(target)) = (IdentityName::parse(&opaque), TargetName::parse(&opaque)) else {
             name.problem(format!(
@@ -93,6 +96,7 @@ fn expand(
         }
         names.add(&opaque, None);
         expanded.identities.push(identity(own.clone(), subject));
+        expanded.places.push((own.clone(), place));
         expanded.targets.push(TargetSettings {
             name: target,
             identity: own,

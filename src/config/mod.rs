@@ -30,7 +30,7 @@ mod webhook;
 mod webhook_access;
 mod webhook_format;
 
-pub use configuration::{Config, ConfigFile};
+pub use configuration::{Config, ConfigFile, Place};
 pub use environment::Environment;
 pub use example::EXAMPLE;
 pub use inherited_socket::listen_on_inherited_socket;

@@ -21,6 +21,14 @@ pub struct Problem {
     pub(super) because_missing: bool,
 }
 
+impl Problem {
+    /// Returns whether the problem is that a file or a section is missing.
+    #[must_use]
+    pub fn is_about_a_missing_file(&self) -> bool {
+        self.because_missing
+    }
+}
+
 /// All problems of a configuration, in the order of their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::configuration::Place;
 use super::diagnostics::Diagnostics;
 use super::suggest;
 
@@ -153,6 +154,13 @@ impl<'a> Section<'a> {
         self.diagnostics.absent(self.line, &self.path_of(key), message);
     }
 
+    /// Adds a warning about `key` at its line, or at that of the section.
+    pub(super) fn warning(&self, key: &str, message: impl Into<String>) {
+        let value = self.table.and_then(|table| table.get(key));
+        let line = value.map(|value| self.diagnostics.line_of(value.span().start)).or(self.line);
+        self.diagnostics.warning(line, &self.path_of(key), message);
+    }
+
     /// Notes that `key`, if it is set, is a secret, so that the file should not be readable for every user.
     pub(super) fn mark_secret(&self, key: &str) {
         if let Some(value) = self.table.and_then(|table| table.get(key)) {
@@ -225,19 +233,19 @@ impl<'a> Section<'a> {
 
     /// A duration such as `10s` or `1h 30m`.
     pub(super) fn duration(&self, key: &'static str, default: Duration, allowed: RangeInclusive<Duration>) -> Duration {
-        let show = humantime::format_duration;
-        let expected = format!(
-            "a duration such as \"10s\" or \"2m\", from {} to {}",
-            show(*allowed.start()),
-            show(*allowed.end())
-        );
-        let parse = |text: &str| humantime::parse_duration(text).ok().filter(|duration| allowed.contains(duration));
-        self.parsed(key, expected, parse).map_or(default, |found| found.value)
+        let Some(found) = self.get(key) else { return default };
+        match duration(found.value, &allowed) {
+            Ok(duration) => duration,
+            Err(problem) => {
+                found.problem(problem);
+                default
+            }
+        }
     }
 
     /// A whole number.
     pub(super) fn integer(&self, key: &'static str, default: u32, allowed: RangeInclusive<u32>) -> u32 {
-        let expected = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        let expected = format!("a whole number from {} to {}{}", allowed.start(), allowed.end(), self.unquoted(key));
         let parse = |value: &DeValue<'_>| match value {
             DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok(),
             _ => None,
@@ -256,26 +264,62 @@ impl<'a> Section<'a> {
             _ => None,
         };
         let found = self.get(key).and_then(|found| {
-            found.must_be("a number above 0 and at most 1", |value| {
+            found.must_be(format!("a number above 0 and at most 1, such as 0.8{}", self.unquoted(key)), |value| {
                 parse(value).filter(|share| *share > 0.0 && *share <= 1.0)
             })
         });
         found.map_or(default, |found| found.value)
     }
 
+    /// What to add to the expectation of a value that is no string, where a string was given.
+    fn unquoted(&self, key: &str) -> &'static str {
+        let value = self.table.and_then(|table| table.get(key));
+        if value.is_some_and(|value| matches!(value.get_ref(), DeValue::String(_))) { ", without quotes" } else { "" }
+    }
+
     /// A boolean. `None` if the key is missing.
     pub(super) fn flag(&self, key: &'static str) -> Option<Located<'a, bool>> {
-        self.get(key)?.must_be("true or false", |value| match value {
+        self.get(key)?.must_be(format!("true or false{}", self.unquoted(key)), |value| match value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => None,
         })
     }
 }
 
+/// Reads a duration, or returns what is wrong with it.
+fn duration(value: &DeValue<'_>, allowed: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let range = format!("from {} to {}", shown_duration(*allowed.start()), shown_duration(*allowed.end()));
+    let DeValue::String(text) = value else {
+        return Err(format!("must be a duration in quotes and with its unit, such as \"30s\" or \"2m\", {range}"));
+    };
+    match humantime::parse_duration(text) {
+        Ok(duration) if allowed.contains(&duration) => Ok(duration),
+        Ok(_) if text.trim_end().ends_with('M') => Err(format!("must be {range}; `M` means months, and `m` minutes")),
+        Ok(_) => Err(format!("must be a duration {range}")),
+        Err(_) => {
+            Err(format!("must be a duration such as \"10s\" or \"2m\", {range}; the units are `s`, `m`, `h` and `d`"))
+        }
+    }
+}
+
+/// Returns a duration in the largest unit that needs no fraction.
+fn shown_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
 impl<'a, T> Located<'a, T> {
     /// The line of the value, counted from 1.
     pub(super) fn line(&self) -> usize {
         self.line
+    }
+
+    /// The file and the line of the value.
+    pub(super) fn place(&self) -> Place {
+        Place { file: self.diagnostics.file(), line: self.line }
     }
 
     /// Adds a problem with this value.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::Config;
+use super::configuration::{Config, Place};
 use super::diagnostics::Diagnostics;
 use super::files::ReferencedFiles;
 use super::names::DeclaredNames;
@@ -15,13 +15,14 @@ use crate::watch::TargetSettings;
 /// Reads the whole file. What is wrong goes into the diagnostics, and the result is then incomplete.
 pub(super) fn read(root: &Section<'_>, files: &ReferencedFiles<'_>, diagnostics: &Diagnostics) -> Config {
     let max_conferences = root.table("metrics", server::max_conferences);
-    let WatchSections { identities, targets, names, groups } = identities_and_targets(root, files, diagnostics);
+    let WatchSections { identities, targets, names, groups, places } = identities_and_targets(root, files, diagnostics);
     let webhook_names = DeclaredNames::new("webhook");
     let known_targets = webhook::KnownTargets { names: &names, groups: &groups };
     let webhooks = root.tables("webhook", |section| webhook::read(section, files, &webhook_names, &known_targets));
     Config {
         google: root.table("google", |section| google::read(section, files)),
         identities,
+        subject_places: places,
         targets,
         webhooks: webhooks.into_iter().flatten().collect(),
         watch: root.table("watch", general::watch),
@@ -41,6 +42,8 @@ struct WatchSections {
     names: DeclaredNames,
     /// The targets of each identity that has subjects.
     groups: BTreeMap<String, Vec<TargetName>>,
+    /// Where each of their subjects is given.
+    places: BTreeMap<IdentityName, Place>,
 }
 
 fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagnostics: &Diagnostics) -> WatchSections {
@@ -50,7 +53,13 @@ fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagn
     if sections.is_empty() {
         diagnostics.absent(None, "identity", "there is none; add an [[identity]] with credentials for Google");
     }
-    let mut read = WatchSections { identities: Vec::new(), targets: Vec::new(), names, groups: BTreeMap::new() };
+    let mut read = WatchSections {
+        identities: Vec::new(),
+        targets: Vec::new(),
+        names,
+        groups: BTreeMap::new(),
+        places: BTreeMap::new(),
+    };
     for expanded in sections {
         if let Some(group) = expanded.group {
             let members: Vec<TargetName> = expanded.targets.iter().map(|target| target.name.clone()).collect();
@@ -59,6 +68,7 @@ fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagn
             read.groups.insert(group, members);
         }
         read.identities.extend(expanded.identities);
+        read.places.extend(expanded.places);
         read.targets.extend(expanded.targets);
     }
     let only: Option<IdentityName> = match read.identities.as_slice() {
@@ -66,7 +76,8 @@ fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagn
         _ => None,
     };
     let identities = target::KnownIdentities { names: &identity_names, groups: &read.groups, only_one, only };
-    let targets = root.tables("target", |section| target::read(section, &read.names, &identities));
+    let mut watched = target::WatchedBefore::default();
+    let targets = root.tables("target", |section| target::read(section, &read.names, &identities, &mut watched));
     if targets.is_empty() && read.targets.is_empty() {
         diagnostics.warning(None, "target", "there is none, so nothing is watched; add a [[target]]");
     }

@@ -5,11 +5,15 @@
 //! added, removed or reordered.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::configuration::Place;
 use super::files::ReferencedFiles;
-use super::section::Section;
+use super::section::{Located, Section};
+use crate::model::text::for_terminal;
 
 /// The most subjects of a section: more than one project's quota can serve.
 const MAX_SUBJECTS: usize = 10_000;
@@ -23,34 +27,31 @@ pub(super) const MAX_PREFIX_CHARS: usize = 64 - 1 - HASH_CHARS;
 /// What is expected of a subject.
 pub(super) const EXPECTED: &str = "the e-mail address of a user";
 
+/// One subject and where it is given.
+#[derive(Debug)]
+pub(super) struct SubjectAddress {
+    pub(super) address: String,
+    pub(super) place: Place,
+}
+
 /// Reads `subjects` or `subjects_file`, each address once. `None` if neither key is set.
-pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Vec<String>> {
+pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option<Vec<SubjectAddress>> {
     let list = section.texts("subjects");
     let file = files.path(section, "subjects_file");
-    let (mut seen, mut subjects) = (BTreeSet::new(), Vec::new());
-    let mut add = |subject: String| {
-        if seen.insert(subject.clone()) {
-            subjects.push(subject);
-        }
-    };
-    match (list, file) {
+    let given = match (list, file) {
         (None, None) => return None,
         (Some(list), _) => {
-            list.into_iter().filter_map(|text| text.must_be(EXPECTED, parse)).for_each(|found| add(found.value));
+            let one = |text: Located<'_, &str>| {
+                let place = text.place();
+                Some(SubjectAddress { address: text.must_be(EXPECTED, parse)?.value, place })
+            };
+            list.into_iter().filter_map(one).collect()
         }
-        (None, Some(path)) => {
-            let contents = files.contents(&path)?;
-            for (line, text) in (1..).zip(contents.value.lines().map(str::trim)) {
-                if text.is_empty() || text.starts_with('#') {
-                    continue;
-                }
-                match parse(text) {
-                    Some(subject) => add(subject),
-                    None => path.problem(format!("line {line} of the file must be {EXPECTED}")),
-                }
-            }
-        }
-    }
+        (None, Some(path)) => from_file(&path, files)?,
+    };
+    let mut seen = BTreeSet::new();
+    let subjects: Vec<SubjectAddress> =
+        given.into_iter().filter(|subject| seen.insert(subject.address.clone())).collect();
     let key = if section.has("subjects") { "subjects" } else { "subjects_file" };
     match subjects.len() {
         0 => section.problem(key, "contains no address; give at least one"),
@@ -61,11 +62,32 @@ pub(super) fn read(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Option
     Some(subjects)
 }
 
+/// Reads a file with an address on each line.
+fn from_file(path: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option<Vec<SubjectAddress>> {
+    let contents = files.contents(path)?;
+    // Editors on Windows put a byte order mark at the start.
+    let text = contents.value.trim_start_matches('\u{feff}');
+    let file: Arc<str> = for_terminal(&path.value.display().to_string()).into();
+    let mut subjects = Vec::new();
+    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        match parse(text) {
+            Some(address) => subjects.push(SubjectAddress { address, place: Place { file: file.clone(), line } }),
+            None => path.problem(format!("line {line} of {file} must be {EXPECTED}, alone on its line")),
+        }
+    }
+    Some(subjects)
+}
+
 /// Parses an address and converts it to lower case, because Google ignores case in the addresses of users.
 pub(super) fn parse(text: &str) -> Option<String> {
     let (user, domain) = text.split_once('@')?;
-    let plain = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@');
-    (text.len() <= 254 && plain(user) && plain(domain)).then(|| text.to_lowercase())
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@,;:<>()[]\"\\".contains(c);
+    let label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    let valid = !user.is_empty() && user.chars().all(plain) && domain.split('.').all(label);
+    (text.len() <= 254 && valid).then(|| text.to_lowercase())
 }
 
 /// The name of a subject's identity: the section's name, a dot, and the first 12 hexadecimal digits of the SHA-256 of its address
@@ -87,7 +109,21 @@ mod tests {
 
     #[test]
     fn only_an_address_is_a_subject() {
-        for bad in ["", "alice", "@example.com", "alice@", "a@b@c", "a b@example.com", "a@example.com\n"] {
+        for bad in [
+            "",
+            "alice",
+            "@example.com",
+            "alice@",
+            "a@b@c",
+            "a b@example.com",
+            "a@example.com\n",
+            "a@example.com,",
+            "<a@example.com>",
+            "\"a@example.com\"",
+            "mailto:a@example.com",
+            "a@example..com",
+            "a@example.com.",
+        ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

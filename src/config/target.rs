@@ -31,12 +31,15 @@ pub(super) fn read(
     section: &Section<'_>,
     names: &DeclaredNames,
     identities: &KnownIdentities<'_>,
+    watched: &mut WatchedBefore,
 ) -> Option<TargetSettings> {
     let name = names.read(section, TargetName::parse);
     let identity = identity(section, identities);
     let what = what(section);
     let poll_interval = poll_interval(section);
-    Some(TargetSettings { name: name?.value, identity: identity?, selector: what?, poll_interval })
+    let (name, identity, (key, selector)) = (name?, identity?, what?);
+    watched.note(section, key, &selector, &identity, name.line());
+    Some(TargetSettings { name: name.value, identity, selector, poll_interval })
 }
 
 /// Reads `poll_interval`: how often participants are listed.
@@ -65,8 +68,40 @@ fn identity(section: &Section<'_>, identities: &KnownIdentities<'_>) -> Option<I
     IdentityName::parse(text.value).ok()
 }
 
-fn what(section: &Section<'_>) -> Option<TargetSelector> {
-    let code = name_of(section, "meeting_code", |text| MeetingCode::parse(text).map(TargetSelector::MeetingCode));
+/// What the targets so far watch, each with the line of its name.
+#[derive(Debug, Default)]
+pub(super) struct WatchedBefore(BTreeMap<String, usize>);
+
+impl WatchedBefore {
+    /// Warns if another target watches the same.
+    fn note(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        selector: &TargetSelector,
+        identity: &IdentityName,
+        line: usize,
+    ) {
+        let watched = match selector {
+            TargetSelector::MeetingCode(code) => code.to_string(),
+            TargetSelector::Space(space) => space.to_string(),
+            TargetSelector::Conference(conference) => conference.to_string(),
+            TargetSelector::Organizer => format!("organizer {identity}"),
+        };
+        if let Some(before) = self.0.get(&watched) {
+            section.warning(
+                key,
+                format!("is the same as that of the target in line {before}; keep one of the two, unless you want both names in the events"),
+            );
+        } else {
+            self.0.insert(watched, line);
+        }
+    }
+}
+
+/// Reads what the target watches, and the key that says so.
+fn what(section: &Section<'_>) -> Option<(&'static str, TargetSelector)> {
+    let code = name_of(section, "meeting_code", |text| MeetingCode::from_input(text).map(TargetSelector::MeetingCode));
     let space = name_of(section, "space", |text| SpaceName::parse(text).map(TargetSelector::Space));
     let conference = name_of(section, "conference", |text| ConferenceName::parse(text).map(TargetSelector::Conference));
     let organizer = section.flag("organizer").and_then(|flag| {
@@ -77,7 +112,7 @@ fn what(section: &Section<'_>) -> Option<TargetSelector> {
     });
     let all = suggest::list(&KINDS);
     match KINDS.iter().filter(|key| section.has(key)).count() {
-        1 => code.or(space).or(conference).or(organizer),
+        1 => [code, space, conference, organizer].into_iter().zip(KINDS).find_map(|(what, key)| Some((key, what?))),
         0 => {
             section.absent("", format!("does not say what to watch; set one of {all}"));
             None
@@ -95,9 +130,27 @@ fn name_of(
     parse: impl FnOnce(&str) -> Result<TargetSelector, InvalidName>,
 ) -> Option<TargetSelector> {
     let text: Located<'_, &str> = section.text(key)?;
-    parse(text.value).inspect_err(|invalid| text.problem(format!("must be {}", expected(invalid)))).ok()
+    let hint = hint(key, text.value);
+    parse(text.value).inspect_err(|invalid| text.problem(format!("must be {}{hint}", expected(invalid)))).ok()
 }
 
 fn expected(invalid: &InvalidName) -> String {
-    format!("a {} such as \"{}\"", invalid.kind, invalid.shape)
+    let link = if invalid.kind == "meeting code" { ", or the link of a meeting" } else { "" };
+    format!("a {} such as \"{}\"{link}", invalid.kind, invalid.shape)
+}
+
+/// Returns what to add to the problem with a value that is right for another key, or that is a link without a code.
+fn hint(key: &str, text: &str) -> &'static str {
+    match key {
+        "meeting_code" if text.contains("/lookup/") => {
+            "; a link with a nickname has no code: join the meeting and copy the address that the browser then shows"
+        }
+        "meeting_code" if text.starts_with("spaces/") => "; set `space` to this value instead",
+        "meeting_code" | "space" if text.starts_with("conferenceRecords/") => {
+            "; set `conference` to this value instead"
+        }
+        "conference" if text.starts_with("spaces/") => "; set `space` to this value instead",
+        "space" | "conference" if MeetingCode::from_input(text).is_ok() => "; set `meeting_code` to this value instead",
+        _ => "",
+    }
 }

@@ -42,9 +42,9 @@ pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Ext
         let Some(path) = files.resolve(&text) else { continue };
         let Some(contents) = files.contents(&path) else { continue };
         warn_if_world_readable(&path, &path.value);
-        for line in contents.value.lines().filter(|line| !line.trim().is_empty()) {
+        for (number, line) in (1..).zip(contents.value.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             if let Err(error) = headers.add_line(line) {
-                contents.problem(format!("has a line that {error}"));
+                contents.problem(format!("line {number} of the file {error}"));
             }
         }
     }

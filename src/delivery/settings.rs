@@ -63,6 +63,12 @@ pub struct EndpointSettings {
 }
 
 impl EndpointSettings {
+    /// Returns whether the endpoint is reached with https and verified by the machine's CA certificates.
+    #[must_use]
+    pub fn uses_https(&self) -> bool {
+        std::iter::once(&self.url).chain(&self.proxy).any(|url| url.scheme() == "https")
+    }
+
     /// Makes an endpoint with default settings: it gets every event, unsigned.
     #[must_use]
     pub fn new(name: EndpointName, url: Url) -> Self {

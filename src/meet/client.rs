@@ -19,6 +19,7 @@ use crate::backoff::Random;
 use crate::clock::Clock;
 use crate::model::IdentityName;
 use crate::status::StatusBoard;
+use crate::tls_roots::ClientError;
 use prometheus::{IntCounterVec, Registry};
 
 /// What a client is built from.
@@ -43,7 +44,7 @@ pub struct ClientParts<'a> {
 pub enum SetupError {
     /// The machine's certificates or the proxy's address cannot be used.
     #[error("cannot set up the connection to Google")]
-    Http(#[source] reqwest::Error),
+    Http(#[source] ClientError),
     /// A metric of the same name exists already.
     #[error("cannot register the metrics of the Google client")]
     MeetMetrics(#[source] prometheus::Error),
@@ -88,7 +89,7 @@ impl Client {
     /// [`SetupError`]
     pub fn new(parts: &ClientParts<'_>) -> Result<Self, SetupError> {
         let google = parts.google;
-        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        let http = http_clients::for_google(google, parts.identities).map_err(SetupError::Http)?;
         let names = parts.identities.iter().map(|identity| &identity.name);
         let metrics = MeetMetrics::new(parts.registry, parts.limits, names.clone()).map_err(SetupError::MeetMetrics)?;
         let quota = Quota::new(&google.quota, names, parts.clock, LONGEST_WAIT);
@@ -142,7 +143,7 @@ impl Client {
     /// # Errors
     /// [`SetupError::Http`]
     pub fn renewal(&self, google: &GoogleSettings, identities: &[IdentitySettings]) -> Result<Renewal, SetupError> {
-        let http = http_clients::build(google.proxy.as_ref(), google.timeout).map_err(SetupError::Http)?;
+        let http = http_clients::for_google(google, identities).map_err(SetupError::Http)?;
         Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), http })
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, ClientBuilder, Url, redirect};
+
+use super::settings::{GoogleSettings, IdentitySettings};
+use crate::tls_roots::{self, ClientError};
 
 /// The `User-Agent` of requests to Google.
 const USER_AGENT: &str = concat!("meetwatch/", env!("CARGO_PKG_VERSION"));
@@ -17,9 +20,16 @@ pub(super) struct HttpClients {
     pub(super) proxy: Option<Url>,
 }
 
-/// Builds the clients. `timeout` bounds each request. Redirects are not followed, because a token may only go to the host
-/// it was made for; no proxy is taken from the environment.
-pub(super) fn build(proxy: Option<&Url>, timeout: Duration) -> reqwest::Result<HttpClients> {
+/// Builds the clients for these settings. They need the machine's CA certificates only where Google, or the proxy, is
+/// reached with https.
+pub(super) fn for_google(google: &GoogleSettings, identities: &[IdentitySettings]) -> Result<HttpClients, ClientError> {
+    build(google.proxy.as_ref(), google.timeout, google.uses_https(identities))
+}
+
+/// Builds the clients. `timeout` bounds each request; `is_https` says whether requests go to addresses with https.
+/// Redirects are not followed, because a token may only go to the host it was made for; no proxy is taken from the
+/// environment.
+pub(super) fn build(proxy: Option<&Url>, timeout: Duration, is_https: bool) -> Result<HttpClients, ClientError> {
     let builder = || {
         Client::builder()
             .user_agent(USER_AGENT)
@@ -30,10 +40,10 @@ pub(super) fn build(proxy: Option<&Url>, timeout: Duration) -> reqwest::Result<H
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(10))
     };
-    let direct = builder().build()?;
-    let through_proxy = match proxy {
-        Some(proxy) => builder().proxy(reqwest::Proxy::all(proxy.clone())?).build()?,
-        None => direct.clone(),
-    };
+    let through = proxy.map(|proxy| reqwest::Proxy::all(proxy.clone())).transpose().map_err(ClientError::Setup)?;
+    let proxied = || through.iter().cloned().fold(builder(), ClientBuilder::proxy);
+    // The metadata server has plain http.
+    let direct = tls_roots::build(builder, false)?;
+    let through_proxy = tls_roots::build(proxied, is_https)?;
     Ok(HttpClients { through_proxy, direct, proxy: proxy.cloned() })
 }

@@ -40,6 +40,16 @@ pub struct QuotaSettings {
     pub spend: f64,
 }
 
+impl GoogleSettings {
+    /// Returns whether Google's APIs, as far as these identities read them, or the proxy are reached with https.
+    #[must_use]
+    pub fn uses_https(&self, identities: &[IdentitySettings]) -> bool {
+        let people = identities.iter().any(|identity| identity.lookup_people).then_some(&self.people_endpoint);
+        let mut used = std::iter::once(&self.endpoint).chain(people).chain(&self.proxy);
+        used.any(|url| url.scheme() == "https")
+    }
+}
+
 /// One `[[identity]]`, or one line of its `subjects`.
 #[derive(Debug, Clone)]
 pub struct IdentitySettings {

@@ -24,7 +24,7 @@ pub struct InvalidName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $shape:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $shape:expr, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -133,7 +133,7 @@ name!(
     /// The operator's name for an `[[identity]]`. Safe in logs and labels.
     IdentityName,
     "identity name",
-    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    OPERATOR_NAME,
     operator_name
 );
 
@@ -141,7 +141,7 @@ name!(
     /// The operator's name for a `[[target]]`. Safe in logs and labels.
     TargetName,
     "target name",
-    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    OPERATOR_NAME,
     operator_name
 );
 
@@ -149,9 +149,35 @@ name!(
     /// The operator's name for a `[[webhook]]`. Safe in logs and labels.
     EndpointName,
     "webhook name",
-    "1 to 64 letters, digits, '.', '_', '-' or '@', beginning with a letter or digit",
+    OPERATOR_NAME,
     operator_name
 );
+
+impl MeetingCode {
+    /// Reads a meeting code in the forms in which people have it at hand: `abc-mnop-xyz`, the same in upper case or without
+    /// dashes, and the link of the meeting with whatever follows the code.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if there is no code in `text`. A link with a nickname (`/lookup/…`) has none.
+    pub fn from_input(text: &str) -> Result<Self, InvalidName> {
+        let text = text.get(..MAX_NAME_BYTES).unwrap_or(text).trim().trim_matches(['<', '>']).to_ascii_lowercase();
+        let bare = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(&text);
+        let path = bare.strip_prefix("meet.google.com/").unwrap_or(bare);
+        let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let code: String = path.chars().map(|c| if is_dash(c) { '-' } else { c }).collect();
+        match (code.get(..3), code.get(3..7), code.get(7..)) {
+            (Some(first), Some(second), Some(third)) if third.len() == 3 && !code.contains('-') => {
+                Self::parse(&format!("{first}-{second}-{third}"))
+            }
+            _ => Self::parse(&code),
+        }
+    }
+}
+
+/// Returns whether a character is one of the dashes that editors put in the place of a hyphen.
+fn is_dash(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
 
 impl ParticipantName {
     /// Returns the name of the participant's conference.
@@ -193,6 +219,10 @@ fn is_id(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b'+' | b'='))
 }
 
+/// The shape of the names that operators give.
+const OPERATOR_NAME: &str = "1 to 64 letters from a to z or A to Z (no umlauts, accents or spaces), digits, '.', '_', '-' or \
+     '@', beginning with a letter or digit";
+
 fn operator_name(text: &str) -> bool {
     text.len() <= 64
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
@@ -222,6 +252,47 @@ mod tests {
             "",
         ] {
             assert!(ConferenceName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_meeting_code_is_taken_as_people_paste_it() {
+        for good in [
+            "abc-mnop-xyz",
+            "ABC-MNOP-XYZ",
+            "abcmnopxyz",
+            "AbcMnopXyz",
+            " abc-mnop-xyz\n",
+            "abc\u{2013}mnop\u{2013}xyz",
+            "https://meet.google.com/abc-mnop-xyz",
+            "http://meet.google.com/abc-mnop-xyz",
+            "HTTPS://Meet.Google.com/ABC-MNOP-XYZ",
+            "meet.google.com/abc-mnop-xyz",
+            "https://meet.google.com/abcmnopxyz",
+            "https://meet.google.com/abc-mnop-xyz/",
+            "https://meet.google.com/abc-mnop-xyz?authuser=1&hs=122#room",
+            "<https://meet.google.com/abc-mnop-xyz>",
+        ] {
+            let code = MeetingCode::from_input(good);
+            assert_eq!(code.as_ref().map(MeetingCode::as_str), Ok("abc-mnop-xyz"), "{good:?}");
+        }
+        let long = "a".repeat(10_000);
+        for bad in [
+            "",
+            "https://meet.google.com/",
+            "https://meet.google.com/lookup/standup",
+            "https://example.com/abc-mnop-xyz",
+            "https://meet.google.com.example.com/abc-mnop-xyz",
+            "https://zoom.us/j/123456789",
+            "not a code",
+            "abc-mnop",
+            "abcmnopxy",
+            "abcmnopxyzq",
+            "ab\u{e9}mnopxyz",
+            "spaces/abc",
+            &long,
+        ] {
+            assert!(MeetingCode::from_input(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -204,7 +204,11 @@ fn each_subject_is_an_identity_and_a_target_with_a_stable_name() {
 
     folder.write("staff", "alice@example.com\nnobody\n");
     let told = folder.refusal();
-    assert!(told.contains("m.toml:4: identity.subjects_file: line 2 of the file must be") && !told.contains("nobody"));
+    assert!(
+        told.contains("m.toml:4: identity.subjects_file: line 2 of ")
+            && told.contains("staff must be the e-mail address")
+            && !told.contains("nobody")
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod check_first_days;
 mod check_online;
 mod check_setup;
 mod config_check;

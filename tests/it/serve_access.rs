@@ -7,8 +7,8 @@ use std::sync::Arc;
 use meetwatch::clock::Clock;
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
-    ApiContext, BindError, EndpointTester, Expose, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
-    Server, ServerParts, ServerSettings, TestReport, metrics,
+    ApiContext, BindError, BoundSocket, EndpointTester, Expose, Listen, LiveConfig, LiveConfigCell, NotReloaded,
+    Readiness, Reload, Server, ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, IdentityStatus, StatusBoard};
 use meetwatch::store::{Store, StoreMetrics};
@@ -72,13 +72,13 @@ pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
 
 /// A server that listens and does not answer yet.
 pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError> {
-    Server::bind(settings, parts(settings)).await
+    Ok(Server::new(BoundSocket::bind(settings)?, parts(settings)))
 }
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {
     let parts = parts(&settings);
     let (board, readiness, registry) = (parts.board.clone(), parts.readiness.clone(), parts.registry.clone());
-    let server = Server::bind(&settings, parts).await.unwrap();
+    let server = Server::new(BoundSocket::bind(&settings).unwrap(), parts);
     let Listen::Tcp(bound) = server.listens_on() else { panic!("it does not listen on TCP") };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
     let cancel = CancellationToken::new();
@@ -225,8 +225,8 @@ async fn unknown_paths_and_methods_are_refused_in_json() {
 async fn a_port_in_use_and_a_foreign_address_have_errors_of_their_own() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
-    let error = Server::bind(&settings, parts(&settings)).await.unwrap_err();
+    let error = BoundSocket::bind(&settings).unwrap_err();
     assert!(matches!(error, BindError::Taken(Listen::Tcp(address)) if address == server.address), "{error}");
     let nowhere = ServerSettings { listen: SocketAddr::from(([192, 0, 2, 1], 0)).into(), ..ServerSettings::default() };
-    assert!(matches!(Server::bind(&nowhere, parts(&nowhere)).await.unwrap_err(), BindError::NotOurs(_)));
+    assert!(matches!(BoundSocket::bind(&nowhere).unwrap_err(), BindError::NotOurs(_)));
 }

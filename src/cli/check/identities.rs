@@ -59,8 +59,9 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<(Vec<IdentityCheck>
     for (place, settings) in config.identities.iter().enumerate() {
         let targets = config.targets.iter().enumerate().filter(|(_, target)| target.identity == settings.name);
         let targets: Vec<(usize, TargetSettings)> = targets.map(|(at, target)| (at, target.clone())).collect();
+        let source = config.subject_places.get(&settings.name).map(ToString::to_string);
         let (gate, checker) =
-            (Arc::clone(&gate), IdentityChecker { client: client.clone(), settings: settings.clone() });
+            (Arc::clone(&gate), IdentityChecker { client: client.clone(), settings: settings.clone(), source });
         checks.spawn(async move {
             // The semaphore is never closed.
             let _permit = gate.acquire().await;
@@ -94,6 +95,8 @@ fn share(spent: f64) -> f64 {
 struct IdentityChecker {
     client: Client,
     settings: IdentitySettings,
+    /// The file and the line of its subject, where it is one of several.
+    source: Option<String>,
 }
 
 /// What an identity sees of a target.
@@ -134,7 +137,7 @@ impl IdentityChecker {
             }
             seen.push((place, check));
         }
-        (IdentityCheck { name: self.settings.name.clone(), state, apis }, seen)
+        (IdentityCheck { name: self.settings.name.clone(), source: self.source.clone(), state, apis }, seen)
     }
 
     fn api_check(&self, api: GoogleApi, token: bool, error: Option<ReadError>) -> ApiCheck {

@@ -34,6 +34,9 @@ pub(super) enum CheckState {
 #[derive(Debug, Serialize)]
 pub(super) struct IdentityCheck {
     pub(super) name: IdentityName,
+    /// The file and the line of the subject, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<String>,
     pub(super) state: CheckState,
     /// The APIs that it needs; each has a token of its own.
     pub(super) apis: Vec<ApiCheck>,
@@ -141,7 +144,8 @@ impl CheckReport {
 impl IdentityCheck {
     fn lines(&self) -> Vec<String> {
         let apis: Vec<String> = self.apis.iter().map(ApiCheck::text).collect();
-        let head = line(self.state, "identity", &self.name, &apis.join("; "));
+        let source = self.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+        let head = line(self.state, "identity", format_args!("{}{source}", self.name), &apis.join("; "));
         let remedies = self.apis.iter().filter_map(|api| api.failure.as_ref()).flat_map(CheckFailure::remedies);
         std::iter::once(head).chain(remedies).collect()
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 use super::answer;
 use super::excerpt::{READ_BYTES, SecretMask};
@@ -25,6 +25,7 @@ use crate::delivery::redact::NoKey;
 use crate::delivery::settings::{EndpointSettings, redacted};
 use crate::model::EventId;
 use crate::retry_after;
+use crate::tls_roots::{self, ClientError};
 
 /// The size limit of an answer. A larger one is a failed attempt.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -55,8 +56,8 @@ pub struct Sender {
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
     /// For example because the machine has no certificates.
-    #[error("the HTTP client for webhooks cannot be set up: {0}")]
-    Client(reqwest::Error),
+    #[error("deliveries cannot be sent: {0}")]
+    Client(#[from] ClientError),
     #[error("a webhook replaces names: {0}")]
     Names(#[from] NoKey),
 }
@@ -88,19 +89,20 @@ impl Sender {
         permit: Permit,
     ) -> Result<Self, SenderError> {
         let resolver = if settings.allow_private { resolver } else { Arc::new(GuardedResolver::new(resolver, permit)) };
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(resolver)
-            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-            .pool_max_idle_per_host(settings.concurrency)
-            .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")));
-        let client = match &settings.proxy {
-            Some(proxy) => client.proxy(reqwest::Proxy::all(proxy.clone()).map_err(SenderError::Client)?),
-            None => client,
+        let proxy = settings.proxy.clone().map(reqwest::Proxy::all).transpose();
+        let proxy = proxy.map_err(|error| ClientError::Setup(error.without_url()))?;
+        let client = || {
+            let client = Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .referer(false)
+                .dns_resolver(Arc::clone(&resolver))
+                .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+                .pool_max_idle_per_host(settings.concurrency)
+                .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")));
+            settings.tls.apply(proxy.iter().cloned().fold(client, ClientBuilder::proxy))
         };
-        let client = settings.tls.apply(client).build().map_err(|error| SenderError::Client(error.without_url()))?;
+        let client = tls_roots::build(client, settings.uses_https())?;
         Ok(Self {
             client,
             url: settings.url.clone(),

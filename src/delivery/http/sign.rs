@@ -33,13 +33,13 @@ pub struct SigningSecret {
 /// Why a text is not a signing secret. Never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    #[error("a signing secret is `whsec_` followed by base64; this one is empty")]
+    #[error("a signing secret is `whsec_` followed by base64; this one is empty; `meetwatch secret new` makes one")]
     Empty,
-    #[error("a signing secret is `whsec_` followed by base64; what follows here is not base64")]
-    NotBase64,
     #[error(
-        "a signing secret encodes 24 to 64 bytes; this one encodes {0} (`openssl rand -base64 32` makes a valid one)"
+        "a signing secret is `whsec_` followed by base64; what follows here is not base64; `meetwatch secret new` makes one"
     )]
+    NotBase64,
+    #[error("a signing secret encodes 24 to 64 bytes; this one encodes {0}; `meetwatch secret new` makes one")]
     Length(usize),
 }
 

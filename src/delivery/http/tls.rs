@@ -4,6 +4,8 @@ use std::fmt;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
+use crate::tls_roots;
+
 /// What an endpoint's TLS needs beyond the defaults. Its `Debug` form shows no key.
 #[derive(Clone, Default)]
 pub struct TlsSettings {
@@ -47,7 +49,8 @@ impl TlsSettings {
         let identity = Identity::from_pem(format!("{key}\n{chain}").as_bytes()).map_err(|_| BadTls::NoKey)?;
         let settings = Self { identity: Some(identity), ..self };
         // Whether they match shows only when they are used.
-        settings.apply(reqwest::Client::builder()).build().map_err(|_| BadTls::Mismatch)?;
+        let client = || settings.apply(reqwest::Client::builder());
+        tls_roots::build(client, false).map_err(|_| BadTls::Mismatch)?;
         Ok(settings)
     }
 

@@ -19,6 +19,7 @@ use super::token_store::StoredToken;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::{http_clients, remedy};
+use crate::tls_roots::{self, ClientError};
 
 /// The limit for the exchange of the code.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,9 +104,9 @@ impl Consent {
     /// # Errors
     /// If the endpoint refuses or cannot be reached, sends no refresh token, or the user unticked a scope.
     pub async fn exchange(&self, proxy: Option<&Url>, code: &str) -> Result<StoredToken, Failure> {
-        let http = http_clients::build(proxy, EXCHANGE_TIMEOUT)
-            .map_err(|_| Failure::new(Reason::Network, "cannot set up the connection to Google", remedy::NETWORK))?
-            .through_proxy;
+        let is_https = self.client.token_uri.starts_with("https:") || proxy.is_some_and(|url| url.scheme() == "https");
+        let http = http_clients::build(proxy, EXCHANGE_TIMEOUT, is_https).map_err(|error| setup_failure(&error))?;
+        let http = http.through_proxy;
         let form = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -122,6 +123,14 @@ impl Consent {
         let missing = || Failure::new(Reason::Credentials, "Google sent no refresh token", NO_REFRESH);
         Ok(StoredToken { refresh_token: granted.refresh_token.ok_or_else(missing)?, scopes })
     }
+}
+
+fn setup_failure(error: &ClientError) -> Failure {
+    let (detail, remedy) = match error {
+        ClientError::NoRoots => ("this machine has no CA certificates", tls_roots::REMEDY),
+        ClientError::Setup(_) => ("cannot set up the connection to Google", remedy::NETWORK),
+    };
+    Failure::new(Reason::Network, detail, remedy)
 }
 
 #[cfg(test)]

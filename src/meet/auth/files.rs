@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::private_key;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 
@@ -101,7 +102,8 @@ pub(super) fn parse_key(bytes: &[u8]) -> Result<yup_oauth2::ServiceAccountKey, F
     }
     let not_a_key =
         || Failure::new(Reason::Credentials, "the credentials file is not a service account key", NOT_A_KEY);
-    let key: yup_oauth2::ServiceAccountKey = serde_json::from_slice(bytes).map_err(|_| not_a_key())?;
+    let mut key: yup_oauth2::ServiceAccountKey = serde_json::from_slice(bytes).map_err(|_| not_a_key())?;
+    key.private_key = private_key::with_line_breaks(&key.private_key).into_owned();
     // yup-oauth2 panics if the address is invalid.
     let http = key.token_uri.starts_with("https://") || key.token_uri.starts_with("http://");
     let parses = key.token_uri.parse::<hyper::Uri>().is_ok_and(|uri| uri.host().is_some());

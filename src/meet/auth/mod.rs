@@ -15,6 +15,7 @@ pub mod consent;
 pub mod files;
 mod inspect;
 mod oauth_error;
+mod private_key;
 mod refresh;
 pub mod scopes;
 mod service_account;
@@ -23,7 +24,7 @@ mod token_source;
 pub mod token_store;
 mod tokens;
 
-pub use inspect::{Inspection, Warning, inspect};
+pub use inspect::{Inspection, inspect};
 pub use scopes::Scopes;
 pub(super) use token_source::TokenSource;
 pub(super) use tokens::{Bearer, Tokens};

@@ -21,9 +21,9 @@ use crate::clock::{Clock, elapsed};
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
 use crate::meet::remedy;
+use crate::tls_roots;
 
 const BROKEN_KEY: &str = "download the service account's key again: its private key cannot be read";
-const NO_ROOTS: &str = "install the system's CA certificates (the package `ca-certificates`)";
 
 /// Obtains a token.
 pub(super) async fn token(
@@ -57,7 +57,7 @@ async fn request_token<C: HyperClientBuilder>(
         // An invalid key gives these kinds; other errors come from the HTTP client.
         std::io::ErrorKind::InvalidInput => broken_key(),
         _ if error.to_string().contains("hyper client") => {
-            Failure::new(Reason::Network, "this machine has no CA certificates", NO_ROOTS)
+            Failure::new(Reason::Network, "this machine has no CA certificates", tls_roots::REMEDY)
         }
         _ => broken_key(),
     })?;
@@ -97,7 +97,8 @@ pub(super) fn failure(error: &Error, grant: GrantType) -> Failure {
     }
 }
 
-fn broken_key() -> Failure {
+/// The failure of a key whose private part cannot sign.
+pub(super) fn broken_key() -> Failure {
     Failure::new(Reason::Credentials, "the private key in the key file cannot be used", BROKEN_KEY)
 }
 
@@ -123,7 +124,7 @@ fn through(proxy: &Url) -> Result<CustomHyperClientBuilder<Proxied>, Failure> {
     }
     let https = HttpsConnectorBuilder::new()
         .with_native_roots()
-        .map_err(|_| Failure::new(Reason::Network, "this machine has no CA certificates", NO_ROOTS))?
+        .map_err(|_| Failure::new(Reason::Network, "this machine has no CA certificates", tls_roots::REMEDY))?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tunnel);

@@ -204,7 +204,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let credentials = Credentials::ApplicationDefault { file: Some(folder.path().join("missing")) };
         let (clock, second) = (Clock::new(), Duration::from_secs(1));
-        Tokens::new(TokenSource::new(credentials, http_clients::build(None, second).unwrap(), clock), clock, second)
+        Tokens::new(
+            TokenSource::new(credentials, http_clients::build(None, second, false).unwrap(), clock),
+            clock,
+            second,
+        )
     }
 
     fn cached(due: u64, expired: u64) -> Cached {

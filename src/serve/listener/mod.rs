@@ -11,4 +11,4 @@ mod server;
 pub(super) mod tls;
 
 pub use bind::BindError;
-pub use server::Server;
+pub use server::{BoundSocket, Server};

@@ -30,6 +30,24 @@ const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// The pause after a failed accept. The usual cause is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// A listening socket. The kernel accepts connections on it; they are answered once a [`Server`] runs on it.
+#[derive(Debug)]
+pub struct BoundSocket {
+    listener: Listener,
+    listens_on: Listen,
+}
+
+impl BoundSocket {
+    /// Opens the listening socket. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`] if the socket cannot be opened.
+    pub fn bind(settings: &ServerSettings) -> Result<Self, BindError> {
+        let (listener, listens_on) = Listener::bind(&settings.listen, settings.inherited.as_ref())?;
+        Ok(Self { listener, listens_on })
+    }
+}
+
 /// A server whose socket listens. It answers once [`run`](Self::run) is called.
 #[derive(Debug)]
 pub struct Server {
@@ -44,18 +62,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the listening socket. From then on the kernel accepts connections; they are answered once
-    /// [`run`](Self::run) is called. Does not wait, but must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// [`BindError`] if the socket cannot be opened.
-    pub async fn bind(settings: &ServerSettings, parts: ServerParts) -> Result<Self, BindError> {
-        let (listener, listens_on) = Listener::bind(&settings.listen, settings.inherited.as_ref())?;
+    /// Makes the server of a socket.
+    #[must_use]
+    pub fn new(socket: BoundSocket, parts: ServerParts) -> Self {
+        let BoundSocket { listener, listens_on } = socket;
         let slots_exhausted = parts.limit_reached.with_label_values(&["http_connections"]);
         let readiness = parts.readiness.clone();
         let slots = ConnectionSlots::new(MAX_CONNECTIONS);
         let live_config = parts.live_config.clone();
-        Ok(Self { listener, listens_on, live_config, router: router(parts), readiness, slots, slots_exhausted })
+        Self { listener, listens_on, live_config, router: router(parts), readiness, slots, slots_exhausted }
     }
 
     /// Returns the address of the socket. If port 0 was configured, it has the port that the kernel chose.
