@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use meetwatch::clock::Clock;
+use meetwatch::heartbeat::Liveness;
 use meetwatch::model::{ConferenceName, EndpointName, TargetName};
 use meetwatch::serve::{
     ApiContext, BoundSocket, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
@@ -72,6 +73,7 @@ fn parts(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSetting
         registry,
         board: board.clone(),
         readiness: Readiness::default(),
+        liveness: Liveness::new(Vec::new(), Duration::ZERO),
         limit_reached,
         live_config: LiveConfigCell::new(config),
         api: ApiContext { store, clock },

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch as value};
 
 use crate::clock::Clock;
 use crate::delivery::Dispatcher;
+use crate::heartbeat::Liveness;
 use crate::meet::Client;
 use crate::serve::{Listen, Readiness, Server};
 use crate::status::StatusBoard;
@@ -34,6 +35,7 @@ pub struct App {
     clock: Clock,
     board: StatusBoard,
     readiness: Readiness,
+    liveness: Liveness,
     notifier: Notifier,
     /// The interval within which the service manager expects to hear from the daemon, if it has a watchdog.
     watchdog: Option<Duration>,

@@ -76,22 +76,49 @@ impl FromStr for AbortFailpoint {
 
 /// Makes a loop hang forever at its nth turn, to test the watchdog. Unarmed by default. Clones share their hit count.
 #[derive(Debug, Clone, Default)]
-pub struct HangFailpoint(Option<Arc<AtomicU32>>);
+pub struct HangFailpoint(Option<Arc<ArmedHang>>);
+
+#[derive(Debug)]
+struct ArmedHang {
+    hits_left: AtomicU32,
+    /// Every thread of the runtime hangs, and not the loop alone.
+    wholly: bool,
+}
 
 impl HangFailpoint {
     /// Returns a failpoint that hangs at the `nth` turn; 0 counts as 1.
     #[must_use]
     pub fn nth(nth: u32) -> Self {
-        Self(Some(Arc::new(AtomicU32::new(nth.max(1)))))
+        Self(Some(Arc::new(ArmedHang { hits_left: AtomicU32::new(nth.max(1)), wholly: false })))
+    }
+
+    /// Returns a failpoint that hangs every thread of the runtime at the `nth` turn; 0 counts as 1.
+    #[must_use]
+    pub fn nth_wholly(nth: u32) -> Self {
+        Self(Some(Arc::new(ArmedHang { hits_left: AtomicU32::new(nth.max(1)), wholly: true })))
     }
 
     /// Counts a turn of the loop. Never returns at the turn that was armed.
     pub async fn hit(&self) {
-        if let Some(hits_left) = &self.0
-            && hits_left.fetch_sub(1, Ordering::Relaxed) == 1
-        {
-            std::future::pending::<()>().await;
+        let Some(armed) = &self.0 else { return };
+        if armed.hits_left.fetch_sub(1, Ordering::Relaxed) != 1 {
+            return;
         }
+        if armed.wholly {
+            let workers = tokio::runtime::Handle::current().metrics().num_workers();
+            for _ in 0..2 * workers {
+                tokio::spawn(async { hang_thread() });
+            }
+            hang_thread();
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Never returns.
+fn hang_thread() {
+    loop {
+        std::thread::park();
     }
 }
 

@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod log;
 pub mod meet;
 pub mod model;
+pub mod open_files;
 pub mod pseudonym;
 pub mod retry_after;
 pub mod secret_file;

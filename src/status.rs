@@ -21,6 +21,8 @@ pub struct Status {
     /// The targets with at least one successful discovery.
     pub targets: BTreeMap<TargetName, TargetStatus>,
     pub identities: BTreeMap<IdentityName, IdentityStatus>,
+    /// Google's clock minus ours in whole seconds. `None` before the first answer.
+    pub clock_offset_seconds: Option<i64>,
 }
 
 /// One live conference.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, RunError};
 use crate::store::retention_loop;
-use crate::systemd::{self, Watchdog, WatchedLoop};
+use crate::systemd;
 use crate::watch;
 
 /// How long the store may take to close.
@@ -21,12 +21,6 @@ const STORE_CLOSE: Duration = Duration::from_secs(10);
 
 /// How long each task may take to stop. Longer than the grace that the dispatcher gives to sends in flight.
 const TASK_STOP: Duration = Duration::from_secs(15);
-
-/// A loop that turns every second counts as hanging when it has not turned for this long.
-const LOOP_DEADLINE: Duration = Duration::from_secs(15);
-
-/// The same for the store's writer, of which one turn is a whole group of transactions on a disk that may be slow.
-const WRITER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A task of the daemon, and the token that stops it.
 struct DaemonTask {
@@ -125,15 +119,9 @@ impl App {
 
     /// Returns what the supervising task needs: the service manager to notify, and the heartbeats to watch for it.
     fn supervision(&self) -> systemd::SupervisorParts {
-        let loops = [
-            ("polling", self.watching.heartbeat.clone(), LOOP_DEADLINE),
-            ("writing", self.store.heartbeat(), WRITER_DEADLINE),
-            ("delivering", self.dispatcher.heartbeat(), LOOP_DEADLINE),
-        ];
-        let watched = loops.map(|(name, heartbeat, deadline)| WatchedLoop { name, heartbeat, deadline });
         systemd::SupervisorParts {
             notifier: self.notifier.clone(),
-            watchdog: Watchdog::new(watched.into(), self.clock.mono()),
+            liveness: self.liveness.clone(),
             ping_timeout: self.watchdog,
             board: self.board.clone(),
             store: self.store.clone(),

@@ -1,9 +1,10 @@
 //! Starting the daemon: each part is built from the configuration and handed what it needs of the parts before it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{IntCounterVec, Registry};
+use prometheus::{IntCounter, IntCounterVec, Registry};
 use secrecy::SecretString;
 use tokio::sync::watch as value;
 
@@ -14,14 +15,20 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Dispatcher, EndpointSettings, Names, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortFailpoint, HangFailpoint};
-use crate::heartbeat::Heartbeat;
-use crate::log::Level;
+use crate::heartbeat::{Heartbeat, Liveness, WatchedLoop};
+use crate::log::{self, Level};
 use crate::meet::{self, Client, RetryPolicy};
 use crate::serve::{self, ApiContext, BoundSocket, LiveConfigCell, Readiness, Server, ServerParts, token};
 use crate::status::StatusBoard;
 use crate::store::{ShownEndpoints, Store, StoreError, StoreMetrics};
 use crate::systemd::Notifier;
 use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
+
+/// A loop that turns every second counts as stalled when it has not turned for this long.
+const LOOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The same for the store's writer, of which one turn is a whole group of transactions on a disk that may be slow.
+const WRITER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How a daemon is started, apart from its configuration.
 #[derive(Debug, Default)]
@@ -30,6 +37,8 @@ pub struct StartOptions {
     pub seed: u64,
     /// Sets the log level; each reload sets the configured one. Without it the level stays as it is.
     pub log_level: Option<Level>,
+    /// Counts the log lines that were dropped. Without it, none are counted.
+    pub log_lines_dropped: Option<IntCounter>,
     /// The service manager to notify.
     pub notifier: Notifier,
     /// The interval within which the service manager expects to hear from the daemon, if it has a watchdog.
@@ -58,6 +67,8 @@ impl App {
     pub async fn start(mut config: Config, options: StartOptions) -> Result<Self, StartError> {
         let context = StartContext::new(&config, options.seed, options.abort)?;
         let socket = BoundSocket::bind(&config.server)?;
+        let lines_dropped = options.log_lines_dropped.map_or_else(log::lines_dropped, Ok)?;
+        context.registry.register(Box::new(lines_dropped))?;
         let client = context.google_client(&config)?;
         let store = context.open_store(&config).await?;
         load_pseudonym_key(&mut config).await?;
@@ -70,14 +81,16 @@ impl App {
         let (reload_handle, reload_requests) = ReloadHandle::new();
         let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
         let api = ApiContext { store: store.clone(), clock: context.clock };
-        let server = context.server(socket, api, live_config.clone(), &reload_handle);
+        let heartbeat = Heartbeat::default();
+        let liveness = context.liveness(&heartbeat, &store, &dispatcher);
+        let server = context.server(socket, api, live_config.clone(), &reload_handle, liveness.clone());
         let StartContext { clock, board, readiness, .. } = context;
         let watching = watch::WatchParts {
             reader: Arc::new(client.clone()),
             store: store.clone(),
             clock,
             metrics: watch_metrics,
-            heartbeat: Heartbeat::default(),
+            heartbeat,
             hang: options.hang,
         };
         let (watch_sender, watch_changes) = watch::reconfigure_channel();
@@ -100,6 +113,7 @@ impl App {
             clock,
             board,
             readiness,
+            liveness,
             notifier: options.notifier,
             watchdog: options.watchdog,
             store,
@@ -140,7 +154,18 @@ impl StartContext {
     async fn open_store(&self, config: &Config) -> Result<Store, StartError> {
         let metrics = StoreMetrics::register(&self.registry)?;
         let (path, clock, abort) = (config.store.path.clone(), self.clock, self.abort.clone());
-        let opened = tokio::task::spawn_blocking(move || Store::open_aborting_at(&path, clock, metrics, abort)).await;
+        let opened = tokio::task::spawn_blocking(move || {
+            let was_here = store_was_here(&path);
+            let opened = Store::open_aborting_at(&path, clock, metrics, abort);
+            if was_here && opened.is_ok() {
+                tracing::warn!(
+                    path = %path.display(),
+                    "a store was here before: its token file is still there, and the store is not; a new one was made, which knows no event, no delivery and nobody who was forgotten; if it was moved or deleted by mistake, stop the daemon and put it or a backup back"
+                );
+            }
+            opened
+        })
+        .await;
         // If the task panicked, the store was never open.
         let store = opened.map_err(|_| StoreError::Closed)?.map_err(StartError::Store)?;
         self.readiness.set_store_open(true);
@@ -208,17 +233,30 @@ impl StartContext {
         Ok(dispatcher.aborting_at(self.abort.clone()))
     }
 
+    /// Watches the heartbeats of the daemon's loops.
+    fn liveness(&self, polling: &Heartbeat, store: &Store, dispatcher: &Dispatcher) -> Liveness {
+        let loops = [
+            ("polling", polling.clone(), LOOP_DEADLINE),
+            ("writing", store.heartbeat(), WRITER_DEADLINE),
+            ("delivering", dispatcher.heartbeat(), LOOP_DEADLINE),
+        ];
+        let watched = loops.map(|(name, heartbeat, deadline)| WatchedLoop { name, heartbeat, deadline });
+        Liveness::new(watched.into(), self.clock.mono())
+    }
+
     fn server(
         &self,
         socket: BoundSocket,
         api: ApiContext,
         live_config: LiveConfigCell,
         reload: &ReloadHandle,
+        liveness: Liveness,
     ) -> Server {
         let parts = ServerParts {
             registry: self.registry.clone(),
             board: self.board.clone(),
             readiness: self.readiness.clone(),
+            liveness,
             limit_reached: self.limits.clone(),
             live_config,
             api,
@@ -226,6 +264,12 @@ impl StartContext {
         };
         Server::new(socket, parts)
     }
+}
+
+/// Whether there is no store at `path`, and yet a file that the daemon makes beside it.
+fn store_was_here(path: &Path) -> bool {
+    let beside = [token::path_beside(path), pseudonym_key::path_beside(path)];
+    matches!(path.try_exists(), Ok(false)) && beside.iter().any(|file| file.exists())
 }
 
 /// Gives the installation's pseudonym key to the endpoints, if any of them hides names.

@@ -99,14 +99,25 @@ async fn ask(
 }
 
 /// Returns what the daemon lacks according to its answer.
-fn missing(answer: &Value) -> &'static str {
+fn missing(answer: &Value) -> String {
+    // Another program may answer: nothing but names is printed.
+    let name = |value: &Value| value.as_str().filter(|name| is_name(name)).map(str::to_owned);
+    let names = |value: &Value| value.as_array().map(|names| names.iter().filter_map(name).collect::<Vec<_>>());
     if answer["stopping"] == true {
-        "it is stopping"
+        "it is stopping".to_owned()
+    } else if let Some(stalled) = names(&answer["stalled"]).filter(|names| !names.is_empty()) {
+        format!("it stopped making progress ({}); restart it, and please report this", stalled.join(", "))
+    } else if let Some(reason) = name(&answer["store_reason"]) {
+        format!("its store cannot be used ({reason}); its log says what to do")
     } else if answer["store"] == false {
-        "its store is not open"
+        "its store is not open".to_owned()
     } else {
-        "it is not listening yet"
+        "it is not listening yet".to_owned()
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -149,6 +160,14 @@ mod tests {
         let answer = async move || (StatusCode::SERVICE_UNAVAILABLE, stopping);
         let why_not = why(Router::new().route("/readyz", get(answer))).await;
         assert!(why_not.ends_with("is not ready: it is stopping"), "{why_not}");
+        for (answer, said) in [
+            (r#"{"ready":false,"store":false,"store_reason":"gone"}"#, "its store cannot be used (gone)"),
+            (r#"{"ready":false,"store":true,"stalled":["polling","writing"]}"#, "making progress (polling, writing)"),
+        ] {
+            let answer = async move || (StatusCode::SERVICE_UNAVAILABLE, answer);
+            let why_not = why(Router::new().route("/readyz", get(answer))).await;
+            assert!(why_not.contains(said), "{why_not}");
+        }
         let guarded = async || (StatusCode::UNAUTHORIZED, r#"{"error":"no"}"#);
         let why_not = why(Router::new().route("/readyz", get(guarded))).await;
         assert!(why_not.contains("requires a token"), "{why_not}");

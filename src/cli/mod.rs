@@ -34,6 +34,7 @@ mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
@@ -41,7 +42,7 @@ use tracing::level_filters::LevelFilter;
 use self::output::OutputClosed;
 use crate::app::StartError;
 use crate::config::{Environment, Problems};
-use crate::log::{self, LogSettings};
+use crate::log::{self, Log, LogSettings};
 
 /// `EX_CONFIG` of sysexits.h: an invalid configuration, script or fault name.
 const EX_CONFIG: u8 = 78;
@@ -89,7 +90,8 @@ impl Command {
         if let Self::Run(args) = self {
             return run::run(args, log).await;
         }
-        log.install(self.log_settings())?;
+        // Dropped at the end: what was logged is written before an error is.
+        let _log = log.install(self.log_settings())?;
         match self {
             // Handled above.
             Self::Run(_) => Ok(ExitCode::SUCCESS),
@@ -135,14 +137,12 @@ struct LogOptions {
 
 impl LogOptions {
     /// Installs logging as `configured`, except where the command line overrides it. Can be called once in a process.
-    /// Returns the handle that changes the level later, unless the command line fixed it.
     ///
     /// # Errors
-    /// If logging is installed already.
-    fn install(self, configured: LogSettings) -> anyhow::Result<Option<log::Level>> {
+    /// If logging cannot be installed.
+    fn install(self, configured: LogSettings) -> anyhow::Result<Log> {
         let settings = LogSettings { level: self.level.or(configured.level), ..configured };
-        let level = log::install(settings, self.colours)?;
-        Ok(if self.level.is_some() { None } else { Some(level) })
+        Ok(log::install(settings, self.colours)?)
     }
 }
 
@@ -158,15 +158,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let options = LogOptions { level: cli.log, colours: !Environment::read().no_colour };
-    exit_code(block_on(cli.command.run(options)))
+    // The reader of a command's errors may take its time. The daemon ends, whether its log is read or not.
+    let bound = matches!(cli.command, Command::Run(_)).then_some(LAST_WORDS);
+    exit_code(block_on(cli.command.run(options)), bound)
 }
+
+/// How long the daemon's last words may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long threads that block, such as on a disk, are waited for at the end.
+const LAST_THREADS: Duration = Duration::from_secs(5);
 
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_THREADS);
+    result
 }
 
-/// Returns the exit code for the result of a command. Prints an error.
-fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
+/// Returns the exit code for the result of a command. Prints an error, within `bound` if there is one.
+fn exit_code(result: anyhow::Result<ExitCode>, bound: Option<Duration>) -> ExitCode {
     let error = match result {
         Ok(code) => return code,
         Err(error) => error,
@@ -176,10 +187,10 @@ fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Some(problems) = error.downcast_ref::<Problems>() {
-        output::complain(problems);
+        output::complain_within(bound, problems);
         return ExitCode::from(EX_CONFIG);
     }
-    output::complain(format_args!("meetwatch: {error:#}"));
+    output::complain_within(bound, format_args!("meetwatch: {error:#}"));
     match error.downcast_ref::<StartError>() {
         // Tells a service manager that a restart cannot help.
         Some(error) if error.is_permanent() => ExitCode::from(EX_CONFIG),
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_result_has_its_exit_code() {
-        let code = |result| format!("{:?}", exit_code(result));
+        let code = |result| format!("{:?}", exit_code(result, None));
         let is = |number: u8| format!("{:?}", ExitCode::from(number));
         assert_eq!(code(Ok(ExitCode::from(7))), is(7));
         assert_eq!(code(Err(anyhow::anyhow!("cause").context("attempt"))), is(1));

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -50,6 +51,19 @@ pub(super) fn list(answer: &Value, key: &str, columns: &[Column], as_json: bool)
 /// Writes a line to standard error. A write error is ignored: there is no other place to report it.
 pub(super) fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// As [`complain`], and gives up after `bound`, if there is one: nobody may be reading standard error.
+pub(super) fn complain_within(bound: Option<Duration>, text: impl Display) {
+    let Some(bound) = bound else { return complain(text) };
+    let text = text.to_string();
+    let (done, written) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        complain(text);
+        // The caller may have given up.
+        let _ = done.send(());
+    });
+    let _ = written.recv_timeout(bound);
 }
 
 /// Receives SIGINT and SIGTERM from the moment it is created.

@@ -10,6 +10,7 @@ use super::error::Reason;
 use super::failure::Failure;
 use super::remedy;
 use crate::capped_body::{self, BodyError};
+use crate::open_files;
 
 /// The detail of a failure because of a body over its cap; see [`is_over_cap`].
 const OVER_CAP: &str = "the response body is larger than the limit";
@@ -38,6 +39,10 @@ pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     let causes = || causes(error);
     if (error.is_body() || error.is_decode()) && causes().any(is_cut_off) {
         return Failure::malformed("the response body was cut off");
+    }
+    if open_files::are_exhausted(error) {
+        let detail = format!("cannot connect: {}", open_files::EXHAUSTED);
+        return Failure::new(Reason::Network, detail, open_files::REMEDY);
     }
     let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
     if error.is_connect() {

@@ -1,4 +1,5 @@
-//! Whether the daemon is ready: the store is open, the listener accepts, and no stop is under way.
+//! Whether the daemon is ready: the store is open and well, the listener accepts, every loop makes progress, and no stop is
+//! under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,16 +18,22 @@ struct Flags {
 }
 
 /// The conditions at one moment.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct ReadinessConditions {
     store: bool,
+    /// Why the store cannot be used, if it is open and cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_reason: Option<&'static str>,
     listener: bool,
     stopping: bool,
+    /// The names of the loops that stopped making progress.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stalled: Vec<&'static str>,
 }
 
 impl ReadinessConditions {
-    pub(super) fn is_ready(self) -> bool {
-        self.store && self.listener && !self.stopping
+    pub(super) fn is_ready(&self) -> bool {
+        self.store && self.listener && !self.stopping && self.stalled.is_empty()
     }
 }
 
@@ -46,17 +53,22 @@ impl Readiness {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// Whether all conditions hold.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.conditions().is_ready()
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Acquire)
     }
 
-    pub(super) fn conditions(&self) -> ReadinessConditions {
+    /// Returns the conditions, given why the store cannot be used, if it cannot, and which loops are stalled.
+    pub(super) fn conditions(
+        &self,
+        store_outage: Option<&'static str>,
+        stalled: Vec<&'static str>,
+    ) -> ReadinessConditions {
         ReadinessConditions {
-            store: self.0.store.load(Ordering::Acquire),
+            store: self.0.store.load(Ordering::Acquire) && store_outage.is_none(),
+            store_reason: store_outage,
             listener: self.0.listener.load(Ordering::Acquire),
-            stopping: self.0.stopping.load(Ordering::Acquire),
+            stopping: self.is_stopping(),
+            stalled,
         }
     }
 }
@@ -66,14 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_needs_an_open_store_and_a_listener_and_no_stop() {
+    fn ready_needs_a_store_that_works_and_a_listener_and_loops_that_turn_and_no_stop() {
         let readiness = Readiness::default();
-        assert!(!readiness.is_ready());
+        let is_ready = || readiness.conditions(None, Vec::new()).is_ready();
+        assert!(!is_ready());
         readiness.set_store_open(true);
-        assert!(!readiness.is_ready());
+        assert!(!is_ready());
         readiness.clone().set_listening(true);
-        assert!(readiness.is_ready());
+        assert!(is_ready());
+        assert!(!readiness.conditions(Some("gone"), Vec::new()).is_ready());
+        assert!(!readiness.conditions(None, vec!["polling"]).is_ready());
         readiness.set_stopping();
-        assert!(!readiness.is_ready());
+        assert!(!is_ready());
     }
 }

@@ -8,9 +8,10 @@ use tokio::sync::Semaphore;
 
 use super::auth::authenticator::Authenticator;
 use super::live_config::LiveConfigCell;
-use super::readiness::Readiness;
+use super::readiness::{Readiness, ReadinessConditions};
 use super::reload::Reload;
 use crate::clock::Clock;
+use crate::heartbeat::Liveness;
 use crate::status::StatusBoard;
 use crate::store::Store;
 
@@ -24,6 +25,7 @@ pub struct ServerParts {
     pub registry: Registry,
     pub board: StatusBoard,
     pub readiness: Readiness,
+    pub liveness: Liveness,
     /// As [`limit_reached`](super::metrics::limit_reached) returned it.
     pub limit_reached: IntCounterVec,
     pub live_config: LiveConfigCell,
@@ -48,7 +50,8 @@ pub struct ApiContext {
 pub(super) struct ServerState {
     pub(super) registry: Registry,
     pub(super) board: StatusBoard,
-    pub(super) readiness: Readiness,
+    readiness: Readiness,
+    liveness: Liveness,
     pub(super) live_config: LiveConfigCell,
     pub(super) authenticator: Authenticator,
     pub(super) scrapes: Semaphore,
@@ -58,9 +61,19 @@ pub(super) struct ServerState {
 
 impl ServerState {
     pub(super) fn new(parts: ServerParts) -> Self {
-        let ServerParts { registry, board, readiness, limit_reached, live_config, api, reload } = parts;
-        let authenticator = Authenticator::new(limit_reached.with_label_values(&["password_checks"]));
+        let ServerParts { registry, board, readiness, liveness, limit_reached, live_config, api, reload } = parts;
+        let authenticator = Authenticator::new(api.clock, limit_reached.with_label_values(&["password_checks"]));
         let scrapes = Semaphore::new(MAX_CONCURRENT_SCRAPES);
-        Self { registry, board, readiness, live_config, authenticator, scrapes, api, reload }
+        Self { registry, board, readiness, liveness, live_config, authenticator, scrapes, api, reload }
+    }
+
+    /// Returns the conditions of readiness at this moment.
+    pub(super) fn conditions(&self) -> ReadinessConditions {
+        self.readiness.conditions(self.api.store.outage(), self.stalled())
+    }
+
+    /// Returns the names of the loops that are stalled. At a stop the loops end one after the other, so none counts.
+    pub(super) fn stalled(&self) -> Vec<&'static str> {
+        if self.readiness.is_stopping() { Vec::new() } else { self.liveness.stalled(self.api.clock.mono()) }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::endpoint::EndpointSummary;
 use super::error::StoreError;
 use super::sqlite::StoreReader;
+use super::writer::WriterStatus;
 
 /// How many queries run at once.
 const READERS: usize = 4;
@@ -18,11 +19,13 @@ pub(super) struct Readers {
     path: Arc<PathBuf>,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<StoreReader>>>,
+    /// Learns of damage that a query meets.
+    status: WriterStatus,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), permits: Arc::new(Semaphore::new(READERS)), idle: Arc::default() }
+    pub(super) fn new(path: PathBuf, status: WriterStatus) -> Self {
+        Self { path: Arc::new(path), permits: Arc::new(Semaphore::new(READERS)), idle: Arc::default(), status }
     }
 
     /// Runs `query` on a thread that may block. Everything it reads is of one instant.
@@ -53,6 +56,9 @@ impl Readers {
         let idle = self.idle().pop();
         let reader = idle.map_or_else(|| StoreReader::open(&self.path), Ok)?;
         let answer = reader.in_snapshot(query);
+        if let Err(error) = &answer {
+            self.status.note_error(error);
+        }
         // A connection that failed may be stale, for example after the file was replaced: the next query opens a new
         // one. After the pool was closed nothing would close a connection that is returned.
         if answer.is_ok() && !self.permits.is_closed() {

@@ -1,6 +1,7 @@
 //! The writer's thread: takes the queued operations, writes them as one group, publishes the progress, and replies.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,10 +25,13 @@ const GROUP: usize = 256;
 /// How often the size of the files is measured, at most.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a store that nobody writes is written to see whether it can be.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
+
 /// A job for the writer.
 pub(super) enum Job {
     Write(WriteRequest),
-    /// Does nothing: an idle writer that takes it beats.
+    /// An idle writer that takes it beats, and checks that the store is well.
     Beat,
     /// Writes what was queued before, checkpoints, and ends the thread.
     Close(oneshot::Sender<Result<(), StoreError>>),
@@ -40,6 +44,10 @@ pub(super) struct Writer {
     clock: Clock,
     path: PathBuf,
     outage_log: OutageLog,
+    /// The outage was found by a check and not by an operation, so a check finds its end.
+    found_by_check: bool,
+    /// When the store is written next if nobody writes it before.
+    probe_due: Mono,
     status: WriterStatus,
     progress: watch::Sender<StoreProgress>,
 }
@@ -50,12 +58,24 @@ pub(super) struct WriterStatus {
     /// Beats for each group.
     pub(super) heartbeat: Heartbeat,
     outage: Arc<RwLock<Option<&'static str>>>,
+    /// A page was damaged when it was read or written. Others may be well, but the store is not.
+    damaged: Arc<AtomicBool>,
 }
 
 impl WriterStatus {
-    /// Returns why the last group could not be written, if it could not.
+    /// Returns why the store cannot be used, if it cannot: why the last group could not be written, or that it is damaged.
     pub(super) fn outage(&self) -> Option<&'static str> {
+        if self.damaged.load(Ordering::Relaxed) {
+            return Some(StoreError::Corrupt.reason());
+        }
         *self.outage.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a failure to read or write. A store that is damaged stays so until it is opened again.
+    pub(super) fn note_error(&self, error: &StoreError) {
+        if *error == StoreError::Corrupt {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
     }
 
     fn set_outage(&self, reason: Option<&'static str>) {
@@ -67,7 +87,8 @@ impl Writer {
     pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
         let progress = watch::Sender::new(StoreProgress { log_position: db.log_position(), admin_changes: 0 });
         let (outage_log, status) = (OutageLog::default(), WriterStatus::default());
-        Self { db, jobs, metrics, clock, path, outage_log, status, progress }
+        let probe_due = clock.mono() + PROBE_EVERY;
+        Self { db, jobs, metrics, clock, path, outage_log, found_by_check: false, probe_due, status, progress }
     }
 
     pub(super) fn status(&self) -> WriterStatus {
@@ -85,7 +106,11 @@ impl Writer {
         while self.jobs.blocking_recv_many(&mut jobs, GROUP) > 0 {
             self.status.heartbeat.beat(self.clock.mono());
             let (group, close) = sort(&mut jobs);
-            self.write(group);
+            if group.is_empty() && close.is_none() {
+                self.check();
+            } else {
+                self.write(group);
+            }
             let now = self.clock.now().mono;
             self.status.heartbeat.beat(now);
             if now >= size_due {
@@ -101,6 +126,27 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Checks a store that nobody writes, so that its state is known. Writes now and again, and as long as a check fails.
+    fn check(&mut self) {
+        let now = self.clock.now();
+        let outage = self.status.outage();
+        let in_outage = outage.is_some();
+        // What a check can tell for certain. A disk that is full for an operation may have room for the check's one row, so
+        // there the next operation ends the outage, or the check if there was none for a while.
+        let is_certain = self.found_by_check || matches!(outage, Some("gone" | "read_only"));
+        if in_outage && !is_certain && now.mono < self.probe_due {
+            return;
+        }
+        let checked = if in_outage || now.mono >= self.probe_due {
+            self.probe_due = now.mono + PROBE_EVERY;
+            self.db.probe(now.wall)
+        } else {
+            self.db.check_files()
+        };
+        self.found_by_check = checked.is_err();
+        self.note_outcome(checked.as_ref().err(), 0, now.mono);
     }
 
     fn write(&mut self, mut group: Vec<WriteRequest>) {
@@ -149,9 +195,16 @@ impl Writer {
                 tracing::error!(reason = error.reason(), %error, "a commit was refused; this is a defect, please report it");
             }
         }
-        let first = failed().next();
-        self.status.set_outage(first.map(StoreError::reason));
         let count = u64::try_from(failed().count()).unwrap_or(u64::MAX);
+        self.found_by_check = false;
+        self.probe_due = now + PROBE_EVERY;
+        self.note_outcome(failed().next(), count, now);
+    }
+
+    /// Shows and logs that the store cannot be used, or can be again. `count`: how many operations failed.
+    fn note_outcome(&mut self, first: Option<&StoreError>, count: u64, now: Mono) {
+        first.inspect(|error| self.status.note_error(error));
+        self.status.set_outage(first.map(StoreError::reason));
         match (self.outage_log.note(first.map_or(Ok(()), Err), count, now), first) {
             (Some(OutageNotice::Lasts { failed, duration }), Some(error)) => tracing::error!(
                 reason = error.reason(),

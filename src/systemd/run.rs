@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::notify::Notifier;
 use super::summary::{self, SummaryInput};
-use super::watchdog::{Watchdog, ping_interval};
 use crate::clock::{Clock, Mono};
+use crate::heartbeat::Liveness;
 use crate::status::StatusBoard;
 use crate::store::Store;
 
@@ -18,15 +18,18 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long reading the outbox summary may take. It must not delay a watchdog ping.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longer than this loop ever pauses: STATUS_INTERVAL plus the timeouts of the store and the manager. After a longer
-/// pause the machine was suspended, and all loops with it.
-const SUSPEND_THRESHOLD: Duration = Duration::from_secs(12);
+/// Returns how often to ping a manager that restarts the daemon after `ping_timeout` without a ping: four times within it,
+/// so that a ping may be late.
+#[must_use]
+fn ping_interval(ping_timeout: Duration) -> Duration {
+    (ping_timeout / 4).max(Duration::from_millis(10))
+}
 
 /// What [`run()`] works with.
 #[derive(Debug)]
 pub struct SupervisorParts {
     pub notifier: Notifier,
-    pub watchdog: Watchdog,
+    pub liveness: Liveness,
     /// How long the manager waits for a watchdog ping before it restarts the daemon; `None` if it does not watch.
     pub ping_timeout: Option<Duration>,
     pub board: StatusBoard,
@@ -34,13 +37,10 @@ pub struct SupervisorParts {
     pub clock: Clock,
 }
 
-/// Notifies the manager until `stop`. Without a manager, only waits for `stop`.
+/// Checks the loops and notifies the manager until `stop`. Without a manager, what it finds is logged.
 pub async fn run(mut parts: SupervisorParts, stop: CancellationToken) {
-    if !parts.notifier.is_connected() {
-        return stop.cancelled().await;
-    }
     let interval = parts.ping_timeout.map_or(STATUS_INTERVAL, ping_interval).min(STATUS_INTERVAL);
-    let mut reported = LastReported { checked_at: parts.clock.mono(), ..LastReported::default() };
+    let mut reported = LastReported::default();
     while stop.run_until_cancelled(notify_once(&mut parts, &mut reported)).await.is_some() {
         if stop.run_until_cancelled(sleep(interval)).await.is_none() {
             return;
@@ -55,28 +55,22 @@ struct LastReported {
     stalled: Vec<&'static str>,
     /// When the status line is rendered next.
     status_due: Mono,
-    /// When the heartbeats were last checked.
-    checked_at: Mono,
 }
 
 async fn notify_once(parts: &mut SupervisorParts, reported: &mut LastReported) {
     let now = parts.clock.now().mono;
-    if now.saturating_sub(reported.checked_at) > SUSPEND_THRESHOLD {
-        parts.watchdog.restart_deadlines(now);
-    }
-    reported.checked_at = now;
-    let stalled = parts.watchdog.stalled(now);
+    let stalled = parts.liveness.stalled(now);
     if stalled.is_empty() && parts.ping_timeout.is_some() {
         parts.notifier.alive().await;
     }
-    // The store's writer beats only when it has a request to handle.
+    // The store's writer beats, and checks its files, only when it has a request to handle.
     parts.store.nudge();
     let changed = stalled != reported.stalled;
     if changed {
-        log_stalled(&stalled);
+        log_stalled(&stalled, parts.ping_timeout.is_some());
         reported.stalled.clone_from(&stalled);
     }
-    if !changed && now < reported.status_due {
+    if !parts.notifier.is_connected() || (!changed && now < reported.status_due) {
         return;
     }
     reported.status_due = now + STATUS_INTERVAL;
@@ -90,14 +84,32 @@ async fn notify_once(parts: &mut SupervisorParts, reported: &mut LastReported) {
     }
 }
 
-fn log_stalled(stalled: &[&'static str]) {
+fn log_stalled(stalled: &[&'static str], is_pinging: bool) {
     if stalled.is_empty() {
         tracing::info!("all loops of the daemon make progress again; watchdog pings are sent again");
-    } else {
-        let parts = stalled.join(", ");
+        return;
+    }
+    let parts = stalled.join(", ");
+    if is_pinging {
         tracing::error!(
             parts,
             "a task stopped making progress; the watchdog ping is withheld so that systemd restarts the daemon; please report this"
         );
+    } else {
+        tracing::error!(
+            parts,
+            "a task stopped making progress; /livez answers 503 until it goes on; restart the daemon, and please report this"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manager_is_pinged_several_times_within_its_timeout() {
+        assert_eq!(ping_interval(Duration::from_secs(30)), Duration::from_millis(7500));
+        assert!(ping_interval(Duration::ZERO) > Duration::ZERO);
     }
 }

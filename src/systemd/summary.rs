@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use crate::status::Status;
 use crate::store::{EndpointSummary, StoredBreaker};
 
+/// A clock that is further off than this is a problem.
+const DAY_SECONDS: u64 = 86_400;
+
 /// What the line reports besides the status board.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SummaryInput<'a> {
@@ -33,6 +36,10 @@ pub fn line(status: &Status, input: SummaryInput<'_>) -> String {
             Some(endpoints) => failing_endpoints(endpoints),
             None => Some("the store cannot be read".to_owned()),
         },
+        status
+            .clock_offset_seconds
+            .filter(|seconds| seconds.unsigned_abs() > DAY_SECONDS)
+            .map(|seconds| format!("this machine's clock is {seconds} s off Google's")),
         (!input.stalled.is_empty()).then(|| format!("stalled: {}", input.stalled.join(", "))),
     ]
     .into_iter()

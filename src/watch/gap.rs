@@ -3,7 +3,9 @@
 //! A gap begins with the last successful look and ends with the next one. A conference reports its own gaps. A target
 //! reports a gap only if none of its conferences reports one that covers it ([`GapCoverage`]).
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::roster::EmittedEvent;
 use crate::model::event_id::Edge;
@@ -17,6 +19,9 @@ pub const LATE: &str = "late";
 pub const NOT_CONFIGURED: &str = "not_configured";
 /// The reason of a gap in which reads succeeded and could not be stored.
 pub const STORE: &str = "store";
+
+/// A clock that is further off than this is in doubt.
+const DOUBTFUL: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether a conference already reports a target's gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,15 @@ pub fn merged(earlier: Option<Gap>, later: Gap) -> Gap {
         }
         None => later,
     }
+}
+
+/// Returns where a gap began that ends at `to`: at `noted`, unless the clock was in doubt then. `unseen` is how long nothing
+/// was seen by the clock that never jumps; if the two contradict each other by more than a day, that one is right.
+#[must_use]
+pub fn began(noted: Timestamp, to: Timestamp, unseen: Duration) -> Timestamp {
+    let unseen = SignedDuration::try_from(unseen).unwrap_or(SignedDuration::MAX);
+    let difference = to.duration_since(noted).saturating_sub(unseen);
+    if difference.abs() > DOUBTFUL { to.saturating_sub(unseen).unwrap_or(noted) } else { noted }
 }
 
 /// Returns the event for the gap of a target.
@@ -67,4 +81,20 @@ fn event(resource: &str, gap: Gap, observed_at: Timestamp) -> Event {
     let observed_at = observed_at.max(gap.from);
     let event = Event::new(key.id(), EventType::WatchGap, gap.from, observed_at, Provenance::Observed);
     Event { gap: Some(gap), ..event }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_that_began_by_a_clock_in_doubt_begins_where_the_steady_clock_says() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (right, minutes) = (1_800_000_000, Duration::from_secs(300));
+        assert_eq!(began(at(right), at(right + 300), minutes), at(right));
+        assert_eq!(began(at(right), at(right + 3900), minutes), at(right), "an hour off is no doubt");
+        for wrong in [right - 315_360_000, right + 315_360_000] {
+            assert_eq!(began(at(wrong), at(right), minutes), at(right - 300));
+        }
+    }
 }

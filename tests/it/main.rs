@@ -7,6 +7,9 @@
 )]
 
 mod architecture;
+mod attack_chaos;
+mod attack_log;
+mod attack_passwords;
 mod check_first_days;
 mod check_online;
 mod check_setup;

@@ -3,8 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meetwatch::clock::Clock;
+use meetwatch::heartbeat::{Heartbeat, Liveness, WatchedLoop};
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
     ApiContext, BindError, BoundSocket, EndpointTester, Expose, Listen, LiveConfig, LiveConfigCell, NotReloaded,
@@ -67,7 +69,8 @@ pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
     let live_config =
         LiveConfigCell::new(LiveConfig::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
     let readiness = Readiness::default();
-    ServerParts { registry, board, readiness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
+    let liveness = Liveness::new(Vec::new(), api.clock.mono());
+    ServerParts { registry, board, readiness, liveness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
 }
 
 /// A server that listens and does not answer yet.
@@ -77,6 +80,11 @@ pub(crate) async fn bound(settings: &ServerSettings) -> Result<Server, BindError
 
 pub(crate) async fn start(settings: ServerSettings) -> Running {
     let parts = parts(&settings);
+    start_with(&settings, parts).await
+}
+
+/// Serves what the test has made.
+pub(crate) async fn start_with(settings: &ServerSettings, parts: ServerParts) -> Running {
     let (board, readiness, registry) = (parts.board.clone(), parts.readiness.clone(), parts.registry.clone());
     let server = Server::new(BoundSocket::bind(&settings).unwrap(), parts);
     let Listen::Tcp(bound) = server.listens_on() else { panic!("it does not listen on TCP") };
@@ -170,6 +178,31 @@ async fn readyz_needs_an_open_store_and_no_stop() {
     server.readiness.set_stopping();
     assert_eq!(server.status("/readyz", &[]).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(server.status("/livez", &[]).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_loop_that_is_stalled_makes_livez_and_readyz_answer_503_with_its_name() {
+    let settings = on(Ipv4Addr::LOCALHOST);
+    let mut parts = parts(&settings);
+    let heartbeat = Heartbeat::default();
+    let polling = WatchedLoop { name: "polling", heartbeat: heartbeat.clone(), deadline: Duration::ZERO };
+    // The store's and the readiness's part is well; the watchdog began a moment ago.
+    parts.readiness.set_store_open(true);
+    parts.liveness = Liveness::new(vec![polling], Duration::ZERO);
+    let readiness = parts.readiness.clone();
+    let server = start_with(&settings, parts).await;
+    let live = server.get("/livez", &[]).await;
+    assert_eq!(live.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json_of(live).await, json!({"alive": false, "stalled": ["polling"]}));
+    let ready = server.get("/readyz", &[]).await;
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json_of(ready).await["stalled"], json!(["polling"]));
+    heartbeat.beat(Duration::from_secs(3600));
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK, "it goes on");
+    assert_eq!(server.status("/readyz", &[]).await, StatusCode::OK);
+    heartbeat.beat(Duration::ZERO);
+    readiness.set_stopping();
+    assert_eq!(server.status("/livez", &[]).await, StatusCode::OK, "at a stop the loops end one after the other");
 }
 
 #[tokio::test]

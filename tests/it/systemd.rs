@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with a configuration that watches nothing, and the socket of a manager.
-struct Scene {
-    folder: tempfile::TempDir,
-    config: PathBuf,
+pub(crate) struct Scene {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) config: PathBuf,
     manager: UnixDatagram,
 }
 
 impl Scene {
-    fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("meetwatch.toml");
         let text = "[[identity]]\nname = \"me\"\naccess_token_file = \"token\"\n\
@@ -38,7 +38,7 @@ impl Scene {
         Self { folder, config, manager }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
         command.arg("run").arg("--config").arg(&self.config).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null()).env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
@@ -54,7 +54,7 @@ impl Scene {
     }
 
     /// Receives until `wanted` and returns the notifications before it.
-    fn until(&self, wanted: &str) -> Vec<String> {
+    pub(crate) fn until(&self, wanted: &str) -> Vec<String> {
         let mut before = Vec::new();
         loop {
             match self.next() {
@@ -66,10 +66,10 @@ impl Scene {
 }
 
 /// A daemon that does not outlive its test.
-struct Daemon(Child);
+pub(crate) struct Daemon(pub(crate) Child);
 
 impl Daemon {
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::private_key;
 use crate::meet::error::Reason;
 use crate::meet::failure::Failure;
+use crate::open_files;
 
 /// The cap on a credentials file.
 const MAX_BYTES: u64 = 64 << 10;
@@ -72,22 +73,31 @@ struct CredentialsType {
 /// # Errors
 /// `credentials`, with a remedy for each reason why a file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let refused = |detail: &'static str, remedy| Failure::new(Reason::Credentials, detail, remedy);
     let read = || -> io::Result<Vec<u8>> {
         let file = std::fs::File::open(path)?;
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES + 1), &mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => refused("the credentials file does not exist", MISSING),
-        io::ErrorKind::PermissionDenied => refused("the credentials file may not be read by this user", FORBIDDEN),
-        _ => refused("the credentials file cannot be read", UNREADABLE),
-    })?;
+    let bytes = read().map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(refused("the credentials file is larger than 64 KiB", UNREADABLE));
+        let detail = "the credentials file is larger than 64 KiB";
+        return Err(Failure::new(Reason::Credentials, detail, UNREADABLE));
     }
     Ok(bytes)
+}
+
+/// Returns the failure for a file that could not be read.
+fn unreadable(error: &io::Error) -> Failure {
+    let (detail, remedy) = match error.kind() {
+        _ if open_files::are_exhausted(error) => {
+            ("the credentials file cannot be opened: too many open files (EMFILE)", open_files::REMEDY)
+        }
+        io::ErrorKind::NotFound => ("the credentials file does not exist", MISSING),
+        io::ErrorKind::PermissionDenied => ("the credentials file may not be read by this user", FORBIDDEN),
+        _ => ("the credentials file cannot be read", UNREADABLE),
+    };
+    Failure::new(Reason::Credentials, detail, remedy)
 }
 
 /// Parses the key of a service account.
@@ -155,6 +165,13 @@ fn google_token_uri() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_no_more_files_can_be_opened_is_named_with_its_remedy() {
+        let failure = unreadable(&io::Error::from_raw_os_error(24));
+        assert!(failure.detail.contains("too many open files (EMFILE)"), "{}", failure.detail);
+        assert!(failure.remedy.contains("LimitNOFILE"), "{}", failure.remedy);
+    }
 
     const CLIENT: &str = r#"{"installed":{"client_id":"c","client_secret":"s","token_uri":"http://127.0.0.1:1/t"}}"#;
 

@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`: whether the process runs, and whether it is ready.
+//! `/livez` and `/readyz`: whether the daemon makes progress, and whether it is ready.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +18,21 @@ pub(crate) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/livez", get(live)).route("/readyz", get(ready))
 }
 
-/// `/livez`: a process that answers is alive.
-async fn live() -> Response {
-    Json(serde_json::json!({ "alive": true })).into_response()
+/// The response of `/livez`.
+#[derive(Debug, Serialize)]
+struct LivenessReport {
+    alive: bool,
+    /// The names of the loops that stopped making progress.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stalled: Vec<&'static str>,
+}
+
+/// `/livez`: the process answers, and each loop that the watchdog checks makes progress.
+async fn live(State(state): State<Arc<ServerState>>) -> Response {
+    let stalled = state.stalled();
+    let alive = stalled.is_empty();
+    let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(LivenessReport { alive, stalled })).into_response()
 }
 
 /// The response of `/readyz`. Identities do not count: a restart would not help one that fails.
@@ -35,7 +47,7 @@ struct ReadinessReport {
 
 /// `/readyz`; with `?verbose`, also the state of each identity.
 async fn ready(State(state): State<Arc<ServerState>>, uri: Uri) -> Response {
-    let conditions = state.readiness.conditions();
+    let conditions = state.conditions();
     let verbose =
         uri.query().is_some_and(|query| query.split('&').any(|word| word.split('=').next() == Some("verbose")));
     let identities = verbose.then(|| identities(&state.board));

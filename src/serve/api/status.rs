@@ -30,6 +30,8 @@ struct StatusReport {
     participants: BTreeMap<&'static str, u64>,
     targets: BTreeMap<String, TargetCounts>,
     identities: BTreeMap<String, IdentityView>,
+    /// Google's clock minus this machine's.
+    clock_offset_seconds: Option<i64>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -41,6 +43,7 @@ struct TargetCounts {
 
 async fn status(State(state): State<Arc<ServerState>>, _: NoParameters) -> Json<StatusReport> {
     let identities = identities(&state.board);
+    let ready = state.conditions().is_ready();
     let board = state.board.read();
     let mut participants: BTreeMap<&'static str, u64> =
         ParticipantKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
@@ -62,10 +65,11 @@ async fn status(State(state): State<Arc<ServerState>>, _: NoParameters) -> Json<
     Json(StatusReport {
         version: VERSION,
         revision: REVISION,
-        ready: state.readiness.is_ready(),
+        ready,
         conferences_live: board.conferences.len(),
         participants,
         targets,
         identities,
+        clock_offset_seconds: board.clock_offset_seconds,
     })
 }

@@ -1,11 +1,12 @@
 //! Checks the key that a request presents.
 //!
 //! A bcrypt hash is slow to check by design, and anybody can make the server check one. Therefore one is checked at a time,
-//! a failed check is followed by a pause, few may wait, and passwords that were right are cached, so that a client with the
-//! right password never waits.
+//! in the order of the [`password_queue`](super::password_queue), and a failed check is followed by a pause. Passwords that
+//! were right are cached, so that a client with the right password never waits.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -13,13 +14,11 @@ use prometheus::IntCounter;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::keys::{Keys, PasswordHash};
-
-/// How many password checks may be outstanding, including the one that runs. Further ones are answered with
-/// [`AuthDecision::Busy`].
-const MAX_WAITING: usize = 16;
+use super::password_queue::{Asker, PasswordQueue, Turn};
+use crate::clock::Clock;
 
 /// How many right passwords are cached.
 const CACHE_SIZE: usize = 64;
@@ -62,22 +61,26 @@ pub(super) enum AuthDecision {
 
 /// Checks keys. See the module for what bounds the cost of password checks.
 pub(crate) struct Authenticator {
-    /// One permit: the check that runs.
-    running: Semaphore,
-    waiting: Semaphore,
-    /// A digest of each right password together with the hash it matched, the newest last.
-    cache: Mutex<VecDeque<[u8; 32]>>,
+    clock: Clock,
+    queue: PasswordQueue,
+    cache: PasswordCache,
     /// How often [`AuthDecision::Busy`] was returned.
     turned_away: IntCounter,
 }
 
 impl Authenticator {
-    pub(crate) fn new(turned_away: IntCounter) -> Self {
-        Self { running: Semaphore::new(1), waiting: Semaphore::new(MAX_WAITING), cache: Mutex::default(), turned_away }
+    pub(crate) fn new(clock: Clock, turned_away: IntCounter) -> Self {
+        Self { clock, queue: PasswordQueue::default(), cache: PasswordCache::default(), turned_away }
     }
 
-    /// Returns whether one of `keys` matches. Compares tokens in constant time. A password may wait for other checks.
-    pub(super) async fn check(&self, presented: &PresentedKey, keys: &[&Keys]) -> AuthDecision {
+    /// Returns whether one of `keys` matches what a client at `address` presents. Compares tokens in constant time. A
+    /// password may wait for other checks.
+    pub(super) async fn check(
+        &self,
+        presented: &PresentedKey,
+        address: Option<IpAddr>,
+        keys: &[&Keys],
+    ) -> AuthDecision {
         match presented {
             PresentedKey::Token(given) => {
                 let tokens = keys.iter().filter_map(|keys| keys.token.as_ref());
@@ -85,19 +88,23 @@ impl Authenticator {
                 if good { AuthDecision::Granted } else { AuthDecision::Denied }
             }
             PresentedKey::User { name, password } => {
-                let users = || keys.iter().flat_map(|keys| &keys.users);
-                let own = users().filter(|(user, _)| *user == name).map(|(_, hash)| hash).collect::<Vec<_>>();
-                // The password of an unknown user is checked against some hash, so that the time taken does not reveal
-                // which users exist.
-                let (hashes, exists) = match own.is_empty() {
-                    true => (users().next().map(|(_, hash)| hash).into_iter().collect(), false),
-                    false => (own, true),
-                };
-                for hash in hashes {
-                    match self.check_password(password, hash).await {
-                        AuthDecision::Granted if exists => return AuthDecision::Granted,
-                        AuthDecision::Busy => return AuthDecision::Busy,
-                        AuthDecision::Granted | AuthDecision::Denied => {}
+                let exists = keys.iter().any(|keys| keys.users.contains_key(name));
+                let asker = Asker::new(address, exists.then_some(name));
+                // The password of an unknown user is checked against the hashes of some user, always the same one for a
+                // name, so that the time taken does not reveal which users exist.
+                let checked = if exists { Some(name.as_str()) } else { decoy(name, keys) };
+                let hashes = || keys.iter().filter_map(|keys| keys.users.get(checked?));
+                if exists && hashes().any(|hash| self.cache.contains(&digest(password, hash))) {
+                    return AuthDecision::Granted;
+                }
+                let mut done = BTreeSet::new();
+                for hash in hashes() {
+                    if !done.insert(hash.as_str()) {
+                        continue;
+                    }
+                    match self.check_password(password, hash, &asker, exists).await {
+                        AuthDecision::Denied => {}
+                        decision => return decision,
                     }
                 }
                 AuthDecision::Denied
@@ -105,48 +112,116 @@ impl Authenticator {
         }
     }
 
-    async fn check_password(&self, password: &SecretString, hash: &PasswordHash) -> AuthDecision {
-        let mut digest = Sha256::new();
-        digest.update(hash.as_str().as_bytes());
-        digest.update(password.expose_secret().as_bytes());
-        let digest: [u8; 32] = digest.finalize().into();
-        if self.is_cached(&digest) {
-            return AuthDecision::Granted;
-        }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
+    /// Checks a password once it is its turn. Never grants where the user does not exist.
+    async fn check_password(
+        &self,
+        password: &SecretString,
+        hash: &PasswordHash,
+        asker: &Asker,
+        exists: bool,
+    ) -> AuthDecision {
+        let Some(turn) = self.queue.turn(asker, self.clock.mono()).await else {
             self.turned_away.inc();
             return AuthDecision::Busy;
         };
-        let Ok(_running) = self.running.acquire().await else { return AuthDecision::Busy };
-        let (given, hash) = (password.clone(), hash.clone());
-        let checked = tokio::task::spawn_blocking(move || {
-            let clock = crate::clock::Clock::new();
-            let begun = clock.mono();
-            let good = bcrypt::verify(given.expose_secret(), hash.as_str()).unwrap_or(false);
-            (good, clock.mono().saturating_sub(begun))
-        });
-        let (good, took) = checked.await.unwrap_or((false, Duration::ZERO));
-        if good {
-            self.remember(digest);
-            return AuthDecision::Granted;
-        }
-        tokio::time::sleep(took * PAUSE_FACTOR).await;
-        AuthDecision::Denied
+        let check = PasswordCheck {
+            password: password.clone(),
+            hash: hash.clone(),
+            asker: asker.clone(),
+            exists,
+            clock: self.clock,
+            queue: self.queue.clone(),
+            cache: self.cache.clone(),
+        };
+        let (reply, decided) = oneshot::channel();
+        // A task of its own: a client that hangs up must not end the pause, nor let a second check run beside its own.
+        tokio::spawn(check.run(turn, reply));
+        decided.await.unwrap_or(AuthDecision::Denied)
     }
+}
 
-    fn is_cached(&self, digest: &[u8; 32]) -> bool {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+/// One check that runs.
+struct PasswordCheck {
+    password: SecretString,
+    hash: PasswordHash,
+    asker: Asker,
+    exists: bool,
+    clock: Clock,
+    queue: PasswordQueue,
+    cache: PasswordCache,
+}
+
+impl PasswordCheck {
+    async fn run(self, turn: Turn, reply: oneshot::Sender<AuthDecision>) {
+        let Self { password, hash, asker, exists, clock, queue, cache } = self;
+        let checked = tokio::task::spawn_blocking(move || {
+            let begun = clock.mono();
+            let good = bcrypt::verify(password.expose_secret(), hash.as_str()).unwrap_or(false);
+            (good.then(|| digest(&password, &hash)), clock.mono().saturating_sub(begun))
+        });
+        let (right, took) = checked.await.unwrap_or((None, Duration::ZERO));
+        let right = right.filter(|_| exists);
+        queue.note(&asker, right.is_some(), clock.mono());
+        let decision = match right {
+            Some(digest) => {
+                cache.remember(digest);
+                AuthDecision::Granted
+            }
+            None => {
+                tokio::time::sleep(took * PAUSE_FACTOR).await;
+                AuthDecision::Denied
+            }
+        };
+        drop(turn);
+        // The client may have gone.
+        let _ = reply.send(decision);
+    }
+}
+
+/// A digest of each right password together with the hash it matched, the newest last. Clones share it.
+#[derive(Clone, Default)]
+struct PasswordCache(Arc<Mutex<VecDeque<[u8; 32]>>>);
+
+impl PasswordCache {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Compares with all of them: the time taken does not depend on which one matches.
         cache.iter().filter(|cached| bool::from(cached.as_slice().ct_eq(digest))).count() > 0
     }
 
     fn remember(&self, digest: [u8; 32]) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.contains(&digest) {
+            return;
+        }
         if cache.len() >= CACHE_SIZE {
             cache.pop_front();
         }
         cache.push_back(digest);
     }
+}
+
+fn digest(password: &SecretString, hash: &PasswordHash) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(hash.as_str().as_bytes());
+    digest.update(password.expose_secret().as_bytes());
+    digest.finalize().into()
+}
+
+/// Returns the user whose hashes stand for those of the unknown user `name`. `None` if there is no user at all.
+fn decoy<'a>(name: &str, keys: &[&'a Keys]) -> Option<&'a str> {
+    let users: BTreeSet<(&str, &str)> =
+        keys.iter().flat_map(|keys| &keys.users).map(|(user, hash)| (user.as_str(), hash.as_str())).collect();
+    // Together with the hashes, which nobody else knows, so that it cannot be told which user stands for a name.
+    let weight = |(user, hash): &(&'a str, &str)| {
+        Sha256::new()
+            .chain_update(name.as_bytes())
+            .chain_update(user.as_bytes())
+            .chain_update(hash.as_bytes())
+            .finalize()
+    };
+    let users: Vec<(&'a str, &str)> = users.into_iter().collect();
+    users.iter().max_by_key(|user| weight(user)).map(|(user, _)| *user)
 }
 
 /// Compares in a time that depends neither on how much of the token is right nor on its length.
@@ -161,7 +236,7 @@ mod tests {
     use super::*;
 
     fn authenticator() -> Authenticator {
-        Authenticator::new(IntCounter::new("turned_away", "turned away").unwrap())
+        Authenticator::new(Clock::new(), IntCounter::new("turned_away", "turned away").unwrap())
     }
 
     fn keys(password: &str) -> Keys {
@@ -176,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_token_or_the_right_password_of_a_user_is_accepted() {
         let (authenticator, keys) = (authenticator(), keys("open:sesame"));
-        let check = async |presented: &PresentedKey| authenticator.check(presented, &[&keys]).await;
+        let check = async |presented: &PresentedKey| authenticator.check(presented, None, &[&keys]).await;
         assert_eq!(check(&PresentedKey::parse("Bearer a-token-of-some-length").unwrap()).await, AuthDecision::Granted);
         assert_eq!(check(&PresentedKey::parse("bearer a-token-of-some-lengtH").unwrap()).await, AuthDecision::Denied);
         assert_eq!(check(&user("ada", "open:sesame")).await, AuthDecision::Granted);
@@ -190,23 +265,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_guesses_at_once_are_turned_away_while_a_cached_password_is_still_accepted() {
+    async fn a_password_that_was_right_before_passes_while_another_is_checked() {
         let (authenticator, keys) = (authenticator(), keys("right"));
-        assert_eq!(authenticator.check(&user("ada", "right"), &[&keys]).await, AuthDecision::Granted);
-        let running = authenticator.running.acquire().await.unwrap();
-        let mut guesses: Vec<_> = Vec::new();
-        for number in 0..MAX_WAITING {
-            let (authenticator, keys, guess) = (&authenticator, &keys, user("ada", &number.to_string()));
-            guesses.push(Box::pin(async move { authenticator.check(&guess, &[keys]).await }));
+        assert_eq!(authenticator.check(&user("ada", "right"), None, &[&keys]).await, AuthDecision::Granted);
+        let _turn = authenticator.queue.turn(&Asker::new(None, None), Duration::ZERO).await;
+        assert_eq!(authenticator.check(&user("ada", "right"), None, &[&keys]).await, AuthDecision::Granted);
+    }
+
+    #[tokio::test]
+    async fn the_password_of_a_user_opens_nothing_for_an_unknown_name_also_if_it_is_cached() {
+        let (authenticator, keys) = (authenticator(), keys("right"));
+        for _ in 0..2 {
+            assert_eq!(authenticator.check(&user("bo", "right"), None, &[&keys]).await, AuthDecision::Denied);
+            assert_eq!(authenticator.check(&user("ada", "right"), None, &[&keys]).await, AuthDecision::Granted);
         }
-        for guess in &mut guesses {
-            let waits = tokio::time::timeout(Duration::ZERO, guess.as_mut()).await;
-            assert!(waits.is_err(), "more than one password is checked at a time");
+    }
+
+    #[test]
+    fn an_unknown_name_is_checked_against_the_hashes_of_one_user_always_the_same() {
+        let hash = |cost| PasswordHash::parse(&bcrypt::hash("any", cost).unwrap()).unwrap();
+        let users = [("ada", 4), ("bo", 5), ("cy", 4)].map(|(name, cost)| (name.to_owned(), hash(cost)));
+        let keys = Keys { token: None, users: BTreeMap::from(users) };
+        let (mut stood_in, no_users) = (BTreeSet::new(), Keys::default());
+        for number in 0..100 {
+            let name = format!("nobody{number}");
+            let user = decoy(&name, &[&keys, &no_users]).unwrap();
+            assert_eq!(decoy(&name, &[&keys]), Some(user));
+            stood_in.insert(user);
         }
-        assert_eq!(authenticator.check(&user("ada", "one more"), &[&keys]).await, AuthDecision::Busy);
-        assert_eq!(authenticator.turned_away.get(), 1);
-        assert_eq!(authenticator.check(&user("ada", "right"), &[&keys]).await, AuthDecision::Granted);
-        drop((guesses, running));
-        assert_eq!(authenticator.check(&user("ada", "one more"), &[&keys]).await, AuthDecision::Denied);
+        assert_eq!(stood_in.len(), 3, "each user stands for some names, so that no time stands out");
+        assert_eq!(decoy("nobody", &[&Keys::default()]), None);
     }
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::authenticator::{AuthDecision, PresentedKey};
 use super::keys::Keys;
 use super::single_header::single_header;
+use crate::serve::listener::PeerAddress;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
 
@@ -40,8 +41,9 @@ pub(crate) async fn health(State(state): State<Arc<ServerState>>, request: Reque
 async fn require_key(state: &ServerState, keys: &[&Keys], request: Request, next: Next) -> Response {
     let presented = single_header(request.headers(), &header::AUTHORIZATION)
         .and_then(|value| PresentedKey::parse(value.to_str().ok()?));
+    let address = request.extensions().get::<PeerAddress>().and_then(|peer| peer.0);
     let decision = match presented {
-        Some(presented) => state.authenticator.check(&presented, keys).await,
+        Some(presented) => state.authenticator.check(&presented, address, keys).await,
         None => AuthDecision::Denied,
     };
     match decision {

@@ -1,7 +1,7 @@
 //! Opens the listening socket.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -110,11 +110,14 @@ impl Listener {
         }
     }
 
-    /// Accepts the next connection. Cancel-safe.
-    pub(super) async fn accept(&self) -> io::Result<AcceptedStream> {
+    /// Accepts the next connection. Returns the address of its client as well, if it has one. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<(AcceptedStream, Option<IpAddr>)> {
         match self {
-            Self::Tcp(listener) => Ok(Box::pin(listener.accept().await?.0)),
-            Self::Unix { listener, .. } => Ok(Box::pin(listener.accept().await?.0)),
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Box::pin(stream), Some(peer.ip())))
+            }
+            Self::Unix { listener, .. } => Ok((Box::pin(listener.accept().await?.0), None)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Serves one connection: TLS handshake, then one request after another, within bounds of size and time.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,36 +40,52 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The address of the client, as an extension of each request. `None` on a unix socket.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::serve) struct PeerAddress(pub(in crate::serve) Option<IpAddr>);
+
+/// An accepted connection.
+pub(super) struct Accepted {
+    pub(super) stream: AcceptedStream,
+    pub(super) peer: PeerAddress,
+    pub(super) slot: ConnectionSlot,
+}
+
 /// Serves a connection until the client closes it, it reaches its maximal age, it is evicted, or `cancel`.
 pub(super) async fn serve_connection(
-    stream: AcceptedStream,
+    accepted: Accepted,
     tls: Option<Arc<ServerConfig>>,
     router: Router,
-    slot: ConnectionSlot,
     cancel: CancellationToken,
 ) {
+    let Accepted { stream, peer, slot } = accepted;
     let (evicted, slot) = (slot.evicted().clone(), Arc::new(slot));
     let serving = async {
-        let Some(config) = tls else { return serve_http(stream, router, &slot, cancel).await };
+        let Some(config) = tls else { return serve_http(stream, peer, router, &slot, cancel).await };
         let handshake = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream));
         // Without a handshake, no response can be sent.
         if let Some(Ok(Ok(stream))) = cancel.run_until_cancelled(handshake).await {
-            serve_http(stream, router, &slot, cancel).await;
+            serve_http(stream, peer, router, &slot, cancel).await;
         }
     };
     evicted.run_until_cancelled(serving).await;
 }
 
 /// Answers the requests of one connection in order.
-async fn serve_http<S>(stream: S, router: Router, slot: &Arc<ConnectionSlot>, cancel: CancellationToken)
-where
+async fn serve_http<S>(
+    stream: S,
+    peer: PeerAddress,
+    router: Router,
+    slot: &Arc<ConnectionSlot>,
+    cancel: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     http.max_header_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS).max_buf_size(2 * MAX_HEAD_BYTES);
     let (routes, slot) = (TowerToHyperService::new(router), Arc::clone(slot));
-    let respond = service_fn(move |request| respond(routes.clone(), Arc::clone(&slot), request));
+    let respond = service_fn(move |request| respond(routes.clone(), Arc::clone(&slot), peer, request));
     let connection = http.serve_connection(TokioIo::new(stream), respond);
     tokio::pin!(connection);
     // An early end is not worth logging: the client closed the connection, or was too slow.
@@ -85,12 +102,14 @@ where
 async fn respond(
     routes: TowerToHyperService<Router>,
     slot: Arc<ConnectionSlot>,
-    request: Request<Incoming>,
+    peer: PeerAddress,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if !slot.mark_busy() {
         // The connection was evicted and is closed before this can be read.
         return Ok(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many connections").into_response());
     }
+    request.extensions_mut().insert(peer);
     let response = routes.call(request).await;
     slot.mark_idle();
     response

@@ -11,4 +11,5 @@ mod server;
 pub(super) mod tls;
 
 pub use bind::BindError;
+pub(super) use connection::PeerAddress;
 pub use server::{BoundSocket, Server};

@@ -64,7 +64,7 @@ impl Store {
             .name("store".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { jobs, readers: Readers::new(path.to_owned()), writer: status, progress })
+        Ok(Self { jobs, readers: Readers::new(path.to_owned(), status.clone()), writer: status, progress })
     }
 
     /// Hands an operation to the writer and waits until it is durable. If the future is dropped, the operation may
@@ -121,14 +121,15 @@ impl Store {
         self.writer.heartbeat.clone()
     }
 
-    /// Makes an idle writer beat. Does not wait for it, and does nothing if operations are queued.
+    /// Makes an idle writer beat and check that the store is well. Does not wait for it, and does nothing if operations are queued.
     pub fn nudge(&self) {
         if self.jobs.capacity() == self.jobs.max_capacity() {
             let _ = self.jobs.try_send(Job::Beat);
         }
     }
 
-    /// Returns why the last transaction could not be written, as the reason's name; `None` if it was written.
+    /// Returns why the store cannot be used, as the reason's name: why the last transaction could not be written, or
+    /// `corrupt` once a damaged page was met. `None` if it is well, as far as is known.
     #[must_use]
     pub fn outage(&self) -> Option<&'static str> {
         self.writer.outage()

@@ -11,6 +11,8 @@ use crate::store::error::StoreError;
 const SEEN: &str = "clock_seen";
 /// The key of the time before which nothing is deleted.
 const WAIT: &str = "prune_wait_until";
+/// The key of the last time at which the store was tried.
+const PROBED: &str = "probed";
 
 /// Judges the clock by the stored marks, and stores the new ones.
 pub(super) fn check(connection: &Connection, check: ClockCheck) -> Result<Option<ClockDoubt>, StoreError> {
@@ -23,6 +25,11 @@ pub(super) fn check(connection: &Connection, check: ClockCheck) -> Result<Option
     set_mark(connection, SEEN, marks.seen)?;
     set_mark(connection, WAIT, marks.wait_until)?;
     Ok(doubt)
+}
+
+/// Stores when the store was tried, which tries it.
+pub(super) fn set_probed(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    set_mark(connection, PROBED, Some(now))
 }
 
 fn mark(connection: &Connection, key: &'static str) -> Result<Option<Timestamp>, StoreError> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::clock_marks;
 use super::execute::execute;
 use super::files::StoreFiles;
 use super::open::{self, Opened};
@@ -105,10 +106,8 @@ impl Db {
 
     /// Returns the position of the last event that the group appended; 0 if none.
     fn try_group(&self, group: &mut [WriteRequest]) -> Result<u64, CommitError> {
-        if !self.files.as_ref().is_none_or(StoreFiles::are_unchanged) {
-            // A write to a deleted file would be lost when the file is closed.
-            return Err(StoreError::Gone.into());
-        }
+        // A write to a deleted file would be lost when the file is closed.
+        self.check_files()?;
         self.run("BEGIN IMMEDIATE")?;
         let mut position = 0;
         for request in group {
@@ -135,6 +134,27 @@ impl Db {
     fn run(&self, sql: &'static str) -> Result<(), StoreError> {
         self.connection().prepare_cached(sql)?.execute([])?;
         Ok(())
+    }
+
+    /// Checks that the files are still those that were opened. Takes a few microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`]
+    pub fn check_files(&self) -> Result<(), StoreError> {
+        if self.files.as_ref().is_none_or(StoreFiles::are_unchanged) { Ok(()) } else { Err(StoreError::Gone) }
+    }
+
+    /// Checks that the store can be written: writes one row.
+    ///
+    /// # Errors
+    /// [`StoreError`]; why it cannot.
+    pub fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.check_files()?;
+        let written = clock_marks::set_probed(self.connection(), now);
+        if written.is_err() && !self.connection().is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        written
     }
 
     /// Returns the position of the last event in the log; 0 if it is empty. Never falls while the store is open.

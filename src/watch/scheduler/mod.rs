@@ -10,6 +10,7 @@
 
 mod conferences;
 mod lookups;
+mod outage;
 mod quota;
 mod reconfigure;
 mod setup;
@@ -35,6 +36,7 @@ use crate::meet::{ReadError, Reading, Reason};
 use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetName};
 use crate::status::StatusBoard;
 use crate::store::StoredConference;
+use outage::Outages;
 pub use setup::{Memory, Revision, Setup, WatchIdentity};
 pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
 
@@ -60,6 +62,7 @@ pub struct Scheduler {
     finished: BTreeMap<ConferenceName, Mono>,
     /// The failure of each key that was logged last, and when.
     logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
+    outages: Outages,
     lookups: BTreeMap<IdentityName, Lookup>,
     no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
@@ -68,6 +71,8 @@ pub struct Scheduler {
     due: BTreeSet<(Mono, WorkKey)>,
     due_of: BTreeMap<WorkKey, Mono>,
     clock_skew: ClockSkew,
+    /// Our clock is in doubt, and that was logged.
+    clock_doubted: bool,
     backoff: Backoff,
     random: Random,
     metrics: WatchMetrics,
@@ -99,6 +104,7 @@ impl Scheduler {
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
             logged_failures: BTreeMap::new(),
+            outages: Outages::default(),
             lookups,
             no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
@@ -107,6 +113,7 @@ impl Scheduler {
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
             clock_skew: ClockSkew::default(),
+            clock_doubted: false,
             backoff,
             random,
             metrics,
@@ -197,14 +204,12 @@ impl Scheduler {
     ) {
         if let Some(google) = result.as_ref().ok().and_then(|reading| reading.google_time) {
             self.clock_skew.note(google, now);
-            self.metrics.clock_offset.set(self.clock_skew.offset().as_secs_f64());
+            self.show_clock_offset();
         }
         if self.discarded.remove(&key) {
             return self.ask_again(key, now.mono);
         }
-        if let Err(error) = &result {
-            self.log_failure(&key, error, now.mono);
-        }
+        self.log_outcome(&key, result.as_ref().err(), now.mono);
         match key {
             WorkKey::Target(name) => self.target_answered(&name, result, now, commands),
             WorkKey::Conference(name) => {
@@ -219,17 +224,23 @@ impl Scheduler {
         }
     }
 
-    /// Logs a failure if it is new or of another kind, and then every ten minutes while it lasts. What concerns an identity
-    /// as a whole is logged by the client.
-    fn log_failure(&mut self, key: &WorkKey, error: &ReadError, now: Mono) {
-        use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
-        if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
+    /// Shows how far our clock is from Google's, and logs once when it is so far off that it is in doubt.
+    fn show_clock_offset(&mut self) {
+        let offset = self.clock_skew.offset();
+        self.metrics.clock_offset.set(offset.as_secs_f64());
+        self.board.write().clock_offset_seconds = Some(offset.as_secs());
+        let is_doubted = self.clock_skew.is_in_doubt();
+        if is_doubted == self.clock_doubted {
             return;
         }
-        let emitted = self.logged_failures.get(key);
-        if emitted.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= LOG_AGAIN_AFTER) {
-            self.logged_failures.insert(key.clone(), (error.reason, now));
-            tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
+        self.clock_doubted = is_doubted;
+        if is_doubted {
+            tracing::error!(
+                seconds = offset.as_secs(),
+                "this machine's clock is more than a day off Google's; events and gaps are timed by Google's clock; set this machine's clock, because deliveries and retention go by it"
+            );
+        } else {
+            tracing::info!(seconds = offset.as_secs(), "this machine's clock is within a day of Google's again");
         }
     }
 

@@ -34,6 +34,7 @@ impl Scheduler {
         for gone in before.identities.iter().filter(|identity| !identities.contains(&identity.name)) {
             self.metrics.forget_stretch(&gone.name);
         }
+        self.outages.keep_identities(|name| self.setup.identities.iter().any(|identity| identity.name == *name));
         self.replan_due = now.mono;
     }
 

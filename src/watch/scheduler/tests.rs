@@ -21,6 +21,8 @@ struct Scene {
     scheduler: Scheduler,
     board: StatusBoard,
     now: Now,
+    /// Google's clock minus ours.
+    google_ahead: Duration,
     reads: Vec<(WorkKey, IdentityName, Read)>,
     commits: Vec<Commit>,
     /// How many of the next commits of targets fail.
@@ -115,12 +117,26 @@ impl Scene {
         let metrics = WatchMetrics::new(&Registry::new(), limit).unwrap();
         let random = Random::with_seed(3);
         let scheduler = Scheduler::new(setup, Memory::default(), backoff, random, metrics, board.clone(), now);
-        Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new(), failing_commits: 0 }
+        Self {
+            scheduler,
+            board,
+            now,
+            google_ahead: Duration::ZERO,
+            reads: Vec::new(),
+            commits: Vec::new(),
+            failing_commits: 0,
+        }
     }
 
     /// A scene in which the conference was found and Ada's join was emitted.
     fn watching(targets: &[TargetSettings]) -> Self {
+        Self::watching_from(targets, Duration::ZERO)
+    }
+
+    /// The same with a clock of ours that is behind Google's.
+    fn watching_from(targets: &[TargetSettings], google_ahead: Duration) -> Self {
         let mut scene = Self::new(setup(targets));
+        scene.google_ahead = google_ahead;
         scene.pass(5);
         assert_eq!(scene.emitted(), ["conference.started", "session.started", "participant.joined"]);
         scene
@@ -146,11 +162,15 @@ impl Scene {
         }
     }
 
+    fn google(&self) -> Timestamp {
+        self.now.wall.checked_add(self.google_ahead).unwrap()
+    }
+
     /// Answers every read, and every read that follows.
     fn answer_all(&mut self) {
         while !self.reads.is_empty() {
             let (key, _, read) = self.reads.remove(0);
-            let reading = Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 };
+            let reading = Reading { answer: answer(&read), google_time: Some(self.google()), pages: 1 };
             self.step(SchedulerInput::Answered(key, Ok(reading)));
         }
     }

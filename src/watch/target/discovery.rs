@@ -126,7 +126,10 @@ impl Target {
     fn unobserved_span(&self, google: Timestamp, period: Duration, now: Mono) -> Option<(Timestamp, Timestamp)> {
         let from = self.row.last_looked?;
         let since = self.looked_up_at.map_or_else(|| elapsed(from, google), |at| now.saturating_sub(at));
-        (since >= (period * 3).max(Duration::from_secs(60))).then(|| (from, google.max(from)))
+        (since >= (period * 3).max(Duration::from_secs(60))).then(|| {
+            let from = self.looked_up_at.map_or(from, |_| gap::began(from, google, since));
+            (from, google.max(from))
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Effects;
 use crate::clock::elapsed;
 use crate::model::{IdentityName, Participant, ParticipantName};
+use crate::watch::gap;
 use crate::watch::roster::listing_status::ListingStatus;
 use crate::watch::roster::observation::{Moment, RosterRules};
 use crate::watch::roster::{LastListing, Roster};
@@ -155,5 +156,8 @@ fn unobserved_span(
         before.mono.map_or_else(|| elapsed(before.at, moment.google), |mono| moment.now.mono.saturating_sub(mono));
     // If the interval was shortened since, the longer one of then applies.
     let unobserved = unseen >= rules.unobserved_after.max(before.unobserved_after);
-    unobserved.then(|| UnobservedSpan { from: before.at, to: moment.google.max(before.at), reason })
+    unobserved.then(|| {
+        let from = before.mono.map_or(before.at, |_| gap::began(before.at, moment.google, unseen));
+        UnobservedSpan { from, to: moment.google.max(from), reason }
+    })
 }

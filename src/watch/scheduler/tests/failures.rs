@@ -21,7 +21,7 @@ impl Scene {
                         remedy: "",
                         retry_after: None,
                     }),
-                    None => Ok(Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 }),
+                    None => Ok(Reading { answer: answer(&read), google_time: Some(self.google()), pages: 1 }),
                 };
                 self.step(SchedulerInput::Answered(key, result));
             }
@@ -133,4 +133,30 @@ fn a_machine_that_slept_tells_that_nobody_looked() {
     scene.now = scene.now.after(HOUR * SECOND);
     scene.pass(200);
     assert_eq!(scene.gaps(), [(true, "late".to_owned())], "nothing failed");
+}
+
+#[test]
+fn no_gap_is_measured_by_a_clock_that_is_ten_years_off() {
+    let ten_years = Duration::from_secs(10 * 365 * 86_400);
+    // Our clock is ten years behind and is set right in the outage; is right and is set back; is wrong all the time.
+    for (ahead_before, ahead_after) in
+        [(ten_years, Duration::ZERO), (Duration::ZERO, ten_years), (ten_years, ten_years)]
+    {
+        let mut scene = Scene::watching_from(&[organizer("all", "one")], ahead_before);
+        assert_eq!(scene.board.read().clock_offset_seconds.unwrap().unsigned_abs(), ahead_before.as_secs());
+        let began = scene.google();
+        scene.all_fails(200, Reason::Network);
+        let google = scene.google();
+        scene.now.wall = google.checked_sub(ahead_after).unwrap();
+        scene.google_ahead = ahead_after;
+        scene.pass(300);
+        assert_eq!(scene.scheduler.clock_skew.is_in_doubt(), ahead_after == ten_years);
+        let events = scene.commits.iter().flat_map(|commit| &commit.events);
+        let bodies = events.map(|event| serde_json::from_str::<crate::model::Event>(&event.body).unwrap());
+        let gaps: Vec<_> = bodies.filter_map(|event| event.gap).collect();
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        let length = gaps[0].to.duration_since(gaps[0].from).as_secs();
+        assert!((190..360).contains(&length), "{gaps:?}");
+        assert!(gaps[0].from.duration_since(began).abs().as_secs() < 30, "{gaps:?}");
+    }
 }

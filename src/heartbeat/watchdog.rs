@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use super::Heartbeat;
 use crate::clock::Mono;
-use crate::heartbeat::Heartbeat;
+
+/// Longer than the daemon's own check ever pauses. After a longer pause the machine was suspended, and all loops with it.
+const SUSPEND_THRESHOLD: Duration = Duration::from_secs(12);
 
 /// A loop that the watchdog checks.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct WatchedLoop {
 pub struct Watchdog {
     /// No deadline starts before this.
     began: Mono,
+    /// When the heartbeats were last checked.
+    checked_at: Mono,
     loops: Vec<WatchedLoop>,
 }
 
@@ -27,28 +32,21 @@ impl Watchdog {
     /// Starts all deadlines at `now`, including that of a loop that has never beaten.
     #[must_use]
     pub fn new(loops: Vec<WatchedLoop>, now: Mono) -> Self {
-        Self { began: now, loops }
+        Self { began: now, checked_at: now, loops }
     }
 
-    /// Restarts all deadlines at `now`. To be called after a time in which the loops could not run, such as a suspend.
-    pub fn restart_deadlines(&mut self, now: Mono) {
-        self.began = now;
-    }
-
-    /// Returns the names of the loops that are stalled.
+    /// Returns the names of the loops that are stalled. To be called every few seconds: after a longer pause the machine was
+    /// suspended, and all deadlines start again.
     #[must_use]
-    pub fn stalled(&self, now: Mono) -> Vec<&'static str> {
+    pub fn check(&mut self, now: Mono) -> Vec<&'static str> {
+        if now.saturating_sub(self.checked_at) > SUSPEND_THRESHOLD {
+            self.began = now;
+        }
+        self.checked_at = self.checked_at.max(now);
         let is_stalled =
             |watched: &&WatchedLoop| now.saturating_sub(watched.heartbeat.last().max(self.began)) > watched.deadline;
         self.loops.iter().filter(is_stalled).map(|watched| watched.name).collect()
     }
-}
-
-/// Returns how often to ping a manager that restarts the daemon after `ping_timeout` without a ping: four times within it,
-/// so that a ping may be late.
-#[must_use]
-pub fn ping_interval(ping_timeout: Duration) -> Duration {
-    (ping_timeout / 4).max(Duration::from_millis(10))
 }
 
 #[cfg(test)]
@@ -57,6 +55,11 @@ mod tests {
 
     const fn at(seconds: u64) -> Mono {
         Duration::from_secs(seconds)
+    }
+
+    /// Checks every second from `from` until `until`, and returns what the last check found.
+    fn check_until(watchdog: &mut Watchdog, from: u64, until: u64) -> Vec<&'static str> {
+        (from..=until).map(|second| watchdog.check(at(second))).last().unwrap_or_default()
     }
 
     fn two() -> (Watchdog, Heartbeat, Heartbeat) {
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_beats_within_its_deadline_is_not_stalled() {
-        let (watchdog, fast, slow) = two();
+        let (mut watchdog, fast, slow) = two();
         for second in 1000..2000 {
             if second % 15 == 0 {
                 fast.beat(at(second));
@@ -78,43 +81,37 @@ mod tests {
             if second % 60 == 0 {
                 slow.beat(at(second));
             }
-            assert!(watchdog.stalled(at(second)).is_empty(), "{second}");
+            assert!(watchdog.check(at(second)).is_empty(), "{second}");
         }
     }
 
     #[test]
     fn a_loop_is_stalled_after_its_deadline_until_it_beats_again() {
-        let (watchdog, fast, slow) = two();
-        fast.beat(at(1100));
-        slow.beat(at(1100));
-        assert!(watchdog.stalled(at(1115)).is_empty());
-        assert_eq!(watchdog.stalled(at(1116)), ["fast"]);
-        assert_eq!(watchdog.stalled(at(1161)), ["fast", "slow"]);
-        fast.beat(at(1161));
-        assert_eq!(watchdog.stalled(at(1162)), ["slow"]);
+        let (mut watchdog, fast, slow) = two();
+        fast.beat(at(1010));
+        slow.beat(at(1010));
+        assert!(check_until(&mut watchdog, 1000, 1025).is_empty());
+        assert_eq!(watchdog.check(at(1026)), ["fast"]);
+        assert_eq!(check_until(&mut watchdog, 1027, 1071), ["fast", "slow"]);
+        fast.beat(at(1071));
+        assert_eq!(watchdog.check(at(1072)), ["slow"]);
     }
 
     #[test]
     fn the_deadline_of_a_loop_that_never_beat_starts_with_the_watchdog() {
-        let (watchdog, _, slow) = two();
+        let (mut watchdog, _, slow) = two();
         slow.beat(at(1010));
-        assert!(watchdog.stalled(at(1015)).is_empty());
-        assert_eq!(watchdog.stalled(at(1016)), ["fast"]);
+        assert!(check_until(&mut watchdog, 1000, 1015).is_empty());
+        assert_eq!(watchdog.check(at(1016)), ["fast"]);
     }
 
     #[test]
     fn after_a_suspend_all_deadlines_start_again() {
         let (mut watchdog, fast, slow) = two();
-        fast.beat(at(1100));
-        slow.beat(at(1100));
-        watchdog.restart_deadlines(at(9000));
-        assert!(watchdog.stalled(at(9015)).is_empty());
-        assert_eq!(watchdog.stalled(at(9016)), ["fast"]);
-    }
-
-    #[test]
-    fn the_manager_is_pinged_several_times_within_its_timeout() {
-        assert_eq!(ping_interval(at(30)), Duration::from_millis(7500));
-        assert!(ping_interval(Duration::ZERO) > Duration::ZERO);
+        fast.beat(at(1001));
+        slow.beat(at(1001));
+        assert!(watchdog.check(at(1001)).is_empty());
+        assert!(check_until(&mut watchdog, 9000, 9015).is_empty());
+        assert_eq!(watchdog.check(at(9016)), ["fast"]);
     }
 }

@@ -1,11 +1,17 @@
 //! The log of the program, written to standard error: one line for each event that an operator can act on.
 //!
+//! The lines are written beside the work ([`queue`]), so that nothing stands still while nobody reads standard error.
+//!
 //! Only lines of this crate follow the configured level. Libraries are limited to `warn` at any level, because some print
 //! tokens and addresses at their debug levels. Lines of libraries that use the `log` crate are dropped, because no logger
 //! is installed for it.
 
-use std::io::{IsTerminal as _, stderr};
+mod queue;
 
+use std::io::{IsTerminal as _, stderr};
+use std::time::Duration;
+
+use prometheus::IntCounter;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
@@ -13,6 +19,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt, reload};
+
+pub use queue::{LineQueue, LineWriter};
 
 /// `[log]`. [`install`] chooses what is not set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,18 +61,64 @@ impl LogSettings {
     }
 }
 
+/// How long the queued lines may take to be written when the log is closed.
+const FLUSH_BOUND: Duration = Duration::from_secs(1);
+
+/// Why the log cannot be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    #[error("the thread that writes the log cannot be started")]
+    Thread(#[from] std::io::Error),
+    #[error("the log is installed already")]
+    Installed(#[from] SetGlobalDefaultError),
+    #[error("the metric of dropped log lines cannot be made")]
+    Metric(#[from] prometheus::Error),
+}
+
+/// The installed log. Dropping it waits a moment for the queued lines to be written.
+#[derive(Debug)]
+pub struct Log {
+    pub level: Level,
+    pub queue: LineQueue,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.flush(FLUSH_BOUND);
+    }
+}
+
 /// Installs the subscriber that writes this process's log to standard error. To be called once, by a command.
 ///
 /// # Errors
-/// If a subscriber is installed already.
-pub fn install(settings: LogSettings, colours: bool) -> Result<Level, SetGlobalDefaultError> {
+/// [`InstallError`]
+pub fn install(settings: LogSettings, colours: bool) -> Result<Log, InstallError> {
     let terminal = stderr().is_terminal();
     let format = settings.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let level = settings.level.unwrap_or(DEFAULT_LEVEL);
+    let queue = LineQueue::start(lines_dropped()?, stderr(), report_dropped)?;
     // Not `init`, which would listen to the `log` crate too if some library turned that feature on.
-    let (subscriber, level) = subscriber(level, format, terminal && colours, stderr);
+    let (subscriber, level) = subscriber(level, format, terminal && colours, queue.clone());
     tracing::subscriber::set_global_default(subscriber)?;
-    Ok(level)
+    Ok(Log { level, queue })
+}
+
+/// Returns a new `meetwatch_log_lines_dropped_total`.
+///
+/// # Errors
+/// If the description is malformed, which it is not.
+pub fn lines_dropped() -> prometheus::Result<IntCounter> {
+    IntCounter::new(
+        "meetwatch_log_lines_dropped_total",
+        "Log lines that were dropped because nobody read standard error.",
+    )
+}
+
+fn report_dropped(lines: u64) {
+    tracing::warn!(
+        lines,
+        "log lines were dropped because nobody read standard error; it is read again; if this repeats, look at what reads the log"
+    );
 }
 
 /// A handle that changes the level while the program runs.
