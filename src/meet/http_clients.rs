@@ -42,8 +42,8 @@ pub(super) fn build(proxy: Option<&Url>, timeout: Duration, is_https: bool) -> R
     };
     let through = proxy.map(|proxy| reqwest::Proxy::all(proxy.clone())).transpose().map_err(ClientError::Setup)?;
     let proxied = || through.iter().cloned().fold(builder(), ClientBuilder::proxy);
-    // The metadata server has plain http.
-    let direct = tls_roots::build(builder, false)?;
+    // The metadata server has plain http. To read the machine's CA certificates for it too would cost time for nothing.
+    let direct = builder().tls_certs_only([]).build().map_err(ClientError::Setup)?;
     let through_proxy = tls_roots::build(proxied, is_https)?;
     Ok(HttpClients { through_proxy, direct, proxy: proxy.cloned() })
 }
