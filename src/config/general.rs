@@ -7,6 +7,7 @@ use super::section::Section;
 use super::suggest;
 use crate::log::{LogFormat, LogSettings};
 use crate::store::StoreSettings;
+use crate::store::settings::without_links;
 use crate::watch::WatchSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,8 +28,9 @@ pub(super) fn watch(section: &Section<'_>) -> WatchSettings {
 
 pub(super) fn store(section: &Section<'_>, files: &ReferencedFiles<'_>) -> StoreSettings {
     let default = StoreSettings::default();
+    let path = files.path(section, "path").map_or(default.path, |found| found.value);
     StoreSettings {
-        path: files.path(section, "path").map_or(default.path, |found| found.value),
+        path: without_links(&path).into_owned(),
         retention: section.duration("retention", default.retention, HOUR..=3650 * DAY),
     }
 }
