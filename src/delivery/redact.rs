@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use super::names::Names;
 use crate::model::{
-    Attendance, Event, EventId, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
+    Attendance, Event, EventId, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef,
+    UserName,
 };
 use crate::pseudonym::PseudonymKey;
 
