@@ -130,8 +130,8 @@ mod tests {
         assert_eq!(path, folder.path().join("meetwatch.db.word"));
         assert!(write_new(&path, "first").unwrap());
         assert!(!write_new(&path, "second").unwrap());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\n");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }
