@@ -26,12 +26,23 @@ impl PseudonymKey {
     /// The same text always has the same pseudonym.
     #[must_use]
     pub fn pseudonym(&self, text: &str) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
-        mac.update(text.as_bytes());
-        let mut pseudonym = BASE32_NOPAD.encode(&mac.finalize().into_bytes()).to_ascii_lowercase();
+        let mut pseudonym = BASE32_NOPAD.encode(&self.mac(&[text])).to_ascii_lowercase();
         pseudonym.truncate(LENGTH);
         pseudonym
+    }
+
+    /// Returns the whole HMAC-SHA-256 of a text for one purpose. No pseudonym is the beginning of one: the purpose is
+    /// followed by a zero byte, which no id of a person holds.
+    #[must_use]
+    pub fn digest(&self, purpose: &str, text: &str) -> [u8; 32] {
+        self.mac(&[purpose, "\0", text])
+    }
+
+    fn mac(&self, parts: &[&str]) -> [u8; 32] {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length");
+        parts.iter().for_each(|part| mac.update(part.as_bytes()));
+        mac.finalize().into_bytes().into()
     }
 }
 

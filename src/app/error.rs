@@ -43,9 +43,13 @@ impl StartError {
                 OpenError::FolderMissing(_)
                 | OpenError::NotAStore(_)
                 | OpenError::Newer { .. }
+                | OpenError::HardLinked { .. }
+                | OpenError::ForeignLog(_)
                 | OpenError::Corrupt(_) => true,
                 OpenError::ReadOnly(_) | OpenError::InUse(_) | OpenError::Io { .. } | OpenError::Store { .. } => false,
             },
+            // Damage that opening does not find shows when the store is read.
+            Self::Memory(StoreError::Corrupt) | Self::Configure(CommitError::Store(StoreError::Corrupt)) => true,
             Self::Token(error) => matches!(error, TokenError::Unusable(_)),
             Self::Pseudonyms(error) => matches!(error, KeyError::Unusable(_)),
             Self::Google(_) | Self::Webhooks(_) | Self::Tls(_) | Self::Backoff(_) => true,

@@ -9,6 +9,7 @@ use super::section::{Located, Section};
 use super::suggest;
 use crate::log::{LogFormat, LogSettings};
 use crate::store::StoreSettings;
+use crate::store::settings::without_links;
 use crate::watch::WatchSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,8 +34,9 @@ pub(super) fn store(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Store
     if let Some(path) = &path {
         store_path(path, &default.path);
     }
+    let path = path.map_or(default.path, |found| found.value);
     StoreSettings {
-        path: path.map_or(default.path, |found| found.value),
+        path: without_links(&path).into_owned(),
         retention: section.duration("retention", default.retention, HOUR..=3650 * DAY),
     }
 }

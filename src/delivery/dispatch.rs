@@ -290,7 +290,7 @@ async fn until(at: Option<Mono>, now: Mono) {
 async fn attempt(link: EndpointLink, endpoint: EndpointName, claimed: Claimed, clock: Clock) -> FinishedAttempt {
     let began = clock.now();
     let reply = match link.writer.message(&claimed) {
-        Ok(Message { id, body }) => link.sender.send(&id, claimed.previous.as_ref(), body).await,
+        Ok(Message { id, previous, body }) => link.sender.send(&id, previous.as_ref(), body).await,
         // A batch was claimed just before the endpoint's format changed: it is retried under the new settings.
         Err(Unwritable::NoBatches) => Outcome::TransportFailed(TransportFailure::Interrupted).into(),
         Err(_) => Outcome::Unsendable.into(),

@@ -49,7 +49,7 @@ impl Probe {
             writer.as_configured(&frozen).ok()
         });
         let (id, reply) = match message {
-            Some(Message { id, body }) => (id.clone(), sender.send(&id, None, body).await),
+            Some(Message { id, previous: _, body }) => (id.clone(), sender.send(&id, None, body).await),
             None => (event.id.as_str().into(), Outcome::Unsendable.into()),
         };
         let took = self.clock.now().mono.saturating_sub(began.mono);

@@ -1,13 +1,15 @@
 //! Redacts who was present: in full, initials, a pseudonym, or nothing.
 //!
 //! A pure function of the event, the endpoint's settings and the installation's key. Unless names are sent in full, Google's
-//! ids of people are replaced too, because a participant's id is the id of its account.
+//! ids of people are replaced too, because a participant's id is the id of its account. So are the ids of events: they are
+//! hashes over names and times, and who knows an account could compute them and look for them.
 
 use std::borrow::Cow;
 
 use super::names::Names;
 use crate::model::{
-    Attendance, Event, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef, UserName,
+    Attendance, Event, EventId, EventType, ParticipantKind, ParticipantName, ParticipantRef, SessionName, SessionRef,
+    UserName,
 };
 use crate::pseudonym::PseudonymKey;
 
@@ -54,6 +56,16 @@ impl NameRedaction {
         Ok(Self { hide, kinds: kinds.to_vec() })
     }
 
+    /// Returns the id under which the endpoint gets an event, and by which later events refer to it. It depends on nothing but
+    /// the event's id and the installation's key.
+    #[must_use]
+    pub fn id<'e>(&self, id: &'e EventId) -> Cow<'e, EventId> {
+        match &self.hide {
+            None => Cow::Borrowed(id),
+            Some((_, key)) => Cow::Owned(id_keyed(id, key)),
+        }
+    }
+
     /// Returns the event as the endpoint may see it, byte for byte as it was if there is nothing to redact.
     ///
     /// # Errors
@@ -69,6 +81,9 @@ impl NameRedaction {
             rows.retain(|row| self.kinds.contains(&row.participant.kind));
         }
         if let Some((hide, key)) = &self.hide {
+            event.id = id_keyed(&event.id, key);
+            event.corrects = event.corrects.map(|id| id_keyed(&id, key));
+            event.retracts = event.retracts.map(|id| id_keyed(&id, key));
             event.participant = event.participant.map(|person| hidden(person, *hide, key)).transpose()?;
             event.session = event.session.map(|session| with_ids_hidden(&session, key)).transpose()?;
             for row in rows_of(event.attendance.as_mut()).into_iter().flatten() {
@@ -77,6 +92,10 @@ impl NameRedaction {
         }
         serde_json::to_string(&event).map(Cow::Owned)
     }
+}
+
+fn id_keyed(id: &EventId, key: &PseudonymKey) -> EventId {
+    EventId::from_digest(&key.digest("event", id.as_str()))
 }
 
 fn rows_of(attendance: Option<&mut Attendance>) -> Option<&mut Vec<crate::model::AttendanceRow>> {
@@ -225,9 +244,29 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_keyed_where_names_are_hidden_and_kept_where_they_are_not() {
+        let id = of_type(EventType::ParticipantLeft).id;
+        assert_eq!(&*redaction(Names::Full, &[]).id(&id), &id);
+        let keyed = |byte| {
+            let key = PseudonymKey::new(vec![byte; 32]);
+            NameRedaction::new(Names::Initials, Some(&key), &[]).unwrap().id(&id).into_owned()
+        };
+        assert_eq!(keyed(1), keyed(1));
+        assert_ne!(keyed(1), keyed(2), "another installation has other ids");
+        assert_ne!(keyed(1), id);
+        assert_eq!(EventId::parse(keyed(1).as_str()), Some(keyed(1)), "it has the form of every id");
+    }
+
+    #[test]
     fn redaction_keeps_everything_else() {
         for event in samples() {
             let mut kept: Event = serde_json::from_value(applied(Names::None, &event)).unwrap();
+            let ids = redaction(Names::None, &[]);
+            let keyed = |id: &Option<EventId>| id.as_ref().map(|id| ids.id(id).into_owned());
+            assert_eq!((&kept.id, &kept.corrects), (&*ids.id(&event.id), &keyed(&event.corrects)));
+            assert_eq!(kept.retracts, keyed(&event.retracts));
+            (kept.id, kept.corrects, kept.retracts) =
+                (event.id.clone(), event.corrects.clone(), event.retracts.clone());
             kept.participant = event.participant.clone();
             kept.session = event.session.clone();
             kept.attendance = event.attendance.clone();

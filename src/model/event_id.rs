@@ -25,6 +25,15 @@ impl EventId {
         &self.0
     }
 
+    /// Returns the id that stands for a digest.
+    #[must_use]
+    pub fn from_digest(digest: &[u8; 32]) -> Self {
+        let mut id = String::with_capacity(56);
+        id.push_str("evt_");
+        id.push_str(&BASE32_NOPAD.encode(digest).to_ascii_lowercase());
+        Self(id.into())
+    }
+
     /// Parses an id that this program wrote earlier. Returns `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -84,10 +93,7 @@ impl EventKey<'_> {
         }
         field(self.source.as_str().as_bytes());
         field(self.n.to_string().as_bytes());
-        let mut id = String::with_capacity(56);
-        id.push_str("evt_");
-        id.push_str(&BASE32_NOPAD.encode(&hash.finalize()).to_ascii_lowercase());
-        EventId(id.into())
+        EventId::from_digest(&hash.finalize().into())
     }
 }
 

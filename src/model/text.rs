@@ -19,8 +19,7 @@ pub fn for_terminal(text: &str) -> String {
 /// Source: OWASP, "CSV Injection".
 #[must_use]
 pub fn for_csv(text: &str) -> String {
-    let begins = text.trim_start().chars().next();
-    let acts = begins.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
+    let acts = text.trim_start().starts_with(begins_formula);
     // Some spreadsheets also take a cell for a formula that begins with a tab or a line break.
     let acts = acts || text.starts_with(char::is_control);
     let mut cell = String::with_capacity(text.len() + 3);
@@ -28,7 +27,14 @@ pub fn for_csv(text: &str) -> String {
     if acts {
         cell.push('\'');
     }
+    // A spreadsheet that takes another separator than the comma begins a cell after it, whatever the quotes say.
+    let mut after_separator = false;
     for c in text.chars() {
+        if after_separator && begins_formula(c) {
+            cell.push('\'');
+        }
+        after_separator =
+            matches!(c, ';' | '|') || after_separator && (c.is_whitespace() || c.is_control() || c == '"');
         match c {
             '"' => cell.push_str("\"\""),
             c if c.is_control() => cell.push(' '),
@@ -37,6 +43,10 @@ pub fn for_csv(text: &str) -> String {
     }
     cell.push('"');
     cell
+}
+
+fn begins_formula(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 /// Returns whether a character is invisible and changes how others are shown: Unicode's bidirectional controls, zero-width
@@ -63,6 +73,9 @@ mod tests {
             ("＝1", "\"'＝1\""),
             ("Ada, \"Countess\"\r\nLovelace", "\"Ada, \"\"Countess\"\"  Lovelace\""),
             ("a=b; c", "\"a=b; c\""),
+            ("x;=1+1", "\"x;'=1+1\""),
+            ("x; \t@SUM(A1)|-1", "\"x;  '@SUM(A1)|'-1\""),
+            ("x;\"=1+1\"", "\"x;\"\"'=1+1\"\"\""),
             ("", "\"\""),
         ] {
             assert_eq!(for_csv(text), cell);

@@ -108,6 +108,14 @@ pub enum OpenError {
         "the store {path} has schema {found} and this version of meetwatch knows up to schema {known}; run the newer version, nothing was changed"
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "the store {path} has {names} names (hard links), by which two daemons could open it at once; keep one name, for example by `cp {path} {path}.new && mv {path}.new {path}` while no daemon runs; nothing was changed"
+    )]
+    HardLinked { path: PathBuf, names: u64 },
+    #[error(
+        "the store {0} does not fit the write-ahead log beside it, which belongs to an earlier or later one; if you restored a backup, move {0}-wal and {0}-shm away and start again; nothing was changed"
+    )]
+    ForeignLog(PathBuf),
     #[error("the store {0} is damaged; restore it from a backup, or move it away to begin anew")]
     Corrupt(PathBuf),
     #[error("the store {path} cannot be opened: {source}")]

@@ -1,6 +1,7 @@
 //! The settings of the store, validated by `config`.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `[store]`.
@@ -16,4 +17,21 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self { path: PathBuf::from("/var/lib/meetwatch/meetwatch.db"), retention: Duration::from_secs(30 * 86_400) }
     }
+}
+
+/// How many symbolic links are followed, as on Linux.
+const MAX_LINKS: usize = 40;
+
+/// Returns the path that the symbolic links at the end of a path lead to, whether or not there is a file. What lies
+/// beside the store, such as its write-ahead log, its lock and its secrets, lies beside that.
+#[must_use]
+pub fn without_links(path: &Path) -> Cow<'_, Path> {
+    let mut found = Cow::Borrowed(path);
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = found.read_link() else { return found };
+        let folder = found.parent().unwrap_or(Path::new(""));
+        found = Cow::Owned(folder.join(target));
+    }
+    // Links that lead in a circle: opening fails and says so.
+    Cow::Borrowed(path)
 }

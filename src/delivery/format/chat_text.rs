@@ -25,7 +25,7 @@ pub(super) fn harmless(text: &str) -> String {
         length += 1;
         // Chats turn anything that looks like a host name into a link.
         let joins = |other: Option<&char>| other.is_some_and(|other| *other != ' ');
-        let in_a_word = c == '.' && at > 0 && joins(shown.get(at - 1)) && joins(shown.get(at + 1));
+        let in_a_word = is_dot(c) && at > 0 && joins(shown.get(at - 1)) && joins(shown.get(at + 1));
         out.push(if in_a_word { '\u{2024}' } else { lookalike(c) });
     }
     out.truncate(out.trim_end().len());
@@ -64,6 +64,13 @@ const fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}'
             | '\u{f0000}'..='\u{10ffff}'
     )
+}
+
+/// Matches the full stop and what host names treat as one: the ideographic, full-width, half-width, vertical and small ones.
+///
+/// Source: UTS #46, section 2.3, and the compatibility mappings of Unicode.
+const fn is_dot(c: char) -> bool {
+    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' | '\u{fe12}' | '\u{fe52}')
 }
 
 /// Replaces the markup characters of Slack, Google Chat, Discord, Teams and Markdown.
@@ -112,6 +119,8 @@ mod tests {
             ("*bold* _it_ ~no~ `code`", "∗bold∗ ＿it＿ ∼no∼ ˋcodeˋ"),
             ("<https://evil.example|click>", "‹https∶∕∕evil․example∣click›"),
             ("see www.evil.example", "see www․evil․example"),
+            ("evil\u{3002}com", "evil․com"),
+            ("a\u{ff0e}evil\u{ff61}co\u{fe52}uk\u{fe12}x", "a․evil․co․uk․x"),
             (":wave:", "∶wave∶"),
             ("a\u{200b}b\u{202e}c\u{feff}d", "abcd"),
             ("line\nbreak\t\u{a0} and  spaces ", "line break and spaces"),

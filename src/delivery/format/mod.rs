@@ -16,6 +16,8 @@ mod sentence;
 mod slack;
 mod standard;
 mod template;
+mod template_bounds;
+mod template_filters;
 
 pub use body::{FrozenEvent, MessageBody, Unwritable};
 pub use message::{Message, MessageWriter};

@@ -1,14 +1,15 @@
 //! Bodies made by the operator's own template: Jinja in a sandbox, whose output must be JSON.
 //!
 //! Printed values are escaped as the inside of a JSON string, so no name can end the string that it stands in. The whole
-//! output must parse as JSON. A template can read the event only; its steps, nesting depth and output are bounded.
+//! output must parse as JSON. A template can read the event only. Its steps, nesting depth, values and output are bounded:
+//! [`template_bounds`](super::template_bounds) and [`template_filters`](super::template_filters).
 
 use std::fmt;
-use std::io;
 
 use jiff::tz::TimeZone;
+use minijinja::machinery::{eval, get_compiled_template, make_string_output};
 use minijinja::value::{Serde, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::body::{FrozenEvent, MessageBody, Unwritable};
@@ -16,6 +17,8 @@ use super::chat_text::harmless;
 use super::sample::samples;
 use super::sentence::Sentence;
 use super::spec::{Encode, Format, FormatOptions, FormatSpec, Grouping, InvalidFormat, Signing};
+use super::template_bounds::{self, Weighed, charge};
+use super::template_filters;
 use crate::model::{Event, EventType};
 
 /// The size limit of a body.
@@ -24,8 +27,8 @@ const MAX_OUTPUT_BYTES: usize = 256 << 10;
 /// The size limit of a template.
 const MAX_TEMPLATE_BYTES: usize = 64 << 10;
 
-/// The limit of steps for one body. An attendance list of 200 people takes some thousands.
-const FUEL: u64 = 200_000;
+/// The limit of steps for one body, with those that weigh. An attendance list of 200 people takes some thousands.
+const FUEL: u64 = 400_000;
 
 /// The limit of nested calls.
 const DEPTH: usize = 50;
@@ -81,6 +84,8 @@ enum BadTemplate {
     Fails { what: String, line: Option<usize> },
     #[error("the template's output is longer than {} KiB", MAX_OUTPUT_BYTES >> 10)]
     TooMuch,
+    #[error("the template fails: it uses another template, and there is only one")]
+    Another,
     #[error("the template's output is not JSON{}", place(*.line))]
     NotJson { line: Option<usize> },
 }
@@ -105,14 +110,18 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(DEPTH);
-        environment.set_auto_escape_callback(|_| AutoEscape::Custom("the inside of a JSON string".into()));
+        environment.set_auto_escape_callback(|_| escaping());
         environment.set_formatter(print);
+        template_filters::add_to(&mut environment);
+        template_bounds::add_to(&mut environment);
         // A name marked as safe would not be escaped and could end its string.
         environment.remove_filter("safe");
         environment.add_filter("plain", |text: &str| harmless(text));
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| failed(&error))?;
         let sentence = Sentence::new(zone.clone());
-        Ok(Self { environment, bytes: source.len(), sentence, zone, token })
+        let template = Self { environment, bytes: source.len(), sentence, zone, token };
+        template.weighed()?;
+        Ok(template)
     }
 
     /// Tries the template with samples of the events that are wanted. Returns the first event type that it fails on.
@@ -122,26 +131,38 @@ impl Template {
         tried.try_for_each(|event| self.write(event).map(drop).map_err(|error| (event.event, error)))
     }
 
+    fn weighed(&self) -> Result<Weighed<'_>, BadTemplate> {
+        let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
+        Weighed::of(get_compiled_template(&template)).ok_or(BadTemplate::Another)
+    }
+
     fn write(&self, event: &Event) -> Result<MessageBody, BadTemplate> {
         let local = event.time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
-        let context = context! {
-            event => Value::from(Serde(event)),
-            sentence => self.sentence.of(event),
-            local_time => local,
-            token => self.secret(),
-        };
-        let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
-        let mut output = Bounded(Vec::new());
-        template.render_captured_to(context, &mut output).map_err(|error| match std::error::Error::source(&error) {
-            Some(source) if source.is::<io::Error>() => BadTemplate::TooMuch,
-            _ => failed(&error),
-        })?;
-        match serde_json::from_slice::<serde::de::IgnoredAny>(&output.0) {
-            Ok(_) => Ok(MessageBody { content_type: "application/json", bytes: output.0 }),
+        let root = template_bounds::with_budget([
+            ("event", Value::from(Serde(event))),
+            ("sentence", Value::from(self.sentence.of(event))),
+            ("local_time", Value::from(local)),
+            ("token", Value::from(self.secret())),
+        ]);
+        let weighed = self.weighed()?;
+        let mut output = String::new();
+        // What is written is weighed, so it cannot grow without a bound.
+        let mut out = make_string_output(&mut output);
+        eval(&self.environment, &weighed.instructions, root, &weighed.blocks, &mut out, escaping())
+            .map_err(|error| failed(&error))?;
+        if output.len() > MAX_OUTPUT_BYTES {
+            return Err(BadTemplate::TooMuch);
+        }
+        match serde_json::from_str::<serde::de::IgnoredAny>(&output) {
+            Ok(_) => Ok(MessageBody { content_type: "application/json", bytes: output.into_bytes() }),
             // The output often has the lines of the template.
             Err(error) => Err(BadTemplate::NotJson { line: Some(error.line()) }),
         }
     }
+}
+
+fn escaping() -> AutoEscape {
+    AutoEscape::Custom("the inside of a JSON string".into())
 }
 
 /// Describes an error without the values that were printed.
@@ -154,48 +175,42 @@ fn failed(error: &Error) -> BadTemplate {
             | ErrorKind::UnknownFunction
             | ErrorKind::UnknownMethod
     );
+    if error.kind() == ErrorKind::OutOfFuel {
+        let what = "runs out of fuel: it takes too many steps, or builds too much".to_owned();
+        return BadTemplate::Fails { what, line: error.line() };
+    }
     let detail = error.detail().filter(|_| of_the_source).map(|detail| format!(": {detail}")).unwrap_or_default();
     BadTemplate::Fails { what: format!("fails: {}{detail}", error.kind()), line: error.line() }
 }
 
 /// Prints a value: text as the inside of a JSON string, everything else as JSON.
-fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
-    match value.as_str() {
-        // From `tojson`, or printed before.
-        Some(text) if value.is_safe() => out.write_str(text)?,
-        Some(text) => {
-            let quoted = json(&text)?;
-            out.write_str(&quoted[1..quoted.len() - 1])?;
-        }
-        None if value.kind() == ValueKind::None => out.write_str("null")?,
-        None => out.write_str(&json(value)?)?,
+    // From `tojson`, or printed before.
+    if let Some(text) = value.as_str().filter(|_| value.is_safe()) {
+        return written(out, state, text);
     }
-    Ok(())
+    if value.kind() == ValueKind::None {
+        return written(out, state, "null");
+    }
+    let json = match value.as_str() {
+        Some(text) => json(&text)?,
+        None => return written(out, state, &json(value)?),
+    };
+    written(out, state, &json[1..json.len() - 1])
+}
+
+/// Writes text that is escaped. It is copied several times on its way.
+fn written(out: &mut Output<'_>, state: &State<'_, '_>, text: &str) -> Result<(), Error> {
+    charge(state, 4 * text.len() as u64)?;
+    Ok(out.write_str(text)?)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value)
         .map_err(|_| Error::new(ErrorKind::BadSerialization, "the value cannot be written as JSON"))
-}
-
-/// Takes [`MAX_OUTPUT_BYTES`] and no more.
-struct Bounded(Vec<u8>);
-
-impl io::Write for &mut Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTPUT_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -265,6 +280,122 @@ mod tests {
         assert_eq!(rendered(long, &event).unwrap_err(), BadTemplate::TooMuch);
         let deep = "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}";
         assert!(matches!(rendered(deep, &event).unwrap_err(), BadTemplate::Fails { .. }));
+    }
+
+    #[test]
+    fn no_template_takes_time_or_memory_without_a_bound() {
+        let doubled = |begin: &str, step: &str, end: &str| format!("{begin}{}{end}", step.repeat(40));
+        let long = "y".repeat(1000);
+        let many = "{% set x = range(100000)|list %}";
+        let hostile = [
+            doubled("{% set x = [1] %}", "{% set x = x + x %}", "{{ x|length }}"),
+            doubled("{% set x = (1, 2) %}", "{% set x = x + x %}", "{{ x|length }}"),
+            doubled("{% set x = 'ab' %}", "{% set x = x ~ x %}", "{{ x|length }}"),
+            doubled("{% set x = [1] %}", "{% set x = [x, x] %}", "{{ x }}"),
+            doubled("{% set x = [1] %}", "{% set x = {'a': x, 'b': x} %}", "{{ x == x }}"),
+            doubled("{% set x = 'ab' %}", "{% set x %}{{ x }}{{ x }}{% endset %}", "1"),
+            "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}1"
+                .to_owned(),
+            "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}1".to_owned(),
+            "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns.a }}".to_owned(),
+            "{% macro m(s, n) %}{% if n %}{{ m(s ~ s, n - 1) }}{% endif %}{% endmacro %}{{ m('abcd', 40) }}1"
+                .to_owned(),
+            "{{ '%2000000000d'|format(1) }}".to_owned(),
+            "{{ '%*d'|format(2000000000, 1) }}".to_owned(),
+            "{{ '%.2000000000f'|format(1.5) }}".to_owned(),
+            "{{ '%(a)2000000000d'|format(a=1) }}".to_owned(),
+            "{{ 'x' * 2000000000 }}".to_owned(),
+            "{{ ((1,) * 100000000)|length }}".to_owned(),
+            "{{ ([1] * 100000000)|length }}".to_owned(),
+            "{% set x = 'a' * 100000 %}{{ x|replace('a', x) }}".to_owned(),
+            format!("{many}{{{{ x|join('x' * 100000) }}}}"),
+            "{{ 'a\nb'|indent(2000000000) }}".to_owned(),
+            "{{ [1]|tojson(indent=2000000000) }}".to_owned(),
+            "{{ [1]|batch(2000000000, 0)|list|length }}".to_owned(),
+            "{{ [1]|slice(2000000000)|list|length }}".to_owned(),
+            format!("{{% set x %}}{{% for i in range(100000) %}}{long}{{% endfor %}}{{% endset %}}1"),
+            format!("{many}{{% for i in range(1000) %}}{{% set y = x|sort %}}{{% endfor %}}1"),
+            format!("{many}{{{{ x|select('in', x)|list|length }}}}"),
+            format!("{many}{{{{ x|map('replace', '1', 'x' * 100000)|list|length }}}}"),
+        ];
+        for source in hostile {
+            let error = rendered(&source, &joined("Ada")).expect_err(&source).to_string();
+            assert!(error.contains("fuel") || error.contains("fails"), "{source}: {error}");
+        }
+        for other in ["{% include 'template' %}", "{% import 'template' as t %}1", "{% extends 'template' %}"] {
+            assert_eq!(Template::parse(other, TimeZone::UTC, None).err(), Some(BadTemplate::Another), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_templates_are_made_of_is_within_the_bounds() {
+        let mut event = samples().into_iter().find(|event| event.event == EventType::ConferenceEnded).unwrap();
+        let rows = event.attendance.as_mut().unwrap().participants.as_mut().unwrap();
+        let row = rows[0].clone();
+        rows.resize(200, row);
+        let source = r#"{% macro person(row) %}
+              {"name": "{{ row.participant.display_name|upper }}", "long": {{ row.seconds_present > 30 }}}
+            {% endmacro %}
+            {% set ns = namespace(n=0, parts=[]) %}
+            {% for row in event.attendance.participants|sort(attribute="seconds_present") %}
+              {% set ns.n = ns.n + 2 * 1 %}{% set ns.parts = ns.parts + [person(row)|trim] %}
+            {% endfor %}
+            {"n": {{ ns.n }}, "half": {{ 3 * 0.5 }}, "line": "{{ '-' * 5 }}", "p": [{{ ns.parts|join(",") }}],
+             "i": {{ event.attendance.participants|map(attribute="participant.kind")|unique|list|tojson }},
+             "w": "{{ '%05d %s'|format(7, event.type) }}", "all": {{ event|tojson }},
+             {% if event.present or 0 > 3 %}"many": true{% else %}"many": false{% endif %},
+             "deep": [{% for n in [[1, [2]], [3]] recursive %}{% if n is iterable %}[{{ loop(n) }}]{% else %}{{ n }}{% endif %}{% if not loop.last %},{% endif %}{% endfor %}]}"#;
+        let written = rendered(source, &event).unwrap();
+        assert_eq!((&written["n"], &written["half"], &written["line"]), (&json!(400), &json!(1.5), &json!("-----")));
+        assert_eq!(written["p"].as_array().unwrap().len(), 200);
+        assert_eq!(written["p"][0]["long"], true);
+        assert!(
+            written["p"][0]["name"].as_str().unwrap().starts_with("O'BRIEN \"<!CHANNEL>\" \\ {{ 7 }}"),
+            "{written}"
+        );
+        assert_eq!(written["w"], "00007 conference.ended");
+        assert_eq!(written["deep"], json!([[1, [2]], [3]]));
+        assert_eq!(written["all"], serde_json::to_value(&event).unwrap());
+    }
+
+    #[test]
+    fn a_name_is_escaped_whatever_the_template_does_with_it() {
+        let taken_apart = [
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|last }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|first }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|upper }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|reverse }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|list|last }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|replace('a', n) }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|split('d')|last }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x[:-1] }}{{ x[-1] }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x ~ x }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x|trim('A') }}", None),
+            ("{% set x %}{{ n }}{% endset %}", "{{ x }}", Some("")),
+            ("{% set x %}\n{{ n }}{% endset %}", "{{ x|last }}", None),
+            ("{% set x %}\"{{ n }}{% endset %}", "{{ x|last }}", None),
+            ("{% set x | last %}{{ n }}{% endset %}", "{{ x }}", None),
+            ("{% set x = n|e %}", "{{ x|last }}", None),
+            ("{% set x = n|tojson %}", "{{ x|last }}", None),
+            ("{% macro m() %}{{ n }}{% endmacro %}", "{{ m()|last }}", None),
+            ("", "{% filter last %}{{ n }}{% endfilter %}", None),
+            ("", "{% for c in n %}{{ c|last }}{% endfor %}", Some("")),
+            ("{% autoescape false %}{% set x %}{{ n }}{% endset %}", "{{ x|last }}{% endautoescape %}", None),
+        ];
+        for name in ["Ada\\", "Ada\"", "\\", "\"", "A\\\"da\\\\", "d\u{1}a\n", "Ad\u{1f600}a\\"] {
+            for (before, printed, same) in taken_apart {
+                let name_first = "{% set n = event.participant.display_name %}";
+                let source = format!(r#"{name_first}{before}{{"a": "{printed}", "b": 1}}"#);
+                let written =
+                    rendered(&source, &joined(name)).unwrap_or_else(|error| panic!("{source} {name:?}: {error}"));
+                assert_eq!((written.as_object().unwrap().len(), &written["b"]), (2, &json!(1)), "{source} {name:?}");
+                if same.is_some() {
+                    assert_eq!(written["a"], name, "{source}");
+                }
+            }
+        }
+        let last = r#"{% set x %}{{ event.participant.display_name }}{% endset %}{"a": "{{ x|last }}"}"#;
+        assert_eq!(rendered(last, &joined("Ada\\")).unwrap()["a"], "\\");
     }
 
     #[test]

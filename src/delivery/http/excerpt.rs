@@ -1,8 +1,10 @@
 //! The excerpt of a receiver's answer that is recorded with the attempt: its start, with the endpoint's secrets masked, for a
 //! receiver may repeat them.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The size limit of an excerpt, in bytes of UTF-8.
@@ -37,7 +39,14 @@ impl SecretMask {
         // Some JSON encoders escape the slash.
         let escaped: Vec<_> =
             secrets.iter().filter(|secret| secret.contains('/')).map(|s| s.replace('/', "\\/")).collect();
-        secrets.extend(escaped);
+        // A path of the address may be configured in percent-encoding and be repeated without.
+        let decoded: Vec<_> = secrets
+            .iter()
+            .filter_map(|secret| percent_decode_str(secret).decode_utf8().ok().filter(|text| text != secret))
+            .map(Cow::into_owned)
+            .filter(|secret| secret.len() >= SHORTEST)
+            .collect();
+        secrets.extend(escaped.into_iter().chain(decoded));
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets: secrets.into_iter().map(SecretString::from).collect() }
     }
@@ -48,12 +57,45 @@ impl SecretMask {
         let mut text = String::from_utf8_lossy(&start[..start.len().min(READ_BYTES)]).into_owned();
         for secret in &self.secrets {
             text = text.replace(secret.expose_secret(), REDACTED);
+            text = encoded_masked(text, secret.expose_secret().as_bytes());
         }
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = text.trim();
         let end = text.floor_char_boundary(KEPT_BYTES);
         (!text.is_empty()).then(|| text[..end].into())
     }
+}
+
+/// Masks a secret that is wholly or partly in percent-encoding.
+fn encoded_masked(text: String, secret: &[u8]) -> String {
+    if !text.contains('%') {
+        return text;
+    }
+    let bytes = text.as_bytes();
+    // Each byte that is meant, with where it begins.
+    let mut meant = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let encoded = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        meant.push((encoded.unwrap_or(*byte), at));
+        at += if encoded.is_some() { 3 } else { 1 };
+    }
+    let (mut masked, mut from, mut next) = (String::new(), 0, 0);
+    while let Some(window) = meant.get(next..next + secret.len()) {
+        if !window.iter().map(|(byte, _)| byte).eq(secret) {
+            next += 1;
+            continue;
+        }
+        let (begin, end) = (meant[next].1, meant.get(next + secret.len()).map_or(text.len(), |(_, at)| *at));
+        next += secret.len();
+        // A secret is whole characters, and so is what it stands for.
+        masked.push_str(text.get(from..begin).unwrap_or_default());
+        masked.push_str(REDACTED);
+        from = end;
+    }
+    masked.push_str(text.get(from..).unwrap_or_default());
+    masked
 }
 
 #[cfg(test)]
@@ -77,6 +119,22 @@ mod tests {
         let mask = SecretMask::new(["dXNlcjo/cGFzc3dvcmQ=".to_owned()]);
         let kept = mask.excerpt(br#"{"got":"Basic dXNlcjo\/cGFzc3dvcmQ="}"#);
         assert_eq!(kept.as_deref(), Some(r#"{"got":"Basic [redacted]"}"#));
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_percent_encoding_too_however_much_of_it_is_encoded() {
+        let mask = SecretMask::new(["s3cr/et+ü=".to_owned(), "caf%C3%A9-hook".to_owned()]);
+        for repeated in ["s3cr/et+ü=", "s3cr%2Fet%2b%C3%BC%3D", "%733cr%2fet+ü%3d", "%73%33%63%72%2F%65%74%2B%C3%BC%3D"]
+        {
+            let kept = mask.excerpt(format!("é% at {repeated}?x=%zz%2").as_bytes()).unwrap();
+            assert_eq!(&*kept, "é% at [redacted]?x=%zz%2", "{repeated}");
+        }
+        assert_eq!(mask.excerpt("/café-hook".as_bytes()).as_deref(), Some("/[redacted]"));
+        assert_eq!(
+            mask.excerpt("/caf%c3%a9-hook, caf%C3%A9-hook".as_bytes()).as_deref(),
+            Some("/[redacted], [redacted]")
+        );
+        assert_eq!(mask.excerpt(b"100% sure").as_deref(), Some("100% sure"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::clock_marks;
 use super::execute::execute;
 use super::files::StoreFiles;
+use super::lock::StoreLock;
 use super::open::{self, Opened};
 use super::reader::StoreReader;
 use crate::failpoints::{AbortFailpoint, AbortPoint};
@@ -19,8 +20,9 @@ use crate::store::request::{Operation, OperationResult, WriteRequest};
 #[derive(Debug)]
 pub struct Db {
     reader: StoreReader,
-    /// Held while the store is open, so that no second process opens it.
-    _lock: Option<std::fs::File>,
+    /// Held while the store is open, so that no second process opens it. Dropped after the connection, see
+    /// [`super::lock`].
+    _lock: Option<StoreLock>,
     /// `None` for a store in memory.
     files: Option<StoreFiles>,
     abort: AbortFailpoint,
@@ -62,7 +64,7 @@ impl Db {
         Ok(Self::new(StoreReader::new(open::in_memory(now)?), None, None, AbortFailpoint::default()))
     }
 
-    fn new(reader: StoreReader, lock: Option<std::fs::File>, files: Option<StoreFiles>, abort: AbortFailpoint) -> Self {
+    fn new(reader: StoreReader, lock: Option<StoreLock>, files: Option<StoreFiles>, abort: AbortFailpoint) -> Self {
         // Damage beyond what opening checks shows when the log is read; it does not keep the store from opening.
         let log_position = reader.last_position().unwrap_or(0);
         Self { reader, _lock: lock, files, abort, log_position }

@@ -3,9 +3,9 @@
 //! A process can still write to a deleted file that it has open; everything written is lost when the file is closed. So
 //! the files are checked before each transaction. The check costs a few microseconds.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The suffixes of the files: the database, SQLite's companions, and the lock.
@@ -39,6 +39,11 @@ impl StoreFiles {
     pub(super) fn are_unchanged(&self) -> bool {
         self.0.iter().all(|(path, before)| file_id(path).is_ok_and(|now| now == *before))
     }
+}
+
+/// Opens the database file, which only its owner may read if it is new.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn file_id(path: &Path) -> io::Result<FileId> {

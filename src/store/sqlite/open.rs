@@ -1,8 +1,5 @@
-//! Opens the store's file: takes the lock, checks the file, and migrates it.
+//! Opens the store's file: takes the locks, examines the file, and migrates it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,12 +8,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::errors::open_error;
-use super::files::StoreFiles;
+use super::examine::examine;
+use super::files::{StoreFiles, create_private};
 use super::leases;
+use super::lock::{self, StoreLock};
 use super::migrate::{self, FileKind};
-use super::quick_check::quick_check;
 use crate::failpoints::AbortFailpoint;
 use crate::store::error::{OpenError, StoreError};
+use crate::store::settings::without_links;
 
 /// How long a statement waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,24 +29,28 @@ const STATEMENTS: usize = 96;
 /// An open and migrated store.
 pub(super) struct Opened {
     pub(super) connection: Connection,
-    pub(super) lock: File,
+    pub(super) lock: StoreLock,
     pub(super) files: StoreFiles,
 }
 
-/// Opens the store for writing: takes the lock, checks that the file is a sound store, and migrates it.
+/// Opens the store for writing: takes the locks, checks that the file is a sound store, and migrates it. What is refused
+/// is not changed.
 pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortFailpoint) -> Result<Opened, OpenError> {
-    let lock = take_lock(path)?;
+    // SQLite puts its companions beside the file that a link leads to. So do we.
+    let path = &*without_links(path);
+    lock::refuse_hard_links(path)?;
+    let beside = lock::take_beside(path)?;
     // SQLite would create the file with the umask; its companions inherit the mode of the file.
-    create_private(path).map_err(|error| OpenError::from_io(path, error))?;
+    let file = create_private(path).map_err(|error| OpenError::from_io(path, error))?;
+    let lock = beside.and_on(file, path)?;
+    let kind = examine(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error: rusqlite::Error| open_error(path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
-    // Checked before anything is changed: a foreign file stays as it is.
-    if migrate::check(&connection, path)? == FileKind::New {
+    if kind == FileKind::New {
         make_shrinkable(&connection).map_err(failed)?;
     }
-    quick_check(&connection).map_err(|error| OpenError::from_store(path, error))?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT).map_err(failed)?;
     set_up(&mut connection, now, abort).map_err(|error| OpenError::from_store(path, error))?;
@@ -95,27 +98,4 @@ fn set_up(connection: &mut Connection, now: Timestamp, abort: &AbortFailpoint) -
         );
     }
     Ok(())
-}
-
-/// Locks the file `<store>.lock`. The file stays when the store is closed; only the lock on it counts.
-fn take_lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&lock_path)
-        .map_err(|error| OpenError::from_io(path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::from_io(path, error)),
-    }
-}
-
-fn create_private(path: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
