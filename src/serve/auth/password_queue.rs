@@ -1,4 +1,5 @@
-//! The order in which passwords are checked: one at a time, and whoever failed the least goes first.
+//! The order in which passwords are checked: one at a time, and whoever failed the least goes first; among equals, those
+//! whose password was right before.
 //!
 //! Attempts are counted by who asks: an address together with a configured user. All names that no user has count as one.
 //! So whoever guesses passwords waits behind everybody who does not, however many connections they have.
@@ -50,11 +51,12 @@ struct Attempts {
     last: Mono,
 }
 
-/// The place in the queue: whose password was right before, then by failures, then by arrival.
+/// The place in the queue: by failures, then whose password was right before, then by arrival. Failures come first because
+/// behind a proxy a guesser and the user whom it guesses at have one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    unknown: bool,
     failures: u32,
+    unknown: bool,
     arrival: u64,
 }
 
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_failed_the_least_goes_first_and_whose_password_was_right_before_goes_before_all() {
+    async fn whoever_failed_the_least_goes_first_and_among_equals_whose_password_was_right_before() {
         let queue = PasswordQueue::default();
         let (guesser, typo, fresh, known) =
             (asker(1, None), asker(2, Some("ada")), asker(3, Some("ada")), asker(4, Some("bo")));
