@@ -20,14 +20,14 @@ pub struct LineQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<QueueState>,
+    state: Mutex<QueuedLines>,
     /// A line was queued, or the thread finished one.
     changed: Condvar,
     dropped: IntCounter,
 }
 
 #[derive(Debug, Default)]
-struct QueueState {
+struct QueuedLines {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     /// The thread has taken a line and is writing it.
@@ -54,7 +54,7 @@ impl LineQueue {
         Ok(queue)
     }
 
-    fn state(&self) -> MutexGuard<'_, QueueState> {
+    fn state(&self) -> MutexGuard<'_, QueuedLines> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -73,7 +73,7 @@ impl LineQueue {
 
     /// Waits until every queued line is written, at most `bound`. Returns whether they are.
     pub fn flush(&self, bound: Duration) -> bool {
-        let is_pending = |state: &mut QueueState| state.writing || !state.lines.is_empty();
+        let is_pending = |state: &mut QueuedLines| state.writing || !state.lines.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.state(), bound, is_pending);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }

@@ -1,6 +1,7 @@
-//! The order in which passwords are checked: one at a time, and whoever failed the least goes first.
+//! The order in which passwords are checked: one at a time, and whoever failed the least goes first; among equals, those
+//! whose password was right before.
 //!
-//! Attempts are counted by who asks: an address together with a configured user. All names that no user has count as one.
+//! PasswordAttempts are counted by who asks: an address together with a configured user. All names that no user has count as one.
 //! So whoever guesses passwords waits behind everybody who does not, however many connections they have.
 
 use std::collections::BTreeMap;
@@ -43,35 +44,36 @@ impl Asker {
 
 /// What is remembered of an asker.
 #[derive(Debug, Clone, Copy, Default)]
-struct Attempts {
+struct PasswordAttempts {
     failures: u32,
     /// A password was right once.
     succeeded: bool,
     last: Mono,
 }
 
-/// The place in the queue: whose password was right before, then by failures, then by arrival.
+/// The place in the queue: by failures, then whose password was right before, then by arrival. Failures come first because
+/// behind a proxy a guesser and the user whom it guesses at have one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    unknown: bool,
     failures: u32,
+    unknown: bool,
     arrival: u64,
 }
 
 /// The queue. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PasswordQueue(Arc<Mutex<QueueState>>);
+pub(super) struct PasswordQueue(Arc<Mutex<PasswordQueueState>>);
 
 #[derive(Debug, Default)]
-struct QueueState {
+struct PasswordQueueState {
     is_taken: bool,
     waiting: BTreeMap<Rank, oneshot::Sender<Turn>>,
-    askers: BTreeMap<Asker, Attempts>,
+    askers: BTreeMap<Asker, PasswordAttempts>,
     arrivals: u64,
 }
 
 impl PasswordQueue {
-    fn state(&self) -> MutexGuard<'_, QueueState> {
+    fn state(&self) -> MutexGuard<'_, PasswordQueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -121,15 +123,15 @@ impl PasswordQueue {
     }
 }
 
-impl QueueState {
-    fn attempts(&self, asker: &Asker, now: Mono) -> Attempts {
+impl PasswordQueueState {
+    fn attempts(&self, asker: &Asker, now: Mono) -> PasswordAttempts {
         let attempts = self.askers.get(asker).copied().unwrap_or_default();
         let forgotten = now.saturating_sub(attempts.last) > FORGET_AFTER;
-        Attempts { failures: if forgotten { 0 } else { attempts.failures }, ..attempts }
+        PasswordAttempts { failures: if forgotten { 0 } else { attempts.failures }, ..attempts }
     }
 
     fn rank(&mut self, asker: &Asker, now: Mono) -> Rank {
-        let Attempts { failures, succeeded, .. } = self.attempts(asker, now);
+        let PasswordAttempts { failures, succeeded, .. } = self.attempts(asker, now);
         self.arrivals += 1;
         Rank { unknown: !succeeded, failures, arrival: self.arrivals }
     }
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_failed_the_least_goes_first_and_whose_password_was_right_before_goes_before_all() {
+    async fn whoever_failed_the_least_goes_first_and_among_equals_whose_password_was_right_before() {
         let queue = PasswordQueue::default();
         let (guesser, typo, fresh, known) =
             (asker(1, None), asker(2, Some("ada")), asker(3, Some("ada")), asker(4, Some("bo")));

@@ -11,6 +11,7 @@
 mod conferences;
 mod lookups;
 mod outage;
+mod outcome;
 mod quota;
 mod reconfigure;
 mod setup;
@@ -42,8 +43,6 @@ pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
 
 /// After this time no target shows a closed conference any more: Google deletes the record 30 days after the end.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
-/// How often a failure that lasts is logged again.
-const LOG_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// The most meeting codes that are kept.
 const MAX_CODES: usize = 10_000;
 /// How often the planned reads are compared with the quota.

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{LOG_AGAIN_AFTER, Scheduler, WorkKey};
+use super::step::WorkKey;
 use crate::clock::Mono;
-use crate::meet::{ReadError, Reason};
+use crate::meet::Reason;
 use crate::model::IdentityName;
-use crate::watch::conference::WatchedConference;
+
+/// How often a failure that lasts is logged again.
+pub(super) const LOG_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 /// Whose reads fail together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,14 +42,14 @@ impl OutageScope {
 /// The outages that go on.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
-    open: BTreeMap<OutageScope, Outage>,
+    open: BTreeMap<OutageScope, ReadOutage>,
     /// When an outage was logged last, and why it was one.
     logged: BTreeMap<OutageScope, (Reason, Mono)>,
 }
 
 /// A time in which no read of the scope succeeded.
 #[derive(Debug)]
-struct Outage {
+struct ReadOutage {
     since: Mono,
     /// The first that failed.
     first: WorkKey,
@@ -58,7 +60,7 @@ struct Outage {
 
 /// What to log of a failure.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum OutageNotice {
+pub(super) enum ReadOutageNotice {
     /// An outage began, or has gone on for a while.
     Lasts { failed: u64, duration: Duration },
     /// Nothing: it was said already.
@@ -77,8 +79,8 @@ impl Outages {
     ///
     /// Some reads always fail. So if an outage was logged not long ago, the next one is logged once a second read failed in
     /// it: a read that fails alone, while others succeed, does not begin one outage after the other.
-    pub(super) fn failed(&mut self, scope: &OutageScope, key: &WorkKey, reason: Reason, now: Mono) -> OutageNotice {
-        let fresh = || Outage { since: now, first: key.clone(), failed: 0, announced: false };
+    pub(super) fn failed(&mut self, scope: &OutageScope, key: &WorkKey, reason: Reason, now: Mono) -> ReadOutageNotice {
+        let fresh = || ReadOutage { since: now, first: key.clone(), failed: 0, announced: false };
         let outage = self.open.entry(scope.clone()).or_insert_with(fresh);
         outage.failed += 1;
         let recent = self.logged.get(scope);
@@ -86,11 +88,11 @@ impl Outages {
         let is_other = recent.is_none_or(|(before, _)| *before != reason);
         let is_due = is_old || (!outage.announced && (is_other || outage.first != *key));
         if !is_due {
-            return OutageNotice::Known;
+            return ReadOutageNotice::Known;
         }
         outage.announced = true;
         self.logged.insert(scope.clone(), (reason, now));
-        OutageNotice::Lasts { failed: outage.failed, duration: now.saturating_sub(outage.since) }
+        ReadOutageNotice::Lasts { failed: outage.failed, duration: now.saturating_sub(outage.since) }
     }
 
     /// Notes that Google answered a read of `identity`. Returns the outages that this ends and that were logged.
@@ -100,7 +102,7 @@ impl Outages {
         }
         let scopes = [OutageScope::Google, OutageScope::Identity(identity.clone())];
         let ended = scopes.into_iter().filter_map(|scope| {
-            let Outage { since, failed, announced, .. } = self.open.remove(&scope)?;
+            let ReadOutage { since, failed, announced, .. } = self.open.remove(&scope)?;
             let over = OutageOver { failed, duration: now.saturating_sub(since) };
             announced.then_some((scope, over))
         });
@@ -115,73 +117,6 @@ impl Outages {
         };
         self.open.retain(|scope, _| is_kept(scope));
         self.logged.retain(|scope, _| is_kept(scope));
-    }
-}
-
-impl Scheduler {
-    /// Logs what is new in the outcome of a read: an outage or its end, or a failure of this read alone.
-    pub(super) fn log_outcome(&mut self, key: &WorkKey, error: Option<&ReadError>, now: Mono) {
-        use Reason::{BadRequest, NoAccess, NotFound};
-        let Some(identity) = self.identity_of(key) else { return };
-        // With these, too, Google answers and works.
-        if error.is_none_or(|error| matches!(error.reason, BadRequest | NoAccess | NotFound)) {
-            for (scope, OutageOver { failed, duration }) in self.outages.answered(&identity, now) {
-                let seconds = duration.as_secs();
-                match scope {
-                    OutageScope::Google => tracing::info!(failed, seconds, "the outage is over: Google answers again"),
-                    OutageScope::Identity(identity) => {
-                        tracing::info!(%identity, failed, seconds, "reads of this identity are within the quota again");
-                    }
-                }
-            }
-        }
-        let Some(error) = error else { return };
-        match OutageScope::of(error.reason, &identity) {
-            Some(scope) => self.log_outage(&scope, key, error, now),
-            None => self.log_failure(key, error, now),
-        }
-    }
-
-    fn log_outage(&mut self, scope: &OutageScope, key: &WorkKey, error: &ReadError, now: Mono) {
-        let (reason, remedy) = (error.reason, error.remedy);
-        let OutageNotice::Lasts { failed, duration } = self.outages.failed(scope, key, reason, now) else {
-            tracing::debug!(of = %key, %reason, %error, remedy, "a read failed in an outage; it is tried again");
-            return;
-        };
-        let seconds = duration.as_secs();
-        match scope {
-            OutageScope::Google => tracing::warn!(
-                of = %key, %reason, %error, remedy, failed, seconds,
-                "an outage: reads of Google fail and are tried again; each one that fails is logged at debug until Google answers"
-            ),
-            OutageScope::Identity(identity) => tracing::warn!(
-                of = %key, %identity, %reason, %error, remedy, failed, seconds,
-                "an outage: the quota of this identity is used up; its reads are tried again; each one that fails is logged at debug until one succeeds"
-            ),
-        }
-    }
-
-    /// Logs a failure of one read if it is new or of another kind, and then every ten minutes while it lasts. What concerns
-    /// an identity as a whole is logged by the client.
-    fn log_failure(&mut self, key: &WorkKey, error: &ReadError, now: Mono) {
-        use Reason::{ApiDisabled, Credentials, Delegation, ScopeMissing, Unauthenticated};
-        if matches!(error.reason, ApiDisabled | Credentials | Delegation | ScopeMissing | Unauthenticated) {
-            return;
-        }
-        let logged = self.logged_failures.get(key);
-        if logged.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= LOG_AGAIN_AFTER) {
-            self.logged_failures.insert(key.clone(), (error.reason, now));
-            tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
-        }
-    }
-
-    /// Returns the identity that the reads of a key use.
-    fn identity_of(&self, key: &WorkKey) -> Option<IdentityName> {
-        match key {
-            WorkKey::Target(name) => self.targets.get(name).map(|target| target.settings.identity.clone()),
-            WorkKey::Conference(name) => self.conferences.get(name).and_then(WatchedConference::identity).cloned(),
-            WorkKey::Lookup(identity) => Some(identity.clone()),
-        }
     }
 }
 
@@ -210,7 +145,7 @@ mod tests {
             for number in 0..100 {
                 let reason = if number % 3 == 0 { Reason::Timeout } else { Reason::Network };
                 let notice = outages.failed(&OutageScope::Google, &conference(number), reason, at(second));
-                said += u32::from(notice != OutageNotice::Known);
+                said += u32::from(notice != ReadOutageNotice::Known);
             }
         }
         assert_eq!(said, 1);
@@ -225,7 +160,7 @@ mod tests {
         let notices = (0..1300).map(|second| {
             outages.failed(&OutageScope::Google, &conference(second % 7), Reason::Network, at(second.into()))
         });
-        assert_eq!(notices.filter(|notice| *notice != OutageNotice::Known).count(), 3);
+        assert_eq!(notices.filter(|notice| *notice != ReadOutageNotice::Known).count(), 3);
     }
 
     #[test]
@@ -234,7 +169,7 @@ mod tests {
         let mut lines = 0;
         for second in 0..1200 {
             let notice = outages.failed(&OutageScope::Google, &conference(1), Reason::Server, at(second));
-            lines += usize::from(notice != OutageNotice::Known);
+            lines += usize::from(notice != ReadOutageNotice::Known);
             lines += outages.answered(&identity(), at(second)).len();
         }
         assert_eq!(lines, 4, "two beginnings, two ends");
@@ -243,10 +178,13 @@ mod tests {
     #[test]
     fn a_second_outage_soon_after_the_first_is_logged_once_a_second_read_fails_in_it() {
         let mut outages = Outages::default();
-        let lasts = |failed| OutageNotice::Lasts { failed, duration: Duration::ZERO };
+        let lasts = |failed| ReadOutageNotice::Lasts { failed, duration: Duration::ZERO };
         assert_eq!(outages.failed(&OutageScope::Google, &conference(1), Reason::Network, at(0)), lasts(1));
         assert_eq!(outages.answered(&identity(), at(60)).len(), 1);
-        assert_eq!(outages.failed(&OutageScope::Google, &conference(1), Reason::Network, at(70)), OutageNotice::Known);
+        assert_eq!(
+            outages.failed(&OutageScope::Google, &conference(1), Reason::Network, at(70)),
+            ReadOutageNotice::Known
+        );
         assert_eq!(outages.failed(&OutageScope::Google, &conference(2), Reason::Network, at(70)), lasts(2));
     }
 
@@ -256,7 +194,7 @@ mod tests {
         let (one, other) = (identity(), IdentityName::parse("other").unwrap());
         let scope = OutageScope::of(Reason::Throttled, &one).unwrap();
         let key = WorkKey::Target(TargetName::parse("board").unwrap());
-        assert_ne!(outages.failed(&scope, &key, Reason::Throttled, at(0)), OutageNotice::Known);
+        assert_ne!(outages.failed(&scope, &key, Reason::Throttled, at(0)), ReadOutageNotice::Known);
         assert_eq!(outages.answered(&other, at(5)), [], "another identity's answer says nothing of it");
         assert_eq!(outages.answered(&one, at(9)).len(), 1);
         assert_eq!(OutageScope::of(Reason::NoAccess, &one), None);
