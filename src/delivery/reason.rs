@@ -9,6 +9,8 @@ pub enum FailureReason {
     Unavailable,
     /// The receiver failed.
     ServerError,
+    /// The status was one of success, and the body was that of a failure.
+    BodyFailure,
     /// The receiver does not take this delivery as it is.
     Rejected,
     /// The receiver does not accept the credentials or the signature.
@@ -43,10 +45,11 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Throttled,
         Self::Unavailable,
         Self::ServerError,
+        Self::BodyFailure,
         Self::Rejected,
         Self::Unauthorized,
         Self::Redirect,
@@ -71,6 +74,7 @@ impl FailureReason {
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
             Self::ServerError => "server_error",
+            Self::BodyFailure => "body_failure",
             Self::Rejected => "rejected",
             Self::Unauthorized => "unauthorized",
             Self::Redirect => "redirect",

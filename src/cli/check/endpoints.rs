@@ -62,6 +62,9 @@ const fn remedy(reason: delivery::FailureReason) -> &'static str {
         R::Rejected | R::UnexpectedStatus | R::Redirect => {
             "check that `url` is the receiver's exact address, with its path, and that it accepts this `format`"
         }
+        R::BodyFailure => {
+            "the receiver's answer says that it failed, by `success_body` or `failure_body`: see its log, and check these patterns"
+        }
         R::Gone => "the receiver asks for no more deliveries: change `url`, or remove the webhook",
         R::Throttled | R::Unavailable | R::ServerError => "the receiver was reached and failed: see its log",
         R::Timeout | R::Connect | R::Interrupted => {
