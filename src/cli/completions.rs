@@ -78,7 +78,8 @@ impl DeclaredNames {
         let Ok(table) = toml::from_str::<toml::Table>(&text) else { return Self::default() };
         let sections = |name: &str| table.get(name).and_then(toml::Value::as_array).into_iter().flatten();
         let name = |section: &toml::Value| Some(section.get("name")?.as_str()?.to_owned());
-        let of_many = |section: &&toml::Value| ["subjects", "subjects_file"].iter().any(|key| section.get(key).is_some());
+        let of_many =
+            |section: &&toml::Value| ["subjects", "subjects_file"].iter().any(|key| section.get(key).is_some());
         Self {
             endpoints: sections("webhook").filter_map(name).collect(),
             targets: sections("target").chain(sections("identity").filter(of_many)).filter_map(name).collect(),

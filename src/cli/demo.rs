@@ -102,7 +102,10 @@ fn print_introduction(simulator: &Running, app: &App, config: &Path, seconds: Op
     }
     line("\nEach line below is an event that arrived as a webhook with a valid signature:\n")?;
     line(format_args!("{LEGEND}\n"))?;
-    line(seconds.map_or_else(|| "Press Ctrl-C to stop.\n".to_owned(), |seconds| format!("It stops after {seconds} s.\n")))
+    line(
+        seconds
+            .map_or_else(|| "Press Ctrl-C to stop.\n".to_owned(), |seconds| format!("It stops after {seconds} s.\n")),
+    )
 }
 
 /// Returns the usual address of the demonstration's daemon, or a free one where that is taken. It has to be known before

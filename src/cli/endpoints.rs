@@ -107,7 +107,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let endpoints = daemon.get(&["endpoints"], &[]).await?;
             let what = confirm::of_a_removal(&endpoints, name.as_str());
             // Where there is nothing to remove, the daemon says why, but for a dry run.
-            let what = what.or_else(|| confirm.dry_run.then(|| format!("{name} cannot be removed: it is configured or unknown")));
+            let what = what
+                .or_else(|| confirm.dry_run.then(|| format!("{name} cannot be removed: it is configured or unknown")));
             if let Some(what) = what
                 && let Some(code) = confirm.ends_here(&what, Unasked::Refuse)?
             {

@@ -33,9 +33,8 @@ pub(super) struct Args {
 /// Where no daemon runs, or it knows no such person.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let daemon = DaemonClient::new(&args.daemon)?;
-    let forget = async |dry_run: bool| {
-        daemon.post(&["forget"], Some(json!({ "who": args.who, "dry_run": dry_run }))).await
-    };
+    let forget =
+        async |dry_run: bool| daemon.post(&["forget"], Some(json!({ "who": args.who, "dry_run": dry_run }))).await;
     let mut answer = forget(!args.yes).await?;
     if !args.yes && !args.dry_run && !args.daemon.json && confirm::can_ask() {
         output::line(summary(&answer))?;

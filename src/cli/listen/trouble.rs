@@ -146,9 +146,10 @@ mod tests {
                 Answer::Take => 0,
                 Answer::Refuse(status) => status.as_u16(),
             };
-            assert_eq!([at(0), at(10), at(999), at(1000), at(1500), at(9000), at(9001)], [
-                0, refused, refused, 0, refused, 0, refused
-            ]);
+            assert_eq!(
+                [at(0), at(10), at(999), at(1000), at(1500), at(9000), at(9001)],
+                [0, refused, refused, 0, refused, 0, refused]
+            );
         }
     }
 

@@ -112,8 +112,8 @@ impl Sender {
             };
             tls.apply(client).build()
         };
-        let connections = Connections::new(Box::new(make), clock.mono())
-            .map_err(|error| SenderError::Client(error.without_url()))?;
+        let connections =
+            Connections::new(Box::new(make), clock.mono()).map_err(|error| SenderError::Client(error.without_url()))?;
         Ok(Self {
             endpoint: settings.name.clone(),
             connections: Arc::new(connections),
@@ -196,7 +196,12 @@ impl Sender {
         let mut answer = self.mask.excerpt(&start);
         if let Some(trouble) = trouble {
             let endpoint = self.endpoint.as_str();
-            tracing::debug!(endpoint, status, trouble, "the body of an answer was not read to its end; its head counts");
+            tracing::debug!(
+                endpoint,
+                status,
+                trouble,
+                "the body of an answer was not read to its end; its head counts"
+            );
             answer = Some(format!("{} [{trouble}]", answer.unwrap_or_default()).trim_start().into());
         }
         Reply { outcome, status: Some(status), answer }
