@@ -5,10 +5,10 @@ use crate::model::{Event, EventType};
 
 /// What the columns of a line are.
 pub(super) const LEGEND: &str = "\
-time     meeting      person         what happened            known as   later by
+time     meeting      person         what happened            known as   later
   known as: observed while it was polled; backfilled from Google's records;
             inferred, because Google did not say it
-  later by: how long after it happened meetwatch knew";
+  later:    how long after it happened meetwatch knew";
 
 /// Returns the line of an event, without a line break. Control characters of names are escaped. Times are UTC.
 pub(super) fn demo_line(event: &Event, colour: bool) -> String {
