@@ -53,7 +53,7 @@ fn script(shell: &str) -> anyhow::Result<String> {
 /// # Errors
 /// If the shell is unknown, or the answer cannot be written.
 pub(super) fn answered(arguments: &[OsString]) -> clap::error::Result<bool> {
-    let factory = || with_names(Cli::command(), &Arc::new(DeclaredNames::of(&config_in(arguments))), "");
+    let factory = || with_names(Cli::command(), &Arc::new(CompletedNames::of(&config_in(arguments))), "");
     CompleteEnv::with_factory(factory).var(VARIABLE).try_complete(arguments, None)
 }
 
@@ -67,12 +67,12 @@ fn config_in(arguments: &[OsString]) -> PathBuf {
 
 /// The names in a configuration. It need not be valid: somebody may be writing it.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct DeclaredNames {
+struct CompletedNames {
     endpoints: BTreeSet<String>,
     targets: BTreeSet<String>,
 }
 
-impl DeclaredNames {
+impl CompletedNames {
     fn of(config: &Path) -> Self {
         let text = std::fs::read_to_string(config).unwrap_or_default();
         let Ok(table) = toml::from_str::<toml::Table>(&text) else { return Self::default() };
@@ -88,10 +88,10 @@ impl DeclaredNames {
 }
 
 /// Returns the command with the names as candidates for whatever takes one.
-fn with_names(command: Command, names: &Arc<DeclaredNames>, parent: &str) -> Command {
+fn with_names(command: Command, names: &Arc<CompletedNames>, parent: &str) -> Command {
     let this = command.get_name().to_owned();
     let command = command.mut_args(|argument| {
-        let pick: fn(&DeclaredNames) -> &BTreeSet<String> = match (argument.get_id().as_str(), parent) {
+        let pick: fn(&CompletedNames) -> &BTreeSet<String> = match (argument.get_id().as_str(), parent) {
             ("endpoint", _) | ("name", "endpoints") => |names| &names.endpoints,
             ("target", _) => |names| &names.targets,
             _ => return argument,
@@ -119,7 +119,7 @@ mod tests {
         let path = folder.path().join("m.toml");
         std::fs::write(&path, CONFIG).unwrap();
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let mut command = with_names(Cli::command(), &Arc::new(DeclaredNames::of(&path)), "");
+        let mut command = with_names(Cli::command(), &Arc::new(CompletedNames::of(&path)), "");
         command.build();
         let last = words.len() - 1;
         let found = clap_complete::engine::complete(&mut command, words, last, None).unwrap();
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(config_in(&words("meetwatch events --config a.toml --t")), Path::new("a.toml"));
         assert_eq!(config_in(&words("meetwatch events --config=b.toml --t")), Path::new("b.toml"));
         assert_eq!(config_in(&words("meetwatch events --config")), Path::new(DEFAULT_CONFIG));
-        assert_eq!(DeclaredNames::of(Path::new("/nonexistent")), DeclaredNames::default());
+        assert_eq!(CompletedNames::of(Path::new("/nonexistent")), CompletedNames::default());
     }
 
     #[test]

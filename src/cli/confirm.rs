@@ -34,7 +34,7 @@ pub(super) enum Unasked {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum ConfirmStep {
     GoOn,
     OnlySay,
     Ask,
@@ -42,18 +42,18 @@ enum Step {
 }
 
 impl ConfirmArgs {
-    const fn step(self, terminal: bool, unasked: Unasked) -> Step {
+    const fn step(self, terminal: bool, unasked: Unasked) -> ConfirmStep {
         match (self.dry_run, self.yes, terminal, unasked) {
-            (true, ..) => Step::OnlySay,
-            (_, true, ..) | (_, _, false, Unasked::GoOn) => Step::GoOn,
-            (_, _, true, _) => Step::Ask,
-            (_, _, false, Unasked::Refuse) => Step::Refuse,
+            (true, ..) => ConfirmStep::OnlySay,
+            (_, true, ..) | (_, _, false, Unasked::GoOn) => ConfirmStep::GoOn,
+            (_, _, true, _) => ConfirmStep::Ask,
+            (_, _, false, Unasked::Refuse) => ConfirmStep::Refuse,
         }
     }
 
     /// Returns whether somebody will be asked or told, so that it has to be known what will happen.
     pub(super) fn needs_words(self, unasked: Unasked) -> bool {
-        self.step(can_ask(), unasked) != Step::GoOn
+        self.step(can_ask(), unasked) != ConfirmStep::GoOn
     }
 
     /// Returns the exit code if the command ends here, and `None` if it goes on. `what` is a sentence without its full stop.
@@ -62,17 +62,17 @@ impl ConfirmArgs {
     /// Where nobody can be asked and it may not go on, or the answer cannot be read.
     pub(super) fn ends_here(self, what: &str, unasked: Unasked) -> anyhow::Result<Option<ExitCode>> {
         match self.step(can_ask(), unasked) {
-            Step::GoOn => Ok(None),
-            Step::OnlySay => {
+            ConfirmStep::GoOn => Ok(None),
+            ConfirmStep::OnlySay => {
                 output::line(format_args!("{what}; with --dry-run nothing was changed"))?;
                 Ok(Some(ExitCode::SUCCESS))
             }
-            Step::Ask if asked(what)? => Ok(None),
-            Step::Ask => {
+            ConfirmStep::Ask if asked(what)? => Ok(None),
+            ConfirmStep::Ask => {
                 output::complain("nothing was changed");
                 Ok(Some(ExitCode::FAILURE))
             }
-            Step::Refuse => bail!("{what}; nothing was changed, because nobody can be asked here: add --yes"),
+            ConfirmStep::Refuse => bail!("{what}; nothing was changed, because nobody can be asked here: add --yes"),
         }
     }
 }
@@ -147,14 +147,14 @@ mod tests {
             ConfirmArgs { yes: false, dry_run: true },
         );
         for unasked in [Unasked::Refuse, Unasked::GoOn] {
-            assert_eq!(bare.step(true, unasked), Step::Ask);
+            assert_eq!(bare.step(true, unasked), ConfirmStep::Ask);
             for terminal in [true, false] {
-                assert_eq!(yes.step(terminal, unasked), Step::GoOn);
-                assert_eq!(dry.step(terminal, unasked), Step::OnlySay);
+                assert_eq!(yes.step(terminal, unasked), ConfirmStep::GoOn);
+                assert_eq!(dry.step(terminal, unasked), ConfirmStep::OnlySay);
             }
         }
-        assert_eq!(bare.step(false, Unasked::Refuse), Step::Refuse);
-        assert_eq!(bare.step(false, Unasked::GoOn), Step::GoOn);
+        assert_eq!(bare.step(false, Unasked::Refuse), ConfirmStep::Refuse);
+        assert_eq!(bare.step(false, Unasked::GoOn), ConfirmStep::GoOn);
     }
 
     #[test]

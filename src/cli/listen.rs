@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::trouble::{Answer, Trouble, TroubleArgs};
+use self::trouble::{Trouble, TroubleAnswer, TroubleArgs};
 use super::event_line::event_line;
 use super::output;
 use crate::clock::Clock;
@@ -125,7 +125,7 @@ async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMa
     let trouble = &receiver.trouble;
     let answer = trouble.answer(receiver.clock.mono());
     tokio::time::sleep(trouble.delay).await;
-    if let Answer::Refuse(status) = answer {
+    if let TroubleAnswer::Refuse(status) = answer {
         let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         output::complain(format_args!("answered {}: {}", status.as_u16(), for_terminal(id)));
         return status.into_response();

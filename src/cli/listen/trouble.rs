@@ -19,7 +19,7 @@ const OWN_HEADERS: [&str; 6] = ["host", "connection", "content-length", "transfe
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TroubleArgs {
-    /// Answer with this status; with --rate, only what exceeds the rate [default with --rate: 429]
+    /// TroubleAnswer with this status; with --rate, only what exceeds the rate [default with --rate: 429]
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(200..=599))]
     status: Option<u16>,
     /// Wait this long before each answer, such as 2s
@@ -44,7 +44,7 @@ pub(super) struct Trouble {
 
 /// The answer to a request whose signature is valid.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum TroubleAnswer {
     Take,
     Refuse(StatusCode),
 }
@@ -65,14 +65,18 @@ impl Trouble {
         })
     }
 
-    pub(super) fn answer(&self, now: Mono) -> Answer {
+    pub(super) fn answer(&self, now: Mono) -> TroubleAnswer {
         match (&self.bucket, self.status) {
             (Some(bucket), status) => {
                 let takes = bucket.lock().unwrap_or_else(PoisonError::into_inner).try_take(now);
-                if takes { Answer::Take } else { Answer::Refuse(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS)) }
+                if takes {
+                    TroubleAnswer::Take
+                } else {
+                    TroubleAnswer::Refuse(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS))
+                }
             }
-            (None, Some(status)) if !status.is_success() => Answer::Refuse(status),
-            (None, _) => Answer::Take,
+            (None, Some(status)) if !status.is_success() => TroubleAnswer::Refuse(status),
+            (None, _) => TroubleAnswer::Take,
         }
     }
 
@@ -143,8 +147,8 @@ mod tests {
         for (line, refused) in [("--rate 1/s", 429), ("--rate 60/m --status 503", 503)] {
             let trouble = trouble(line);
             let at = |millis| match trouble.answer(Duration::from_millis(millis)) {
-                Answer::Take => 0,
-                Answer::Refuse(status) => status.as_u16(),
+                TroubleAnswer::Take => 0,
+                TroubleAnswer::Refuse(status) => status.as_u16(),
             };
             assert_eq!(
                 [at(0), at(10), at(999), at(1000), at(1500), at(9000), at(9001)],
@@ -155,11 +159,14 @@ mod tests {
 
     #[test]
     fn a_status_answers_every_request() {
-        assert_eq!(trouble("--status 503").answer(Mono::ZERO), Answer::Refuse(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(trouble("--status 503").answer(Mono::ZERO), TroubleAnswer::Refuse(StatusCode::SERVICE_UNAVAILABLE));
         let taken = trouble("--status 202 --delay 2s");
-        assert_eq!((taken.answer(Mono::ZERO), taken.status()), (Answer::Take, StatusCode::ACCEPTED));
+        assert_eq!((taken.answer(Mono::ZERO), taken.status()), (TroubleAnswer::Take, StatusCode::ACCEPTED));
         assert_eq!(taken.delay, Duration::from_secs(2));
-        assert_eq!((trouble("").answer(Mono::ZERO), trouble("").status()), (Answer::Take, StatusCode::NO_CONTENT));
+        assert_eq!(
+            (trouble("").answer(Mono::ZERO), trouble("").status()),
+            (TroubleAnswer::Take, StatusCode::NO_CONTENT)
+        );
     }
 
     #[test]
