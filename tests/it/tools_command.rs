@@ -80,8 +80,9 @@ async fn told(config: &Path, arguments: &[&str]) -> (Option<i32>, String, String
 
 #[tokio::test]
 async fn what_is_deleted_or_sent_again_is_said_first_and_deleting_needs_a_yes() {
-    let receiver = Receiver::start(Answer::Status(204)).await;
-    let daemon = Daemon::start(&webhook("ops", &receiver, ""), vec![joins("c", 1..=2, &["old"])]).await;
+    let receiver = Receiver::start(Answer::Status(410)).await;
+    let daemon = Daemon::start(&webhook("old", &receiver, ""), vec![joins("c", 1..=2, &["old"])]).await;
+    let daemon = daemon.reconfigured(&webhook("ops", &receiver, "")).await;
     let config = daemon.config.clone();
     let (code, out, error) = told(&config, &["endpoints", "remove", "old"]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
