@@ -7,8 +7,10 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::confirm::{self, ConfirmArgs, Unasked};
 use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
+use super::progress::Progress;
 use super::table::{Column, cell, counted, render_rows};
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
@@ -100,6 +102,8 @@ enum DeliveriesCommand {
         /// Send all deliveries of events stored before this time
         #[arg(long, value_name = "TIME", requires_all = ["endpoint", "from"])]
         to: Option<Timestamp>,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
     },
 }
 
@@ -117,7 +121,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         None => list(&daemon, &args.filter, args.daemon.json).await?,
         Some(DeliveriesCommand::Show { id }) => show(&daemon, id, args.daemon.json).await?,
-        Some(DeliveriesCommand::Replay { id, endpoint, dead, from, to }) => {
+        Some(DeliveriesCommand::Replay { id, endpoint, dead, from, to, confirm }) => {
             let request = match (id, endpoint, dead, from, to) {
                 (Some(id), ..) => json!({ "delivery": id }),
                 (None, Some(endpoint), true, ..) => json!({ "endpoint": endpoint, "dead": true }),
@@ -126,7 +130,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 }
                 _ => bail!("say which deliveries of the webhook: --dead, or --from and --to"),
             };
+            // One delivery is named by its id, so there is nothing to ask.
+            if confirm.dry_run || id.is_none() && confirm.needs_words(Unasked::GoOn) {
+                let what = confirm::of_a_replay(&daemon, &request).await?;
+                if let Some(code) = confirm.ends_here(&what, Unasked::GoOn)? {
+                    return Ok(code);
+                }
+            }
+            let progress = Progress::waiting("sending deliveries again");
             let answer = daemon.post(&["deliveries", "replay"], Some(request)).await?;
+            drop(progress);
             if args.daemon.json {
                 output::json(&answer)?;
             } else {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::event_line::event_line;
+use super::demo_line::{LEGEND, demo_line, is_of_a_device};
 use super::output::{interrupted, line};
 use crate::app::{App, StartOptions};
 use crate::backoff::random_seed;
@@ -38,6 +38,8 @@ const LAST_EVENTS: Duration = Duration::from_secs(30);
 const MAX_SECONDS: u64 = 86_400;
 /// How many received deliveries may wait to be printed.
 const PRINT_QUEUE: usize = 4096;
+/// The port of the daemon where it is free, so that an address can be kept in a browser or a script.
+const PORT: u16 = 9850;
 
 /// Run a demonstration: simulated meetings, the daemon, and a webhook receiver that prints each event
 #[derive(Debug, clap::Args)]
@@ -48,6 +50,9 @@ pub(super) struct Args {
     /// The seed of the simulation; the same seed produces the same meetings
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Also print the events of single devices; without it, one line tells of a person however many devices there are
+    #[arg(long)]
+    devices: bool,
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
@@ -67,28 +72,29 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let secret = SigningSecret::from_bytes(secret_bytes(args.seed))?;
     let (printer, mut deliveries) = mpsc::channel(PRINT_QUEUE);
     let receiver = receiver(&secret, printer).await?;
-    let config = write_config(folder.path(), &simulator, &receiver, &secret)?;
+    let listen = free_address()?;
+    let config = write_config(folder.path(), &simulator, &receiver, &secret, listen)?;
     let app = App::start(config::load(&config, &Environment::default())?, StartOptions::seeded(random_seed())).await?;
 
-    print_introduction(&simulator, &app, folder.path(), args.seconds)?;
+    print_introduction(&simulator, &app, &config, args.seconds)?;
 
     let store = app.store().clone();
     let stop = CancellationToken::new();
     let daemon = tokio::spawn(app.run(stop.clone()));
-    let mut verified = BTreeSet::new();
-    let show = print_events(&mut deliveries, &mut verified);
+    let mut printer = Printer::new(args.devices);
+    let show = printer.events(&mut deliveries);
     tokio::select! {
         shown = show => shown?,
         () = end(args.seconds) => {}
     }
     line("\nEnding the meetings and waiting for their last events …\n")?;
     simulator.with(|api, now| api.world.end_all(now));
-    let last_events = print_last_events(&simulator, &store, &mut deliveries, &mut verified);
+    let last_events = print_last_events(&simulator, &store, &mut deliveries, &mut printer);
     let in_time = timeout(LAST_EVENTS, last_events).await;
     if let Ok(result) = in_time {
         result?;
     }
-    let agrees = print_summary(&simulator, &store, &verified).await?;
+    let agrees = print_summary(&simulator, &store, &printer.verified).await?;
     stop.cancel();
     daemon.await.context("the daemon panicked")??;
     receiver.stop().await;
@@ -96,12 +102,27 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_introduction(simulator: &Running, app: &App, folder: &Path, seconds: Option<u64>) -> anyhow::Result<()> {
+fn print_introduction(simulator: &Running, app: &App, config: &Path, seconds: Option<u64>) -> anyhow::Result<()> {
     line(format_args!("Simulated Google Meet: http://{}", simulator.address()))?;
     line(format_args!("Metrics of meetwatch:  http://{}/metrics", app.listens_on()))?;
-    line(format_args!("Store of meetwatch:    {}", folder.join("demo.db").display()))?;
-    let end = seconds.map_or_else(|| "Press Ctrl-C to stop.".to_owned(), |seconds| format!("Stops after {seconds} s."));
-    line(format_args!("\nEach line below is an event that arrived as a webhook with a valid signature. {end}\n"))
+    line("\nWhile it runs, try in another terminal:\n")?;
+    for command in ["conferences", "status", "deliveries"] {
+        line(format_args!("  meetwatch {command} --config {}", config.display()))?;
+    }
+    line("\nEach line below is an event that arrived as a webhook with a valid signature:\n")?;
+    line(format_args!("{LEGEND}\n"))?;
+    line(
+        seconds
+            .map_or_else(|| "Press Ctrl-C to stop.\n".to_owned(), |seconds| format!("It stops after {seconds} s.\n")),
+    )
+}
+
+/// Returns the usual address of the demonstration's daemon, or a free one where that is taken. It has to be known before
+/// the daemon starts, because it is in the configuration that other commands read.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let bind = |port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = bind(PORT).or_else(|_| bind(0)).context("cannot find a free port on this machine")?;
+    Ok(listener.local_addr()?)
 }
 
 async fn simulator(seed: u64) -> anyhow::Result<Running> {
@@ -133,6 +154,7 @@ fn write_config(
     simulator: &Running,
     receiver: &Receiver,
     secret: &SigningSecret,
+    listen: SocketAddr,
 ) -> anyhow::Result<std::path::PathBuf> {
     let key = folder.join("key.json");
     super::output::write_private(&key, simulator.service_account_key()?.to_string().as_bytes())?;
@@ -164,7 +186,7 @@ discovery = "2s"
 [store]
 path = "{store}"
 [server]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 "#,
         google = format_args!("http://{}", simulator.address()),
         key = key.display(),
@@ -189,26 +211,37 @@ async fn end(seconds: Option<u64>) {
     }
 }
 
-/// Prints events as they arrive, until the receiver stops. Cancel-safe.
-async fn print_events(
-    deliveries: &mut mpsc::Receiver<Delivered>,
-    verified: &mut BTreeSet<EventId>,
-) -> anyhow::Result<()> {
-    let colour = std::io::stdout().is_terminal();
-    while let Some(delivered) = deliveries.recv().await {
-        print_event(&delivered, colour, verified)?;
-    }
-    Ok(())
+/// Prints events once each, and remembers which ones arrived.
+#[derive(Debug)]
+struct Printer {
+    verified: BTreeSet<EventId>,
+    devices: bool,
+    colour: bool,
 }
 
-fn print_event(delivered: &Delivered, colour: bool, verified: &mut BTreeSet<EventId>) -> anyhow::Result<()> {
-    let body = delivered.json();
-    let event: Event =
-        serde_json::from_value(body.get("data").cloned().unwrap_or_default()).context("a delivery is not an event")?;
-    if verified.insert(event.id.clone()) {
-        line(event_line(&event, colour))?;
+impl Printer {
+    fn new(devices: bool) -> Self {
+        Self { verified: BTreeSet::new(), devices, colour: std::io::stdout().is_terminal() }
     }
-    Ok(())
+
+    /// Prints events as they arrive, until the receiver stops. Cancel-safe.
+    async fn events(&mut self, deliveries: &mut mpsc::Receiver<Delivered>) -> anyhow::Result<()> {
+        while let Some(delivered) = deliveries.recv().await {
+            self.event(&delivered)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, delivered: &Delivered) -> anyhow::Result<()> {
+        let body = delivered.json();
+        let event: Event = serde_json::from_value(body.get("data").cloned().unwrap_or_default())
+            .context("a delivery is not an event")?;
+        let is_new = self.verified.insert(event.id.clone());
+        if is_new && (self.devices || !is_of_a_device(&event)) {
+            line(demo_line(&event, self.colour))?;
+        }
+        Ok(())
+    }
 }
 
 /// Prints events until the log has the end of every conference and every event of the log has arrived.
@@ -216,20 +249,19 @@ async fn print_last_events(
     simulator: &Running,
     store: &Store,
     deliveries: &mut mpsc::Receiver<Delivered>,
-    verified: &mut BTreeSet<EventId>,
+    printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    let colour = std::io::stdout().is_terminal();
     let conferences = simulator.with(|api, _| api.world.conferences().count());
     let mut check = interval(Duration::from_millis(200));
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            Some(delivered) = deliveries.recv() => print_event(&delivered, colour, verified)?,
+            Some(delivered) = deliveries.recv() => printer.event(&delivered)?,
             _ = check.tick() => {
                 let events = truth::log(store).await?;
                 let is_end = |event: &&Event| event.event == EventType::ConferenceEnded && event.corrects.is_none();
                 let ended = events.iter().filter(is_end).count();
-                if ended >= conferences && events.iter().all(|event| verified.contains(&event.id)) {
+                if ended >= conferences && events.iter().all(|event| printer.verified.contains(&event.id)) {
                     return Ok(());
                 }
             }

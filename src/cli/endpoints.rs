@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::confirm::{self, ConfirmArgs, Unasked};
 use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
 use super::table::{Column, cell, counted};
@@ -59,6 +60,8 @@ enum EndpointsCommand {
         /// The name that the webhook had in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
     },
 }
 
@@ -100,7 +103,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let message = test_result(name, &answer);
             (answer, message)
         }
-        Some(EndpointsCommand::Remove { name }) => {
+        Some(EndpointsCommand::Remove { name, confirm }) => {
+            let endpoints = daemon.get(&["endpoints"], &[]).await?;
+            let what = confirm::of_a_removal(&endpoints, name.as_str());
+            // Where there is nothing to remove, the daemon says why, but for a dry run.
+            let what = what
+                .or_else(|| confirm.dry_run.then(|| format!("{name} cannot be removed: it is configured or unknown")));
+            if let Some(what) = what
+                && let Some(code) = confirm.ends_here(&what, Unasked::Refuse)?
+            {
+                return Ok(code);
+            }
             let answer = daemon.delete(&["endpoints", name.as_str()]).await?;
             let deleted = answer["deleted"].as_u64().unwrap_or_default();
             let message = format!("{name} was removed, with {}", counted(deleted, "delivery", "deliveries"));

@@ -36,7 +36,7 @@ pub(super) fn event_line(event: &Event, colour: bool) -> String {
     )
 }
 
-fn meeting(event: &Event) -> String {
+pub(super) fn meeting(event: &Event) -> String {
     let Some(conference) = &event.conference else {
         return event.targets.first().map_or_else(|| "-".to_owned(), ToString::to_string);
     };
@@ -46,7 +46,7 @@ fn meeting(event: &Event) -> String {
     }
 }
 
-fn participant(event: &Event) -> String {
+pub(super) fn participant(event: &Event) -> String {
     let Some(person) = &event.participant else { return "-".to_owned() };
     let unnamed = match person.kind {
         ParticipantKind::SignedIn => "unnamed user",
@@ -57,7 +57,7 @@ fn participant(event: &Event) -> String {
     person.display_name.as_deref().unwrap_or(unnamed).to_owned()
 }
 
-fn what(event: &Event) -> String {
+pub(super) fn what(event: &Event) -> String {
     let present = event.present.map(|present| format!(" ({present} present)")).unwrap_or_default();
     let plain = match event.event {
         EventType::WatchGap => gap(event),
@@ -83,7 +83,7 @@ fn gap(event: &Event) -> String {
     )
 }
 
-fn colour_of(event: &Event) -> &'static str {
+pub(super) fn colour_of(event: &Event) -> &'static str {
     match event.event {
         EventType::ParticipantJoined => "\u{1b}[32m",
         EventType::ParticipantLeft => "\u{1b}[31m",
@@ -94,7 +94,7 @@ fn colour_of(event: &Event) -> &'static str {
 }
 
 /// Returns a duration such as 7.5s, 2m05s or 1h30m. Negative durations count as zero.
-fn duration(length: SignedDuration) -> String {
+pub(super) fn duration(length: SignedDuration) -> String {
     let tenths = length.max(SignedDuration::ZERO).as_millis() / 100;
     let seconds = tenths / 10;
     match seconds {
@@ -105,7 +105,7 @@ fn duration(length: SignedDuration) -> String {
 }
 
 /// Escapes control characters, and pads or cuts the text to exactly `width` terminal columns; a cut text ends in an ellipsis.
-fn column(text: &str, width: usize) -> String {
+pub(super) fn column(text: &str, width: usize) -> String {
     let safe = for_terminal(text);
     let mut out = String::with_capacity(width);
     let fits = safe.width() <= width;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::confirm;
 use super::daemon_client::{DaemonArgs, DaemonClient};
 use super::output;
 use super::table::counted;
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Delete the data; this cannot be undone
     #[arg(long)]
     yes: bool,
+    /// Only show how much there is, and do not ask
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
 }
 
 /// Makes the daemon forget a person, or prints what it would delete.
@@ -28,8 +32,18 @@ pub(super) struct Args {
 /// # Errors
 /// Where no daemon runs, or it knows no such person.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let body = json!({ "who": args.who, "dry_run": !args.yes });
-    let answer = DaemonClient::new(&args.daemon)?.post(&["forget"], Some(body)).await?;
+    let daemon = DaemonClient::new(&args.daemon)?;
+    let forget =
+        async |dry_run: bool| daemon.post(&["forget"], Some(json!({ "who": args.who, "dry_run": dry_run }))).await;
+    let mut answer = forget(!args.yes).await?;
+    if !args.yes && !args.dry_run && !args.daemon.json && confirm::can_ask() {
+        output::line(summary(&answer))?;
+        if !confirm::asked("This person is forgotten for good")? {
+            output::complain("nothing was changed");
+            return Ok(ExitCode::FAILURE);
+        }
+        answer = forget(false).await?;
+    }
     if args.daemon.json {
         output::json(&answer)?;
     } else {

@@ -1,4 +1,6 @@
-//! `meetwatch listen`: a webhook receiver that verifies signatures and prints events.
+//! `meetwatch listen`: a webhook receiver that verifies signatures and prints events. It can make trouble on purpose.
+
+mod trouble;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -11,11 +13,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::trouble::{Trouble, TroubleAnswer, TroubleArgs};
 use super::event_line::event_line;
 use super::output;
 use crate::clock::Clock;
@@ -27,6 +31,8 @@ use crate::model::text::for_terminal;
 const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// Receive webhooks, verify their signatures, and print each event as a line
+///
+/// --status, --delay and --rate make trouble, to see how an endpoint copes with it. What is refused is not printed as an event.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The address to listen on; port 0 means any free port
@@ -41,6 +47,8 @@ pub(super) struct Args {
     /// Print each event as JSON instead of text
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    trouble: TroubleArgs,
 }
 
 /// Receives webhooks until it is interrupted.
@@ -54,7 +62,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let _ = writeln!(std::io::stderr(), "listening on http://{}/", listener.local_addr()?);
     let colour = std::io::stdout().is_terminal();
-    let receiver = WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json: args.json, colour } };
+    let format = EventFormat { json: args.json, colour };
+    let receiver = WebhookReceiver { secrets, clock: Clock::new(), format, trouble: Trouble::new(&args.trouble)? };
     axum::serve(listener, router(receiver)).with_graceful_shutdown(async { drop(output::interrupted().await) }).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,6 +88,7 @@ struct WebhookReceiver {
     secrets: Vec<SigningSecret>,
     clock: Clock,
     format: EventFormat,
+    trouble: Trouble,
 }
 
 /// How events are printed.
@@ -103,18 +113,39 @@ fn router(receiver: WebhookReceiver) -> Router {
         .with_state(Arc::new(receiver))
 }
 
-async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let (status, line) = match read(&receiver, &headers, &body) {
-        Ok(line) => (StatusCode::NO_CONTENT, Ok(line)),
-        Err(RejectedRequest { status, why }) => (status, Err(why)),
+async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMap, body: Bytes) -> Response {
+    let lines = match read(&receiver, &headers, &body) {
+        Ok(lines) => lines,
+        Err(RejectedRequest { status, why }) => {
+            // The reason may quote the request, which anybody can send.
+            output::complain(format_args!("rejected: {}", for_terminal(&why)));
+            return status.into_response();
+        }
     };
-    let written = match line {
-        Ok(line) => writeln!(std::io::stdout(), "{line}"),
-        // The reason may quote the request, which anybody can send.
-        Err(why) => writeln!(std::io::stderr(), "rejected: {}", for_terminal(&why)),
+    let trouble = &receiver.trouble;
+    let answer = trouble.answer(receiver.clock.mono());
+    tokio::time::sleep(trouble.delay).await;
+    if let TroubleAnswer::Refuse(status) = answer {
+        let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        output::complain(format_args!("answered {}: {}", status.as_u16(), for_terminal(id)));
+        return status.into_response();
+    }
+    let answer = match trouble.forward(&headers, body, MAX_BODY_BYTES).await {
+        None => trouble.status().into_response(),
+        Some(Ok((status, body))) => {
+            if !status.is_success() {
+                output::complain(format_args!("--forward answered {}", status.as_u16()));
+            }
+            (status, body).into_response()
+        }
+        Some(Err(why)) => {
+            output::complain(format_args!("cannot pass it on: {}", for_terminal(&why)));
+            StatusCode::BAD_GATEWAY.into_response()
+        }
     };
     // An event that could not be printed was not received: the sender must retry.
-    if written.is_err() { StatusCode::SERVICE_UNAVAILABLE } else { status }
+    let printed = writeln!(std::io::stdout(), "{lines}");
+    if printed.is_err() { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { answer }
 }
 
 /// Why a request is rejected, and the status of the answer.
@@ -177,7 +208,8 @@ mod tests {
 
     fn receiver(json: bool) -> WebhookReceiver {
         let secrets = vec![SigningSecret::from_bytes(vec![1; 32]).unwrap()];
-        WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false } }
+        let trouble = Trouble::new(&crate::cli::arguments::parsed::<TroubleArgs>("").unwrap()).unwrap();
+        WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false }, trouble }
     }
 
     fn signed(receiver: &WebhookReceiver, body: &str) -> HeaderMap {

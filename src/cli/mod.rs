@@ -10,11 +10,14 @@ mod arguments;
 mod assets;
 mod backup;
 mod check;
+mod completions;
 mod conferences;
+mod confirm;
 mod daemon_address;
 mod daemon_client;
 mod deliveries;
 mod demo;
+mod demo_line;
 mod endpoints;
 mod event_line;
 mod events;
@@ -24,6 +27,7 @@ mod health;
 mod listen;
 pub mod login;
 mod output;
+mod progress;
 mod report;
 mod run;
 mod secret;
@@ -79,6 +83,7 @@ enum Command {
     Listen(listen::Args),
     Login(login::Args),
     Api(api::Args),
+    Completions(completions::Args),
     #[command(hide = true)]
     Assets(assets::Args),
 }
@@ -103,7 +108,7 @@ impl Command {
             Self::Report(args) => report::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,
             Self::Endpoints(args) => endpoints::run(args).await,
-            Self::Backup(args) => backup::run(&args),
+            Self::Backup(args) => backup::run(&args).await,
             Self::Forget(args) => forget::run(args).await,
             Self::Secret(args) => secret::run(&args),
             Self::Demo(args) => demo::run(args).await,
@@ -111,6 +116,7 @@ impl Command {
             Self::Listen(args) => listen::run(args).await,
             Self::Login(args) => login::run(args, &mut std::io::stdout()).await,
             Self::Api(args) => api::run_with_config(args).await,
+            Self::Completions(args) => completions::run(&args),
             Self::Assets(args) => assets::run(&args),
         }
     }
@@ -149,6 +155,15 @@ impl LogOptions {
 /// Runs the command in `arguments`, whose first is the name of the program. Returns the exit code of the process.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match completions::answered(&arguments) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(format_args!("meetwatch: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,10 +1,11 @@
 //! `meetwatch sim --verify`: runs simulated histories through the daemon's own modules, and compares the result of each with
 //! what happened in the simulation.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
 use crate::verify::{self, Batch, BatchReport, FailedSeed};
@@ -64,16 +65,9 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode>
     };
     let clock = Clock::new();
     let began = clock.now().mono;
-    let shown = io::stderr().is_terminal();
-    let tally = batch.run(|done| {
-        if shown {
-            // Progress only; a failed write does not matter.
-            let _ = write!(io::stderr(), "\r{done} of {} histories", args.seeds);
-        }
-    })?;
-    if shown {
-        let _ = writeln!(io::stderr());
-    }
+    let progress = Progress::of("histories", args.seeds);
+    let tally = batch.run(|done| progress.at(done))?;
+    drop(progress);
     let took = clock.now().mono.saturating_sub(began);
     table(&tally, took, threads, out)?;
     for failure in tally.failures.iter().take(MAX_SHOWN) {

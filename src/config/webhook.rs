@@ -47,6 +47,7 @@ pub(super) fn read(
     let kinds = kinds(section);
     let (targets, provenance) = (targets_of(section, targets), provenance(section));
     let (headers, tls) = (webhook_access::headers(section, files), webhook_access::tls(section, files));
+    let answers = webhook_access::answers(section);
     let hiding = section.text("names").and_then(|text| {
         let names = Names::parse(text.value);
         if names.is_none() {
@@ -86,6 +87,7 @@ pub(super) fn read(
         names: hiding.unwrap_or_default(),
         headers,
         tls,
+        answers,
         allow_private,
         proxy,
         timeout,

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::files::{ReferencedFiles, warn_if_world_readable};
 use super::secret;
 use super::section::{Located, Section};
-use crate::delivery::settings::{BadTls, ExtraHeaders, TlsSettings};
+use crate::delivery::settings::{AnswerPattern, AnswerPatterns, BadTls, ExtraHeaders, TlsSettings};
 
 /// Reads the authorization and the additional headers.
 pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> ExtraHeaders {
@@ -49,6 +49,15 @@ pub(super) fn headers(section: &Section<'_>, files: &ReferencedFiles<'_>) -> Ext
         }
     }
     headers
+}
+
+/// Reads the patterns on the start of an answer.
+pub(super) fn answers(section: &Section<'_>) -> AnswerPatterns {
+    let [success, failure] = ["success_body", "failure_body"].map(|key| {
+        let text = section.text(key)?;
+        AnswerPattern::parse(text.value).map_err(|error| text.problem(error.to_string())).ok()
+    });
+    AnswerPatterns { success, failure }
 }
 
 /// Reads the client certificate and the certificate authority to trust.

@@ -20,6 +20,8 @@ pub enum Outcome {
     Unavailable { wait: Option<Duration> },
     /// The receiver failed.
     ServerError,
+    /// The status is one of success, and the body says that it is none.
+    BodyFailed,
     /// The endpoint no longer exists and wants no more deliveries.
     Gone,
     /// The receiver named another address.
@@ -73,6 +75,7 @@ impl Outcome {
             Self::Busy { .. } => FailureReason::Throttled,
             Self::Unavailable { .. } => FailureReason::Unavailable,
             Self::ServerError => FailureReason::ServerError,
+            Self::BodyFailed => FailureReason::BodyFailure,
             Self::Gone => FailureReason::Gone,
             Self::Redirected => FailureReason::Redirect,
             Self::Unexpected => FailureReason::UnexpectedStatus,
@@ -94,6 +97,7 @@ impl Outcome {
             Self::Busy { .. }
             | Self::Unavailable { .. }
             | Self::ServerError
+            | Self::BodyFailed
             | Self::Redirected
             | Self::Unexpected
             | Self::TransportFailed(AnswerTooLarge | Interrupted) => AtFault::Unclear,

@@ -10,6 +10,8 @@ crate::string_enum! {
         Unavailable = "unavailable",
         /// The receiver failed.
         ServerError = "server_error",
+        /// The status was one of success, and the body was that of a failure.
+        BodyFailure = "body_failure",
         /// The receiver does not take this delivery as it is.
         Rejected = "rejected",
         /// The receiver does not accept the credentials or the signature.

@@ -11,6 +11,7 @@ use super::names::Names;
 use crate::model::{EndpointName, Route};
 use crate::store::EndpointConfig;
 
+pub use super::http::answer_patterns::{AnswerPattern, AnswerPatterns};
 pub use super::http::guard::{is_public, refuses_literal};
 pub use super::http::headers::ExtraHeaders;
 pub use super::http::tls::{BadTls, TlsSettings};
@@ -38,6 +39,8 @@ pub struct EndpointSettings {
     /// `Authorization` and other headers that the receiver asks for.
     pub headers: ExtraHeaders,
     pub tls: TlsSettings,
+    /// Which answers with a 2xx status are a success.
+    pub answers: AnswerPatterns,
     /// Whether it may have an address outside the public internet.
     pub allow_private: bool,
     /// The time limit of one attempt, from connecting to the last byte of the answer.
@@ -89,6 +92,7 @@ impl EndpointSettings {
             proxy: None,
             headers: ExtraHeaders::default(),
             tls: TlsSettings::default(),
+            answers: AnswerPatterns::default(),
             allow_private: true,
             timeout: Duration::from_secs(15),
             window: Duration::from_secs(3 * 86_400),
@@ -140,6 +144,7 @@ impl fmt::Debug for EndpointSettings {
             .field("proxy", &self.proxy.as_ref().map(redacted))
             .field("headers", &self.headers)
             .field("tls", &self.tls)
+            .field("answers", &self.answers)
             .field("allow_private", &self.allow_private)
             .field("timeout", &self.timeout)
             .field("window", &self.window)

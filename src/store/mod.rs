@@ -54,4 +54,4 @@ pub use rows::{
     Commit, ConferenceRow, EmittedRow, LogRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
 };
 pub use settings::StoreSettings;
-pub use sqlite::{Backup, BackupError, Db, StoreReader, back_up};
+pub use sqlite::{Backup, BackupError, Db, StoreReader, UNFINISHED_BACKUP, back_up};

@@ -6,8 +6,9 @@ use meetwatch::clock::Clock;
 use meetwatch::delivery::format::MessageBody;
 use meetwatch::delivery::http::answer;
 use meetwatch::delivery::http::send::{MAX_ANSWER_BYTES, Sender};
+use meetwatch::delivery::settings::{AnswerPattern, AnswerPatterns};
 use meetwatch::delivery::sign::SigningSecret;
-use meetwatch::delivery::{EndpointSettings, FailureReason, Reply};
+use meetwatch::delivery::{EndpointSettings, FailureReason, Outcome, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -121,22 +122,70 @@ async fn a_receiver_that_does_not_finish_its_answer_costs_the_timeout_and_no_mor
     let timeout = Duration::from_millis(200);
     let silent = EndpointSettings { timeout, ..raw(b"", End::Hang).await };
     assert_eq!(failure(&silent).await, (FailureReason::Timeout, None));
-    let half =
-        EndpointSettings { timeout, ..raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Hang).await };
-    assert_eq!(failure(&half).await.0, FailureReason::Timeout);
+}
+
+async fn taken(settings: &EndpointSettings) -> Option<String> {
+    let reply = send(settings).await;
+    assert_eq!((reply.outcome, reply.status), (Outcome::Accepted, Some(200)));
+    reply.answer.map(String::from)
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut_at_the_size_limit() {
+async fn a_2xx_head_is_a_success_whatever_body_follows() {
+    let timeout = Duration::from_millis(200);
+    let half: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+    let hangs = EndpointSettings { timeout, ..raw(half, End::Hang).await };
+    assert_eq!(taken(&hangs).await.unwrap(), "half [the answer did not end in time]");
+    assert_eq!(taken(&raw(half, End::Close).await).await.unwrap(), "half [the answer broke off]");
+    let chunks = raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\nok", End::Close).await;
+    assert_eq!(taken(&chunks).await.unwrap(), "[the answer broke off]");
     let endless = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n", End::Repeat).await;
-    assert_eq!(failure(&endless).await, (FailureReason::BodyTooLarge, Some(200)));
+    assert!(taken(&endless).await.unwrap().ends_with("xx [the answer is longer than 1 MiB]"));
     const { assert!(MAX_ANSWER_BYTES <= 1 << 20) };
 }
 
 #[tokio::test]
-async fn a_truncated_answer_and_one_that_is_not_http_are_interrupted() {
-    let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
-    assert_eq!(failure(&cut).await, (FailureReason::Interrupted, Some(200)));
+async fn the_head_of_a_failure_counts_too_when_its_body_breaks_off() {
+    let busy = raw(b"HTTP/1.1 429 No\r\nretry-after: 17\r\ncontent-length: 9\r\n\r\nhalf", End::Close).await;
+    let reply = send(&busy).await;
+    assert_eq!((reply.outcome, reply.status), (Outcome::Busy { wait: Some(Duration::from_secs(17)) }, Some(429)));
+}
+
+#[tokio::test]
+async fn odd_headers_make_no_failure_of_a_2xx() {
+    let many: String = (0..400).map(|number| format!("x-{number}: y\r\n")).collect();
+    for odd in ["x-folded: a\r\n b\r\n", "x-spaced : a\r\n", "no colon at all\r\n", "x-\u{e9}: a\r\n", &many] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{odd}content-length: 2\r\n\r\nok");
+        let receiver = raw(answer.leak().as_bytes(), End::Close).await;
+        assert_eq!(taken(&receiver).await.as_deref(), Some("ok"), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn a_2xx_whose_body_says_that_it_failed_is_a_failure() {
+    let pattern = |text| Some(AnswerPattern::parse(text).unwrap());
+    let success = AnswerPatterns { success: pattern(r#""errcode":\s*0\b"#), failure: None };
+    let failure = AnswerPatterns { success: None, failure: pattern(r"failed with [45]\d\d") };
+    let limited: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{\"errcode\": 45009}";
+    let teams: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\nDelivery failed with 429, x";
+    for (body, answers) in [(limited, &success), (teams, &failure)] {
+        let settings = EndpointSettings { answers: answers.clone(), ..raw(body, End::Close).await };
+        let reply = send(&settings).await;
+        assert_eq!((reply.outcome, reply.status), (Outcome::BodyFailed, Some(200)));
+        assert_eq!(reply.outcome.reason().unwrap().as_str(), "body_failure");
+        assert!(reply.answer.is_some());
+    }
+    let well: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"errcode\": 0}";
+    for (body, answers) in [(well, success), (b"HTTP/1.1 204 OK\r\n\r\n", failure)] {
+        let settings = EndpointSettings { answers, ..raw(body, End::Close).await };
+        assert_eq!(send(&settings).await.outcome, Outcome::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_head_and_an_answer_that_is_not_http_are_interrupted() {
+    let cut = raw(b"HTTP/1.1 200 OK\r\ncontent-le", End::Close).await;
+    assert_eq!(failure(&cut).await, (FailureReason::Interrupted, None));
     let babble = raw(b"SSH-2.0-OpenSSH_9.9\r\n", End::Close).await;
     assert_eq!(failure(&babble).await, (FailureReason::Interrupted, None));
     let nothing = raw(b"", End::Close).await;

@@ -90,4 +90,5 @@ mod store_retention;
 mod store_samples;
 mod store_stress;
 mod systemd;
+mod tools_command;
 mod webhook_receiver;

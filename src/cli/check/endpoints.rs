@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::CONCURRENCY;
 use super::report::{CheckState, EndpointCheck};
+use crate::cli::progress::Progress;
 use crate::clock::Clock;
 use crate::delivery::settings::PseudonymKey;
 use crate::delivery::{self, EndpointSettings, Probe};
@@ -34,6 +35,7 @@ pub(super) async fn check(settings: &[EndpointSettings], test: bool) -> anyhow::
     let probe = Arc::new(Probe::new(&settings, Clock::new())?);
     let gate = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tests = JoinSet::new();
+    let progress = Progress::of("webhooks tested", settings.len() as u64);
     for (place, endpoint) in settings.into_iter().enumerate() {
         let (gate, probe) = (Arc::clone(&gate), Arc::clone(&probe));
         tests.spawn(async move {
@@ -42,6 +44,7 @@ pub(super) async fn check(settings: &[EndpointSettings], test: bool) -> anyhow::
         });
     }
     while let Some(joined) = tests.join_next().await {
+        progress.step();
         let (place, probed) = joined?;
         if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
             let reason = probed.reply.outcome.reason();
@@ -61,6 +64,9 @@ const fn remedy(reason: delivery::FailureReason) -> &'static str {
         R::Unauthorized => "check that the receiver has the same secret, and whether it requires `headers`",
         R::Rejected | R::UnexpectedStatus | R::Redirect => {
             "check that `url` is the receiver's exact address, with its path, and that it accepts this `format`"
+        }
+        R::BodyFailure => {
+            "the receiver's answer says that it failed, by `success_body` or `failure_body`: see its log, and check these patterns"
         }
         R::Gone => "the receiver asks for no more deliveries: change `url`, or remove the webhook",
         R::Throttled | R::Unavailable | R::ServerError => "the receiver was reached and failed: see its log",

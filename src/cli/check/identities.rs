@@ -15,6 +15,7 @@ use super::CONCURRENCY;
 use super::report::{ApiCheck, CheckFailure, CheckState, IdentityCheck, SeenAs, TargetCheck};
 use crate::backoff::Backoff;
 use crate::cli::google_client;
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::meet::auth::Scopes;
 use crate::meet::error::Reason;
@@ -69,7 +70,9 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<(Vec<IdentityCheck>
         });
     }
     let (mut identities, mut targets) = (BTreeMap::new(), BTreeMap::new());
+    let progress = Progress::of("identities checked", config.identities.len() as u64);
     while let Some(joined) = checks.join_next().await {
+        progress.step();
         let (place, (identity, seen)) = joined?;
         identities.insert(place, identity);
         targets.extend(seen);

@@ -2,6 +2,8 @@
 //! [`Outcome`](super::Outcome).
 
 pub mod answer;
+pub mod answer_patterns;
+mod connections;
 pub mod excerpt;
 pub mod guard;
 pub mod headers;

@@ -1,5 +1,8 @@
 //! Makes one attempt over HTTP: a signed POST, and the answer read to its end, up to [`MAX_ANSWER_BYTES`]. Redirects are not
 //! followed, and only a configured proxy is used.
+//!
+//! The head of the answer decides. A body that hangs, breaks off or is too long is noted and changes nothing: the receiver has
+//! said what it did, and to send again what it took would double it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,6 +16,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::{Client, ClientBuilder, Response, Url};
 
 use super::answer;
+use super::answer_patterns::AnswerPatterns;
+use super::connections::Connections;
 use super::excerpt::{READ_BYTES, SecretMask};
 use super::guard::{AddressRefused, GuardedResolver, Permit, SystemResolver, is_public, refuses_literal};
 use super::headers::ExtraHeaders;
@@ -23,15 +28,21 @@ use crate::delivery::format::MessageBody;
 use crate::delivery::outcome::{Outcome, Reply, TransportFailure};
 use crate::delivery::redact::NoKey;
 use crate::delivery::settings::{EndpointSettings, redacted};
-use crate::model::EventId;
+use crate::model::{EndpointName, EventId};
 use crate::retry_after;
 use crate::tls_roots::{self, ClientError};
 
-/// The size limit of an answer. A larger one is a failed attempt.
+/// The size limit of an answer. No more of it is read.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 /// The time limit of a connection, within the endpoint's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the body of an answer is waited for after a 2xx head, where nothing depends on it.
+const AFTER_SUCCESS: Duration = Duration::from_secs(2);
+
+/// The limit of headers in an answer. HTTP client libraries have lower ones by default, and some gateways exceed them.
+const MAX_ANSWER_HEADERS: usize = 500;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -41,13 +52,15 @@ const PREVIOUS: HeaderName = HeaderName::from_static("meetwatch-previous");
 /// Sends to one endpoint, over its own connection pool.
 #[derive(Clone)]
 pub struct Sender {
-    client: Client,
+    endpoint: EndpointName,
+    connections: Arc<Connections>,
     url: Url,
     secrets: Vec<SigningSecret>,
     headers: ExtraHeaders,
     /// The URL holds a literal address that may not be dialled.
     refused: bool,
     timeout: Duration,
+    patterns: AnswerPatterns,
     mask: SecretMask,
     clock: Clock,
 }
@@ -91,46 +104,48 @@ impl Sender {
         let resolver = if settings.allow_private { resolver } else { Arc::new(GuardedResolver::new(resolver, permit)) };
         let proxy = settings.proxy.clone().map(reqwest::Proxy::all).transpose();
         let proxy = proxy.map_err(|error| ClientError::Setup(error.without_url()))?;
-        let client = || {
-            let client = Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .referer(false)
-                .dns_resolver(Arc::clone(&resolver))
-                .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-                .pool_max_idle_per_host(settings.concurrency)
-                .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")));
-            settings.tls.apply(proxy.iter().cloned().fold(client, ClientBuilder::proxy))
+        let (tls, concurrency, is_https) = (settings.tls.clone(), settings.concurrency, settings.uses_https());
+        let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
+        let make = move || {
+            let builder = || {
+                let client = client().dns_resolver(Arc::clone(&resolver)).connect_timeout(connect_timeout);
+                let client = client.pool_max_idle_per_host(concurrency);
+                tls.apply(proxy.iter().cloned().fold(client, ClientBuilder::proxy))
+            };
+            tls_roots::build(builder, is_https)
         };
-        let client = tls_roots::build(client, settings.uses_https())?;
+        let connections = Connections::new(Box::new(make), clock.mono())?;
         Ok(Self {
-            client,
+            endpoint: settings.name.clone(),
+            connections: Arc::new(connections),
             url: settings.url.clone(),
             secrets: settings.secrets.clone(),
             headers: settings.headers.clone(),
             refused: !settings.allow_private && refuses_literal(&settings.url, permit),
             timeout: settings.timeout,
+            patterns: settings.answers.clone(),
             mask: secret_mask(settings),
             clock,
         })
     }
 
     /// Makes one attempt to send a body under this id. The endpoint's timeout covers everything from connecting to the last byte
-    /// of the answer.
+    /// of the answer that is waited for.
     pub async fn send(&self, id: &str, previous: Option<&EventId>, body: MessageBody) -> Reply {
         if self.refused {
             return Outcome::TransportFailed(TransportFailure::RefusedAddress).into();
         }
-        let headers = self.headers(id, previous, &body, self.clock.now().wall);
-        let request = self.client.post(self.url.clone()).headers(headers).body(body.bytes);
-        let attempt = async {
-            match request.send().await {
-                Ok(response) => self.read(response).await,
-                Err(error) => Outcome::TransportFailed(classify(&error)).into(),
+        let began = self.clock.now();
+        let headers = self.headers(id, previous, &body, began.wall);
+        let request = self.connections.client(began.mono).post(self.url.clone()).headers(headers).body(body.bytes);
+        match tokio::time::timeout(self.timeout, request.send()).await {
+            Ok(Ok(response)) => {
+                let passed = self.clock.mono().saturating_sub(began.mono);
+                self.read(response, self.timeout.saturating_sub(passed)).await
             }
-        };
-        let timed_out = Outcome::TransportFailed(TransportFailure::Timeout);
-        tokio::time::timeout(self.timeout, attempt).await.unwrap_or(timed_out.into())
+            Ok(Err(error)) => Outcome::TransportFailed(classify(&error)).into(),
+            Err(_) => Outcome::TransportFailed(TransportFailure::Timeout).into(),
+        }
     }
 
     fn headers(&self, id: &str, previous: Option<&EventId>, body: &MessageBody, now: Timestamp) -> HeaderMap {
@@ -156,19 +171,55 @@ impl Sender {
         headers
     }
 
-    /// Reads the answer to its end, so that the connection can be reused, and keeps an excerpt of its start.
-    async fn read(&self, mut response: Response) -> Reply {
+    /// Reads the answer to its end, so that the connection can be reused, and keeps an excerpt of its start. What is wrong with
+    /// the body is noted behind the excerpt, in brackets.
+    async fn read(&self, mut response: Response, left: Duration) -> Reply {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| retry_after::parse(text, self.clock.now().wall));
+        let mut outcome = answer::outcome(status, retry_after);
+        let wanted = outcome != Outcome::Accepted || !self.patterns.is_empty();
+        let wait = if wanted { left } else { left.min(AFTER_SUCCESS) };
         let mut start = Vec::new();
-        let outcome = match capped_body::read_start(&mut response, MAX_ANSWER_BYTES, READ_BYTES, &mut start).await {
-            Ok(()) => answer::outcome(status, retry_after),
-            Err(BodyError::TooLarge) => Outcome::TransportFailed(TransportFailure::AnswerTooLarge),
-            Err(BodyError::Broken(error)) => Outcome::TransportFailed(classify(&error)),
+        let body = capped_body::read_start(&mut response, MAX_ANSWER_BYTES, READ_BYTES, &mut start);
+        let trouble = match tokio::time::timeout(wait, body).await {
+            Ok(Ok(())) => None,
+            Ok(Err(BodyError::TooLarge)) => Some("the answer is longer than 1 MiB"),
+            Ok(Err(BodyError::Broken(_))) => Some("the answer broke off"),
+            Err(_) => Some("the answer did not end in time"),
         };
-        Reply { outcome, status: Some(status), answer: self.mask.excerpt(&start) }
+        if outcome == Outcome::Accepted && !self.patterns.accept(&start) {
+            outcome = Outcome::BodyFailed;
+        }
+        if status >= 500 {
+            self.connections.distrust();
+        }
+        let mut answer = self.mask.excerpt(&start);
+        if let Some(trouble) = trouble {
+            let endpoint = self.endpoint.as_str();
+            tracing::debug!(
+                endpoint,
+                status,
+                trouble,
+                "the body of an answer was not read to its end; its head counts"
+            );
+            answer = Some(format!("{} [{trouble}]", answer.unwrap_or_default()).trim_start().into());
+        }
+        Reply { outcome, status: Some(status), answer }
     }
+}
+
+/// A client that takes the heads of answers as receivers really send them: long, and with headers that RFC 9112 forbids.
+fn client() -> ClientBuilder {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .user_agent(concat!("meetwatch/", env!("CARGO_PKG_VERSION")))
+        .http1_max_headers(MAX_ANSWER_HEADERS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
 }
 
 /// Returns a mask of every secret in the settings.

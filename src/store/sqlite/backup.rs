@@ -18,7 +18,7 @@ use super::open::open_reader;
 use crate::store::error::{OpenError, StoreError};
 
 /// The prefix of an unfinished copy; random letters follow. After a crash it stays behind and may be deleted.
-const UNFINISHED: &str = ".meetwatch-backup-";
+pub const UNFINISHED: &str = ".meetwatch-backup-";
 
 /// A finished copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

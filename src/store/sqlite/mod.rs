@@ -46,6 +46,6 @@ mod settle;
 mod subjects;
 mod values;
 
-pub use backup::{Backup, BackupError, back_up};
+pub use backup::{Backup, BackupError, UNFINISHED as UNFINISHED_BACKUP, back_up};
 pub use db::Db;
 pub use reader::StoreReader;
