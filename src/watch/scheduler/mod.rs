@@ -31,7 +31,7 @@ use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
-use crate::meet::{ReadError, Reading, Reason};
+use crate::meet::{ReadError, Reading, Reason, UnreadableField, UnreadableFields};
 use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetName};
 use crate::status::StatusBoard;
 use crate::store::StoredConference;
@@ -60,6 +60,8 @@ pub struct Scheduler {
     finished: BTreeMap<ConferenceName, Mono>,
     /// The failure of each key that was logged last, and when.
     logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
+    /// The fields that could not be read and were logged, by key.
+    logged_unreadable: BTreeMap<WorkKey, BTreeSet<UnreadableField>>,
     lookups: BTreeMap<IdentityName, Lookup>,
     no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
@@ -99,6 +101,7 @@ impl Scheduler {
             conferences: BTreeMap::new(),
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
             logged_failures: BTreeMap::new(),
+            logged_unreadable: BTreeMap::new(),
             lookups,
             no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
@@ -202,8 +205,9 @@ impl Scheduler {
         if self.discarded.remove(&key) {
             return self.ask_again(key, now.mono);
         }
-        if let Err(error) = &result {
-            self.log_failure(&key, error, now.mono);
+        match &result {
+            Err(error) => self.log_failure(&key, error, now.mono),
+            Ok(reading) => self.log_unreadable(&key, &reading.unreadable),
         }
         match key {
             WorkKey::Target(name) => self.target_answered(&name, result, now, commands),
@@ -230,6 +234,16 @@ impl Scheduler {
         if emitted.is_none_or(|(reason, at)| *reason != error.reason || now.saturating_sub(*at) >= LOG_AGAIN_AFTER) {
             self.logged_failures.insert(key.clone(), (error.reason, now));
             tracing::warn!(of = %key, reason = %error.reason, %error, remedy = error.remedy, "a read failed; it is tried again");
+        }
+    }
+
+    /// Logs each field that could not be read, once for each key. Later ones are only counted.
+    fn log_unreadable(&mut self, key: &WorkKey, unreadable: &UnreadableFields) {
+        for (field, items) in unreadable.iter() {
+            if self.logged_unreadable.entry(key.clone()).or_default().insert(field) {
+                tracing::warn!(of = %key, field = field.as_str(), items,
+                    "a field in Google's answer cannot be read; the rest is used, and nothing is inferred from what is missing; see the runbook");
+            }
         }
     }
 

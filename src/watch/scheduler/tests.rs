@@ -2,6 +2,7 @@
 
 mod failures;
 mod identities;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,8 @@ struct Scene {
     commits: Vec<Commit>,
     /// How many of the next commits of targets fail.
     failing_commits: u32,
+    /// Whether commits of conferences fail.
+    refuses_conferences: bool,
 }
 
 fn identity(name: &str) -> WatchIdentity {
@@ -115,7 +118,15 @@ impl Scene {
         let metrics = WatchMetrics::new(&Registry::new(), limit).unwrap();
         let random = Random::with_seed(3);
         let scheduler = Scheduler::new(setup, Memory::default(), backoff, random, metrics, board.clone(), now);
-        Self { scheduler, board, now, reads: Vec::new(), commits: Vec::new(), failing_commits: 0 }
+        Self {
+            scheduler,
+            board,
+            now,
+            reads: Vec::new(),
+            commits: Vec::new(),
+            failing_commits: 0,
+            refuses_conferences: false,
+        }
     }
 
     /// A scene in which the conference was found and Ada's join was emitted.
@@ -137,6 +148,9 @@ impl Scene {
                         self.failing_commits -= 1;
                         inputs.push(SchedulerInput::Committed(key, false));
                     }
+                    SchedulerCommand::Commit { key: key @ WorkKey::Conference(_), .. } if self.refuses_conferences => {
+                        inputs.push(SchedulerInput::Committed(key, false));
+                    }
                     SchedulerCommand::Commit { key, commit } => {
                         self.commits.push(*commit);
                         inputs.push(SchedulerInput::Committed(key, true));
@@ -150,7 +164,7 @@ impl Scene {
     fn answer_all(&mut self) {
         while !self.reads.is_empty() {
             let (key, _, read) = self.reads.remove(0);
-            let reading = Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 };
+            let reading = Reading::whole(answer(&read), Some(self.now.wall), 1);
             self.step(SchedulerInput::Answered(key, Ok(reading)));
         }
     }
@@ -258,7 +272,7 @@ fn a_conference_without_events_is_forgotten_with_its_target() {
     let mut scene = Scene::new(setup(&[organizer("all", "one")]));
     scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
-    scene.step(SchedulerInput::Answered(key, Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    scene.step(SchedulerInput::Answered(key, Ok(Reading::whole(answer(&read), None, 1))));
     assert_eq!(scene.scheduler.conferences().len(), 1);
     scene.step(revision(setup(&[])));
     assert!(scene.scheduler.conferences().is_empty());
@@ -299,10 +313,7 @@ fn an_answer_to_a_read_of_the_settings_before_is_discarded() {
     let other = code("xyz-mnop-abc");
     scene.step(revision(setup(&[target("board", "one", other)])));
     assert!(scene.asking(&key).is_empty(), "one question at a time");
-    scene.step(SchedulerInput::Answered(
-        key.clone(),
-        Ok(Reading { answer: answer(&read), google_time: None, pages: 1 }),
-    ));
+    scene.step(SchedulerInput::Answered(key.clone(), Ok(Reading::whole(answer(&read), None, 1))));
     assert!(scene.scheduler.conferences().is_empty());
     let asked = Read::SpaceByCode(MeetingCode::parse("xyz-mnop-abc").unwrap());
     assert_eq!(scene.asking(&key), [("one", &asked)]);
@@ -340,7 +351,7 @@ fn filters_decide_when_an_event_is_committed() {
     let gone = Conference { end: Some(scene.now.wall), ..record() };
     // The record is read when discovery no longer shows the conference.
     scene.until_asked(&of_target("all"));
-    let reading = |answer| Ok(Reading { answer, google_time: None, pages: 1 });
+    let reading = |answer| Ok(Reading::whole(answer, None, 1));
     scene.step(SchedulerInput::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));
     scene.step(SchedulerInput::Answered(
         of_conference(),

@@ -21,7 +21,7 @@ impl Scene {
                         remedy: "",
                         retry_after: None,
                     }),
-                    None => Ok(Reading { answer: answer(&read), google_time: Some(self.now.wall), pages: 1 }),
+                    None => Ok(Reading::whole(answer(&read), Some(self.now.wall), 1)),
                 };
                 self.step(SchedulerInput::Answered(key, result));
             }
