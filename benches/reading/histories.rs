@@ -165,7 +165,8 @@ impl Alone {
 
     fn observe(&self, roster: &Roster, seen: Seen, wall: Timestamp) -> Roster {
         let now = Now { mono: elapsed(BEGINNING, wall), wall };
-        let observation = Observation { moment: Moment { now, google: wall }, by: self.by.clone(), seen };
+        let observation =
+            Observation { moment: Moment { now, google: wall }, by: self.by.clone(), seen, complete: true };
         roster.observe(&observation, &self.directory, &self.rules).roster
     }
 }

@@ -83,7 +83,7 @@ impl Watcher {
 
     fn seen(&self, seen: Seen, wall: Timestamp) -> Observation {
         let now = Now { mono: elapsed(BEGINNING, wall), wall };
-        Observation { moment: Moment { now, google: wall }, by: self.by.clone(), seen }
+        Observation { moment: Moment { now, google: wall }, by: self.by.clone(), seen, complete: true }
     }
 
     fn active(&self, participants: Vec<Participant>, wall: Timestamp) -> Observation {

@@ -132,7 +132,7 @@ impl Watching {
                 self.requests.add(&key, &read, requests);
                 let google_time = Timestamp::from_second(google.as_second()).ok();
                 let pages = u32::try_from(requests)?;
-                self.step(SchedulerInput::Answered(key, Ok(Reading { answer, google_time, pages })));
+                self.step(SchedulerInput::Answered(key, Ok(Reading::whole(answer, google_time, pages))));
             }
             Happening::Committed(key) => self.step(SchedulerInput::Committed(key, true)),
         }

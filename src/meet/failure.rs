@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::error::{ReadError, Reason};
 use super::quota_scope::QuotaScope;
+use super::repair::repaired;
 use super::request::{GoogleApi, InvalidUrl, Method};
 use super::wire::{ErrorBody, ErrorDetail, ErrorStatus};
 use super::{remedy, response_hints};
@@ -65,7 +66,8 @@ impl From<InvalidUrl> for Failure {
 /// must not look like lost access.
 #[must_use]
 pub fn classify(api: GoogleApi, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Failure {
-    let error = serde_json::from_slice::<ErrorBody>(body).ok().map(|body| body.error);
+    let parsed = serde_json::from_slice::<ErrorBody>(body).or_else(|_| serde_json::from_str(&repaired(body)));
+    let error = parsed.ok().map(|body| body.error);
     let reason_given = error.as_ref().map_or("", |error| info(error).0);
     let google_status = error.as_ref().map_or("", |error| error.status.as_str());
     let reason = reason(status, google_status, reason_given, headers, is_googles(error.as_ref()));

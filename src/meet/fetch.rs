@@ -15,7 +15,8 @@ use super::metrics::Limit;
 use super::quota::AcquireError;
 use super::reader::Priority;
 use super::request::{GoogleApi, Method};
-use super::response_body::ResponseBody;
+use super::response_body::{ParsedBody, ResponseBody};
+use super::unreadable::UnreadableFields;
 use super::{remedy, transport};
 use crate::clock::Mono;
 
@@ -40,6 +41,10 @@ pub(super) struct RequestContext<'a> {
 #[derive(Debug)]
 pub(super) struct Fetched<T> {
     pub(super) value: T,
+    /// What of the response could not be read.
+    pub(super) unreadable: UnreadableFields,
+    /// Whether the body was empty.
+    pub(super) blank: bool,
     /// The response's `Date` header.
     pub(super) date: Option<HeaderValue>,
 }
@@ -169,8 +174,15 @@ impl Inner {
         let date = response.headers().get(DATE).cloned();
         let is_html = is_html(response.headers());
         let bytes = transport::read_body(response, self.max_body_bytes).await?;
-        let value = T::parse(&bytes).map_err(|unreadable| unreadable.into_failure(is_html))?;
-        Ok(Fetched { value, date })
+        let ParsedBody { value, unreadable, blank } =
+            T::parse(&bytes).map_err(|unreadable| unreadable.into_failure(is_html))?;
+        if blank && is_html {
+            return Err(Failure::malformed("the response is an empty page of HTML instead of JSON"));
+        }
+        for (field, items) in unreadable.iter() {
+            self.metrics.unreadable(call.method, field, items);
+        }
+        Ok(Fetched { value, unreadable, blank, date })
     }
 
     /// Counts a failure, updates the identity's health, and pauses reads if Google says that a quota is used up.

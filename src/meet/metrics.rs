@@ -6,6 +6,7 @@ use prometheus::{
 
 use super::error::Reason;
 use super::request::Method;
+use super::unreadable::UnreadableField;
 use crate::model::IdentityName;
 
 /// With more identities than this, a failure's series is created at the first failure. Otherwise a scrape would consist
@@ -44,6 +45,7 @@ pub(super) struct MeetMetrics {
     requests: [IntCounter; Method::ALL.len()],
     durations: [Histogram; Method::ALL.len()],
     failures: IntCounterVec,
+    unreadable: IntCounterVec,
     identity_up: IntGaugeVec,
     limits: [IntCounter; Limit::ALL.len()],
 }
@@ -67,6 +69,13 @@ impl MeetMetrics {
             ),
             &["method", "identity", "reason"],
         )?;
+        let unreadable = IntCounterVec::new(
+            Opts::new(
+                "meetwatch_api_items_unreadable_total",
+                "Fields in Google's answers that could not be read, by method and field. The rest of the answer is used.",
+            ),
+            &["method", "field"],
+        )?;
         let durations = HistogramVec::new(
             HistogramOpts::new(
                 "meetwatch_api_request_duration_seconds",
@@ -84,16 +93,24 @@ impl MeetMetrics {
         )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(failures.clone()))?;
+        registry.register(Box::new(unreadable.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(identity_up.clone()))?;
         let metrics = Self {
             requests: Method::ALL.map(|method| requests.with_label_values(&[method.as_str()])),
             durations: Method::ALL.map(|method| durations.with_label_values(&[method.as_str()])),
             failures,
+            unreadable,
             identity_up,
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.as_str()])),
         };
         metrics.create_series(identities);
+        for (method, field) in Method::ALL
+            .into_iter()
+            .flat_map(|method| UnreadableField::of(method).iter().map(move |field| (method, *field)))
+        {
+            metrics.unreadable(method, field, 0);
+        }
         Ok(metrics)
     }
 
@@ -127,6 +144,11 @@ impl MeetMetrics {
     /// Counts a failed request.
     pub(super) fn failed(&self, method: Method, identity: &IdentityName, reason: Reason) {
         self.failures.with_label_values(&[method.as_str(), identity.as_str(), reason.as_str()]).inc();
+    }
+
+    /// Counts the items of an answer in which a field could not be read.
+    pub(super) fn unreadable(&self, method: Method, field: UnreadableField, items: u32) {
+        self.unreadable.with_label_values(&[method.as_str(), field.as_str()]).inc_by(items.into());
     }
 
     /// Counts that a limit was reached.

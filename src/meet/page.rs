@@ -1,7 +1,15 @@
 //! One page of a list: its items parsed into the model, and the token of the next page.
 
-use super::parse::Unreadable;
-use super::response_body::{ResponseBody, UnreadableBody};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::parse::{self, FromWire};
+use super::response_body::{ParsedBody, ResponseBody, UnreadableBody};
+use super::tolerant::{self, Shape, TolerantPage};
+use super::unreadable::UnreadableFields;
 use super::{borrowed_wire, wire};
 use crate::model::{Conference, Participant, Session};
 
@@ -15,34 +23,127 @@ pub struct Page<T> {
     pub total_size: Option<i32>,
 }
 
+/// Where the items of these pages are.
+const CONFERENCES: &str = "conferenceRecords";
+const PARTICIPANTS: &str = "participants";
+const SESSIONS: &str = "participantSessions";
+
+/// `ListConferenceRecordsResponse`, as it is parsed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JsonConferences {
+    conference_records: Option<Vec<wire::ConferenceRecord>>,
+    next_page_token: Option<String>,
+    error: Option<IgnoredAny>,
+}
+
+/// `ListParticipantSessionsResponse`, as it is parsed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JsonSessions {
+    participant_sessions: Option<Vec<wire::ParticipantSession>>,
+    next_page_token: Option<String>,
+    error: Option<IgnoredAny>,
+}
+
+/// A page as it was parsed from JSON.
+struct JsonPage<W> {
+    items: Option<Vec<W>>,
+    next: Option<String>,
+    total_size: Option<i32>,
+    error: Option<IgnoredAny>,
+}
+
 impl<T> Page<T> {
-    fn parse<W>(items: Vec<W>, next: String, total_size: Option<i32>) -> Result<Self, UnreadableBody>
+    fn new<W>(
+        items: Vec<W>,
+        next: Option<String>,
+        total_size: Option<i32>,
+        mut fields: UnreadableFields,
+    ) -> ParsedBody<Self>
     where
-        T: TryFrom<W, Error = Unreadable>,
+        T: FromWire<W>,
     {
-        let items = items.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Self { items, next_page_token: Some(next).filter(|next| !next.is_empty()), total_size })
+        let items = parse::items(items, &mut fields);
+        let page = Self { items, next_page_token: next.filter(|next| !next.is_empty()), total_size };
+        ParsedBody::new(page, fields)
+    }
+
+    /// Returns the page that a body is. Without a list it is an empty page only if it is nothing else.
+    fn of_json<W>(page: JsonPage<W>, bytes: &[u8], list: &str) -> Result<ParsedBody<Self>, UnreadableBody>
+    where
+        T: FromWire<W>,
+    {
+        if page.error.is_some() || (page.items.is_none() && !is_empty_page(bytes, list)) {
+            return Err(UnreadableBody::OtherObject);
+        }
+        Ok(Self::new(page.items.unwrap_or_default(), page.next, page.total_size, UnreadableFields::default()))
+    }
+
+    fn of_tolerant<W: Shape>(bytes: &[u8], list: &str) -> Option<ParsedBody<Self>>
+    where
+        T: FromWire<W>,
+    {
+        let mut fields = UnreadableFields::default();
+        let TolerantPage { items, next_page_token, total_size } = tolerant::page::<W>(bytes, list, &mut fields)?;
+        Some(Self::new(items, next_page_token, total_size, fields))
+    }
+
+    const fn empty() -> Self {
+        Self { items: Vec::new(), next_page_token: None, total_size: None }
     }
 }
 
+fn is_empty_page(bytes: &[u8], list: &str) -> bool {
+    let fields = serde_json::from_slice::<BTreeMap<Cow<'_, str>, IgnoredAny>>(bytes);
+    fields.is_ok_and(|fields| fields.keys().all(|key| tolerant::belongs_to_page(key, list)))
+}
+
 impl ResponseBody for Page<Conference> {
-    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
-        let page: wire::ConferenceRecords = serde_json::from_slice(bytes)?;
-        Self::parse(page.conference_records, page.next_page_token, None)
+    fn strict(bytes: &[u8]) -> Result<ParsedBody<Self>, UnreadableBody> {
+        let JsonConferences { conference_records: items, next_page_token: next, error } =
+            serde_json::from_slice(bytes)?;
+        Self::of_json(JsonPage { items, next, total_size: None, error }, bytes, CONFERENCES)
+    }
+
+    fn tolerant(bytes: &[u8]) -> Option<ParsedBody<Self>> {
+        Self::of_tolerant::<wire::ConferenceRecord>(bytes, CONFERENCES)
+    }
+
+    fn blank() -> Option<Self> {
+        Some(Self::empty())
     }
 }
 
 impl ResponseBody for Page<Participant> {
-    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
-        let page: borrowed_wire::Participants<'_> = serde_json::from_slice(bytes)?;
-        Self::parse(page.participants, page.next_page_token.into_owned(), page.total_size)
+    fn strict(bytes: &[u8]) -> Result<ParsedBody<Self>, UnreadableBody> {
+        let borrowed_wire::Participants { participants: items, next_page_token, total_size, error } =
+            serde_json::from_slice(bytes)?;
+        let next = next_page_token.map(|token| token.0.into_owned());
+        Self::of_json(JsonPage { items, next, total_size, error }, bytes, PARTICIPANTS)
+    }
+
+    fn tolerant(bytes: &[u8]) -> Option<ParsedBody<Self>> {
+        Self::of_tolerant::<wire::Participant>(bytes, PARTICIPANTS)
+    }
+
+    fn blank() -> Option<Self> {
+        Some(Self::empty())
     }
 }
 
 impl ResponseBody for Page<Session> {
-    fn parse(bytes: &[u8]) -> Result<Self, UnreadableBody> {
-        let page: wire::ParticipantSessions = serde_json::from_slice(bytes)?;
-        Self::parse(page.participant_sessions, page.next_page_token, None)
+    fn strict(bytes: &[u8]) -> Result<ParsedBody<Self>, UnreadableBody> {
+        let JsonSessions { participant_sessions: items, next_page_token: next, error } = serde_json::from_slice(bytes)?;
+        Self::of_json(JsonPage { items, next, total_size: None, error }, bytes, SESSIONS)
+    }
+
+    fn tolerant(bytes: &[u8]) -> Option<ParsedBody<Self>> {
+        Self::of_tolerant::<wire::ParticipantSession>(bytes, SESSIONS)
+    }
+
+    fn blank() -> Option<Self> {
+        Some(Self::empty())
     }
 }
 
@@ -85,11 +186,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_borrowing_page_means_the_same_as_the_owned_one(people in prop::collection::vec(participant(), 0..3)) {
+        fn the_three_ways_to_parse_a_page_mean_the_same(people in prop::collection::vec(participant(), 0..3)) {
             let page = wire::Participants { participants: people, next_page_token: "a\"b".to_owned(), total_size: Some(3) };
             let json = serde_json::to_vec(&page).unwrap();
-            let parse_as = Page::<Participant>::parse(page.participants, page.next_page_token, page.total_size);
-            prop_assert_eq!(<Page<Participant> as ResponseBody>::parse(&json).ok(), parse_as.ok());
+            let strict = Page::<Participant>::strict(&json).unwrap();
+            let owned = Page::<Participant>::new(page.participants, Some(page.next_page_token), page.total_size, UnreadableFields::default());
+            prop_assert_eq!(&strict, &owned);
+            prop_assert_eq!(Some(strict), Page::<Participant>::tolerant(&json));
         }
     }
 }

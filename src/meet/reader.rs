@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::error::ReadError;
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
+use super::unreadable::UnreadableFields;
 use crate::model::{
     Conference, ConferenceName, IdentityName, MeetingCode, Participant, ParticipantName, Person, Session, Space,
     SpaceName, UserName,
@@ -65,7 +66,7 @@ pub enum Read {
     People(Vec<UserName>),
 }
 
-/// The complete result of a read.
+/// The result of a read, complete but for what it says could not be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     pub answer: Answer,
@@ -73,6 +74,18 @@ pub struct Reading {
     pub google_time: Option<Timestamp>,
     /// How many requests were answered.
     pub pages: u32,
+    /// What of the answer could not be read. It hides nothing but what it says.
+    pub unreadable: UnreadableFields,
+    /// Whether a list came as an empty body. That may be an empty list, or nothing that Google sent.
+    pub blank: bool,
+}
+
+impl Reading {
+    /// Creates a reading of which everything could be read.
+    #[must_use]
+    pub fn whole(answer: Answer, google_time: Option<Timestamp>, pages: u32) -> Self {
+        Self { answer, google_time, pages, unreadable: UnreadableFields::default(), blank: false }
+    }
 }
 
 /// The answer to a [`Read`]: the variant belongs to the read's variant.

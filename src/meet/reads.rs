@@ -16,6 +16,7 @@ use super::people::{self, MAX_PEOPLE_PER_REQUEST, PersonQuery};
 use super::reader::{Answer, Priority, Read, Reader, Reading};
 use super::request::{InvalidUrl, Method, PageRequest};
 use super::response_body::ResponseBody;
+use super::unreadable::{UnreadableField, UnreadableFields};
 use super::{response_hints, wire};
 use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 
@@ -45,6 +46,8 @@ struct Gathered<T> {
     value: T,
     date: Option<HeaderValue>,
     requests: u32,
+    unreadable: UnreadableFields,
+    blank: bool,
 }
 
 impl<T> Gathered<T> {
@@ -53,6 +56,8 @@ impl<T> Gathered<T> {
             answer: answer(self.value),
             google_time: self.date.as_ref().and_then(google_time),
             pages: self.requests,
+            unreadable: self.unreadable,
+            blank: self.blank,
         }
     }
 }
@@ -66,19 +71,19 @@ impl Inner {
             Read::Space(name) => self.space(call, name).await?.into_reading(Answer::Space),
             Read::SpaceByCode(code) => self.space(call, code).await?.into_reading(Answer::Space),
             Read::Conferences(filter) => self
-                .list(call, |page| self.meet.list("conferenceRecords", call.method, filter, page))
+                .list(call, "conferenceRecords/", |page| self.meet.list("conferenceRecords", call.method, filter, page))
                 .await?
                 .into_reading(Answer::Conferences),
-            Read::Participants(parent, filter) => self
-                .list(call, |page| self.meet.list(format_args!("{parent}/participants"), call.method, filter, page))
-                .await?
-                .into_reading(Answer::Participants),
-            Read::Sessions(parent, filter) => self
-                .list(call, |page| {
-                    self.meet.list(format_args!("{parent}/participantSessions"), call.method, filter, page)
-                })
-                .await?
-                .into_reading(Answer::Sessions),
+            Read::Participants(parent, filter) => {
+                let list = format!("{parent}/participants");
+                let url = |page: PageRequest<'_>| self.meet.list(&list, call.method, filter, page);
+                self.list(call, &list, url).await?.into_reading(Answer::Participants)
+            }
+            Read::Sessions(parent, filter) => {
+                let list = format!("{parent}/participantSessions");
+                let url = |page: PageRequest<'_>| self.meet.list(&list, call.method, filter, page);
+                self.list(call, &list, url).await?.into_reading(Answer::Sessions)
+            }
             Read::People(users) => self.people(call, users).await?.into_reading(Answer::People),
         })
     }
@@ -98,14 +103,15 @@ impl Inner {
         url: Result<Url, InvalidUrl>,
     ) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
-        let Fetched { value, date } = self.fetch(call, &url).await?;
-        Ok(Gathered { value, date, requests: 1 })
+        let Fetched { value, date, unreadable, blank } = self.fetch(call, &url).await?;
+        Ok(Gathered { value, date, requests: 1, unreadable, blank })
     }
 
-    /// Lists all pages, each resource once.
+    /// Lists all pages, each resource once. A resource whose name does not begin with `within` is none of this list.
     async fn list<T: Merge>(
         &self,
         call: RequestContext<'_>,
+        within: &str,
         url: impl Fn(PageRequest<'_>) -> Result<Url, InvalidUrl>,
     ) -> Result<Gathered<Vec<T>>, ReadError>
     where
@@ -113,17 +119,33 @@ impl Inner {
     {
         let mut cursor = PageCursor::default();
         let mut items = Vec::new();
+        let mut unreadable = UnreadableFields::default();
         loop {
             let page = PageRequest { size: None, token: cursor.token() };
             let url = url(page).map_err(|invalid| Failure::from(invalid).during(call.method))?;
-            let Fetched { value: page, date } = self.fetch::<Page<T>>(call, &url).await?;
+            let Fetched { value: mut page, date, unreadable: wrong, blank } = self.fetch::<Page<T>>(call, &url).await?;
+            if blank && cursor.pages() > 1 {
+                let failure = Failure::malformed("a later page of the list is an empty body");
+                self.metrics.failed(call.method, &call.identity.name, failure.reason);
+                return Err(failure.during(call.method));
+            }
+            unreadable.add(&wrong);
+            page.items.retain(|item| {
+                let belongs = item.key().starts_with(within);
+                if !belongs {
+                    unreadable.skipped(UnreadableField::Name);
+                    self.metrics.unreadable(call.method, UnreadableField::Name, 1);
+                }
+                belongs
+            });
             if items.is_empty() {
                 items = page.items;
             } else {
                 items.extend(page.items);
             }
             let Some(next) = page.next_page_token else {
-                return Ok(Gathered { value: merge::distinct(items), date, requests: cursor.pages() });
+                let value = merge::distinct(items);
+                return Ok(Gathered { value, date, requests: cursor.pages(), unreadable, blank });
             };
             cursor.advance(next, self.max_pages).map_err(|error| {
                 if error == PagingError::TooManyPages {
@@ -142,12 +164,19 @@ impl Inner {
         call: RequestContext<'_>,
         users: &[UserName],
     ) -> Result<Gathered<Vec<crate::model::Person>>, ReadError> {
-        let mut gathered = Gathered { value: Vec::with_capacity(users.len()), date: None, requests: 0 };
+        let mut gathered = Gathered {
+            value: Vec::with_capacity(users.len()),
+            date: None,
+            requests: 0,
+            unreadable: UnreadableFields::default(),
+            blank: false,
+        };
         for batch in users.chunks(MAX_PEOPLE_PER_REQUEST) {
             let names: Vec<String> = batch.iter().map(people::resource_name).collect();
             let url = self.people.people(&names, PersonQuery::default());
             let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
-            let Fetched { value, date } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
+            let Fetched { value, date, unreadable, .. } = self.fetch::<wire::GetPeopleResponse>(call, &url).await?;
+            gathered.unreadable.add(&unreadable);
             gathered.value.extend(people::found_people(value));
             gathered.date = date;
             gathered.requests += 1;

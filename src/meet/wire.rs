@@ -1,14 +1,15 @@
 //! The JSON of the Meet API v2 and the People API v1, as their discovery documents define it.
 //!
-//! Unknown fields are ignored; missing lists are empty. Only `meet`, which parses these types into [`crate::model`], and
-//! the simulator, which serves them, use this module.
+//! Unknown fields are ignored; what is missing or null is empty. Only `meet`, which parses these types into
+//! [`crate::model`], and the simulator, which serves them, use this module.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `ConferenceRecord`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConferenceRecord {
+    #[serde(deserialize_with = "null_as_absent")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
@@ -24,6 +25,7 @@ pub struct ConferenceRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Participant {
+    #[serde(deserialize_with = "null_as_absent")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signedin_user: Option<SignedinUser>,
@@ -41,9 +43,9 @@ pub struct Participant {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SignedinUser {
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub user: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub display_name: String,
 }
 
@@ -51,7 +53,7 @@ pub struct SignedinUser {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NamedUser {
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub display_name: String,
 }
 
@@ -59,6 +61,7 @@ pub struct NamedUser {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParticipantSession {
+    #[serde(deserialize_with = "null_as_absent")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
@@ -70,6 +73,7 @@ pub struct ParticipantSession {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Space {
+    #[serde(deserialize_with = "null_as_absent")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meeting_code: Option<String>,
@@ -83,7 +87,7 @@ pub struct Space {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ActiveConference {
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub conference_record: String,
 }
 
@@ -91,9 +95,9 @@ pub struct ActiveConference {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConferenceRecords {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_absent")]
     pub conference_records: Vec<ConferenceRecord>,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub next_page_token: String,
 }
 
@@ -101,9 +105,9 @@ pub struct ConferenceRecords {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Participants {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_absent")]
     pub participants: Vec<Participant>,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub next_page_token: String,
     /// Sent only when the field mask names it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,9 +118,9 @@ pub struct Participants {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParticipantSessions {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_absent")]
     pub participant_sessions: Vec<ParticipantSession>,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_absent")]
     pub next_page_token: String,
 }
 
@@ -124,10 +128,11 @@ pub struct ParticipantSessions {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Person {
+    #[serde(deserialize_with = "null_as_absent")]
     pub resource_name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_absent")]
     pub names: Vec<PersonName>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_absent")]
     pub email_addresses: Vec<EmailAddress>,
 }
 
@@ -137,6 +142,7 @@ pub struct Person {
 pub struct PersonName {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<FieldMetadata>,
+    #[serde(deserialize_with = "null_as_absent")]
     pub display_name: String,
 }
 
@@ -146,6 +152,7 @@ pub struct PersonName {
 pub struct EmailAddress {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<FieldMetadata>,
+    #[serde(deserialize_with = "null_as_absent")]
     pub value: String,
 }
 
@@ -153,7 +160,9 @@ pub struct EmailAddress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FieldMetadata {
+    #[serde(deserialize_with = "null_as_absent")]
     pub primary: bool,
+    #[serde(deserialize_with = "null_as_absent")]
     pub source_primary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<FieldSource>,
@@ -163,8 +172,9 @@ pub struct FieldMetadata {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FieldSource {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_as_absent")]
     pub kind: String,
+    #[serde(deserialize_with = "null_as_absent")]
     pub id: String,
 }
 
@@ -172,6 +182,7 @@ pub struct FieldSource {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GetPeopleResponse {
+    #[serde(deserialize_with = "null_as_absent")]
     pub responses: Vec<PersonResponse>,
 }
 
@@ -181,6 +192,7 @@ pub struct GetPeopleResponse {
 pub struct PersonResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
+    #[serde(deserialize_with = "null_as_absent")]
     pub requested_resource_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<RpcStatus>,
@@ -190,7 +202,9 @@ pub struct PersonResponse {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RpcStatus {
+    #[serde(deserialize_with = "null_as_absent")]
     pub code: i32,
+    #[serde(deserialize_with = "null_as_absent")]
     pub message: String,
 }
 
@@ -198,6 +212,7 @@ pub struct RpcStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorBody {
+    #[serde(deserialize_with = "null_as_absent")]
     pub error: ErrorStatus,
 }
 
@@ -205,10 +220,13 @@ pub struct ErrorBody {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorStatus {
+    #[serde(deserialize_with = "null_as_absent")]
     pub code: i32,
+    #[serde(deserialize_with = "null_as_absent")]
     pub message: String,
+    #[serde(deserialize_with = "null_as_absent")]
     pub status: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "known_details")]
     pub details: Vec<ErrorDetail>,
 }
 
@@ -218,19 +236,35 @@ pub struct ErrorStatus {
 pub enum ErrorDetail {
     #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
     ErrorInfo {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_absent")]
         reason: String,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_absent")]
         domain: String,
-        #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+        #[serde(
+            default,
+            skip_serializing_if = "std::collections::BTreeMap::is_empty",
+            deserialize_with = "null_as_absent"
+        )]
         metadata: std::collections::BTreeMap<String, String>,
     },
     #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
     RetryInfo {
         /// Seconds with up to nine fractional digits and an `s`: `12s`, `0.5s`.
-        #[serde(rename = "retryDelay", default)]
+        #[serde(rename = "retryDelay", default, deserialize_with = "null_as_absent")]
         retry_delay: String,
     },
     #[serde(other)]
     Other,
+}
+
+/// Deserializes a value that is empty if it is null.
+fn null_as_absent<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<T, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
+
+/// Deserializes the details of an error. One of another form is [`ErrorDetail::Other`], so that the error keeps its meaning.
+fn known_details<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<ErrorDetail>, D::Error> {
+    let details: Option<Vec<serde_json::Value>> = Option::deserialize(value)?;
+    let known = |detail| serde_json::from_value(detail).unwrap_or(ErrorDetail::Other);
+    Ok(details.unwrap_or_default().into_iter().map(known).collect())
 }

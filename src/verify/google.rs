@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::backoff::Random;
 use crate::clock::Mono;
-use crate::meet::parse::Unreadable;
-use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, merge, wire};
+use crate::meet::parse::{self, FromWire};
+use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, UnreadableFields, merge, wire};
 use crate::model::{Conference, Participant, Session, Space};
 use crate::sim::api::{Caller, GoogleError, ListParameters, ReadCall, ReadResponse, SimApi};
 use crate::sim::faults::Fault;
@@ -24,6 +24,7 @@ pub(super) struct ReadInProgress {
     conferences: Vec<Conference>,
     participants: Vec<Participant>,
     sessions: Vec<Session>,
+    unreadable: UnreadableFields,
 }
 
 /// The result of reading a page.
@@ -49,6 +50,7 @@ impl ReadInProgress {
             conferences: Vec::new(),
             participants: Vec::new(),
             sessions: Vec::new(),
+            unreadable: UnreadableFields::default(),
         }
     }
 
@@ -104,7 +106,11 @@ impl ReadInProgress {
         let date = google.saturating_add(skew).ok().and_then(|time| Timestamp::from_second(time.as_second()).ok());
         match answered {
             Err(error) => self.retry(error, now),
-            Ok(Some(answer)) => ReadProgress::Done(Ok(Reading { answer, google_time: date, pages: self.pages }), slow),
+            Ok(Some(answer)) => {
+                let unreadable = std::mem::take(&mut self.unreadable);
+                let reading = Reading { answer, google_time: date, pages: self.pages, unreadable, blank: false };
+                ReadProgress::Done(Ok(reading), slow)
+            }
             Ok(None) if self.pages >= MAX_PAGES => ReadProgress::Done(Err(failure(Reason::Malformed, None)), slow),
             Ok(None) => {
                 self.failures = 0;
@@ -125,24 +131,30 @@ impl ReadInProgress {
         ReadProgress::Later(self, now + wait)
     }
 
+    fn parse<W, M: FromWire<W>>(&mut self, wire: W) -> Result<M, ReadError> {
+        M::from_wire(wire, &mut self.unreadable).map_err(|_| failure(Reason::Malformed, None))
+    }
+
     /// Adds a page. `None` while more pages follow.
     fn take(&mut self, payload: ReadResponse) -> Result<Option<Answer>, ReadError> {
         let token = match payload {
-            ReadResponse::Conference(record) => return Ok(Some(Answer::Conference(parse(record)?))),
-            ReadResponse::Participant(participant) => return Ok(Some(Answer::Participant(parse(participant)?))),
-            ReadResponse::Session(session) => return Ok(Some(Answer::Session(parse(session)?))),
-            ReadResponse::Space(body) => return Ok(Some(Answer::Space(parse::<wire::Space, Space>(body.space)?))),
+            ReadResponse::Conference(record) => return Ok(Some(Answer::Conference(self.parse(record)?))),
+            ReadResponse::Participant(participant) => return Ok(Some(Answer::Participant(self.parse(participant)?))),
+            ReadResponse::Session(session) => return Ok(Some(Answer::Session(self.parse(session)?))),
+            ReadResponse::Space(body) => {
+                return Ok(Some(Answer::Space(self.parse::<wire::Space, Space>(body.space)?)));
+            }
             ReadResponse::Person(_) | ReadResponse::People(_) => return Ok(Some(Answer::People(Vec::new()))),
             ReadResponse::Conferences(page) => {
-                extend(&mut self.conferences, page.conference_records)?;
+                self.conferences.extend(parse::items(page.conference_records, &mut self.unreadable));
                 page.next_page_token
             }
             ReadResponse::Participants(page) => {
-                extend(&mut self.participants, page.participants)?;
+                self.participants.extend(parse::items(page.participants, &mut self.unreadable));
                 page.next_page_token
             }
             ReadResponse::Sessions(page) => {
-                extend(&mut self.sessions, page.participant_sessions)?;
+                self.sessions.extend(parse::items(page.participant_sessions, &mut self.unreadable));
                 page.next_page_token
             }
         };
@@ -228,21 +240,4 @@ fn refused(refusal: &GoogleError) -> ReadError {
 
 pub(super) fn failure(reason: Reason, retry_after: Option<Duration>) -> ReadError {
     ReadError { reason, attempted: "read", detail: "a simulated fault".to_owned(), remedy: "", retry_after }
-}
-
-fn parse<W, M>(wire: W) -> Result<M, ReadError>
-where
-    M: TryFrom<W, Error = Unreadable>,
-{
-    M::try_from(wire).map_err(|_| failure(Reason::Malformed, None))
-}
-
-fn extend<W, M>(list: &mut Vec<M>, page: Vec<W>) -> Result<(), ReadError>
-where
-    M: TryFrom<W, Error = Unreadable>,
-{
-    for item in page {
-        list.push(parse(item)?);
-    }
-    Ok(())
 }

@@ -201,7 +201,7 @@ impl Scenario {
     }
 
     fn draw_faults(&mut self, seed: u64, random: &mut Random) -> Result<(), UnknownPreset> {
-        for (name, _) in PRESETS.iter().filter(|(name, _)| *name != "skew" && random.u8(0..3) == 0) {
+        for (name, _) in PRESETS.iter().filter(|(name, _)| !DRAWN_ELSEWHERE.contains(name) && random.u8(0..3) == 0) {
             for rule in preset(name, seed)? {
                 self.rules.push(match shifting(&rule.fault) {
                     // Lists of an ended conference do not shift.
@@ -210,9 +210,18 @@ impl Scenario {
                 });
             }
         }
+        // A stream of its own: histories without this fault stay as they were.
+        if Random::with_seed(seed ^ SPOILED).u8(0..4) == 0 {
+            self.rules.extend(preset("spoiled", seed)?.into_iter().map(|rule| (rule, true)));
+        }
         Ok(())
     }
 }
+
+/// The faults that are not drawn with the others.
+const DRAWN_ELSEWHERE: [&str; 2] = ["skew", "spoiled"];
+/// Seeds the draw of the fault `spoiled`.
+const SPOILED: u64 = 0x5b01_1ed0_5b01_1ed0;
 
 /// The lists whose items change while they are read.
 const SHIFTING: [GoogleMethod; 2] = [GoogleMethod::ListParticipants, GoogleMethod::ListSessions];

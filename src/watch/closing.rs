@@ -15,14 +15,24 @@ pub struct Closing {
     /// The participants whose sessions are still to be read, with how often Google refused them.
     unread: BTreeMap<ParticipantName, u32>,
     done: BTreeSet<ParticipantName>,
+    /// How often the list of participants could be read only in part, or not at all while the record could be.
+    unreadable_lists: u32,
+    /// Whether the record is to be read, to see that Google's answers are readable at all.
+    confirms: bool,
+    /// How many answers in a row were not what the API documents.
+    malformed: u32,
 }
 
 /// After so many refusals a participant's sessions are taken as they are known.
 const MAX_REFUSALS: u32 = 6;
 
+/// After so many malformed answers in a row they count as refusals. Fewer may be of a proxy on the way.
+const MALFORMED_IN_A_ROW: u32 = 3;
+
 /// What a closing reads next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClosingStep {
+    Record,
     Everybody,
     Sessions(ParticipantName),
     /// Everything was read.
@@ -46,6 +56,7 @@ impl Closing {
     #[must_use]
     pub fn next(&self) -> ClosingStep {
         match self.unread.keys().next() {
+            _ if self.confirms => ClosingStep::Record,
             _ if self.unlisted => ClosingStep::Everybody,
             Some(name) => ClosingStep::Sessions(name.clone()),
             None => ClosingStep::Complete,
@@ -62,8 +73,39 @@ impl Closing {
         self.unread.retain(|_, refusals| *refusals < MAX_REFUSALS);
     }
 
+    /// Notes that the participants, or one's sessions, could be read only in part. Returns whether they are read again:
+    /// what stays unreadable is given up after a few attempts.
+    pub fn read_in_part(&mut self, participant: Option<&ParticipantName>) -> bool {
+        let times = match participant {
+            Some(participant) => self.unread.entry(participant.clone()).or_default(),
+            None => &mut self.unreadable_lists,
+        };
+        *times += 1;
+        *times < MAX_REFUSALS
+    }
+
+    /// Notes that the record was read, so that a list that cannot be read is a matter of the list. It is given up after a
+    /// few attempts, and the conference ends with what is known.
+    pub fn record_read<'a>(&mut self, known: impl Iterator<Item = &'a ParticipantName>) {
+        if std::mem::take(&mut self.confirms) && !self.read_in_part(None) {
+            self.listed(known);
+        }
+    }
+
+    /// Notes that the list of participants could not be read.
+    pub fn list_failed(&mut self, reason: Reason) {
+        self.confirms = self.is_lasting(reason);
+    }
+
+    /// Notes a failure. Returns whether the answer is malformed again and again, so that waiting alone may not help.
+    fn is_lasting(&mut self, reason: Reason) -> bool {
+        self.malformed = if reason == Reason::Malformed { self.malformed.saturating_add(1) } else { 0 };
+        self.malformed > MALFORMED_IN_A_ROW
+    }
+
     /// Notes that a participant's sessions were read.
     pub fn read(&mut self, participant: &ParticipantName) {
+        self.malformed = 0;
         self.unread.remove(participant);
         self.done.insert(participant.clone());
     }
@@ -71,7 +113,8 @@ impl Closing {
     /// Notes that a participant's sessions could not be read. What Google refuses while it shows the conference is given up
     /// after a few attempts. Lost access and failures on the way to Google are retried without a limit.
     pub fn failed(&mut self, participant: &ParticipantName, reason: Reason) {
-        if !matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest) {
+        let refused = matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest);
+        if !self.is_lasting(reason) && !refused {
             return;
         }
         if let Some(refusals) = self.unread.get_mut(participant) {

@@ -3,11 +3,12 @@
 
 mod rows;
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use meetwatch::config::{self, Environment, Origin};
 use meetwatch::meet::request::GoogleApi;
-use meetwatch::meet::response_body::ResponseBody;
+use meetwatch::meet::response_body::{ParsedBody, ResponseBody};
 use meetwatch::meet::{Page, Reason, failure, response_hints, wire};
 use meetwatch::model::{
     Conference, ConferenceName, Event, EventId, MeetingCode, Participant, ParticipantName, Session, SessionName, Space,
@@ -17,6 +18,7 @@ use meetwatch::retry_after;
 use meetwatch::sim::filter;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::{Value, json};
 
 pub use rows::{idle_lines, rows};
 
@@ -37,7 +39,7 @@ pub const ALL: [(&str, Fuzzed); 7] = [
 /// Google's lists and resources.
 pub fn google(bytes: &[u8]) -> bool {
     let participants = Page::<Participant>::parse(bytes);
-    if let Ok(page) = &participants {
+    if let Ok(ParsedBody { value: page, .. }) = &participants {
         for participant in &page.items {
             assert_eq!(ParticipantName::parse(participant.name.as_str()).as_ref(), Ok(&participant.name));
             assert!(
@@ -47,9 +49,9 @@ pub fn google(bytes: &[u8]) -> bool {
         assert!(page.next_page_token.as_ref().is_none_or(|token| !token.is_empty()));
     }
     let understood = [
-        participants.is_ok_and(|page| !page.items.is_empty()),
-        Page::<Conference>::parse(bytes).is_ok_and(|page| !page.items.is_empty()),
-        Page::<Session>::parse(bytes).is_ok_and(|page| !page.items.is_empty()),
+        participants.is_ok_and(|page| !page.value.items.is_empty()),
+        Page::<Conference>::parse(bytes).is_ok_and(|page| !page.value.items.is_empty()),
+        Page::<Session>::parse(bytes).is_ok_and(|page| !page.value.items.is_empty()),
         Conference::parse(bytes).is_ok(),
         Participant::parse(bytes).is_ok(),
         Session::parse(bytes).is_ok(),
@@ -57,7 +59,44 @@ pub fn google(bytes: &[u8]) -> bool {
         wire::Person::parse(bytes).is_ok(),
         wire::GetPeopleResponse::parse(bytes).is_ok(),
     ];
+    others_stay_when_one_is_spoiled::<Participant>(bytes, "participants");
+    others_stay_when_one_is_spoiled::<Conference>(bytes, "conferenceRecords");
+    others_stay_when_one_is_spoiled::<Session>(bytes, "participantSessions");
     understood.contains(&true)
+}
+
+/// Spoils one item of a page in several ways. The others have to be read as before, and nothing may follow from the page.
+fn others_stay_when_one_is_spoiled<T: PartialEq + Debug>(bytes: &[u8], list: &str)
+where
+    Page<T>: ResponseBody,
+{
+    let Ok(Value::Object(mut page)) = serde_json::from_slice(bytes) else { return };
+    if Page::<T>::parse(bytes).is_err() {
+        return;
+    }
+    let Some(items) = page.get(list).and_then(Value::as_array).filter(|items| !items.is_empty()).cloned() else {
+        return;
+    };
+    let at = bytes.len() % items.len();
+    let mut read = |items: &[Value]| {
+        page.insert(list.to_owned(), Value::Array(items.to_vec()));
+        let body = serde_json::to_vec(&page).expect("a value can be written");
+        Page::<T>::parse(&body).expect("a page stays a page")
+    };
+    let mut others = read(&items[..at]).value.items;
+    others.extend(read(&items[at + 1..]).value.items);
+    let nameless = items[at].as_object().map(|item| {
+        let mut item = item.clone();
+        item.remove("name");
+        Value::Object(item)
+    });
+    for wrong in [Value::Null, Value::from(5), json!({"name": ["x"]}), json!([])].into_iter().chain(nameless) {
+        let mut spoiled = items.clone();
+        spoiled[at] = wrong;
+        let spoiled = read(&spoiled);
+        assert_eq!(spoiled.value.items, others);
+        assert!(spoiled.unreadable.is_incomplete());
+    }
 }
 
 /// Google's error body, with every status that has a meaning. Only words of fixed vocabularies may come through.

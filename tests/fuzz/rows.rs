@@ -266,7 +266,7 @@ impl Life {
             Read::Session(name) => Answer::Session(self.session(name.clone())),
             Read::People(_) => Answer::People(Vec::new()),
         };
-        Ok(Reading { answer, google_time: Some(self.now.wall), pages: 1 })
+        Ok(Reading::whole(answer, Some(self.now.wall), 1))
     }
 
     /// The end of everything in the meeting, once it is over.

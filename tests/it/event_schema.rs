@@ -122,7 +122,8 @@ fn what_cannot_be_is_refused() {
         event[key] = value;
         assert!(!validator.is_valid(&event), "{event:#}");
     };
-    broken("participant.joined", "provenance", json!("inferred"));
+    broken("session.started", "provenance", json!("inferred"));
+    broken("conference.started", "provenance", json!("inferred"));
     broken("participant.joined", "participant", Value::Null);
     broken("participant.left", "seconds_present", json!(-1));
     broken("session.started", "session", Value::Null);

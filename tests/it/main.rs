@@ -56,6 +56,7 @@ mod meet_people;
 mod meet_retry;
 mod meet_secrecy;
 mod meet_single_requests;
+mod meet_unreadable;
 mod reload;
 mod reload_process;
 mod repair_api;

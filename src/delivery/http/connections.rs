@@ -129,7 +129,7 @@ mod tests {
         serve(new, "new");
         let name = Moving(Arc::new(Mutex::new(OLD)));
         let resolver = Arc::new(name.clone());
-        let make = move || Client::builder().no_proxy().dns_resolver(Arc::clone(&resolver)).build();
+        let make = move || Client::builder().no_proxy().dns_resolver(Arc::clone(&resolver)).build().map_err(ClientError::Setup);
         (name, Connections::new(Box::new(make), Mono::ZERO).unwrap(), url)
     }
 
@@ -157,7 +157,7 @@ mod tests {
         let count = Arc::clone(&made);
         let make = move || {
             *count.lock().unwrap() += 1;
-            Client::builder().no_proxy().build()
+            Client::builder().no_proxy().build().map_err(ClientError::Setup)
         };
         let connections = Connections::new(Box::new(make), Mono::ZERO).unwrap();
         for tenth in 0..=30 {

@@ -19,6 +19,7 @@ mod reads;
 mod reply;
 mod request;
 mod service_key;
+mod spoil;
 mod visible;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub use request::Request;
 pub use service_key::KeyGenerationError;
 
 use super::faults::{Fault, FaultContext, Faults};
+use super::hash::hash;
 use super::world::World;
 use call::RequestTarget;
 use oauth::AuthorizationServer;
@@ -233,7 +235,17 @@ impl SimApi {
             Some(refusal) => Err(refusal),
             None => admitted.and_then(|()| self.response(call, caller, &faults, now)),
         };
+        let answer = answer.map(|response| self.spoiled(response, &faults));
         (answer, faults)
+    }
+
+    fn spoiled(&self, mut response: ReadResponse, faults: &[Fault]) -> ReadResponse {
+        for fault in faults {
+            if let Fault::Spoiled(part) = fault {
+                spoil::spoil(&mut response, *part, hash(self.settings.seed, &[&self.requests.to_be_bytes()]));
+            }
+        }
+        response
     }
 
     fn decide(

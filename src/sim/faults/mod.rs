@@ -44,6 +44,8 @@ pub enum Fault {
     Skips(usize),
     /// A list omits this share of its items, different ones each time.
     Omit(f64),
+    /// A field of this share of the items cannot be read, of different ones each time.
+    Spoiled(f64),
     /// Changes become visible later.
     Lag(Lag),
     Forbidden(Forbidden),
@@ -265,6 +267,7 @@ impl Fault {
             Self::Duplicates(_) => "duplicates",
             Self::Skips(_) => "skips",
             Self::Omit(_) => "omit",
+            Self::Spoiled(_) => "spoiled",
             Self::Lag(_) => "lag",
             Self::Forbidden(Forbidden::PermissionDenied) => "forbidden",
             Self::Forbidden(Forbidden::ServiceDisabled) => "api-disabled",

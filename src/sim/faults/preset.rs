@@ -8,7 +8,7 @@ use super::{Fault, Lag, Rule, When};
 use crate::sim::api::{Forbidden, GoogleMethod, Hint};
 
 /// Every name that [`preset`] accepts, with its meaning.
-pub const PRESETS: [(&str, &str); 22] = [
+pub const PRESETS: [(&str, &str); 23] = [
     ("throttled", "429 without a hint, on 5 % of the reads"),
     ("throttled-retry-after", "429 with Retry-After, on 5 % of the reads"),
     ("throttled-retry-info", "429 with RetryInfo, on 5 % of the reads"),
@@ -24,6 +24,7 @@ pub const PRESETS: [(&str, &str); 22] = [
     ("duplicates", "later pages that repeat items of the previous page"),
     ("skips", "later pages that omit items"),
     ("omit", "listings that omit participants who are present, on 10 % of the listings"),
+    ("spoiled", "lists in which a name or a time of some items cannot be read, on 10 % of the lists"),
     ("lag", "changes that become visible up to 30 s late, rejoins up to 3 min"),
     ("forbidden", "403 PERMISSION_DENIED, on 2 % of the reads"),
     ("api-disabled", "403 SERVICE_DISABLED, on 2 % of the reads"),
@@ -65,6 +66,7 @@ pub fn preset(name: &str, seed: u64) -> Result<Vec<Rule>, UnknownPreset> {
         "duplicates" => vec![Rule::new(Fault::Duplicates(3)).on(&lists).from_page(2)],
         "skips" => vec![Rule::new(Fault::Skips(1)).on(&lists).from_page(2)],
         "omit" => vec![Rule::new(Fault::Omit(0.3)).on(&[GoogleMethod::ListParticipants]).when(When::Chance(0.1))],
+        "spoiled" => vec![Rule::new(Fault::Spoiled(0.3)).on(&lists).when(When::Chance(0.1))],
         "lag" => vec![Rule::new(Fault::Lag(Lag {
             conference: seconds(30),
             conference_end: seconds(30),

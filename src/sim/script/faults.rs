@@ -11,7 +11,7 @@ use super::table::{Notes, Table, nearest};
 use crate::sim::api::{Forbidden, GoogleMethod, Hint};
 use crate::sim::faults::{Fault, Lag, Rule, RuleScope, When};
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "throttled",
     "server",
     "slow",
@@ -24,6 +24,7 @@ const NAMES: [&str; 20] = [
     "duplicates",
     "skips",
     "omit",
+    "spoiled",
     "lag",
     "forbidden",
     "api-disabled",
@@ -106,6 +107,7 @@ fn fault(name: &str, offset: usize, table: &mut Table<'_, '_>, notes: &mut Notes
         "duplicates" => Fault::Duplicates(count("count", table, notes, 1, 1000)),
         "skips" => Fault::Skips(count("count", table, notes, 1, 1000)),
         "omit" => Fault::Omit(table.share("share", notes).unwrap_or(0.5)),
+        "spoiled" => Fault::Spoiled(table.share("share", notes).unwrap_or(0.5)),
         "lag" => Fault::Lag(lag(table, notes)),
         "forbidden" => Fault::Forbidden(Forbidden::PermissionDenied),
         "api-disabled" => Fault::Forbidden(Forbidden::ServiceDisabled),

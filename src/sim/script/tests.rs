@@ -37,7 +37,7 @@ fn the_example_is_performed_as_written() {
 
 #[test]
 fn every_key_of_the_example_is_explained_and_every_fault_named_in_it() {
-    for fault in ["throttled", "cut-off", "repeat-token", "omit", "api-disabled", "skew", "empty"] {
+    for fault in ["throttled", "cut-off", "repeat-token", "omit", "spoiled", "api-disabled", "skew", "empty"] {
         let text = format!("{EXAMPLE}\n[[fault]]\nfault = \"{fault}\"\n");
         assert_eq!(mistakes(&text), Vec::<String>::new());
         assert!(EXAMPLE.contains(fault), "{fault}");

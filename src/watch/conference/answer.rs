@@ -46,6 +46,17 @@ fn nothing_shown() -> ReadError {
     }
 }
 
+/// The error for an empty body where somebody was.
+fn blank() -> ReadError {
+    ReadError {
+        reason: Reason::Malformed,
+        attempted: "read a list",
+        detail: "the response is empty, which proves nothing while somebody is there".to_owned(),
+        remedy: "",
+        retry_after: None,
+    }
+}
+
 impl WatchedConference {
     /// Takes in the result of the read under way.
     pub fn answered(
@@ -63,11 +74,20 @@ impl WatchedConference {
             return NextStep::GoOn;
         }
         match result {
-            Ok(reading) if self.is_implausibly_empty(&task, &reading.answer) => {
+            Ok(reading) if reading.blank && !self.may_be_blank(&task) => {
+                self.failed(&task, &blank(), context, moment, random);
+                NextStep::GoOn
+            }
+            Ok(reading) if !reading.unreadable.is_incomplete() && self.is_implausibly_empty(&task, &reading.answer) => {
                 self.failed(&task, &nothing_shown(), context, moment, random);
                 NextStep::GoOn
             }
             Ok(reading) => {
+                self.in_part = reading.unreadable.is_incomplete();
+                if reading.blank && task == ConferenceTask::Live(Purpose::Listing) {
+                    return self.confirm_empty(moment);
+                }
+                self.in_part |= reading.blank;
                 if is_whole(&task) {
                     (self.last_readable, self.unreadable_before, self.refused_since) =
                         (moment.now.mono, Duration::ZERO, None);
@@ -79,6 +99,19 @@ impl WatchedConference {
                 NextStep::GoOn
             }
         }
+    }
+
+    /// Returns whether an empty body may be an empty list: only where nobody was there.
+    fn may_be_blank(&self, task: &ConferenceTask) -> bool {
+        matches!(task, ConferenceTask::Live(Purpose::Listing | Purpose::Backfill))
+            && self.roster.as_ref().is_some_and(|roster| roster.expected() == 0)
+    }
+
+    /// Reads the record before an empty listing counts.
+    fn confirm_empty(&mut self, moment: Moment) -> NextStep {
+        self.empty_unconfirmed = true;
+        self.plan.confirm_by_record(moment.now.mono);
+        NextStep::GoOn
     }
 
     /// Returns whether an answer is empty although it cannot be. Lost access may look like this. A conference begins when
@@ -112,13 +145,12 @@ impl WatchedConference {
             }
             return NextStep::GoOn;
         }
-        if matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
+        if !self.in_part
+            && matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
             && self.roster.as_ref().is_some_and(|roster| roster.expected() > 0)
         {
             // Either everybody left, or access was lost. The record tells which, so the listing counts once it was read.
-            self.empty_unconfirmed = true;
-            self.plan.confirm_by_record(moment.now.mono);
-            return NextStep::GoOn;
+            return self.confirm_empty(moment);
         }
         let reason = self.gap_reason;
         let seen = match (&task, answer) {
@@ -182,8 +214,10 @@ impl WatchedConference {
                 self.stage = Stage::Closed;
             }
             Stage::Closing { closing, .. } => {
-                if let ConferenceTask::Sessions(participant) = task {
-                    closing.failed(participant, error.reason);
+                match task {
+                    ConferenceTask::Sessions(participant) => closing.failed(participant, error.reason),
+                    ConferenceTask::Everybody => closing.list_failed(error.reason),
+                    _ => {}
                 }
                 self.back_off(task, error.retry_after, now, random);
             }
@@ -215,8 +249,11 @@ impl WatchedConference {
     /// Takes in an observation that emits nothing, and so needs no commit.
     fn observe_without_commit(&mut self, seen: Seen, context: &ConferenceContext<'_>, moment: Moment) {
         let (Some(roster), Some(by)) = (&self.roster, self.identities.first().cloned()) else { return };
-        let outcome =
-            roster.observe(&Observation { moment, by, seen }, context.lookup.directory(), &self.rules(context));
+        let outcome = roster.observe(
+            &Observation { moment, by, seen, complete: true },
+            context.lookup.directory(),
+            &self.rules(context),
+        );
         if outcome.emitted.is_empty() {
             self.roster = Some(outcome.roster);
         }

@@ -41,14 +41,16 @@ impl WatchedConference {
         moment: Moment,
     ) -> NextStep {
         let Some(by) = self.identities.first().cloned() else { return NextStep::Forget };
-        let nobody = matches!(&seen, Seen::Active { participants, .. } if participants.is_empty());
+        let complete = !self.in_part;
+        let nobody = complete && matches!(&seen, Seen::Active { participants, .. } if participants.is_empty());
         let rules = self.rules(context);
-        let observation = Observation { moment, by: by.clone(), seen };
+        let observation = Observation { moment, by: by.clone(), seen, complete };
         let outcome = before.observe(&observation, context.lookup.directory(), &rules);
         let targets: Vec<_> = self.targets.iter().cloned().collect();
         let (phase, final_read_due) = self.phase_after(&task, context, moment);
-        let backfilled_to =
-            if task == ConferenceTask::Live(Purpose::Backfill) { Some(moment.google) } else { self.backfilled_to };
+        // Who could not be read is listed again.
+        let backfilled = complete && task == ConferenceTask::Live(Purpose::Backfill);
+        let backfilled_to = if backfilled { Some(moment.google) } else { self.backfilled_to };
         let commit_context = CommitContext {
             phase,
             identity: &by,
@@ -123,6 +125,9 @@ impl WatchedConference {
             if matches!(task, ConferenceTask::Live(Purpose::Listing) | ConferenceTask::Everybody) {
                 self.note_gap_reason(STORE);
             }
+            if self.is_opening() {
+                self.store_failed_at.get_or_insert(moment.google);
+            }
             self.back_off(&task, None, now, random);
             self.plan.pause(closing::retry_at(now, None));
             return Vec::new();
@@ -151,10 +156,21 @@ impl WatchedConference {
 
     fn move_on(&mut self, task: &ConferenceTask, roster: &Roster, context: &ConferenceContext<'_>, now: Mono) {
         let ended = roster.record().end.is_some();
+        let in_part = std::mem::take(&mut self.in_part);
         match (&mut self.stage, task) {
             (Stage::Opening { .. }, _) => self.stage = Stage::Live,
-            (Stage::Closing { closing, .. }, ConferenceTask::Everybody) => closing.listed(roster.participants().keys()),
-            (Stage::Closing { closing, .. }, ConferenceTask::Sessions(participant)) => closing.read(participant),
+            (Stage::Closing { closing, not_before, .. }, ConferenceTask::Everybody | ConferenceTask::Sessions(_)) => {
+                if in_part && closing.read_in_part(task.participant()) {
+                    *not_before = closing::retry_at(now, None);
+                } else if let Some(participant) = task.participant() {
+                    closing.read(participant);
+                } else {
+                    closing.listed(roster.participants().keys());
+                }
+            }
+            (Stage::Closing { closing, .. }, ConferenceTask::Record) => {
+                closing.record_read(roster.participants().keys());
+            }
             (Stage::Closing { last: true, .. }, ConferenceTask::Complete) => self.stage = Stage::Closed,
             (Stage::Closing { .. }, ConferenceTask::Complete) => {
                 self.stage = Stage::AwaitingFinalRead { due: now + context.settings.final_read, sure: true }

@@ -81,6 +81,10 @@ pub struct WatchedConference {
     reported_gap: Option<(Timestamp, Timestamp)>,
     /// Why it is not listed, if that goes on for long enough to be a gap.
     gap_reason: &'static str,
+    /// Whether only a part could be read of the answer that is being taken in.
+    in_part: bool,
+    /// When the store refused the first commit of the conference, if it did.
+    store_failed_at: Option<Timestamp>,
     /// Whether a listing was empty although people were present. It counts only once the record was read after it.
     empty_unconfirmed: bool,
     /// When the record or a list was last read with success, or this process began.
@@ -142,6 +146,13 @@ enum ConferenceTask {
     Complete,
 }
 
+impl ConferenceTask {
+    /// Returns the participant whose sessions a closing reads.
+    const fn participant(&self) -> Option<&ParticipantName> {
+        if let Self::Sessions(participant) = self { Some(participant) } else { None }
+    }
+}
+
 /// What a conference does next.
 #[derive(Debug)]
 pub enum NextStep {
@@ -187,6 +198,8 @@ impl WatchedConference {
             unobserved: None,
             reported_gap: None,
             gap_reason: LATE,
+            in_part: false,
+            store_failed_at: None,
             empty_unconfirmed: false,
             last_readable: now,
             unreadable_before: Duration::ZERO,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
@@ -21,6 +21,7 @@ impl WatchedConference {
     /// Returns what to do now. Call it only while nothing is under way.
     pub fn next(&mut self, context: &ConferenceContext<'_>, moment: Moment, random: &mut Random) -> NextStep {
         let now = moment.now.mono;
+        self.in_part = false;
         match &mut self.stage {
             Stage::Opening { record, space_asked, not_before, .. } => {
                 if now < *not_before {
@@ -47,6 +48,9 @@ impl WatchedConference {
                     return NextStep::WaitUntil(*not_before);
                 }
                 match closing.next() {
+                    ClosingStep::Record => {
+                        self.read(ConferenceTask::Record, Priority::Closing, Read::Conference(self.name.clone()))
+                    }
                     ClosingStep::Everybody => {
                         let read = Read::Participants(self.name.clone(), ParticipantFilter::All);
                         self.read(ConferenceTask::Everybody, Priority::Closing, read)
@@ -132,9 +136,19 @@ impl WatchedConference {
         for target in named {
             self.reached_by(target);
         }
-        let roster =
-            Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(self.unobserved);
+        let unobserved = self.unobserved_until(record.start, moment.google);
+        let roster = Roster::new(self.name.clone(), record.space.clone(), code, record.start).found_after(unobserved);
         self.commit_observation(ConferenceTask::Record, &roster, Seen::Record(record), context, moment)
+    }
+
+    /// Returns the span before the conference could be stored in which nobody observed it: before it was found, and while
+    /// the store refused it.
+    fn unobserved_until(&self, start: Timestamp, google: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let refused = self.store_failed_at.map(|at| (start.min(at), google));
+        match (self.unobserved, refused) {
+            (Some((from, to)), Some((since, until))) => Some((from.min(since), to.max(until))),
+            (one, other) => one.or(other),
+        }
     }
 
     fn read(&mut self, task: ConferenceTask, priority: Priority, read: Read) -> NextStep {

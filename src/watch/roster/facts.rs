@@ -132,7 +132,7 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
     }
     let emitted = std::mem::take(&mut person.presences);
     let joins = emitted.iter().map(|one| (Some(&one.joined), one));
-    let mut stale_joins = StaleEdges::new(joins, |edge| united.iter().any(|new| edge.is(new.start, Source::Google)));
+    let mut stale_joins = StaleEdges::new(joins, |edge| united.iter().any(|new| edge.is(new.start, new.start_source)));
     let leaves = emitted.iter().map(|one| (one.left.as_ref(), one));
     let mut stale_leaves = StaleEdges::new(leaves, |edge| {
         united.iter().any(|new| new.end.is_some_and(|(end, source)| edge.is(end, source)))
@@ -140,11 +140,12 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
 
     let mut reconciled = Vec::with_capacity(united.len());
     for presence in united {
-        let kept = emitted.iter().map(|one| &one.joined).find(|edge| edge.is(presence.start, Source::Google)).cloned();
+        let mut joins = emitted.iter().map(|one| &one.joined);
+        let kept = joins.find(|edge| edge.is(presence.start, presence.start_source)).cloned();
         let joined = kept.unwrap_or_else(|| {
             // A presence that was merged from several corrects the join of the first one it overlaps …
             let stale = stale_joins.take_first(presence);
-            let edge = (presence.start, Source::Google, presence.first.clone());
+            let edge = (presence.start, presence.start_source, presence.first.clone());
             emit_edge(person, EventType::ParticipantJoined, edge, stale, None, changes)
         });
         let left = presence.end.map(|(end, source)| {
@@ -177,7 +178,7 @@ fn reconcile_presences(person: &mut ParticipantState, united: &[Presence], chang
 fn same(emitted: &[EmittedPresence], united: &[Presence]) -> bool {
     emitted.len() == united.len()
         && emitted.iter().zip(united).all(|(emitted, new)| {
-            emitted.joined.emission.time == new.start
+            emitted.joined.is(new.start, new.start_source)
                 && emitted.left.as_ref().map(|left| (left.emission.time, left.emission.source)) == new.end
         })
 }

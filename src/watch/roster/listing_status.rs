@@ -96,7 +96,7 @@ impl ParticipantState {
         match self.listing_status {
             _ if self.sessions.is_empty() => true,
             ListingStatus::Listed { .. } if !open => true,
-            ListingStatus::Missing { .. } if open => true,
+            ListingStatus::Missing { .. } if open || self.is_leave_held_back() => true,
             _ => self.latest_end.is_some_and(|end| self.last_google_end().is_none_or(|known| known < end)),
         }
     }

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use crate::clock::Now;
 use crate::model::{Conference, IdentityName, Participant, ParticipantName, Session};
 
-/// What one complete read showed. A list of which any page failed is no observation.
+/// What one read showed. A list of which any page failed is no observation.
 #[derive(Debug, Clone)]
 pub struct Observation {
     pub moment: Moment,
     /// The identity that read. Another one may be shown less.
     pub by: IdentityName,
     pub seen: Seen,
+    /// Whether all of the answer could be read. If not, what it shows holds, and nothing follows from what it does not show.
+    pub complete: bool,
 }
 
 /// When something was read.

@@ -28,13 +28,19 @@ impl Roster {
     /// Takes in one observation. The same observation a second time changes nothing and emits nothing.
     #[must_use]
     pub fn observe(&self, observation: &Observation, directory: &Directory, rules: &RosterRules) -> RosterUpdate {
-        let Observation { moment, by, seen } = observation;
+        let Observation { moment, by, seen, complete } = observation;
+        let complete = *complete;
         let mut next = self.clone();
         let mut effects = Effects { touched: BTreeSet::new(), gap: None, complete: false };
         match seen {
             Seen::Record(record) => next.observe_record(record, *moment, rules, &mut effects),
             Seen::Active { participants, reason } => {
-                next.observe_active(participants, by, *moment, reason, rules, &mut effects);
+                let before = next.note_listing(by, *moment, reason, rules, &mut effects);
+                let again = before.as_ref().is_some_and(|before| before.is_of(*moment, by));
+                let as_expected = next.observe_active(participants, by, *moment, &mut effects);
+                if complete && !again {
+                    next.observe_absent(participants, as_expected, by, *moment, before, &mut effects);
+                }
             }
             Seen::Participants(participants) => next.observe_participants(participants, *moment, &mut effects),
             Seen::Everybody { participants, reason } => {
@@ -42,7 +48,8 @@ impl Roster {
                 next.observe_participants(participants, *moment, &mut effects);
             }
             Seen::Sessions { participant, sessions, all } => {
-                next.observe_sessions(participant, sessions, *all, *moment, rules, &mut effects);
+                let list = SessionList { sessions, all: *all, complete };
+                next.observe_sessions(participant, &list, *moment, rules, &mut effects);
             }
             Seen::Unreadable { participant, not_found } => {
                 next.observe_unreadable(participant, *not_found, *moment, rules);
@@ -131,23 +138,23 @@ impl Roster {
     fn observe_sessions(
         &mut self,
         name: &ParticipantName,
-        sessions: &[Session],
-        all: bool,
+        list: &SessionList<'_>,
         moment: Moment,
         rules: &RosterRules,
         effects: &mut Effects,
     ) {
+        let SessionList { sessions, all, complete } = *list;
         // Once the conference is over no session is open, even if Google never ended it.
         let reopen = self.record.end.is_none();
         let Some(person) = self.participants.get(name) else { return };
         let shown: BTreeSet<_> = sessions.iter().map(|session| &session.name).collect();
         let open_changed =
             sessions.iter().filter(|session| session.end.is_none()).any(|session| !person.has_open(&session.name))
-                || person.open_sessions().any(|session| !shown.contains(&session.name));
+                || (complete && person.open_sessions().any(|session| !shown.contains(&session.name)));
 
         let mut updated = (**person).clone();
         let mut disagreements = 0;
-        let mut changed = false;
+        let mut changed = updated.note_sessions_complete(complete, all);
         for session in sessions {
             let merged = updated.merge_session(session, reopen);
             disagreements += merged.disagreements;
@@ -252,7 +259,7 @@ impl Roster {
 
     fn admit(&mut self, read: &Participant, moment: Moment, effects: &mut Effects) {
         if !self.participants.contains_key(&read.name) {
-            let person = ParticipantState::new(read, moment.now.mono);
+            let person = ParticipantState::new(read, moment);
             Arc::make_mut(&mut self.participants).insert(read.name.clone(), Arc::new(person));
             self.schedule_recheck(&read.name, moment);
             effects.touched.insert(read.name.clone());
@@ -323,5 +330,12 @@ struct Effects {
     touched: BTreeSet<ParticipantName>,
     gap: Option<UnobservedSpan>,
     /// Whether everything was read after the conference's end.
+    complete: bool,
+}
+
+/// A list of one participant's sessions: all or the open ones, read completely or in part.
+struct SessionList<'a> {
+    sessions: &'a [Session],
+    all: bool,
     complete: bool,
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::Directory;
 use super::facts::EmittedPresence;
 use super::listing_status::ListingStatus;
+use super::observation::Moment;
 use super::presence::{self, Presence, SessionInterval};
 use super::session_state::{MergeOutcome, SessionState};
 use crate::clock::Mono;
@@ -31,8 +32,12 @@ pub struct ParticipantState {
     pub last_seen: Option<Timestamp>,
     /// When this process first saw the participant.
     pub(super) first_seen: Mono,
-    /// When a participant without a known session was inferred to have left.
+    /// The same by Google's clock, for a participant whose start Google does not show.
+    pub(super) first_sight: Option<Timestamp>,
+    /// When a participant without a known session, or of whom a session could not be read, was inferred to have left.
     pub(super) inferred_end: Option<Timestamp>,
+    /// Whether the last list of sessions had one that could not be read, so that a session may be open that is not known.
+    pub(super) sessions_incomplete: bool,
 }
 
 /// An event that was emitted and withdrawn.
@@ -47,7 +52,7 @@ pub struct WithdrawnEvent {
 impl ParticipantState {
     /// Creates the state of a participant who is seen for the first time.
     #[must_use]
-    pub fn new(read: &model::Participant, now: Mono) -> Self {
+    pub fn new(read: &model::Participant, moment: Moment) -> Self {
         Self {
             kind: read.kind,
             user: read.user.clone(),
@@ -61,8 +66,10 @@ impl ParticipantState {
             withdrawn: Vec::new(),
             listing_status: ListingStatus::Away,
             last_seen: None,
-            first_seen: now,
+            first_seen: moment.now.mono,
+            first_sight: read.earliest_start.is_none().then_some(moment.google),
             inferred_end: None,
+            sessions_incomplete: false,
         }
     }
 
@@ -146,23 +153,69 @@ impl ParticipantState {
     #[must_use]
     pub(super) fn presences_from(&self, resource_counts: bool) -> Vec<Presence> {
         if self.sessions.is_empty() {
-            return match self.earliest_start {
-                Some(start) if resource_counts => {
-                    let google = self
-                        .latest_end
-                        .filter(|_| self.listing_status == ListingStatus::Away)
-                        .map(|end| (end.max(start), Source::Google));
-                    let end = google.or_else(|| self.inferred_end.map(|end| (end.max(start), Source::Inferred)));
-                    vec![Presence { start, first: None, end, last: None }]
-                }
-                _ => Vec::new(),
-            };
+            return self.presence_of_resource().filter(|_| resource_counts).into_iter().collect();
         }
-        presence::unite(self.sessions.iter().map(|session| SessionInterval {
+        let mut united = presence::unite(self.sessions.iter().map(|session| SessionInterval {
             session: Some(&session.name),
             start: session.start,
             end: session.end,
-        }))
+        }));
+        if self.sessions_incomplete
+            && let Some(last) = united.last_mut()
+        {
+            self.withhold_leave(last);
+        }
+        united
+    }
+
+    /// Returns the presence that follows from the participant resource alone. Without a start of Google's it begins when
+    /// the participant was first seen.
+    fn presence_of_resource(&self) -> Option<Presence> {
+        let uncertain = self.sessions_incomplete || self.earliest_start.is_none();
+        let gone = match self.listing_status {
+            ListingStatus::Away => true,
+            ListingStatus::Missing { .. } => uncertain,
+            ListingStatus::Listed { .. } => false,
+        };
+        let google = self.latest_end.filter(|_| gone).map(|end| (end, Source::Google));
+        let end = google.or_else(|| self.inferred_end.map(|end| (end, Source::Inferred)));
+        let (start, start_source) = match (self.earliest_start, self.first_sight) {
+            (Some(start), _) => (start, Source::Google),
+            // Of somebody who is not in the call and has no end nothing is known.
+            (None, Some(sight)) if end.is_some() || self.listing_status != ListingStatus::Away => {
+                (end.map_or(sight, |(end, _)| sight.min(end)), Source::Inferred)
+            }
+            _ => return None,
+        };
+        let end = end.map(|(end, source)| (end.max(start), source));
+        Some(Presence { start, start_source, first: None, end, last: None })
+    }
+
+    /// Returns whether a leave is not told because a session could not be read.
+    pub(super) fn is_leave_held_back(&self) -> bool {
+        self.sessions_incomplete && self.presences_from(true).last().is_some_and(|last| last.end.is_none())
+    }
+
+    /// Takes back the end of a presence, unless it was told before or follows from more than the sessions that are known:
+    /// one that could not be read may be open.
+    fn withhold_leave(&self, last: &mut Presence) {
+        let Some((end, source)) = last.end else { return };
+        let told = self.presences.last().and_then(|told| told.left.as_ref());
+        if told.is_some_and(|left| (left.emission.time, left.emission.source) == (end, source)) {
+            return;
+        }
+        let is_listed = matches!(self.listing_status, ListingStatus::Listed { .. });
+        let google = self.latest_end.filter(|shown| *shown >= end && !is_listed).map(|shown| (shown, Source::Google));
+        last.end = google.or_else(|| self.inferred_end.map(|inferred| (inferred.max(end), Source::Inferred)));
+        last.last = last.last.take().filter(|_| last.end.is_some_and(|(known, _)| known == end));
+    }
+
+    /// Notes whether a list of sessions, of `all` or of the open ones, could be read completely. Returns whether that
+    /// changes what is known.
+    pub(super) fn note_sessions_complete(&mut self, complete: bool, all: bool) -> bool {
+        let before = self.sessions_incomplete;
+        self.sessions_incomplete = !complete || (before && !all);
+        before != self.sessions_incomplete
     }
 
     /// Returns the participant as events refer to it.
@@ -196,7 +249,7 @@ impl ParticipantState {
         for session in &mut self.sessions {
             session.infer_end(time);
         }
-        if self.sessions.is_empty() {
+        if self.sessions.is_empty() || self.sessions_incomplete {
             // Also if the join was not emitted yet: it will be, and needs its leave.
             self.inferred_end.get_or_insert(time);
         }

@@ -9,6 +9,8 @@ use crate::model::{SessionName, Source};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     pub start: Timestamp,
+    /// Inferred if Google shows no start at all, and [`Presence::start`] is when the participant was first seen.
+    pub start_source: Source,
     /// The session that began it. `None` if only the participant resource is known.
     pub first: Option<SessionName>,
     /// `None` while it lasts. The source is Google only if the session that ended last has Google's end.
@@ -41,6 +43,7 @@ pub fn unite<'a>(stretches: impl IntoIterator<Item = SessionInterval<'a>>) -> Ve
             }
             _ => presences.push(Presence {
                 start: stretch.start,
+                start_source: Source::Google,
                 first: stretch.session.cloned(),
                 end: stretch.end,
                 last: stretch.session.cloned(),

@@ -48,6 +48,7 @@ impl Roster {
         }
         for person in participants.values_mut() {
             match_leaves(person);
+            restore_doubts(person);
         }
         let rechecks = participants
             .iter()
@@ -104,7 +105,9 @@ fn person(row: ParticipantRow, now: Mono) -> ParticipantState {
         listing_status: row.seen_by.map_or(ListingStatus::Away, |by| ListingStatus::Listed { by }),
         last_seen: row.last_seen,
         first_seen: now,
+        first_sight: None,
         inferred_end: None,
+        sessions_incomplete: false,
     }
 }
 
@@ -169,6 +172,26 @@ fn match_leaves(person: &mut ParticipantState) {
     person.inferred_end = last_left
         .filter(|left| person.sessions.is_empty() && left.emission.source == Source::Inferred)
         .map(|left| left.emission.time);
+}
+
+/// Restores what was not certain: a leave that does not follow from the sessions was told, or held back, because one of
+/// them could not be read; a join that is inferred is told from first sight.
+fn restore_doubts(person: &mut ParticipantState) {
+    let Some(last) = person.presences.last() else { return };
+    if last.joined.emission.source == Source::Inferred {
+        person.first_sight = Some(last.joined.emission.time);
+    }
+    let known_end = person.sessions.iter().map(|session| session.end).max_by_key(|end| {
+        // An open session outlasts all others, and of two ends at one time Google's is preferred.
+        (end.is_none(), end.map(|(end, source)| (end, source == Source::Google)))
+    });
+    let told_end = last.left.as_ref().map(|left| (left.emission.time, left.emission.source));
+    if let Some(known_end @ Some(_)) = known_end
+        && known_end != told_end
+    {
+        person.sessions_incomplete = true;
+        person.inferred_end = told_end.filter(|(_, source)| *source == Source::Inferred).map(|(end, _)| end);
+    }
 }
 
 fn withdrawn(row: &EmittedRow) -> WithdrawnEvent {

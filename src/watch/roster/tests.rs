@@ -2,6 +2,7 @@
 
 mod edges;
 mod unobserved;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -65,9 +66,13 @@ impl Scene {
     }
 
     fn see(&mut self, now: i64, seen: Seen) -> Vec<EmittedEvent> {
+        self.see_as(now, seen, true)
+    }
+
+    fn see_as(&mut self, now: i64, seen: Seen, complete: bool) -> Vec<EmittedEvent> {
         let mono = Duration::from_secs(u64::try_from(now).unwrap() + 1000);
         let moment = Moment { now: Now { mono, wall: at(now) }, google: at(now) };
-        let observation = Observation { moment, by: self.by.clone(), seen };
+        let observation = Observation { moment, by: self.by.clone(), seen, complete };
         let outcome = self.roster.observe(&observation, &Directory::default(), &self.rules);
         let again = outcome.roster.observe(&observation, &Directory::default(), &self.rules);
         assert_eq!(again.emitted, Vec::new(), "observing the same observation twice emits nothing twice");

@@ -122,6 +122,7 @@ impl Scheduler {
 
     pub(super) fn forget(&mut self, name: &ConferenceName, now: Now) {
         self.logged_failures.remove(&WorkKey::Conference(name.clone()));
+        self.logged_unreadable.remove(&WorkKey::Conference(name.clone()));
         if let Some(watched) = self.conferences.remove(name) {
             if watched.roster().is_some_and(Roster::is_ended) {
                 self.finished.insert(name.clone(), now.mono);

@@ -33,7 +33,7 @@ use super::stretch::Stretch;
 use super::target::Target;
 use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now};
-use crate::meet::{ReadError, Reading, Reason};
+use crate::meet::{ReadError, Reading, Reason, UnreadableField, UnreadableFields};
 use crate::model::{ConferenceName, IdentityName, MeetingCode, SpaceName, TargetName};
 use crate::status::StatusBoard;
 use crate::store::StoredConference;
@@ -62,6 +62,8 @@ pub struct Scheduler {
     /// The failure of each key that was logged last, and when.
     logged_failures: BTreeMap<WorkKey, (Reason, Mono)>,
     outages: Outages,
+    /// The fields that could not be read and were logged, by key.
+    logged_unreadable: BTreeMap<WorkKey, BTreeSet<UnreadableField>>,
     lookups: BTreeMap<IdentityName, Lookup>,
     no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
@@ -104,6 +106,7 @@ impl Scheduler {
             finished: memory.finished.into_iter().map(|name| (name, now.mono)).collect(),
             logged_failures: BTreeMap::new(),
             outages: Outages::default(),
+            logged_unreadable: BTreeMap::new(),
             lookups,
             no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
@@ -209,6 +212,9 @@ impl Scheduler {
             return self.ask_again(key, now.mono);
         }
         self.log_outcome(&key, result.as_ref().err(), now.mono);
+        if let Ok(reading) = &result {
+            self.log_unreadable(&key, &reading.unreadable);
+        }
         match key {
             WorkKey::Target(name) => self.target_answered(&name, result, now, commands),
             WorkKey::Conference(name) => {
@@ -240,6 +246,16 @@ impl Scheduler {
             );
         } else {
             tracing::info!(seconds = offset.as_secs(), "this machine's clock is within a day of Google's again");
+        }
+    }
+
+    /// Logs each field that could not be read, once for each key. Later ones are only counted.
+    fn log_unreadable(&mut self, key: &WorkKey, unreadable: &UnreadableFields) {
+        for (field, items) in unreadable.iter() {
+            if self.logged_unreadable.entry(key.clone()).or_default().insert(field) {
+                tracing::warn!(of = %key, field = field.as_str(), items,
+                    "a field in Google's answer cannot be read; the rest is used, and nothing is inferred from what is missing; see the runbook");
+            }
         }
     }
 

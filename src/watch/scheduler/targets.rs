@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::clock::{Mono, Now};
-use crate::meet::{Priority, ReadError, Reading};
+use crate::meet::{Priority, ReadError, Reading, Reason};
 use crate::model::{ConferenceName, TargetName};
 use crate::watch::conference::WatchedConference;
 use crate::watch::gap::GapCoverage;
@@ -47,9 +47,11 @@ impl Scheduler {
             Err(error) => {
                 target.failed(error.reason, error.retry_after, now.mono, &mut self.random);
             }
+            Ok(reading) if target.doubts(&reading) => {
+                target.failed(Reason::Malformed, None, now.mono, &mut self.random);
+            }
             Ok(reading) => {
-                let found =
-                    target.answer(reading.answer, google, self.setup.settings.discovery, now.mono, &mut self.random);
+                let found = target.answer(reading, google, self.setup.settings.discovery, now.mono, &mut self.random);
                 if found.is_live_answer {
                     self.board.write().targets.entry(name.clone()).or_default().last_discovery = Some(now.wall);
                 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod identities;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,8 @@ struct Scene {
     commits: Vec<Commit>,
     /// How many of the next commits of targets fail.
     failing_commits: u32,
+    /// Whether commits of conferences fail.
+    refuses_conferences: bool,
 }
 
 fn identity(name: &str) -> WatchIdentity {
@@ -125,6 +128,7 @@ impl Scene {
             reads: Vec::new(),
             commits: Vec::new(),
             failing_commits: 0,
+            refuses_conferences: false,
         }
     }
 
@@ -153,6 +157,9 @@ impl Scene {
                         self.failing_commits -= 1;
                         inputs.push(SchedulerInput::Committed(key, false));
                     }
+                    SchedulerCommand::Commit { key: key @ WorkKey::Conference(_), .. } if self.refuses_conferences => {
+                        inputs.push(SchedulerInput::Committed(key, false));
+                    }
                     SchedulerCommand::Commit { key, commit } => {
                         self.commits.push(*commit);
                         inputs.push(SchedulerInput::Committed(key, true));
@@ -170,7 +177,7 @@ impl Scene {
     fn answer_all(&mut self) {
         while !self.reads.is_empty() {
             let (key, _, read) = self.reads.remove(0);
-            let reading = Reading { answer: answer(&read), google_time: Some(self.google()), pages: 1 };
+            let reading = Reading::whole(answer(&read), Some(self.google()), 1);
             self.step(SchedulerInput::Answered(key, Ok(reading)));
         }
     }
@@ -278,7 +285,7 @@ fn a_conference_without_events_is_forgotten_with_its_target() {
     let mut scene = Scene::new(setup(&[organizer("all", "one")]));
     scene.step(SchedulerInput::Tick);
     let (key, _, read) = scene.reads.remove(0);
-    scene.step(SchedulerInput::Answered(key, Ok(Reading { answer: answer(&read), google_time: None, pages: 1 })));
+    scene.step(SchedulerInput::Answered(key, Ok(Reading::whole(answer(&read), None, 1))));
     assert_eq!(scene.scheduler.conferences().len(), 1);
     scene.step(revision(setup(&[])));
     assert!(scene.scheduler.conferences().is_empty());
@@ -319,10 +326,7 @@ fn an_answer_to_a_read_of_the_settings_before_is_discarded() {
     let other = code("xyz-mnop-abc");
     scene.step(revision(setup(&[target("board", "one", other)])));
     assert!(scene.asking(&key).is_empty(), "one question at a time");
-    scene.step(SchedulerInput::Answered(
-        key.clone(),
-        Ok(Reading { answer: answer(&read), google_time: None, pages: 1 }),
-    ));
+    scene.step(SchedulerInput::Answered(key.clone(), Ok(Reading::whole(answer(&read), None, 1))));
     assert!(scene.scheduler.conferences().is_empty());
     let asked = Read::SpaceByCode(MeetingCode::parse("xyz-mnop-abc").unwrap());
     assert_eq!(scene.asking(&key), [("one", &asked)]);
@@ -360,7 +364,7 @@ fn filters_decide_when_an_event_is_committed() {
     let gone = Conference { end: Some(scene.now.wall), ..record() };
     // The record is read when discovery no longer shows the conference.
     scene.until_asked(&of_target("all"));
-    let reading = |answer| Ok(Reading { answer, google_time: None, pages: 1 });
+    let reading = |answer| Ok(Reading::whole(answer, None, 1));
     scene.step(SchedulerInput::Answered(of_target("all"), reading(Answer::Conferences(Vec::new()))));
     scene.step(SchedulerInput::Answered(
         of_conference(),

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Discovered, DiscoveredConference, DiscoveryQuestion, Target};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, elapsed};
-use crate::meet::{Answer, ConferenceFilter, Read};
+use crate::meet::{Answer, ConferenceFilter, Read, Reading};
 use crate::model::Gap;
 use crate::watch::gap::{self, LATE};
 use crate::watch::settings::TargetSelector;
@@ -58,7 +58,7 @@ impl Target {
     /// between two looks for live conferences.
     pub fn answer(
         &mut self,
-        answer: Answer,
+        reading: Reading,
         google: Timestamp,
         period: Duration,
         now: Mono,
@@ -73,7 +73,10 @@ impl Target {
             let ago = now.saturating_sub(self.created);
             self.row.watched_since = google.saturating_sub(ago).unwrap_or(google);
         }
-        let mut discovered = Discovered::of(answer);
+        // An empty body may be an empty list, and an item that cannot be read may be a conference.
+        let reading_is_blank = reading.blank;
+        let in_part = reading_is_blank || reading.unreadable.is_incomplete();
+        let mut discovered = Discovered::of(reading.answer);
         match self.question {
             DiscoveryQuestion::Live => {
                 self.note_looked_up(google, period, now);
@@ -82,16 +85,31 @@ impl Target {
                 self.due = now + jittered(period, JITTER, random);
                 let shown: BTreeSet<_> =
                     discovered.conferences.iter().map(|conference| conference.name.clone()).collect();
-                discovered.vanished = self.shown.difference(&shown).cloned().collect();
-                self.shown = shown;
+                if in_part {
+                    self.shown.extend(shown);
+                } else {
+                    discovered.vanished = self.shown.difference(&shown).cloned().collect();
+                    self.shown = shown;
+                }
             }
             DiscoveryQuestion::Ended => {
-                self.note_ended_listed(google, now, random);
+                if reading_is_blank {
+                    // It is no failure, and the cursor does not move past what it may hide.
+                    self.ended_due = now + jittered(ENDED_EVERY, JITTER, random);
+                } else {
+                    self.note_ended_listed(google, now, random);
+                }
                 let never = || self.row.last_looked.is_none().then_some((Timestamp::MIN, google));
                 discovered.unobserved = self.unobserved_span(google, period, now).or(self.unobserved).or_else(never);
             }
         }
         discovered
+    }
+
+    /// Returns whether an answer proves nothing: an empty body may be an empty list only while no conference is live.
+    #[must_use]
+    pub fn doubts(&self, reading: &Reading) -> bool {
+        reading.blank && self.question == DiscoveryQuestion::Live && !self.shown.is_empty()
     }
 
     fn note_ended_listed(&mut self, google: Timestamp, now: Mono, random: &mut Random) {

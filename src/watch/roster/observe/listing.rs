@@ -21,16 +21,14 @@ pub(in crate::watch::roster) struct UnobservedSpan {
 }
 
 impl Roster {
+    /// Takes in those who are listed. Returns how many of them changed nothing.
     pub(super) fn observe_active(
         &mut self,
         participants: &[Participant],
         by: &IdentityName,
         moment: Moment,
-        reason: &'static str,
-        rules: &RosterRules,
         effects: &mut Effects,
-    ) {
-        let before = self.note_listing(by, moment, reason, rules, effects);
+    ) -> usize {
         let mut as_expected = 0;
         for read in participants {
             let known = self.participants.get(&read.name);
@@ -44,8 +42,20 @@ impl Roster {
                 self.observe_listed(read, by, moment, effects);
             }
         }
-        let again = before.as_ref().is_some_and(|before| before.is_of(moment, by));
-        if !again && (as_expected != self.expected || effects.gap.is_some() || !effects.touched.is_empty()) {
+        as_expected
+    }
+
+    /// Takes in who is missing from a listing of which everything could be read.
+    pub(super) fn observe_absent(
+        &mut self,
+        participants: &[Participant],
+        as_expected: usize,
+        by: &IdentityName,
+        moment: Moment,
+        before: Option<LastListing>,
+        effects: &mut Effects,
+    ) {
+        if as_expected != self.expected || effects.gap.is_some() || !effects.touched.is_empty() {
             let last_listed = before.map_or(self.record.start, |before| before.at);
             self.note_missing_others(participants, by, moment, last_listed, effects);
         }
@@ -88,6 +98,9 @@ impl Roster {
         self.admit(read, moment, effects);
         self.change(&read.name, effects, |person| {
             person.merge(read);
+            if person.earliest_start.is_none() {
+                person.first_sight.get_or_insert(moment.google);
+            }
             // They are listed again, so an end that was inferred for want of sessions does not hold.
             person.inferred_end = None;
             person.last_seen = None;

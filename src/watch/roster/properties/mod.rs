@@ -27,6 +27,11 @@ enum AnyStep {
     People(Vec<(u8, i64, Option<i64>)>),
     Everybody(Vec<(u8, i64, Option<i64>)>),
     Sessions(u8, Vec<(u8, i64, Option<i64>)>, bool),
+    /// The same two, of which a part cannot be read.
+    ActiveInPart(u8),
+    SessionsInPart(u8, Vec<(u8, i64, Option<i64>)>, bool),
+    /// A listing that shows no starts.
+    Startless(u8),
     Record(i64, Option<i64>),
     Unreadable(u8, bool),
     Lost,
@@ -46,6 +51,10 @@ fn act() -> impl Strategy<Value = AnyStep> {
         1 => vec(resource(), 0..3).prop_map(AnyStep::People),
         1 => vec(resource(), 0..3).prop_map(AnyStep::Everybody),
         6 => (0..PEOPLE, vec(resource(), 0..4), any::<bool>()).prop_map(|(who, all, full)| AnyStep::Sessions(who, all, full)),
+        1 => (0..1_u8 << PEOPLE).prop_map(AnyStep::ActiveInPart),
+        2 => (0..PEOPLE, vec(resource(), 0..3), any::<bool>())
+            .prop_map(|(who, all, full)| AnyStep::SessionsInPart(who, all, full)),
+        1 => (0..1_u8 << PEOPLE).prop_map(AnyStep::Startless),
         3 => (-5..5_i64).prop_map(|start| AnyStep::Record(start, None)),
         1 => (-5..5_i64, option::of(0..400_i64)).prop_map(|(start, end)| AnyStep::Record(start, end)),
         1 => (0..PEOPLE, any::<bool>()).prop_map(|(who, not_found)| AnyStep::Unreadable(who, not_found)),
@@ -63,25 +72,42 @@ fn people(all: &[(u8, i64, Option<i64>)]) -> Vec<Participant> {
     people
 }
 
+fn listed(mask: u8) -> impl Iterator<Item = Participant> {
+    (0..PEOPLE).filter(move |who| mask >> who & 1 == 1).map(|who| participant(who, 7, None))
+}
+
+fn sessions(who: u8, all: &[(u8, i64, Option<i64>)], full: bool) -> Seen {
+    let mut sessions: Vec<_> = all.iter().map(|(n, start, end)| session(who, *n, *start, *end)).collect();
+    sessions.sort_by(|a, b| a.name.cmp(&b.name));
+    sessions.dedup_by(|a, b| a.name == b.name);
+    Seen::Sessions { participant: person(who), sessions, all: full }
+}
+
 fn do_act(stage: &mut Harness, act: &AnyStep) {
     let (other, seen) = match act {
+        AnyStep::ActiveInPart(mask) => {
+            stage.see_as(false, Seen::Active { participants: listed(*mask).collect(), reason: "network" }, false);
+            return;
+        }
+        AnyStep::SessionsInPart(who, all, full) => {
+            stage.see_as(false, sessions(*who, all, *full), false);
+            return;
+        }
+        AnyStep::Startless(mask) => {
+            let startless = listed(*mask).map(|read| Participant { earliest_start: None, ..read });
+            (false, Seen::Active { participants: startless.collect(), reason: "network" })
+        }
         AnyStep::Wait(seconds) => {
             stage.now += seconds;
             return;
         }
         AnyStep::Restart => return stage.restart(),
         AnyStep::Active(mask, other) => {
-            let listed = (0..PEOPLE).filter(|who| mask >> who & 1 == 1).map(|who| participant(who, 7, None));
-            (*other, Seen::Active { participants: listed.collect(), reason: "network" })
+            (*other, Seen::Active { participants: listed(*mask).collect(), reason: "network" })
         }
         AnyStep::People(all) => (false, Seen::Participants(people(all))),
         AnyStep::Everybody(all) => (false, Seen::Everybody { participants: people(all), reason: "network" }),
-        AnyStep::Sessions(who, all, full) => {
-            let mut sessions: Vec<_> = all.iter().map(|(n, start, end)| session(*who, *n, *start, *end)).collect();
-            sessions.sort_by(|a, b| a.name.cmp(&b.name));
-            sessions.dedup_by(|a, b| a.name == b.name);
-            (false, Seen::Sessions { participant: person(*who), sessions, all: *full })
-        }
+        AnyStep::Sessions(who, all, full) => (false, sessions(*who, all, *full)),
         AnyStep::Record(start, end) => (false, Seen::Record(record(*start, *end))),
         AnyStep::Unreadable(who, not_found) => {
             (false, Seen::Unreadable { participant: person(*who), not_found: *not_found })
@@ -155,9 +181,15 @@ fn truth() -> impl Strategy<Value = Truth> {
 #[derive(Debug, Clone)]
 enum TruthfulStep {
     Wait(i64),
-    Active { missed: u8, other: bool },
+    Active {
+        missed: u8,
+        other: bool,
+    },
     Left,
     Sessions(u8, bool),
+    /// All sessions but those in the mask, which cannot be read.
+    SessionsInPart(u8, u8),
+    ActiveInPart(u8),
     Record,
     Unreadable(u8),
     Restart,
@@ -171,6 +203,8 @@ fn look() -> impl Strategy<Value = TruthfulStep> {
             .prop_map(|(some, mask, other)| TruthfulStep::Active { missed: if some { mask } else { 0 }, other }),
         1 => Just(TruthfulStep::Left),
         4 => (0..PEOPLE, any::<bool>()).prop_map(|(who, all)| TruthfulStep::Sessions(who, all)),
+        2 => (0..PEOPLE, 1..16_u8).prop_map(|(who, mask)| TruthfulStep::SessionsInPart(who, mask)),
+        1 => (0..1_u8 << PEOPLE).prop_map(TruthfulStep::ActiveInPart),
         2 => Just(TruthfulStep::Record),
         1 => (0..PEOPLE).prop_map(TruthfulStep::Unreadable),
         1 => Just(TruthfulStep::Restart),
@@ -195,6 +229,15 @@ fn do_look(stage: &mut Harness, truth: &Truth, look: &TruthfulStep) {
         TruthfulStep::Sessions(who, all) => {
             let shown = truth.shown(*who, now).into_iter().filter(|(.., end)| *all || end.is_none());
             do_act(stage, &AnyStep::Sessions(*who, shown.collect(), *all));
+        }
+        TruthfulStep::SessionsInPart(who, mask) => {
+            let shown: Vec<_> = truth.shown(*who, now).into_iter().filter(|(n, ..)| mask >> n & 1 == 0).collect();
+            stage.see_as(false, sessions(*who, &shown, true), false);
+        }
+        TruthfulStep::ActiveInPart(mask) => {
+            let active = truth.everybody(now).into_iter().filter(|(who, _, end)| end.is_none() && mask >> who & 1 == 0);
+            let participants = people(&active.collect::<Vec<_>>());
+            stage.see_as(false, Seen::Active { participants, reason: "timeout" }, false);
         }
         TruthfulStep::Record => {
             stage.see(false, Seen::Record(record(0, (truth.end <= now).then_some(truth.end))));

@@ -39,6 +39,7 @@ fn one_listing_counts_once_however_often_it_is_observed() {
             moment: Moment { now: Now { mono: Duration::from_secs(1020), wall: at(20) }, google: at(20) },
             by: scene.by.clone(),
             seen: Seen::Active { participants: Vec::new(), reason: "" },
+            complete: true,
         },
         &Directory::default(),
         &RosterRules::new(Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)),

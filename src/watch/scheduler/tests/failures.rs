@@ -21,7 +21,7 @@ impl Scene {
                         remedy: "",
                         retry_after: None,
                     }),
-                    None => Ok(Reading { answer: answer(&read), google_time: Some(self.google()), pages: 1 }),
+                    None => Ok(Reading::whole(answer(&read), Some(self.google()), 1)),
                 };
                 self.step(SchedulerInput::Answered(key, result));
             }

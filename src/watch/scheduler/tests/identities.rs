@@ -16,7 +16,7 @@ fn a_conference_stays_with_the_target_that_still_covers_it_and_with_its_identity
     scene.reads.clear();
     // An empty listing by an identity that is gone from the configuration.
     assert!(matches!(read, Read::Participants(..)), "{read:?}");
-    let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
+    let empty = Reading::whole(Answer::Participants(Vec::new()), None, 1);
     scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("two", &read)], "the same is read once more, by the other");
     scene.pass(600);
@@ -37,7 +37,7 @@ fn an_identity_that_may_stand_for_another_user_reads_again() {
     };
     scene.step(SchedulerInput::Reconfigured(Box::new(changed)));
     scene.reads.clear();
-    let empty = Reading { answer: Answer::Participants(Vec::new()), google_time: None, pages: 1 };
+    let empty = Reading::whole(Answer::Participants(Vec::new()), None, 1);
     scene.step(SchedulerInput::Answered(key, Ok(empty)));
     assert_eq!(scene.asking(&of_conference()), [("one", &read)]);
 }
