@@ -161,7 +161,7 @@ impl Sender {
         let retry_after = header.and_then(|text| retry_after::parse(text, self.clock.now().wall));
         let mut start = Vec::new();
         let outcome = match capped_body::read_start(&mut response, MAX_ANSWER_BYTES, READ_BYTES, &mut start).await {
-            Ok(()) => answer::outcome(status, retry_after),
+            Ok(()) => answer::outcome(status, retry_after::shorter(retry_after, &start)),
             Err(BodyError::TooLarge) => Outcome::TransportFailed(TransportFailure::AnswerTooLarge),
             Err(BodyError::Broken(error)) => Outcome::TransportFailed(classify(&error)),
         };
