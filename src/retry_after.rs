@@ -18,6 +18,23 @@ pub fn parse(value: &str, now: Timestamp) -> Option<Duration> {
     Some(since_epoch(value)?.saturating_sub(now))
 }
 
+/// Returns how long an answer asks to wait: what its header says, or the `retry_after` in its body (seconds, also in
+/// fractions) where that is shorter. Some services count milliseconds in one of them. `start` is the start of the body.
+#[must_use]
+pub fn shorter(header: Option<Duration>, start: &[u8]) -> Option<Duration> {
+    [header, in_json(start)].into_iter().flatten().min()
+}
+
+/// Returns the first `"retry_after": NUMBER` in the start of a JSON text, wherever it is in it.
+fn in_json(start: &[u8]) -> Option<Duration> {
+    const KEY: &[u8] = b"\"retry_after\"";
+    let at = start.windows(KEY.len()).position(|window| window == KEY)?;
+    let rest = start[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let length = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))?;
+    let seconds: f64 = std::str::from_utf8(&rest[..length]).ok()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 /// Parses an HTTP date in any of the three forms that RFC 9110 requires a recipient to accept.
 #[must_use]
 pub fn parse_date(value: &str) -> Option<Timestamp> {
@@ -61,7 +78,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_shorter_of_header_and_body_counts() {
+        let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+        let body = br#"{"message": "You are being rate limited.", "retry_after": 1.64, "global": false}"#;
+        assert_eq!(shorter(seconds(1640.0), body), seconds(1.64));
+        assert_eq!(shorter(seconds(1.0), body), seconds(1.0));
+        assert_eq!(shorter(None, br#"{"ok":false,"parameters":{"retry_after":5}}"#), seconds(5.0));
+        assert_eq!(shorter(seconds(2.0), br#"{ "retry_after" : 1640 }"#), seconds(2.0));
+        assert_eq!(shorter(seconds(2.0), b"try later"), seconds(2.0));
+    }
+
+    #[test]
+    fn a_body_that_names_no_time_counts_for_nothing() {
+        for body in [
+            "",
+            r#""retry_after""#,
+            r#"{"retry_after": "5"}"#,
+            r#"{"retry_after": null}"#,
+            r#"{"retry_after": -1}"#,
+            r#"{"retry_after": 1e999}"#,
+            r#"{"retry_after": 1.2.3}"#,
+            // Cut in the middle of the number.
+            r#"{"retry_after": 1"#,
+        ] {
+            assert_eq!(shorter(None, body.as_bytes()), None, "{body}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_body_makes_it_panic(rest in proptest::collection::vec(any::<u8>(), 0..30)) {
+            let _ = shorter(None, &[br#"{"retry_after":"#, &rest[..]].concat());
+        }
+
         #[test]
         fn no_header_makes_it_panic(value in "\\PC{0,40}|[A-Za-z]{3}, [0-9]{1,3} [A-Za-z]{3} [0-9]{1,6} [0-9:]{0,9} GMT") {
             let _ = wait(&value);

@@ -16,7 +16,7 @@ use super::suggest;
 use super::{webhook_access, webhook_format};
 use crate::delivery::settings::{DEFAULT_SCHEDULE, is_public, refuses_literal};
 use crate::delivery::sign::SigningSecret;
-use crate::delivery::{EndpointSettings, Names};
+use crate::delivery::{EndpointSettings, Format, Names};
 use crate::model::route::EventPattern;
 use crate::model::{EndpointName, EventType, ParticipantKind, Provenance, Route, TargetName};
 
@@ -77,7 +77,9 @@ pub(super) fn read(
     let drain_per_second = f64::from(section.integer("drain_per_second", 50, 1..=100_000));
     let timeout = section.duration("timeout", 15 * second, second..=300 * second);
     let window = section.duration("window", 3 * day, 60 * second..=30 * day);
-    let concurrency = section.integer("concurrency", 8, 1..=256);
+    let is_chat = format.as_ref().is_some_and(Format::is_chat);
+    let concurrency = section.integer("concurrency", if is_chat { 1 } else { 8 }, 1..=256);
+    let rate = section.parsed("rate", RATE, rate);
 
     let name = name?.value;
     let Destination { url, allow_private, proxy } = url?;
@@ -93,6 +95,7 @@ pub(super) fn read(
         timeout,
         window,
         concurrency: usize::try_from(concurrency).unwrap_or(1),
+        rate: rate.map(|rate| rate.value),
         ordered: ordered.is_none_or(|flag| flag.value),
         settle,
         max_age,
@@ -103,6 +106,25 @@ pub(super) fn read(
         secrets: secrets?,
         ..EndpointSettings::new(name, url)
     })
+}
+
+/// The form of a `rate`.
+const RATE: &str =
+    "a number of deliveries and a time, such as \"1/s\", \"30/m\" or \"100/h\", above 0 and at most 10000 a second";
+
+/// Parses a rate. Returns it in deliveries a second.
+fn rate(text: &str) -> Option<f64> {
+    const MOST: f64 = 10_000.0;
+    let (count, unit) = text.split_once('/')?;
+    let seconds = match unit.trim() {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let count: u32 = count.trim().parse().ok()?;
+    let rate = f64::from(count) / seconds;
+    (count > 0 && rate <= MOST).then_some(rate)
 }
 
 /// Reads an optional duration.

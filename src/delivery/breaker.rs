@@ -1,9 +1,11 @@
 //! The circuit breaker of an endpoint: a pure state machine. While it is open, one delivery at a time probes the endpoint, and
 //! all others wait without using up their attempts. After the first success the backlog drains at a limited rate.
 //!
-//! Three failures in a row that are the endpoint's own fault open the breaker. If the fault is unclear, it takes five, of
-//! three lanes: one conference's failing delivery does not prove that the endpoint is down. Until three lanes have failed,
-//! a lane that has not failed is also probed before the next probe is due.
+//! The breaker is the lower end of the endpoint's pace ([`super::pace`]): it opens only if nothing was accepted for a while,
+//! longer than an endpoint that takes little needs between two deliveries. Then three failures in a row that are the
+//! endpoint's own fault open it. If the fault is unclear, it takes five, of three lanes, or two minutes: one conference's
+//! failing delivery does not prove that the endpoint is down. Until three lanes have failed, a lane that has not failed is
+//! also probed before the next probe is due. An endpoint that asks for a long wait opens it at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,8 +27,31 @@ const FAILURES: u32 = 5;
 /// How many lanes have to fail before the fault counts as the endpoint's.
 const LANES: usize = 3;
 
+/// How long nothing must have been accepted before it opens: the second value if the endpoint says that it is busy, and is
+/// thus alive, and if fewer than [`LANES`] lanes have failed.
+const QUIET: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
+
+/// The same at least, in the time that the endpoint needs for one delivery.
+const QUIET_DELIVERIES: f64 = 4.0;
+
+/// An endpoint that asks for a longer wait is probed after it.
+const LONG_WAIT: Duration = Duration::from_secs(180);
+
 /// The share by which the wait between probes varies, up or down.
 const JITTER: f64 = 0.2;
+
+/// A failed attempt, as far as the breaker depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    pub lane: LaneId,
+    pub outcome: &'a Outcome,
+    /// How long the receiver asked to wait.
+    pub asked: Option<Duration>,
+    /// How many deliveries a second the endpoint takes, if that is known to be few.
+    pub capacity: Option<f64>,
+    /// Between -1 and 1.
+    pub jitter: f64,
+}
 
 /// One endpoint's breaker.
 #[derive(Debug)]
@@ -40,6 +65,9 @@ pub struct Breaker {
     streak: u32,
     own: u32,
     lanes: BTreeSet<LaneId>,
+    /// When the first of the failures in a row came.
+    failing_since: Option<Now>,
+    accepted_at: Option<Mono>,
     /// The state has changed since it was last written to the store.
     changed: bool,
     /// A write of the state is in flight.
@@ -55,6 +83,8 @@ impl Default for Breaker {
             streak: 0,
             own: 0,
             lanes: BTreeSet::new(),
+            failing_since: None,
+            accepted_at: None,
             changed: false,
             saving: false,
         }
@@ -111,16 +141,22 @@ impl Breaker {
             // A clock that jumped must not delay the probe.
             self.probe_at = now.mono + elapsed(now.wall, probe_at).min(PROBE_WAITS.1);
             // The store keeps the number of probes, not the failed lanes; placeholders make the count right.
-            self.lanes.extend((1..).map(|placeholder| LaneId(-placeholder)).take(LANES.min(probes as usize)));
+            self.fill_lanes(probes as usize);
             self.failed_at = now.mono;
         }
         true
     }
 
+    /// Adds placeholders up to `count` failed lanes: from [`LANES`] on, no lane is probed early.
+    fn fill_lanes(&mut self, count: usize) {
+        self.lanes.extend((1..).map(|placeholder| LaneId(-placeholder)).take(LANES.min(count)));
+    }
+
     /// Notes a success. Returns whether it closes an open breaker; the backlog then drains.
-    pub fn succeeded(&mut self) -> bool {
+    pub fn succeeded(&mut self, now: Mono) -> bool {
         let was_open = self.is_open();
         (self.streak, self.own) = (0, 0);
+        (self.failing_since, self.accepted_at) = (None, Some(now));
         self.lanes.clear();
         if was_open {
             self.set(StoredBreaker::Draining);
@@ -135,9 +171,9 @@ impl Breaker {
         }
     }
 
-    /// Notes a failed attempt, after which the receiver asked to wait for `asked`. Returns whether that opens the breaker.
-    /// `jitter` is between -1 and 1.
-    pub fn failed(&mut self, lane: LaneId, outcome: &Outcome, asked: Option<Duration>, now: Now, jitter: f64) -> bool {
+    /// Notes a failed attempt. Returns whether that opens the breaker.
+    pub fn failed(&mut self, failed: &Failed<'_>, now: Now) -> bool {
+        let Failed { lane, outcome, asked, jitter, .. } = *failed;
         match outcome.at_fault() {
             None => return false,
             Some(AtFault::Delivery) if !self.is_open() => return false,
@@ -150,6 +186,7 @@ impl Breaker {
             self.lanes.insert(lane);
         }
         self.failed_at = now.mono;
+        let since = *self.failing_since.get_or_insert(now);
         match self.state {
             StoredBreaker::Open { since, probes, .. } => {
                 // Attempts that were in flight when it opened, and early probes, do not move the next probe.
@@ -159,13 +196,35 @@ impl Breaker {
                 false
             }
             StoredBreaker::Closed | StoredBreaker::Draining => {
-                let opens = self.own >= OWN_FAILURES || (self.streak >= FAILURES && self.lanes.len() >= LANES);
+                let is_asked = asked.is_some_and(|asked| asked > LONG_WAIT);
+                let opens = is_asked || self.is_down(failed, since.mono, now.mono);
+                if is_asked {
+                    // The wait holds for every lane.
+                    self.fill_lanes(LANES);
+                }
                 if opens {
-                    self.open(now, now.wall, 0, asked, jitter);
+                    self.open(now, since.wall, 0, asked, jitter);
                 }
                 opens
             }
         }
+    }
+
+    /// Returns whether the failures in a row, the first at `since`, show that the endpoint is down.
+    fn is_down(&self, failed: &Failed<'_>, since: Mono, now: Mono) -> bool {
+        let slow = failed.capacity.map_or(Duration::ZERO, |capacity| {
+            Duration::try_from_secs_f64(QUIET_DELIVERIES / capacity).unwrap_or(Duration::MAX)
+        });
+        let is_alive = matches!(failed.outcome, Outcome::Busy { .. });
+        let least = if is_alive { QUIET.1 } else { QUIET.0 }.max(slow);
+        let quiet_for = |from: Mono, least: Duration| now.saturating_sub(from) >= least;
+        if self.own >= OWN_FAILURES {
+            return self.accepted_at.is_none_or(|accepted| quiet_for(accepted, least));
+        }
+        let alone = self.lanes.len() < LANES;
+        // A few conferences that are not found are the conferences' own trouble.
+        let least = if alone { least.max(QUIET.1) } else { least };
+        self.streak >= FAILURES && quiet_for(since, least) && !(alone && *failed.outcome == Outcome::NotFound)
     }
 
     fn open(&mut self, now: Now, since: jiff::Timestamp, probes: u32, asked: Option<Duration>, jitter: f64) {
@@ -197,7 +256,8 @@ mod tests {
     }
 
     fn fail(breaker: &mut Breaker, lane: i64, outcome: Outcome, seconds: u64) -> bool {
-        breaker.failed(LaneId(lane), &outcome, None, now(seconds), 0.0)
+        let failed = Failed { lane: LaneId(lane), outcome: &outcome, asked: None, capacity: None, jitter: 0.0 };
+        breaker.failed(&failed, now(seconds))
     }
 
     #[test]
@@ -227,9 +287,48 @@ mod tests {
         for lane in 0..100 {
             assert!(!fail(&mut breaker, lane, CONNECT, 0));
             assert!(!fail(&mut breaker, lane, CONNECT, 0));
-            assert!(!breaker.succeeded());
+            assert!(!breaker.succeeded(Mono::ZERO));
         }
         assert_eq!(breaker.state(), StoredBreaker::Closed);
+    }
+
+    #[test]
+    fn one_conferences_failures_open_it_if_nothing_else_was_accepted_for_two_minutes() {
+        let mut breaker = Breaker::default();
+        for seconds in 0..120 {
+            assert!(!fail(&mut breaker, 1, Outcome::ServerError, seconds));
+        }
+        assert!(fail(&mut breaker, 1, Outcome::ServerError, 120));
+        let mut breaker = Breaker::default();
+        assert!((0..1000).all(|seconds| !fail(&mut breaker, 1, Outcome::NotFound, seconds)), "that is its own trouble");
+    }
+
+    #[test]
+    fn an_endpoint_that_was_well_a_moment_ago_is_given_a_moment() {
+        for outcome in [CONNECT, Outcome::Unavailable { wait: None }, Outcome::NotFound] {
+            let mut breaker = Breaker::default();
+            breaker.succeeded(now(10).mono);
+            for lane in 0..30 {
+                assert!(!fail(&mut breaker, lane, outcome, 11), "{outcome:?}");
+            }
+            assert!(!fail(&mut breaker, 1, outcome, 14));
+            assert!(fail(&mut breaker, 1, outcome, 16), "{outcome:?}");
+            assert!(matches!(breaker.state(), StoredBreaker::Open { since, .. } if since == now(11).wall));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_takes_little_is_not_down_between_two_deliveries() {
+        let (busy, down) = (Outcome::Busy { wait: None }, Outcome::Unavailable { wait: None });
+        for (outcome, capacity, opens) in [(busy, 1.0, 120), (busy, 0.01, 400), (down, 1.0, 5), (down, 0.1, 40)] {
+            let mut breaker = Breaker::default();
+            let opened = (0..1000).find(|seconds| {
+                let lane = LaneId(i64::try_from(*seconds).unwrap());
+                let failed = Failed { lane, outcome: &outcome, asked: None, capacity: Some(capacity), jitter: 0.0 };
+                breaker.failed(&failed, now(*seconds))
+            });
+            assert_eq!(opened, Some(opens), "{outcome:?}");
+        }
     }
 
     #[test]
@@ -254,7 +353,7 @@ mod tests {
             gaps.push(breaker.probe_at().unwrap().as_secs() - at);
         }
         assert_eq!(gaps, [10, 20, 40, 80, 160, 320, 600, 600, 600, 600]);
-        assert!(breaker.succeeded());
+        assert!(breaker.succeeded(Mono::ZERO));
         assert_eq!((breaker.take_change(), breaker.take_change()), (Some(StoredBreaker::Draining), None));
         breaker.drained();
         assert_eq!(breaker.take_change(), Some(StoredBreaker::Closed));
@@ -263,10 +362,11 @@ mod tests {
     #[test]
     fn probes_wait_as_long_as_the_receiver_asked() {
         let mut breaker = Breaker::default();
-        for lane in 0..5 {
-            let wait = Some(Duration::from_secs(1000));
-            breaker.failed(LaneId(lane), &Outcome::Busy { wait }, wait, now(0), 0.0);
-        }
+        let wait = Some(Duration::from_secs(1000));
+        let outcome = Outcome::Busy { wait };
+        let failed = Failed { lane: LaneId(1), outcome: &outcome, asked: wait, capacity: None, jitter: 0.0 };
+        assert!(breaker.failed(&failed, now(0)), "it asks for a long wait");
+        assert_eq!(breaker.early_probe_not_of(now(500).mono), None);
         assert_eq!(breaker.probe_at(), Some(now(1000).mono));
     }
 
@@ -290,7 +390,7 @@ mod tests {
         assert!(breaker.adopt(stored, now(10)));
         assert_eq!(breaker.probe_at(), Some(now(610).mono));
         assert!(!breaker.adopt(stored, now(20)), "the state is the same");
-        breaker.succeeded();
+        breaker.succeeded(Mono::ZERO);
         assert!(!breaker.adopt(stored, now(30)), "a state that is not stored yet is newer");
     }
 }

@@ -11,6 +11,9 @@ use super::settings::{DEFAULT_SCHEDULE, EndpointSettings};
 use crate::clock::saturating_add;
 use crate::store::AttemptResult;
 
+/// A message to a chat is worth little when it is late, and some chats ask for milliseconds in a field of seconds.
+const LONGEST_CHAT_WAIT: Duration = Duration::from_secs(180);
+
 /// An attempt, as far as the decision depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
@@ -20,12 +23,13 @@ pub struct Attempt {
     pub rejections: u32,
     /// When the event was committed.
     pub owed_at: Timestamp,
-    /// When the first attempt began.
+    /// When the first attempt began that failed because of the delivery.
     pub tried_since: Timestamp,
     /// Whether deliveries of the same lane wait behind it.
     pub others_wait: bool,
-    /// Whether a failure counts for the schedule. One made while the breaker was open does not.
-    pub counts: bool,
+    /// Whether a failure is the endpoint's: then the delivery's schedule stays where it is, and the delivery is due at once.
+    /// The endpoint's pace and breaker say when it is sent again.
+    pub endpoint_fails: bool,
 }
 
 /// When to retry and when to give up.
@@ -51,12 +55,15 @@ impl Policy {
     /// Returns the policy of an endpoint's settings.
     #[must_use]
     pub fn of(settings: &EndpointSettings) -> Self {
+        let default = Self::new(settings.window);
+        let longest = if settings.format.is_chat() { LONGEST_CHAT_WAIT } else { default.retry_after.1 };
         let then_every = settings.schedule.last().copied().unwrap_or(settings.window);
         Self {
             schedule: settings.schedule.clone(),
             then_every,
             max_hold: settings.max_hold,
-            ..Self::new(settings.window)
+            retry_after: (default.retry_after.0, longest),
+            ..default
         }
     }
 
@@ -71,7 +78,7 @@ impl Policy {
             // Three attempts within ten minutes, the last one late enough to survive a deployment of the receiver.
             after_rejection: [Duration::from_secs(30), 7 * MINUTE],
             jitter: 0.2,
-            retry_after: (Duration::from_secs(5), 12 * HOUR),
+            retry_after: (Duration::from_secs(1), 12 * HOUR),
             window,
             max_hold: 6 * HOUR,
         }
@@ -90,16 +97,16 @@ impl Policy {
 #[must_use]
 pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timestamp, jitter: f64) -> AttemptResult {
     let Some(reason) = outcome.reason() else { return AttemptResult::Done };
-    let wait = match (outcome, asked_wait(outcome, policy)) {
-        (Outcome::Gone, _) => return AttemptResult::EndpointOff { reason: reason.as_str() },
-        (Outcome::Unsendable, _) => return AttemptResult::Dead { reason: reason.as_str() },
-        (Outcome::Refused, _) => match policy.after_rejection.get(attempt.rejections as usize) {
-            Some(wait) => spread(*wait, policy.jitter, jitter),
-            None => return AttemptResult::Dead { reason: reason.as_str() },
+    let reason = reason.as_str();
+    let (wait, rejections) = match outcome {
+        Outcome::Gone => return AttemptResult::EndpointOff { reason },
+        Outcome::Unsendable => return AttemptResult::Dead { reason },
+        _ if attempt.endpoint_fails => (Duration::ZERO, attempt.rejections),
+        Outcome::Refused | Outcome::NotFound => match policy.after_rejection.get(attempt.rejections as usize) {
+            Some(wait) => (spread(*wait, policy.jitter, jitter), attempt.rejections + 1),
+            None => return AttemptResult::Dead { reason },
         },
-        // Never earlier than asked for, and a little later, so that not all deliveries return at the same moment.
-        (_, Some(asked)) => spread(asked, policy.jitter, jitter.abs()),
-        (_, None) => spread(scheduled(policy, attempt.failures), policy.jitter, jitter),
+        _ => (spread(scheduled(policy, attempt.failures), policy.jitter, jitter), 0),
     };
     let (end, over) = give_up(attempt, policy);
     if now >= end {
@@ -109,8 +116,8 @@ pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timest
         // One attempt at the very end, rather than a wait beyond it.
         at: saturating_add(now, wait).min(end),
         hold_until: hold_until(attempt, policy),
-        failures: attempt.failures + u32::from(attempt.counts),
-        rejections: if *outcome == Outcome::Refused { attempt.rejections + 1 } else { 0 },
+        failures: attempt.failures + u32::from(!attempt.endpoint_fails),
+        rejections,
     }
 }
 
@@ -129,7 +136,7 @@ fn scheduled(policy: &Policy, failures: u32) -> Duration {
 fn give_up(attempt: &Attempt, policy: &Policy) -> (Timestamp, FailureReason) {
     let expires = saturating_add(attempt.owed_at, policy.window);
     let held = hold_until(attempt, policy);
-    if attempt.others_wait && held < expires {
+    if attempt.others_wait && !attempt.endpoint_fails && held < expires {
         (held, FailureReason::MaxHold)
     } else {
         (expires, FailureReason::Window)
@@ -171,7 +178,7 @@ mod tests {
             owed_at: at(0),
             tried_since: at(0),
             others_wait: false,
-            counts: true,
+            endpoint_fails: false,
         }
     }
 
@@ -305,15 +312,13 @@ mod tests {
 
     #[test]
     fn retry_after_is_obeyed_within_bounds_and_only_for_429_and_503() {
-        let next = |outcome| match decided(&attempt(1), &outcome, at(0), -1.0) {
-            Decided::Retry { at, .. } => at.as_second(),
-            decision => unreachable!("{decision:?}"),
-        };
-        assert_eq!(next(asking(429, 100)), 120, "jitter only makes it later");
-        assert_eq!(next(asking(503, 0)), 6);
-        assert_eq!(next(asking(429, u64::MAX)), 51_840);
-        assert_eq!(next(asking(500, 100)), 4);
-        assert_eq!(next(asking(404, 100)), 24);
+        let wait = |outcome| asked_wait(&outcome, &policy()).map(|wait| wait.as_secs());
+        assert_eq!(wait(asking(429, 100)), Some(100));
+        assert_eq!(wait(asking(503, 1)), Some(1));
+        assert_eq!(wait(asking(503, 0)), Some(1));
+        assert_eq!(wait(asking(429, u64::MAX)), Some(43_200));
+        assert_eq!(wait(asking(500, 100)), None);
+        assert_eq!(wait(asking(404, 100)), None);
     }
 
     #[test]
@@ -329,25 +334,28 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_does_not_count_leaves_the_schedule_where_it_is() {
-        let failures = |counts| match decide(&Attempt { counts, ..attempt(3) }, &answered(500), &policy(), at(0), 0.0) {
-            AttemptResult::Retry { failures, .. } => failures,
-            decision => unreachable!("{decision:?}"),
-        };
-        assert_eq!((failures(true), failures(false)), (3, 2));
+    fn the_endpoints_trouble_leaves_the_schedule_where_it_is_and_the_delivery_is_due_at_once() {
+        for status in [404, 429, 500, 503] {
+            let held = Attempt { rejections: 2, others_wait: true, endpoint_fails: true, ..attempt(3) };
+            let now = at(71 * 3600);
+            let retry = AttemptResult::Retry { at: now, hold_until: at(6 * 3600), failures: 2, rejections: 2 };
+            assert_eq!(decide(&held, &answered(status), &policy(), now, 1.0), retry, "{status}");
+            let decision = decided(&held, &answered(status), at(72 * 3600), 0.0);
+            assert_eq!(decision, Decided::Dead { reason: FailureReason::Window });
+        }
     }
 
     proptest! {
         #[test]
         fn a_retry_is_in_the_future_and_within_the_longest_wait(
             status in 100_u16..1000, number in 1_u32..100, now in 0_i64..300_000, asked in proptest::option::of(any::<u64>()),
-            rejections in 0_u32..5, others_wait: bool, jitter in -1.0..1.0,
+            rejections in 0_u32..5, others_wait: bool, endpoint_fails: bool, jitter in -1.0..1.0,
         ) {
-            let tried = Attempt { rejections, others_wait, ..attempt(number) };
+            let tried = Attempt { rejections, others_wait, endpoint_fails, ..attempt(number) };
             let outcome = answer::outcome(status, asked.map(Duration::from_secs));
             let policy = policy();
             if let AttemptResult::Retry { at: next, .. } = decide(&tried, &outcome, &policy, at(now), jitter) {
-                prop_assert!(next > at(now));
+                prop_assert!(next > at(now) || (endpoint_fails && next == at(now)));
                 prop_assert!(next <= saturating_add(at(now), policy.longest_wait()));
                 prop_assert!(next <= at(72 * 3600));
             }

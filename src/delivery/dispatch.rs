@@ -177,10 +177,21 @@ impl Dispatcher {
 
     fn report_attempt(&self, report: &AttemptReport) {
         self.metrics.attempted(&report.endpoint, report.took, report.events, report.outcome.reason());
+        self.metrics.paced(&report.endpoint, report.pace);
         let (endpoint, delivery, attempt) = (report.endpoint.as_str(), report.delivery.0, report.attempt);
         let failure = report.outcome.reason().map_or("", FailureReason::as_str);
         match &report.result {
             AttemptResult::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
+            // What goes on was told of the endpoint; each attempt is stored with its delivery.
+            AttemptResult::Retry { .. } if report.goes_on => {
+                tracing::debug!(
+                    endpoint,
+                    delivery,
+                    attempt,
+                    reason = failure,
+                    "delivery put off; the endpoint's pace says when it is sent"
+                );
+            }
             AttemptResult::Retry { at, .. } => {
                 tracing::info!(endpoint, delivery, attempt, reason = failure, retry_at = %at, "delivery failed; it is retried");
             }
@@ -211,21 +222,36 @@ impl Dispatcher {
 
     fn report_endpoint(&self, report: &EndpointReport) {
         match report {
-            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Open { probe_at, .. } } => tracing::warn!(
-                endpoint = endpoint.as_str(),
-                probe_at = %probe_at,
-                "the endpoint keeps failing and its breaker is open: one delivery at a time probes it, all others wait"
-            ),
-            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Draining } => {
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Open { probe_at, .. }, reason } => {
+                tracing::warn!(
+                    endpoint = endpoint.as_str(),
+                    reason = reason.map_or("", FailureReason::as_str),
+                    probe_at = %probe_at,
+                    "the endpoint keeps failing and its breaker is open: one delivery at a time probes it, all others wait"
+                )
+            }
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Draining, .. } => {
                 tracing::info!(
                     endpoint = endpoint.as_str(),
                     "the endpoint accepts deliveries again; its backlog is being sent"
                 );
             }
-            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Closed } => {
+            EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Closed, .. } => {
                 tracing::info!(
                     endpoint = endpoint.as_str(),
                     "the breaker of the endpoint was closed; deliveries go out as usual"
+                );
+            }
+            EndpointReport::Limited { endpoint, per_second: Some(per_second) } => tracing::warn!(
+                endpoint = endpoint.as_str(),
+                per_second = format!("{per_second:.3}"),
+                "the endpoint refuses some deliveries because it is busy: it accepts about `per_second`, and deliveries slow \
+                 down to that; if it should take more, raise its limit"
+            ),
+            EndpointReport::Limited { endpoint, per_second: None } => {
+                tracing::info!(
+                    endpoint = endpoint.as_str(),
+                    "the endpoint takes deliveries as fast as they come again"
                 );
             }
             EndpointReport::Skipped { endpoint, expired, given_up } => {

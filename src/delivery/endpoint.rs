@@ -14,7 +14,9 @@ pub struct Endpoint {
     /// The time limit of one attempt. A lease lasts three times as long.
     pub timeout: Duration,
     /// How many deliveries are sent at once; if `ordered`, each belongs to another conference.
-    pub concurrency: usize,
+    pub concurrency: u32,
+    /// The most attempts that begin in a second; `None` for any number.
+    pub rate: Option<f64>,
     /// Whether the events of a conference are sent one after another.
     pub ordered: bool,
     /// Whether events are sent in batches.
@@ -31,7 +33,8 @@ impl Endpoint {
             name: settings.name.clone(),
             policy,
             timeout: settings.timeout,
-            concurrency: settings.concurrency,
+            concurrency: u32::try_from(settings.concurrency).unwrap_or(u32::MAX),
+            rate: settings.rate,
             ordered: settings.ordered,
             batched: settings.batching.is_some(),
             drain_per_second: settings.drain_per_second,

@@ -23,8 +23,10 @@ pub mod report;
 pub mod settings;
 pub mod step;
 
+mod fault;
 mod queue;
 mod ready;
+mod told;
 
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, DispatcherOptions};

@@ -12,6 +12,8 @@ pub enum Outcome {
     Accepted,
     /// The receiver does not take this delivery as it is. Another one may be accepted.
     Refused,
+    /// The receiver knows no such address (404, 405). Several conferences in a row show that it is not the delivery.
+    NotFound,
     /// The receiver does not accept the credentials or the signature.
     Unauthorized,
     /// The receiver is busy, and may have asked to wait.
@@ -70,7 +72,7 @@ impl Outcome {
     pub const fn reason(&self) -> Option<FailureReason> {
         Some(match self {
             Self::Accepted => return None,
-            Self::Refused => FailureReason::Rejected,
+            Self::Refused | Self::NotFound => FailureReason::Rejected,
             Self::Unauthorized => FailureReason::Unauthorized,
             Self::Busy { .. } => FailureReason::Throttled,
             Self::Unavailable { .. } => FailureReason::Unavailable,
@@ -96,12 +98,23 @@ impl Outcome {
             }
             Self::Busy { .. }
             | Self::Unavailable { .. }
+            | Self::NotFound
             | Self::ServerError
             | Self::BodyFailed
             | Self::Redirected
             | Self::Unexpected
             | Self::TransportFailed(AnswerTooLarge | Interrupted) => AtFault::Unclear,
         })
+    }
+
+    /// Returns whether the failure says nothing about the delivery: any other would have failed too.
+    #[must_use]
+    pub const fn is_of_the_endpoint(&self) -> bool {
+        use TransportFailure::{Connect, Dns, RefusedAddress, Tls};
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Unavailable { .. } | Self::TransportFailed(Connect | Tls | Dns | RefusedAddress)
+        )
     }
 
     /// Returns how long the receiver asked to wait before the next attempt.

@@ -1,67 +1,403 @@
-//! How fast the backlog of an endpoint is sent once the endpoint has recovered: a token bucket.
+//! The pace of one endpoint: how many attempts may be under way at once, how many may begin a second, and when the next
+//! may begin. A pure state machine: no clock, no randomness, no IO.
+//!
+//! An endpoint that takes everything is bounded by its configured concurrency and rate alone. When it refuses because it
+//! is busy, the pace learns how much it takes:
+//!
+//! - A *round* lasts from one refusal to the next. A receiver that limits its rate had nothing left to give at both, so
+//!   the deliveries that it accepted in between, divided by the time in between, are its capacity. A round counts only if
+//!   deliveries waited throughout; otherwise it measures what there was to send and not what the receiver takes.
+//! - After a refusal the rate restarts a little below what was measured, returns to it, stays near it for a while, and then
+//!   rises faster and faster until the next refusal. That is the curve of TCP CUBIC (RFC 9438, section 4.2) with a smaller
+//!   step down. Each refusal makes the flat part of the curve longer, so that a steady limit is seldom exceeded.
+//! - Between a refusal and the next attempt lies a pause: the time that the receiver asked for, or else a fraction of the
+//!   time that it needs for one delivery, growing while it goes on refusing.
+//!
+//! Any other trouble of the endpoint (no connection, no answer in time, a server error) halves the concurrency, down to one
+//! attempt at a time, and pauses, longer while nothing succeeds. Longer waits are the breaker's.
 
 use std::time::Duration;
 
 use crate::clock::Mono;
 use crate::token_bucket::TokenBucket;
 
-/// The burst is what the rate gains in this time, and at least one delivery.
-const BURST: Duration = Duration::from_millis(200);
+/// A token bucket holds at most what its rate gives in this time, and at least one token: receivers may not allow bursts.
+const BURST: Duration = Duration::from_millis(2);
+
+/// The first pause while nothing was measured yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The first pause once a capacity is known, as a share of the time that the receiver needs for one delivery.
+const PAUSE_SHARE: f64 = 1.0 / 16.0;
+
+/// The shortest and the longest first pause, in seconds.
+const FIRST_PAUSE_BOUNDS: (f64, f64) = (0.002, 5.0);
+
+/// Each further refusal without a success between makes the pause longer by this factor, up to [`LONGEST_PAUSES`].
+const PAUSE_GROWTH: f64 = 1.25;
+
+/// The longest pause that the receiver did not ask for, after a refusal and after any other trouble. Longer waits are the
+/// breaker's.
+const LONGEST_PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
 
 /// At rates of many thousand a second, a wait that was rounded to nanoseconds leaves this much of a token missing.
 const TOLERANCE: f64 = 1e-6;
 
-/// The deliveries that may begin now.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace(TokenBucket);
+/// A share of each pause that the receiver did not ask for, on top or below.
+const JITTER: f64 = 0.1;
 
-impl Pace {
-    /// Allows `per_second` deliveries a second, beginning with one.
-    #[must_use]
-    pub fn new(per_second: f64, now: Mono) -> Self {
-        let per_second = per_second.max(0.01);
-        let capacity = (per_second * BURST.as_secs_f64()).max(1.0);
-        Self(TokenBucket::new(capacity, per_second, 1.0, TOLERANCE, now))
-    }
+/// The rate after a refusal, as a share of the measured capacity.
+const STEP_DOWN: f64 = 0.95;
 
-    /// Takes the token for one delivery. `false` if there is none.
-    pub fn take(&mut self, now: Mono) -> bool {
-        self.0.try_take(now)
-    }
+/// The rate after a refusal that came too early to measure anything, as a share of the rate before it.
+const EARLY_STEP_DOWN: f64 = 0.9;
 
-    /// When the next delivery may begin.
-    #[must_use]
-    pub fn next(&self) -> Mono {
-        self.0.next_at()
+/// The rate takes this long to return to the measured capacity: the first value after the first round, twice as long after
+/// each further round, up to the second value.
+const PLATEAU: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+
+/// The longest plateau lasts at least the time of so many deliveries; a shorter one proportionally fewer.
+const PLATEAU_DELIVERIES: f64 = 16.0;
+
+/// A rate that has risen to this multiple of the measured capacity without a refusal is taken as measured.
+const RISEN: f64 = 2.0;
+
+/// A limit that allows this multiple of what the concurrency allows limits nothing and is forgotten.
+const UNLIMITED: f64 = 2.0;
+
+/// A round that accepted so many deliveries in so long ended at a rate that was nearly right.
+const LONG_ROUND: (u32, Duration) = (8, Duration::from_secs(1));
+
+/// So many refusals in a row show that the capacity fell: the next round is measured from nothing.
+const CAPACITY_FELL: u32 = 4;
+
+/// The configured bounds of an endpoint's pace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaceLimits {
+    /// The most attempts at once; at least 1.
+    pub concurrency: u32,
+    /// The most attempts that begin in a second; `None`: any number.
+    pub rate: Option<f64>,
+    /// The longest pause that a receiver may ask for.
+    pub longest_pause: Duration,
+}
+
+impl PaceLimits {
+    fn most(&self) -> f64 {
+        f64::from(self.concurrency.max(1))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How many deliveries a second an endpoint takes, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Capacity {
+    /// Deliveries a second.
+    measured: f64,
+    /// See [`PLATEAU`].
+    plateau: Duration,
+    /// How long the rate has risen since the last refusal. Time in which there was nothing to send does not count.
+    risen_for: Duration,
+}
 
-    #[test]
-    fn no_more_than_the_rate_goes_out_and_no_less() {
-        for rate in [0.5, 1.0, 50.0, 333.0] {
-            let mut pace = Pace::new(rate, Mono::ZERO);
-            let (mut now, mut taken) = (Mono::ZERO, 0);
-            while now < Duration::from_secs(100) {
-                if pace.take(now) {
-                    taken += 1;
-                } else {
-                    now = pace.next();
-                }
-            }
-            let expected = rate * 100.0;
-            assert!((f64::from(taken) - expected).abs() <= 1.0 + rate * 0.2, "{rate}: {taken}");
+impl Capacity {
+    fn new(measured: f64, plateau: Duration) -> Self {
+        let measured = measured.clamp(1.0 / 3600.0, 1e6);
+        Self { measured, plateau: plateau.clamp(PLATEAU.0, PLATEAU.1), risen_for: Duration::ZERO }
+    }
+
+    fn plateau(&self) -> Duration {
+        let share = self.plateau.as_secs_f64() / PLATEAU.1.as_secs_f64();
+        self.plateau.max(Duration::from_secs_f64(PLATEAU_DELIVERIES * share / self.measured))
+    }
+
+    fn rate(&self) -> f64 {
+        let plateau = self.plateau().as_secs_f64();
+        let x = (self.risen_for.as_secs_f64() - plateau) / plateau;
+        self.measured * (1.0 + (1.0 - STEP_DOWN) * x.powi(3))
+    }
+
+    /// Lets the rate rise after a delivery was accepted, `since` the one before it.
+    fn rise(&mut self, since: Duration) {
+        // A long time between two deliveries means that there was nothing to send, which shows nothing.
+        self.risen_for += since.min(Duration::from_secs_f64(2.0 / self.rate()));
+        if self.rate() > self.measured * RISEN {
+            let risen = Self::new(self.rate(), PLATEAU.0);
+            *self = Self { risen_for: risen.plateau(), ..risen };
+        }
+    }
+}
+
+/// From one refusal to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Round {
+    /// When the attempt began whose refusal began the round.
+    began: Mono,
+    accepted: u32,
+}
+
+/// The pace of one endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pace {
+    limits: PaceLimits,
+    /// The most attempts at once.
+    window: u32,
+    /// The successes since it changed, which raise it again.
+    grown: u32,
+    capacity: Option<Capacity>,
+    /// `None` before the first refusal, and when there was nothing to send since the last one.
+    round: Option<Round>,
+    bucket: TokenBucket,
+    not_before: Mono,
+    /// When an attempt began last.
+    begun_at: Mono,
+    /// Refusals in a row.
+    refusals: u32,
+    /// How many refusals in a row came before the last success.
+    refusals_before: u32,
+    /// When an attempt was refused last: attempts that began before show nothing new.
+    refused_at: Option<Mono>,
+    /// Other failures in a row, and when the last one came.
+    failures: u32,
+    failed_at: Option<Mono>,
+    accepted_at: Option<Mono>,
+    /// How long an accepted attempt takes, in seconds, smoothed.
+    latency: f64,
+}
+
+impl Pace {
+    /// Returns the pace of an endpoint that nothing is known of: only the configured limits hold.
+    #[must_use]
+    pub fn new(limits: PaceLimits, now: Mono) -> Self {
+        Self {
+            limits,
+            window: limits.concurrency.max(1),
+            grown: 0,
+            capacity: None,
+            round: None,
+            bucket: TokenBucket::new(1.0, 1.0, 1.0, TOLERANCE, now),
+            not_before: now,
+            begun_at: now,
+            refusals: 0,
+            refusals_before: 0,
+            refused_at: None,
+            failures: 0,
+            failed_at: None,
+            accepted_at: None,
+            latency: 0.0,
         }
     }
 
-    #[test]
-    fn unused_tokens_do_not_pile_up_beyond_the_burst() {
-        let mut pace = Pace::new(50.0, Mono::ZERO);
-        let later = Duration::from_secs(3600);
-        let burst = std::iter::repeat_with(|| pace.take(later)).take_while(|taken| *taken).count();
-        assert_eq!(burst, 10);
+    /// Changes the configured limits. What was learned stays.
+    pub fn set_limits(&mut self, limits: PaceLimits) {
+        if self.capacity.is_none() && self.window == self.limits.concurrency.max(1) {
+            self.window = limits.concurrency.max(1);
+        }
+        self.window = self.window.min(limits.concurrency.max(1));
+        self.limits = limits;
+    }
+
+    /// Returns the rate that holds now, in attempts a second; `None` while there is no limit.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        match (self.learned(), self.limits.rate) {
+            (Some(learned), Some(most)) => Some(learned.min(most)),
+            (learned, most) => learned.or(most),
+        }
+    }
+
+    /// Returns how many deliveries a second the endpoint takes, as far as its answers show; `None` if it takes all that the
+    /// configured limits allow.
+    #[must_use]
+    pub fn learned(&self) -> Option<f64> {
+        self.capacity.map(|capacity| capacity.rate())
+    }
+
+    /// Returns how many attempts may be under way at once: at least one.
+    #[must_use]
+    pub fn window(&self) -> u32 {
+        self.window
+    }
+
+    fn has_room(&self, in_flight: usize) -> bool {
+        u32::try_from(in_flight).is_ok_and(|in_flight| in_flight < self.window)
+    }
+
+    /// Begins an attempt, if one may begin now beside the `in_flight` that are under way. Returns whether it may.
+    pub fn begin(&mut self, in_flight: usize, now: Mono) -> bool {
+        if !self.has_room(in_flight) || now < self.not_before {
+            return false;
+        }
+        if let Some(rate) = self.rate() {
+            self.bucket.resize(burst(rate), rate, now);
+            if !self.bucket.try_take(now) {
+                return false;
+            }
+        }
+        self.begun_at = now;
+        true
+    }
+
+    /// Returns when the next attempt may begin if none of the `in_flight` ends before; `None`: not before one ends.
+    #[must_use]
+    pub fn next(&self, in_flight: usize) -> Option<Mono> {
+        if !self.has_room(in_flight) {
+            return None;
+        }
+        let filled = self.rate().map_or(Mono::ZERO, |rate| {
+            let mut bucket = self.bucket;
+            // At a time in the past nothing is gained: this only sets the rate that holds now.
+            bucket.resize(burst(rate), rate, Mono::ZERO);
+            bucket.next_at()
+        });
+        Some(filled.max(self.not_before))
+    }
+
+    /// Returns whether the last attempt failed, other than by a refusal.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Notes that nothing is left to send: the current round measures nothing.
+    pub fn idle(&mut self) {
+        self.round = None;
+    }
+
+    /// Notes that an attempt that began at `began` was accepted.
+    pub fn accepted(&mut self, began: Mono, now: Mono) {
+        let took = now.saturating_sub(began).as_secs_f64();
+        self.latency = if self.accepted_at.is_none() { took } else { self.latency.mul_add(0.9, took * 0.1) };
+        if self.refusals > 0 {
+            self.refusals_before = std::mem::take(&mut self.refusals);
+        }
+        self.failures = 0;
+        if let Some(round) = self.round.as_mut().filter(|round| began > round.began) {
+            round.accepted += 1;
+        }
+        let since = self.accepted_at.map_or(Duration::ZERO, |last| now.saturating_sub(last));
+        self.accepted_at = Some(now);
+        if let Some(capacity) = &mut self.capacity {
+            capacity.rise(since);
+            if capacity.rate() * self.latency > self.limits.most() * UNLIMITED {
+                (self.capacity, self.round) = (None, None);
+            }
+        }
+        self.grow();
+    }
+
+    /// Raises the concurrency after a success: doubles it in each round trip after an outage, and raises it by one in each
+    /// after a refusal.
+    fn grow(&mut self) {
+        self.grown += 1;
+        if self.refused_at.is_none_or(|refused| self.failed_at > Some(refused)) || self.grown >= self.window {
+            self.window = (self.window + 1).min(self.limits.concurrency.max(1));
+            self.grown = 0;
+        }
+    }
+
+    fn shrink_to(&mut self, window: u32) {
+        self.window = window.max(1);
+        self.grown = 0;
+    }
+
+    /// Notes that the endpoint refused an attempt because it is busy. `asked`: how long it asked to wait. `jitter` lies
+    /// between -1 and 1.
+    pub fn refused(&mut self, asked: Option<Duration>, began: Mono, now: Mono, jitter: f64) {
+        let asked = asked.map(|asked| asked.min(self.limits.longest_pause));
+        if let Some(asked) = asked {
+            self.not_before = self.not_before.max(now + asked);
+        }
+        if self.refused_at.is_some_and(|refused| began < refused) {
+            return;
+        }
+        self.refused_at = Some(now);
+        self.end_round(began);
+        if asked.is_none() {
+            self.not_before = self.not_before.max(now + self.pause(jitter));
+        }
+        self.refusals += 1;
+        if self.begun_at <= began {
+            // No later attempt took what the receiver may have ready after the pause: the next need not wait for a token.
+            self.bucket = TokenBucket::new(1.0, self.rate().unwrap_or(1.0), 1.0, TOLERANCE, now);
+        }
+    }
+
+    /// Notes that an attempt failed because of the endpoint and not because it is busy: no connection, no answer in time, a
+    /// server error. `jitter` lies between -1 and 1.
+    pub fn failed(&mut self, began: Mono, now: Mono, jitter: f64) {
+        if self.failed_at.is_some_and(|failed| began < failed) {
+            return;
+        }
+        self.failed_at = Some(now);
+        self.shrink_to(self.window / 2);
+        let pause = lengthened(FIRST_PAUSE, self.failures, LONGEST_PAUSES.1, jitter);
+        self.not_before = self.not_before.max(now + pause);
+        self.failures = self.failures.saturating_add(1);
+        // The time without an answer measures nothing.
+        self.round = None;
+    }
+
+    /// Notes that a probe was accepted after a time in which nothing else was sent: attempts may begin again, one at a time at
+    /// first.
+    pub fn recovered(&mut self, now: Mono) {
+        self.shrink_to(1);
+        self.not_before = now;
+        self.round = None;
+        (self.refusals, self.failures) = (0, 0);
+        self.accepted_at = Some(now);
+    }
+
+    fn pause(&self, jitter: f64) -> Duration {
+        let first = self.capacity.map_or(FIRST_PAUSE, |capacity| {
+            let share = PAUSE_SHARE / capacity.measured;
+            Duration::from_secs_f64(share.clamp(FIRST_PAUSE_BOUNDS.0, FIRST_PAUSE_BOUNDS.1))
+        });
+        lengthened(first, self.refusals, LONGEST_PAUSES.0, jitter)
+    }
+
+    /// Ends a round with the refusal of an attempt that began at `began`, and learns from it.
+    fn end_round(&mut self, began: Mono) {
+        let Some(round) = self.round else {
+            self.round = Some(Round { began, accepted: 0 });
+            match &mut self.capacity {
+                Some(capacity) => *capacity = Capacity::new(capacity.rate() * EARLY_STEP_DOWN, capacity.plateau),
+                None => self.shrink_to(self.window / 2),
+            }
+            return;
+        };
+        if round.accepted == 0 {
+            // The receiver still has nothing to give: the round goes on.
+            return;
+        }
+        let lasted = began.saturating_sub(round.began);
+        let measured = f64::from(round.accepted) / lasted.as_secs_f64().max(1e-3);
+        let is_long = round.accepted >= LONG_ROUND.0 && lasted >= LONG_ROUND.1;
+        let measured = match self.capacity {
+            None => measured,
+            Some(_) if !is_long && self.refusals_before >= CAPACITY_FELL => measured,
+            Some(capacity) if is_long => measured.max(capacity.rate() * 0.97),
+            Some(capacity) => measured.max(capacity.rate() * EARLY_STEP_DOWN),
+        };
+        let plateau = self.capacity.map_or(PLATEAU.0, |capacity| capacity.plateau * 2);
+        self.capacity = Some(Capacity::new(measured, plateau));
+        self.round = Some(Round { began, accepted: 0 });
+        // Little's law: so many are under way at once when the receiver is busy all the time.
+        let busy = measured * self.latency;
+        self.shrink_to((1..self.window).find(|window| f64::from(*window) >= busy).unwrap_or(self.window));
     }
 }
+
+/// Returns how many tokens a bucket holds at most.
+fn burst(rate: f64) -> f64 {
+    (rate * BURST.as_secs_f64()).max(1.0)
+}
+
+/// Returns a pause that is longer after each of `before` failures, up to `longest`.
+fn lengthened(first: Duration, before: u32, longest: Duration, jitter: f64) -> Duration {
+    let growth = PAUSE_GROWTH.powi(i32::try_from(before.min(100)).unwrap_or(100));
+    let pause = (first.as_secs_f64() * growth).min(longest.as_secs_f64());
+    Duration::from_secs_f64(pause * JITTER.mul_add(jitter.clamp(-1.0, 1.0), 1.0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Failed};
 use super::decide::{self, Attempt};
 use super::endpoint::Endpoint;
-use super::pace::Pace;
+use super::fault::{Evidence, JudgedFailure};
+use super::outcome::Outcome;
+use super::pace::{Pace, PaceLimits};
 use super::ready::{ReadyRuns, RunKey, release};
 use super::reason::FailureReason;
-use super::report::{AttemptReport, FinishedAttempt};
+use super::report::{AttemptReport, EndpointReport, FinishedAttempt, PaceReport};
+use super::told::Told;
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
@@ -41,6 +44,7 @@ struct Sending {
     claim: i64,
     run: RunKey,
     lane: LaneId,
+    began: Mono,
     /// How many attempts were recorded before.
     attempts: u32,
     failures: u32,
@@ -66,7 +70,9 @@ pub(super) struct Queue {
     /// The outbox had no delivery to probe with.
     no_probe: bool,
     breaker: Breaker,
-    pace: Option<Pace>,
+    pace: Pace,
+    evidence: Evidence,
+    told: Told,
     /// No longer configured: what is being sent finishes, and nothing else is sent.
     retired: bool,
     /// A claim of this endpoint is in flight.
@@ -79,12 +85,13 @@ pub(super) struct Queue {
 pub(super) struct Decided {
     pub(super) records: Vec<AttemptRecord>,
     pub(super) report: AttemptReport,
-    /// The new state of the breaker, if it opened or began to drain.
-    pub(super) breaker: Option<StoredBreaker>,
+    /// What is to be told of the endpoint.
+    pub(super) endpoint: Vec<EndpointReport>,
 }
 
 impl Queue {
     pub(super) fn new(endpoint: Endpoint) -> Self {
+        let pace = Pace::new(limits(&endpoint, StoredBreaker::Closed), Mono::ZERO);
         Self {
             endpoint,
             sending: BTreeMap::new(),
@@ -94,7 +101,9 @@ impl Queue {
             next_due: None,
             no_probe: false,
             breaker: Breaker::default(),
-            pace: None,
+            pace,
+            evidence: Evidence::default(),
+            told: Told::default(),
             retired: false,
             claiming: false,
             release_next: false,
@@ -106,8 +115,9 @@ impl Queue {
     pub(super) fn change(&mut self, endpoint: Endpoint, now: Mono) -> Vec<AttemptRecord> {
         // What was claimed under one order or grouping cannot be sent under another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
-        (self.endpoint, self.retired, self.pace) = (endpoint, false, None);
+        (self.endpoint, self.retired) = (endpoint, false);
         self.breaker.probe_now(now);
+        self.limit_pace();
         self.look_for_due();
         if !reordered {
             return Vec::new();
@@ -163,7 +173,8 @@ impl Queue {
 
     fn ready_limit(&self) -> usize {
         let each = if self.endpoint.batched { BATCHES_FOR_EACH } else { READY_FOR_EACH };
-        (self.endpoint.concurrency * each).min(READY_AT_MOST).max(self.endpoint.concurrency)
+        let at_once = usize::try_from(self.endpoint.concurrency).unwrap_or(READY_AT_MOST);
+        (at_once * each).min(READY_AT_MOST).max(at_once)
     }
 
     fn has_capacity(&self) -> bool {
@@ -213,27 +224,33 @@ impl Queue {
     }
 
     /// Takes what a claim brought. Returns the stored state of the breaker if an operator, or a start, changed it.
-    pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<StoredBreaker> {
+    pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<EndpointReport> {
         let adopted = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
         // What was claimed before an operator switched the endpoint off is not sent either.
         self.release_next |= !reply.enabled;
         self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
-        if adopted.is_some() {
-            self.pace = None;
-            self.may_be_due = true;
+        self.may_be_due |= adopted.is_some();
+        let is_empty = reply.claimed.is_empty() && self.ready.count() == 0;
+        if is_empty && self.next_due.is_none_or(|due| due > now.mono) {
+            self.pace.idle();
         }
         if self.breaker.state() == StoredBreaker::Draining && reply.claimed.is_empty() && self.is_idle() {
             let more = self.next_due.is_some_and(|due| due <= now.mono);
             if reply.enabled && !more && adopted.is_none() {
                 self.breaker.drained();
-                self.pace = None;
             }
         }
         self.no_probe = reply.claimed.is_empty() && self.breaker.probe_at().is_some_and(|due| due <= now.mono);
         for claimed in reply.claimed {
             self.put(claimed);
         }
-        adopted
+        self.limit_pace();
+        adopted.and_then(|breaker| self.told.breaker(&self.endpoint.name, breaker, None, now.mono))
+    }
+
+    /// Bounds the pace as the settings and the breaker ask.
+    fn limit_pace(&mut self) {
+        self.pace.set_limits(limits(&self.endpoint, self.breaker.state()));
     }
 
     fn put(&mut self, claimed: Claimed) {
@@ -244,20 +261,21 @@ impl Queue {
 
     /// Returns the next delivery to send, if one may be sent now.
     pub(super) fn next(&mut self, now: Mono) -> Option<Claimed> {
-        if self.sending.len() >= self.endpoint.concurrency || !self.ready.has_next() || self.retired {
+        if !self.ready.has_next() || self.retired {
             return None;
         }
-        if self.breaker.state() == StoredBreaker::Draining {
-            let rate = self.endpoint.drain_per_second;
-            if !self.pace.get_or_insert_with(|| Pace::new(rate, now)).take(now) {
-                return None;
-            }
+        // A probe is sent when the breaker says so, whatever the pace was before.
+        let may_begin =
+            if self.breaker.is_open() { self.sending.is_empty() } else { self.pace.begin(self.sending.len(), now) };
+        if !may_begin {
+            return None;
         }
         let (run, claimed) = self.ready.take()?;
         let sending = Sending {
             claim: claimed.claim,
             run,
             lane: claimed.lane,
+            began: now,
             attempts: claimed.attempts,
             failures: claimed.failures,
             rejections: claimed.rejections,
@@ -276,37 +294,89 @@ impl Queue {
         let sending = self.sending.remove(&finished.delivery)?;
         let FinishedAttempt { endpoint, delivery, began_at, took, reply } = finished;
         let outcome = reply.outcome;
-        let was_open = self.breaker.is_open();
+        let learned = self.learn(delivery, &sending, &outcome, now, jitter);
         let attempt = Attempt {
             failures: sending.failures,
             rejections: sending.rejections,
             owed_at: sending.owed_at,
             tried_since: sending.tried_since.unwrap_or(began_at),
             // While the breaker is open, it is the endpoint that holds the others back.
-            others_wait: sending.others_wait && self.endpoint.ordered && !was_open,
-            // A probe tests the endpoint and uses up none of the delivery's attempts.
-            counts: !was_open,
+            others_wait: sending.others_wait && self.endpoint.ordered && !learned.was_open,
+            endpoint_fails: learned.endpoint_fails,
         };
-        let policy = &self.endpoint.policy;
-        let result = decide::decide(&attempt, &outcome, policy, now.wall, jitter);
+        let result = decide::decide(&attempt, &outcome, &self.endpoint.policy, now.wall, jitter);
         let reason = outcome.reason().map(FailureReason::as_str);
-        let changed = if reason.is_none() {
-            self.breaker.succeeded()
-        } else {
-            self.breaker.failed(sending.lane, &outcome, decide::asked_wait(&outcome, policy), now, jitter)
-        };
         let row = AttemptRow { began_at, duration: took, status: reply.status, reason, answer: reply.answer };
         let ended = matches!(result, AttemptResult::Done | AttemptResult::Dead { .. });
         let record = AttemptRecord { delivery, claim: sending.claim, attempt: Some(row), result: result.clone() };
         let mut records = vec![record];
         records.extend(self.resume(sending.run, ended));
         if self.breaker.is_open() || matches!(result, AttemptResult::EndpointOff { .. }) {
-            self.pace = None;
             records.extend(self.release_unsent());
         }
-        let (attempt, events) = (sending.attempts + 1, sending.events);
-        let report = AttemptReport { endpoint, delivery, attempt, took, events, outcome, result };
-        Some(Decided { records, report, breaker: changed.then(|| self.breaker.state()) })
+        let report = AttemptReport {
+            endpoint,
+            delivery,
+            attempt: sending.attempts + 1,
+            took,
+            events: sending.events,
+            outcome,
+            result,
+            goes_on: learned.goes_on,
+            pace: PaceReport { per_second: self.pace.learned(), at_once: self.pace.window() },
+        };
+        Some(Decided { records, report, endpoint: learned.reports })
+    }
+
+    /// Learns from an attempt how the endpoint is.
+    fn learn(&mut self, delivery: DeliveryId, sending: &Sending, outcome: &Outcome, now: Now, jitter: f64) -> Learned {
+        let was_open = self.breaker.is_open();
+        let Some(reason) = outcome.reason() else {
+            self.evidence.accepted(delivery, sending.run, now.mono);
+            let has_closed = self.breaker.succeeded(now.mono);
+            if has_closed {
+                self.pace.recovered(now.mono);
+            } else {
+                self.pace.accepted(sending.began, now.mono);
+            }
+            let reports = self.tell(has_closed, None, now.mono);
+            return Learned { was_open, endpoint_fails: false, goes_on: false, reports };
+        };
+        let failure = JudgedFailure {
+            delivery,
+            run: sending.run,
+            lane: sending.lane,
+            outcome,
+            began: sending.began,
+            own_failures: sending.failures,
+            breaker_is_open: was_open,
+        };
+        let endpoint_fails = self.evidence.failed(&failure, now.mono);
+        let asked = decide::asked_wait(outcome, &self.endpoint.policy);
+        let is_busy = matches!(outcome, Outcome::Busy { .. } | Outcome::Unavailable { .. });
+        let goes_on = endpoint_fails && (is_busy || was_open || self.pace.is_failing());
+        if endpoint_fails && !was_open {
+            if is_busy {
+                self.pace.refused(asked, sending.began, now.mono, jitter);
+            } else {
+                self.pace.failed(sending.began, now.mono, jitter);
+            }
+        }
+        // A delivery's own failure shows nothing about the endpoint, but several that are not found may.
+        if endpoint_fails || was_open || *outcome == Outcome::NotFound {
+            let capacity = self.pace.learned();
+            self.breaker.failed(&Failed { lane: sending.lane, outcome, asked, capacity, jitter }, now);
+        }
+        let reports = self.tell(self.breaker.is_open(), Some(reason), now.mono);
+        Learned { was_open, endpoint_fails, goes_on, reports }
+    }
+
+    /// Returns what is to be told of the endpoint after an attempt.
+    fn tell(&mut self, breaker: bool, reason: Option<FailureReason>, now: Mono) -> Vec<EndpointReport> {
+        self.limit_pace();
+        let (name, state) = (&self.endpoint.name, self.breaker.state());
+        let trouble = if breaker { self.told.breaker(name, state, reason, now) } else { None };
+        trouble.into_iter().chain(self.told.limit(name, self.pace.learned())).collect()
     }
 
     /// Lets the next delivery of a run be sent if the one before it has ended, or releases the run.
@@ -341,9 +411,27 @@ impl Queue {
         if self.breaker.is_open() {
             return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
         }
-        let paced = self.pace.filter(|_| self.ready.has_next() && self.sending.len() < self.endpoint.concurrency);
+        let paced = self.ready.has_next().then(|| self.pace.next(self.sending.len())).flatten();
         let claims = (self.may_be_due && self.has_capacity()).then_some(not_before);
         let due = self.next_due.filter(|_| self.has_capacity()).map(|due| due.max(not_before));
-        [paced.map(|pace| pace.next()), claims, due].into_iter().flatten().min()
+        [paced, claims, due].into_iter().flatten().min()
+    }
+}
+
+/// What an attempt showed about the endpoint.
+struct Learned {
+    was_open: bool,
+    endpoint_fails: bool,
+    goes_on: bool,
+    reports: Vec<EndpointReport>,
+}
+
+/// Returns the bounds of an endpoint's pace; those of a backlog are narrower.
+fn limits(endpoint: &Endpoint, breaker: StoredBreaker) -> PaceLimits {
+    let drain = (breaker == StoredBreaker::Draining).then_some(endpoint.drain_per_second.max(0.01));
+    PaceLimits {
+        concurrency: endpoint.concurrency,
+        rate: [endpoint.rate, drain].into_iter().flatten().reduce(f64::min),
+        longest_pause: endpoint.policy.retry_after.1,
     }
 }

@@ -49,6 +49,8 @@ pub struct EndpointSettings {
     pub window: Duration,
     /// How many conferences are delivered at once.
     pub concurrency: usize,
+    /// The most deliveries that are sent in a second; `None` for any number.
+    pub rate: Option<f64>,
     /// Whether the events of a conference arrive one after another.
     pub ordered: bool,
     /// How long a leave is held back, to drop it if the participant returns; zero for not at all.
@@ -97,6 +99,7 @@ impl EndpointSettings {
             timeout: Duration::from_secs(15),
             window: Duration::from_secs(3 * 86_400),
             concurrency: 8,
+            rate: None,
             ordered: true,
             settle: Duration::ZERO,
             max_age: None,
@@ -149,6 +152,7 @@ impl fmt::Debug for EndpointSettings {
             .field("timeout", &self.timeout)
             .field("window", &self.window)
             .field("concurrency", &self.concurrency)
+            .field("rate", &self.rate)
             .field("ordered", &self.ordered)
             .field("settle", &self.settle)
             .field("max_age", &self.max_age)

@@ -175,15 +175,12 @@ impl Core {
         }
         for reply in reply.endpoints {
             let Some(queue) = self.queues.get_mut(&reply.endpoint) else { continue };
-            let endpoint = reply.endpoint.clone();
             let (expired, given_up) = (reply.expired, reply.buried);
             if expired + given_up > 0 {
-                let skipped = EndpointReport::Skipped { endpoint: endpoint.clone(), expired, given_up };
+                let skipped = EndpointReport::Skipped { endpoint: reply.endpoint.clone(), expired, given_up };
                 commands.push(DispatchCommand::ReportEndpoint(skipped));
             }
-            if let Some(breaker) = queue.claimed(now, reply) {
-                commands.push(DispatchCommand::ReportEndpoint(EndpointReport::Breaker { endpoint, breaker }));
-            }
+            commands.extend(queue.claimed(now, reply).map(DispatchCommand::ReportEndpoint));
             if self.stopping {
                 // Claimed just before the stop.
                 self.records.extend(queue.release_waiting());
@@ -212,14 +209,11 @@ impl Core {
 
     fn finished(&mut self, now: Now, attempt: FinishedAttempt, commands: &mut Vec<DispatchCommand>) {
         let Some(queue) = self.queues.get_mut(&attempt.endpoint) else { return };
-        let endpoint = attempt.endpoint.clone();
         let jitter = self.random.f64() * 2.0 - 1.0;
-        let Some(Decided { records, report, breaker }) = queue.finished(now, attempt, jitter) else { return };
+        let Some(Decided { records, report, endpoint }) = queue.finished(now, attempt, jitter) else { return };
         self.records.extend(records);
         commands.push(DispatchCommand::ReportAttempt(report));
-        commands.extend(
-            breaker.map(|breaker| DispatchCommand::ReportEndpoint(EndpointReport::Breaker { endpoint, breaker })),
-        );
+        commands.extend(endpoint.into_iter().map(DispatchCommand::ReportEndpoint));
     }
 
     /// Sends what may be sent now.

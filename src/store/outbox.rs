@@ -174,7 +174,7 @@ pub struct Claimed {
     pub rejections: u32,
     /// When the event was committed, or the delivery replayed.
     pub owed_at: Timestamp,
-    /// When the first attempt began, if there was one.
+    /// When the first attempt began that failed because of the delivery, if one did.
     pub tried_since: Option<Timestamp>,
     /// Whether other deliveries of the lane wait behind it.
     pub others_wait: bool,

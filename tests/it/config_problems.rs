@@ -268,6 +268,11 @@ fn the_problems_of_a_webhook_name_what_its_format_needs_and_what_has_no_effect()
         ("failure_body = '(a{100}){100}'", ["webhook.failure_body: is no regular expression", "simplify"]),
         ("schedule = []", ["webhook.schedule: must have 1 to 50", ""]),
         ("schedule = [\"5s\", \"0s\"]", ["m.toml:4: webhook.schedule: must be", "1s to 1d"]),
+        ("rate = \"0/s\"", ["m.toml:4: webhook.rate: must be", "1/s"]),
+        ("rate = \"-1/s\"", ["m.toml:4: webhook.rate: must be", "above 0"]),
+        ("rate = \"10001/s\"", ["m.toml:4: webhook.rate: must be", "10000"]),
+        ("rate = \"1/day\"", ["m.toml:4: webhook.rate: must be", "30/m"]),
+        ("rate = 1", ["m.toml:4: webhook.rate: must be", "string"]),
         ("drain_per_second = 0", ["m.toml:4: webhook.drain_per_second: must be", "1 to 100000"]),
     ] {
         let reported = problems_of(&format!("{head}{more}"));
@@ -292,6 +297,7 @@ fn a_chat_needs_no_secret_and_gets_no_events_of_single_devices() {
     let config = parsed(text).unwrap();
     let webhook = &config.webhooks[0];
     assert!(webhook.secrets.is_empty());
+    assert_eq!((webhook.concurrency, webhook.rate), (1, None), "one message at a time");
     let wanted = |event| webhook.route.events.iter().any(|pattern| pattern.matches(event));
     use meetwatch::model::EventType::{ConferenceEnded, ParticipantLeft, SessionStarted, WatchGap};
     assert_eq!([ConferenceEnded, ParticipantLeft, WatchGap, SessionStarted].map(wanted), [true, true, true, false]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use meetwatch::backoff::Random;
 use meetwatch::clock::{Mono, Now};
 use meetwatch::delivery::http::answer;
-use meetwatch::delivery::report::FinishedAttempt;
+use meetwatch::delivery::report::{EndpointReport, FinishedAttempt};
 use meetwatch::delivery::step::{Core, DispatchInput};
 use meetwatch::delivery::{Endpoint, Outcome, Policy, Reply, TransportFailure};
 use meetwatch::model::EndpointName;
@@ -19,29 +19,36 @@ use crate::store_samples::*;
 const HOUR: u64 = 3600;
 
 /// A dispatcher with one endpoint, `ops`, and how the endpoint answers.
-struct Simulation {
-    now: Now,
+pub(crate) struct Simulation {
+    pub(crate) now: Now,
     db: Db,
     core: Core,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    answer: fn(&Claimed, Mono) -> Reply,
+    answer: Box<dyn FnMut(&Claimed, Mono) -> Reply>,
     /// The end of each attempt, in seconds, its event, and whether it was accepted.
-    attempts: Vec<(u64, String, bool)>,
+    pub(crate) attempts: Vec<(u64, String, bool)>,
+    /// What was told of the endpoint.
+    pub(crate) told: Vec<EndpointReport>,
 }
 
 fn core(ordered: bool) -> Core {
+    Core::new([ops(ordered)], Random::with_seed(3))
+}
+
+/// The endpoint.
+pub(crate) fn ops(ordered: bool) -> Endpoint {
     let max_hold = Duration::from_secs(HOUR);
-    let endpoint = Endpoint {
+    Endpoint {
         name: endpoint("ops"),
         policy: Policy { max_hold, ..Policy::new(Duration::from_secs(72 * HOUR)) },
         timeout: Duration::from_secs(15),
         concurrency: 4,
         ordered,
         batched: false,
+        rate: None,
         drain_per_second: 2.0,
-    };
-    Core::new([endpoint], Random::with_seed(3))
+    }
 }
 
 fn unreachable() -> Reply {
@@ -53,26 +60,31 @@ fn ok() -> Reply {
 }
 
 impl Simulation {
-    fn begin(answer: fn(&Claimed, Mono) -> Reply) -> Self {
+    fn begin(answer: impl FnMut(&Claimed, Mono) -> Reply + 'static) -> Self {
+        Self::of(ops(true), answer)
+    }
+
+    pub(crate) fn of(endpoint: Endpoint, answer: impl FnMut(&Claimed, Mono) -> Reply + 'static) -> Self {
         Self {
             now: Now { mono: Mono::ZERO, wall: noon() },
             db: Db::in_memory(noon()).unwrap(),
-            core: core(true),
+            core: Core::new([endpoint], Random::with_seed(3)),
             sending: BTreeMap::new(),
             wake_at: Some(Mono::ZERO),
-            answer,
+            answer: Box::new(answer),
             attempts: Vec::new(),
+            told: Vec::new(),
         }
     }
 
-    fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
+    pub(crate) fn commit(&mut self, conference: &str, sequences: std::ops::RangeInclusive<u64>) {
         let commit = joins(conference, sequences, &["ops"]);
         self.db.write(commit, self.now.wall).unwrap();
         self.step(DispatchInput::Woken);
     }
 
     /// Advances the time to this second.
-    fn run_to(&mut self, seconds: u64) {
+    pub(crate) fn run_to(&mut self, seconds: u64) {
         let end = Duration::from_secs(seconds);
         loop {
             let ends = self.sending.keys().next().map(|(ends, _)| *ends);
@@ -103,11 +115,11 @@ impl Simulation {
         self.step(DispatchInput::Tick);
     }
 
-    fn breaker(&self) -> StoredBreaker {
+    pub(crate) fn breaker(&self) -> StoredBreaker {
         self.db.outbox_summary().unwrap()[0].breaker
     }
 
-    fn states(&self) -> Vec<DeliveryState> {
+    pub(crate) fn states(&self) -> Vec<DeliveryState> {
         let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
         self.db.list_deliveries(&filter).unwrap().deliveries.into_iter().map(|row| row.state).collect()
     }
@@ -116,6 +128,10 @@ impl Simulation {
 impl Stage for Simulation {
     fn parts(&mut self) -> Parts<'_> {
         Parts { core: &mut self.core, db: &mut self.db, now: self.now, wake_at: &mut self.wake_at }
+    }
+
+    fn reported(&mut self, report: EndpointReport) {
+        self.told.push(report);
     }
 
     fn begin_attempt(&mut self, endpoint: EndpointName, claimed: Claimed) {
@@ -208,10 +224,17 @@ fn poisoned_by_one(claimed: &Claimed, _: Mono) -> Reply {
 fn a_delivery_that_keeps_failing_is_given_up_when_it_has_held_others_back_for_max_hold() {
     let mut simulation = Simulation::begin(poisoned_by_one);
     simulation.commit("stuck", 1..=2);
-    simulation.commit("c", 1..=1);
-    simulation.run_to(2 * HOUR);
+    // Other conferences show all the time that the endpoint is well.
+    for minute in 0..119 {
+        simulation.commit(&format!("c{minute}"), 1..=1);
+        simulation.run_to(60 * (minute + 1));
+    }
     assert_eq!(simulation.breaker(), StoredBreaker::Closed);
-    assert_eq!(simulation.states(), [DeliveryState::Done, DeliveryState::Pending, DeliveryState::Dead]);
+    let states = simulation.states();
+    assert_eq!(states[states.len() - 2..], [DeliveryState::Pending, DeliveryState::Dead]);
+    assert!(states[..states.len() - 2].iter().all(|state| *state == DeliveryState::Done));
+    let of_the_first = simulation.attempts.iter().filter(|(_, what, _)| what.starts_with("stuck:1")).count();
+    assert!((5..=9).contains(&of_the_first), "it follows its own schedule: {of_the_first} attempts");
 }
 
 #[test]
@@ -232,7 +255,11 @@ fn without_order_no_delivery_waits_for_another() {
     simulation.commit("c", 1..=9);
     simulation.run_to(3);
     let arrived = simulation.attempts.iter().filter(|(_, _, arrived)| *arrived).count();
-    assert_eq!((arrived, simulation.attempts.len()), (8, 9));
+    assert_eq!(
+        (arrived, simulation.attempts.len()),
+        (8, 10),
+        "the failing one is tried again at once, and then later, because the endpoint is well"
+    );
 }
 
 #[test]

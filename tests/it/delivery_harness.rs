@@ -1,6 +1,7 @@
 //! A harness for tests: the dispatcher's core on a store, without sockets and in virtual time.
 
 use meetwatch::clock::{Mono, Now};
+use meetwatch::delivery::report::EndpointReport;
 use meetwatch::delivery::step::{Core, DispatchCommand, DispatchInput};
 use meetwatch::model::EndpointName;
 use meetwatch::store::{Claimed, Db};
@@ -26,6 +27,9 @@ pub(crate) trait Stage {
         false
     }
 
+    /// Takes a report about an endpoint.
+    fn reported(&mut self, _: EndpointReport) {}
+
     /// Steps the core, and carries out the commands until none is left.
     fn step(&mut self, input: DispatchInput) {
         let mut inputs = vec![input];
@@ -41,9 +45,8 @@ pub(crate) trait Stage {
                         inputs.push(DispatchInput::Exchanged(db.write(request, now.wall).unwrap()));
                     }
                     DispatchCommand::Send { endpoint, claimed } => self.begin_attempt(endpoint, *claimed),
-                    DispatchCommand::ReportAttempt(_)
-                    | DispatchCommand::ReportEndpoint(_)
-                    | DispatchCommand::Forget(_) => {}
+                    DispatchCommand::ReportEndpoint(report) => self.reported(report),
+                    DispatchCommand::ReportAttempt(_) | DispatchCommand::Forget(_) => {}
                 }
             }
         }

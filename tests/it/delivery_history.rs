@@ -26,7 +26,7 @@ const CONFERENCES: usize = 4;
 const PEOPLE: usize = 3;
 /// How many changes a history has.
 const CHANGES: usize = 60;
-const CONCURRENCY: usize = 3;
+const CONCURRENCY: u32 = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The configuration of an endpoint.
@@ -141,6 +141,7 @@ fn core(seed: u64) -> Core {
         concurrency: CONCURRENCY,
         ordered: kind.ordered,
         batched: kind.batching.is_some(),
+        rate: None,
         drain_per_second: 5.0,
     });
     Core::new(endpoints, Random::with_seed(seed))
@@ -268,7 +269,10 @@ impl Stage for History {
         let of_endpoint = || self.sending.values().filter(|(name, _)| *name == endpoint);
         let doubled = of_endpoint().any(|(_, other)| other.lane == claimed.lane && kind(&endpoint).ordered);
         assert!(!doubled, "two deliveries of one lane are in flight");
-        assert!(of_endpoint().count() < CONCURRENCY, "more deliveries are in flight than the concurrency allows");
+        assert!(
+            of_endpoint().count() < CONCURRENCY as usize,
+            "more deliveries are in flight than the concurrency allows"
+        );
         if let Some(others) = &claimed.batch {
             let most = kind(&endpoint).batching.unwrap().max_events as usize;
             assert!(others.len() < most, "the batch exceeds max_events");

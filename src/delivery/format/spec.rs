@@ -102,6 +102,12 @@ impl Format {
         self.spec.name
     }
 
+    /// Returns whether it is a chat, whose address is the secret.
+    #[must_use]
+    pub fn is_chat(&self) -> bool {
+        self.spec.signing == Signing::AddressIsSecret
+    }
+
     pub(super) const fn grouping(&self) -> Grouping {
         self.spec.grouping
     }

@@ -11,7 +11,8 @@ pub const fn outcome(status: u16, retry_after: Option<Duration>) -> Outcome {
     match status {
         200..=299 => Outcome::Accepted,
         300..=399 => Outcome::Redirected,
-        400 | 404 | 405 | 413 | 415 | 422 => Outcome::Refused,
+        400 | 413 | 415 | 422 => Outcome::Refused,
+        404 | 405 => Outcome::NotFound,
         401 | 403 => Outcome::Unauthorized,
         410 => Outcome::Gone,
         429 => Outcome::Busy { wait: retry_after },
@@ -38,7 +39,8 @@ mod tests {
             let expected = match status {
                 200..=299 => Outcome::Accepted,
                 300..=399 => Outcome::Redirected,
-                400 | 404 | 405 | 413 | 415 | 422 => Outcome::Refused,
+                400 | 413 | 415 | 422 => Outcome::Refused,
+                404 | 405 => Outcome::NotFound,
                 401 | 403 => Outcome::Unauthorized,
                 410 => Outcome::Gone,
                 429 => Outcome::Busy { wait },

@@ -188,6 +188,9 @@ impl Sender {
             Ok(Err(BodyError::Broken(_))) => Some("the answer broke off"),
             Err(_) => Some("the answer did not end in time"),
         };
+        if status >= 400 {
+            outcome = answer::outcome(status, retry_after::shorter(retry_after, &start));
+        }
         if outcome == Outcome::Accepted && !self.patterns.accept(&start) {
             outcome = Outcome::BodyFailed;
         }

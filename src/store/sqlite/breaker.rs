@@ -7,6 +7,21 @@ use super::values::{nanos, optional_time_at};
 use crate::store::endpoint::StoredBreaker;
 use crate::store::error::StoreError;
 
+/// Selects the last attempt of a delivery if its answer was that there is no such address.
+macro_rules! not_found {
+    ($delivery:literal) => {
+        concat!(
+            "SELECT 1 FROM attempts a WHERE a.delivery = ",
+            $delivery,
+            " AND a.status IN (404, 405)
+              AND a.number = (SELECT max(l.number) FROM attempts l WHERE l.delivery = ",
+            $delivery,
+            ")"
+        )
+    };
+}
+pub(super) use not_found;
+
 /// Reads the breaker out of a row of `endpoints`, by its columns `breaker`, `trouble_since`, `probe_at` and `probes`.
 pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<StoredBreaker, StoreError> {
     match row.get_ref("breaker")?.as_str() {
@@ -24,8 +39,8 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<StoredBreaker, StoreError>
     }
 }
 
-/// Stores the breaker. When it closes or begins to drain, failed deliveries are due at once, and the time that it was
-/// open does not count towards their head-of-line hold.
+/// Stores the breaker. When it closes or begins to drain, failed deliveries are due at once, also those that were not found
+/// during the trouble, and the time of the trouble does not count towards their head-of-line hold.
 pub(super) fn set(connection: &Connection, endpoint: i64, to: StoredBreaker, now: Timestamp) -> Result<(), StoreError> {
     let since: Option<i64> = connection
         .prepare_cached("SELECT trouble_since FROM endpoints WHERE id = ?1 AND breaker = 'open'")?
@@ -51,10 +66,18 @@ pub(super) fn set(connection: &Connection, endpoint: i64, to: StoredBreaker, now
 }
 
 fn after_outage(connection: &Connection, endpoint: i64, since: i64, now: Timestamp) -> Result<(), StoreError> {
-    // Rejected deliveries keep their due time: the rejection was about the delivery, not the endpoint.
+    // Other rejected deliveries keep their due time: the rejection was about the delivery, not the endpoint.
+    let mut forgive = connection.prepare_cached(concat!(
+        "UPDATE deliveries SET rejections = 0, failures = 0
+         WHERE endpoint = ?1 AND head = 1 AND state = 'pending' AND attempts > 0 AND rejections > 0
+               AND EXISTS (",
+        not_found!("deliveries.id"),
+        " AND a.began_at + a.duration >= ?2)"
+    ))?;
+    forgive.execute([endpoint, since])?;
     let mut statement = connection.prepare_cached(
         "UPDATE deliveries SET due_at = CASE WHEN rejections = 0 THEN min(due_at, ?3) ELSE due_at END,
-                               hold_until = hold_until + max(0, ?3 - max(?2, tried_since)),
+                               hold_until = hold_until + coalesce(max(0, ?3 - max(?2, tried_since)), 0),
                                tried_since = tried_since + max(0, ?3 - max(?2, tried_since))
          WHERE endpoint = ?1 AND head = 1 AND state = 'pending' AND attempts > 0",
     )?;

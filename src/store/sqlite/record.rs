@@ -156,8 +156,9 @@ fn retry(connection: &Connection, record: &AttemptRecord, now: Timestamp) -> Res
                               AND n.state IN ('pending', 'leased'))
                       AND (SELECT ordered FROM endpoints WHERE id = deliveries.endpoint)
                       THEN min(:at, max(:hold_until, :now)) ELSE :at END,
-                    hold_until = :hold_until, tried_since = coalesce(tried_since, :began_at), failures = :failures,
-                    rejections = :rejections, lease_until = NULL
+                    hold_until = :hold_until, failures = :failures, rejections = :rejections, lease_until = NULL,
+                    -- What failed only because of the endpoint holds nobody back for its own sake.
+                    tried_since = CASE WHEN :failures + :rejections > 0 THEN coalesce(tried_since, :began_at) END
              WHERE id = :id AND state = 'leased' AND claims = :claim
              RETURNING position, endpoint, lane, attempts, batch IS id",
         )?

@@ -6,6 +6,7 @@ use rusqlite::Row;
 use crate::model::{ConferenceName, EventId, EventType};
 use crate::store::error::StoreError;
 use crate::store::outbox::{Claimed, DeliveryId, LaneId};
+use crate::store::sqlite::breaker::not_found;
 use crate::store::sqlite::values::{known, optional_parse_at, optional_time_at, parse_at, time_at};
 
 /// The columns that a claim needs of every candidate.
@@ -46,8 +47,9 @@ pub(super) const RUN: &str = candidates!(
 pub(super) const BATCH: &str =
     candidates!("deliveries_batch", "d.batch = ?1 AND d.state = 'pending' ORDER BY d.position");
 
-/// Candidates for a probe: due ones first, then failed ones that wait for their next attempt.
-pub(super) const PROBES: [&str; 2] = [
+/// Candidates for a probe: due ones first, then failed ones that wait for their next attempt, at last those that were not
+/// found.
+pub(super) const PROBES: [&str; 3] = [
     candidates!(
         "deliveries_due",
         "d.endpoint = ?1 AND d.head = 1 AND d.state = 'pending' AND d.due_at <= ?2 AND d.lane NOT IN (?3, ?4, ?5)
@@ -58,6 +60,15 @@ pub(super) const PROBES: [&str; 2] = [
         "deliveries_failed",
         "d.endpoint = ?1 AND d.head = 1 AND d.state = 'pending' AND d.attempts > 0 AND d.due_at > ?2 AND d.rejections = 0
          AND d.lane NOT IN (?3, ?4, ?5) ORDER BY d.due_at LIMIT 1"
+    ),
+    concat!(
+        candidates!(
+            "deliveries_failed",
+            "d.endpoint = ?1 AND d.head = 1 AND d.state = 'pending' AND d.attempts > 0 AND d.due_at > ?2 AND d.rejections > 0
+             AND d.lane NOT IN (?3, ?4, ?5) AND EXISTS ("
+        ),
+        not_found!("d.id"),
+        ") ORDER BY d.due_at LIMIT 1"
     ),
 ];
 
