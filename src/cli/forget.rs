@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::daemon_args::DaemonArgs;
+use super::daemon_client::DaemonClient;
 use super::output;
+use super::output_args::OutputArgs;
 use super::table::counted;
 
 /// Delete one person's data from the store, and keep it out from now on
@@ -15,6 +17,8 @@ use super::table::counted;
 pub(super) struct Args {
     #[command(flatten)]
     daemon: DaemonArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// The person: users/…, conferenceRecords/…/participants/…, or an e-mail address that was looked up
     #[arg(value_name = "USER")]
     who: String,
@@ -28,9 +32,10 @@ pub(super) struct Args {
 /// # Errors
 /// Where no daemon runs, or it knows no such person.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let as_json = args.output.json()?;
     let body = json!({ "who": args.who, "dry_run": !args.yes });
     let answer = DaemonClient::new(&args.daemon)?.post(&["forget"], Some(body)).await?;
-    if args.daemon.json {
+    if as_json {
         output::json(&answer)?;
     } else {
         output::line(summary(&answer))?;

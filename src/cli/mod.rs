@@ -10,8 +10,11 @@ mod arguments;
 mod assets;
 mod backup;
 mod check;
+mod client_error;
+mod conference_choice;
 mod conferences;
 mod daemon_address;
+mod daemon_args;
 mod daemon_client;
 mod deliveries;
 mod demo;
@@ -24,13 +27,17 @@ mod health;
 mod listen;
 pub mod login;
 mod output;
+mod output_args;
+mod reload;
 mod report;
 mod run;
 mod secret;
 pub mod sim;
 mod status;
 mod table;
+mod time;
 mod verify;
+mod who;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -66,10 +73,12 @@ enum Command {
     Status(status::Args),
     Health(health::Args),
     Conferences(conferences::Args),
+    Who(who::Args),
     Events(events::Args),
     Report(report::Args),
     Deliveries(deliveries::Args),
     Endpoints(endpoints::Args),
+    Reload(reload::Args),
     Backup(backup::Args),
     Forget(forget::Args),
     Secret(secret::Args),
@@ -97,6 +106,8 @@ impl Command {
             Self::Status(args) => status::run(args).await,
             Self::Health(args) => health::run(args).await,
             Self::Conferences(args) => conferences::run(args).await,
+            Self::Who(args) => who::run(args).await,
+            Self::Reload(args) => reload::run(args).await,
             Self::Events(args) => events::run(args).await,
             Self::Report(args) => report::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,

@@ -9,6 +9,7 @@
 mod architecture;
 mod check_online;
 mod check_setup;
+mod client_command;
 mod config_check;
 mod config_files;
 mod config_problems;
