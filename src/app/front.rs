@@ -19,7 +19,8 @@ pub(super) async fn build(config: &Config, token: SecretString, clock: Clock) ->
     let tester = Arc::new(WebhookTester(Arc::new(Probe::new(&config.webhooks, clock)?)));
     let (settings, cards) = (config.server.clone(), cards(config));
     let built = tokio::task::spawn_blocking(move || LiveConfig::new(&settings, token, cards, tester)).await;
-    built.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)
+    let front = built.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)?;
+    Ok(front.with_targets(config.targets.iter().map(|target| target.name.clone()).collect()))
 }
 
 /// Returns what the API shows of the endpoints' configuration.

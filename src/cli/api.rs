@@ -8,9 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use self::view::AnswerView;
 use super::google_client;
+use super::output_args::{OutputArgs, OutputFormat};
+use super::time::{self, TimeSpec};
+use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::meet::{
     Answer, Client, ConferenceFilter, Page, PageRequest, ParticipantFilter, PersonQuery, Priority, Read, ReadError,
@@ -22,6 +26,7 @@ use crate::model::{
 
 /// Read single resources and lists from Google's API, as an identity of the configuration
 #[derive(Debug, clap::Args)]
+#[command(after_help = time::HELP)]
 pub struct Args {
     /// The configuration file with the identities
     #[arg(long, value_name = "FILE", global = true, default_value = "/etc/meetwatch/meetwatch.toml")]
@@ -29,9 +34,8 @@ pub struct Args {
     /// The identity to read as; required if the configuration has several
     #[arg(long, value_name = "NAME", global = true, value_parser = IdentityName::parse)]
     pub identity: Option<IdentityName>,
-    /// Print JSON instead of a table
-    #[arg(long, global = true)]
-    pub json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     pub command: ApiCommand,
 }
@@ -44,8 +48,8 @@ pub enum ApiCommand {
         /// List only live conferences
         #[arg(long)]
         active: bool,
-        /// List only conferences that ended at or after this time, such as 2026-01-05T10:00:00Z
-        #[arg(long, value_name = "TIME", conflicts_with = "active")]
+        /// List only conferences that ended at or after this time
+        #[arg(long, value_name = "TIME", conflicts_with = "active", value_parser = moment)]
         since: Option<Timestamp>,
         #[command(flatten)]
         page: PageArgs,
@@ -59,7 +63,7 @@ pub enum ApiCommand {
         #[arg(long)]
         active: bool,
         /// List only participants who left at or after this time
-        #[arg(long, value_name = "TIME", conflicts_with = "active")]
+        #[arg(long, value_name = "TIME", conflicts_with = "active", value_parser = moment)]
         since: Option<Timestamp>,
         #[command(flatten)]
         page: PageArgs,
@@ -127,7 +131,11 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let identity = choose(args.identity, identities)?;
     let view = fetch(client, &identity, args.command).await.map_err(|error| with_remedy(&error))?;
-    let text = if args.json { view.json().context("cannot write JSON")? } else { view.table() };
+    let text = match args.output.format() {
+        OutputFormat::Table => view.table(),
+        OutputFormat::Json => view.json().context("cannot write JSON")?,
+        OutputFormat::Csv => view.csv(),
+    };
     out.write_all(text.as_bytes()).context("cannot write to the output")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -191,6 +199,10 @@ fn with_remedy(error: &ReadError) -> anyhow::Error {
     }
 }
 
+fn moment(text: &str) -> Result<Timestamp, String> {
+    Ok(TimeSpec::parse(text)?.moment(Clock::new().now().wall, &TimeZone::UTC))
+}
+
 fn parse_name(text: &str) -> Result<Read, InvalidName> {
     let conference = || ConferenceName::parse(text).map(Read::Conference);
     let participant = || ParticipantName::parse(text).map(Read::Participant);
@@ -245,9 +257,11 @@ mod tests {
     #[test]
     fn global_options_may_follow_the_command_and_contradictions_are_refused() {
         let args = parsed::<Args>("participants conferenceRecords/c --active --json --identity a --config f").unwrap();
-        assert!(args.json && args.identity.is_some() && args.config.as_os_str() == "f");
+        assert!(
+            args.output.format() == OutputFormat::Json && args.identity.is_some() && args.config.as_os_str() == "f"
+        );
         assert!(parsed::<Args>("participants conferenceRecords/c --active --since 2026-01-05T10:00:00Z").is_err());
-        assert!(parsed::<Args>("participants conferenceRecords/c --since yesterday").is_err());
+        assert!(parsed::<Args>("participants conferenceRecords/c --since tomorrow").is_err());
         assert!(parsed::<Args>("participants spaces/c").is_err());
     }
 

@@ -1,59 +1,62 @@
-//! A client for the API of the running daemon. Address and token come from the daemon's configuration.
+//! A client for the API of a running daemon.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
-use reqwest::{Client, Method, Url};
-use secrecy::{ExposeSecret as _, SecretString};
+use anyhow::anyhow;
+use reqwest::{Client, Method, StatusCode, Url};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
+use super::client_error;
 use super::daemon_address::DaemonAddress;
+use super::daemon_args::{ChosenDaemon, DaemonArgs, Token};
 use crate::capped_body::{self, BodyError};
-use crate::config::{self, Config, Environment};
-use crate::serve::token as api_token;
+use crate::config::Environment;
+use crate::model::text::for_terminal;
+use crate::serve::metrics::{REVISION, VERSION};
 
 /// How long an answer may take: a little longer than the longest test of an endpoint.
 const TIMEOUT: Duration = Duration::from_secs(310);
 
-/// A daemon on this machine accepts a connection at once or not at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
-
-/// The options of every command that talks to the daemon.
-#[derive(Debug, clap::Args)]
-pub(super) struct DaemonArgs {
-    /// The configuration file of the daemon
-    #[arg(long, value_name = "FILE", global = true, default_value = "/etc/meetwatch/meetwatch.toml")]
-    pub(super) config: PathBuf,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    pub(super) json: bool,
-}
 
 /// A client of one daemon.
 pub(super) struct DaemonClient {
     client: Client,
     address: DaemonAddress,
-    token: SecretString,
-    config: PathBuf,
+    token: Option<Token>,
+}
+
+/// An answer as it came.
+struct DaemonAnswer {
+    status: StatusCode,
+    content_type: String,
+    /// `None` if it is no JSON object.
+    body: Option<Value>,
 }
 
 impl DaemonClient {
-    /// Returns a client of the daemon that runs with the configuration of `args`. Does not connect.
+    /// Returns a client of the daemon that the options and the environment name. Does not connect.
     ///
     /// # Errors
-    /// Where the configuration is invalid, or there is no token.
+    /// Where the address, the configuration or the token cannot be used.
     pub(super) fn new(args: &DaemonArgs) -> anyhow::Result<Self> {
-        let config = config::load(&args.config, &Environment::read())?;
-        Self::at(DaemonAddress::from_config(&config)?, token(&config)?, &args.config)
+        let chosen = args.choose(&Environment::read())?;
+        let token = chosen.token()?;
+        Self::with(chosen, token)
     }
 
-    fn at(address: DaemonAddress, token: SecretString, config: &Path) -> anyhow::Result<Self> {
+    fn with(chosen: ChosenDaemon, token: Option<Token>) -> anyhow::Result<Self> {
+        let mut address = chosen.address;
+        if token.is_some() {
+            address.without_password();
+        }
         let client = Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
-        Ok(Self { client: address.configure(client)?.build()?, address, token, config: config.to_owned() })
+        Ok(Self { client: address.configure(client)?.build()?, address, token })
     }
 
     /// Sends a GET for `path`, given as its segments below `/api/v1`, with these query parameters. Returns the JSON answer.
@@ -75,103 +78,94 @@ impl DaemonClient {
         self.send(Method::DELETE, self.url(path)?, None).await
     }
 
+    /// Makes the daemon read its configuration again.
+    pub(super) async fn reload(&self) -> anyhow::Result<Value> {
+        self.send(Method::POST, self.address.url(&["-", "reload"])?, None).await
+    }
+
     fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
-        let mut url = self.address.base.clone();
-        // Each segment is percent-encoded, so a name cannot change the path.
-        url.path_segments_mut().map_err(|()| anyhow!("the daemon's address has no paths"))?.pop_if_empty().extend(path);
-        Ok(url)
+        self.address.url(&[&["api", "v1"], path].concat())
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Value>) -> anyhow::Result<Value> {
-        let mut request = self.client.request(method, url).bearer_auth(self.token.expose_secret());
+        let DaemonAnswer { status, content_type, body } = self.exchange(method, url, body).await?;
+        let error = body.as_ref().and_then(|body| body["error"].as_str());
+        match (body.as_ref(), error) {
+            (Some(_), _) if status.is_success() => Ok(body.unwrap_or_default()),
+            _ if status == StatusCode::UNAUTHORIZED => Err(self.unauthorized()),
+            (_, Some(error)) => Err(self.refused(status, error).await),
+            (_, None) => Err(client_error::not_meetwatch(&self.address, status, &content_type)),
+        }
+    }
+
+    async fn exchange(&self, method: Method, url: Url, body: Option<Value>) -> anyhow::Result<DaemonAnswer> {
+        let mut request = self.client.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.secret.expose_secret());
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
+        let response = request.send().await.map_err(|error| client_error::unreachable(&self.address, &error))?;
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let (status, content_type) = (response.status(), content_type.unwrap_or_default().to_owned());
         let bytes = capped_body::read(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
             BodyError::TooLarge => {
                 anyhow!("the daemon's answer is longer than {} MiB; narrow the request down", MAX_ANSWER_BYTES >> 20)
             }
             BodyError::Broken(error) => {
-                anyhow!(error).context("the connection broke before the daemon's answer was complete")
+                anyhow!(error.without_url()).context("the connection broke before the daemon's answer was complete")
             }
         })?;
-        let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
-        if status == reqwest::StatusCode::UNAUTHORIZED {
-            bail!(
-                "the daemon at {} refuses the token of {}: it runs with another configuration",
-                self.host(),
-                self.config.display()
-            );
-        }
-        if !status.is_success() {
-            let why = answer
-                .as_ref()
-                .and_then(|answer| answer["error"].as_str())
-                .unwrap_or("the daemon refused the request without a reason");
-            bail!("{}", crate::model::text::for_terminal(why));
-        }
-        answer.ok_or_else(|| anyhow!("the server at {} is not meetwatch", self.host()))
+        let body = serde_json::from_slice(&bytes).ok().filter(Value::is_object);
+        Ok(DaemonAnswer { status, content_type, body })
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
-        if error.is_connect() {
-            let config = self.config.display();
+    fn unauthorized(&self) -> anyhow::Error {
+        let host = &self.address.display;
+        match (&self.token, self.address.config()) {
+            (Some(token), Some(_)) if !token.display.starts_with("the token in ") => {
+                anyhow!("the daemon at {host} refuses {}: it runs with another configuration", token.display)
+            }
+            (Some(token), _) => anyhow!(
+                "the daemon at {host} refuses {}; its configuration says which tokens it takes (`server.token_file`, \
+                 `server.api.token_file`)",
+                token.display
+            ),
+            (None, _) if self.address.has_password() => {
+                anyhow!("the daemon at {host} refuses the user and the password in the address; correct them")
+            }
+            (None, _) => anyhow!(
+                "the daemon at {host} asks for a token; name the file that holds it with --token-file or in \
+                 MEETWATCH_TOKEN_FILE"
+            ),
+        }
+    }
+
+    /// Explains the daemon's refusal. What it does not know at all may be because it is of another version.
+    async fn refused(&self, status: StatusCode, why: &str) -> anyhow::Error {
+        let why = for_terminal(why);
+        let unknown = match status {
+            StatusCode::NOT_FOUND => why == "no such path",
+            StatusCode::BAD_REQUEST => why.starts_with("unknown query parameter"),
+            StatusCode::METHOD_NOT_ALLOWED => true,
+            _ => false,
+        };
+        if unknown && let Some(theirs) = self.other_version().await {
             return anyhow!(
-                "no daemon runs at {}, the address in {config}; start it with: meetwatch run --config {config}",
-                self.host()
+                "the daemon at {} is meetwatch {theirs}, which does not know this request ({why}); this program is {VERSION} \
+                 ({REVISION}): use one of the daemon's version",
+                self.address.display
             );
         }
-        let what = if error.is_timeout() { "did not answer in time" } else { "closed the connection" };
-        anyhow!("the daemon at {} {what}", self.host())
+        anyhow!("{why}")
     }
 
-    fn host(&self) -> &str {
-        &self.address.display
-    }
-}
-
-/// Returns the API token of the daemon: the configured one, or the one that the daemon's first start created.
-pub(super) fn token(config: &Config) -> anyhow::Result<SecretString> {
-    if let Some(token) = &config.server.token {
-        return Ok(token.clone());
-    }
-    let path = api_token::path_beside(&config.store.path);
-    if !path.try_exists().unwrap_or(true) {
-        bail!(
-            "no daemon has run with this configuration yet: its first start creates {}, which does not exist",
-            path.display()
-        );
-    }
-    api_token::load(&path).map_err(Into::into)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Origin;
-
-    fn client_of(address: std::net::SocketAddr) -> DaemonClient {
-        let text = format!("[[identity]]\nname = \"a\"\naccess_token_file = \"t\"\n[server]\nlisten = \"{address}\"\n");
-        let environment = Environment::default();
-        let origin = Origin { file: "m.toml", folder: Path::new(""), environment: &environment, world_readable: false };
-        let config = config::parse(&text, &origin).unwrap();
-        DaemonClient::at(DaemonAddress::from_config(&config).unwrap(), "t".into(), Path::new("m.toml")).unwrap()
-    }
-
-    #[test]
-    fn a_name_cannot_change_the_path() {
-        let client = client_of(([127, 0, 0, 1], 1).into());
-        let url = client.url(&["endpoints", "../x?y", "test"]).unwrap();
-        assert_eq!(url.as_str(), "http://127.0.0.1:1/api/v1/endpoints/..%2Fx%3Fy/test");
-    }
-
-    #[tokio::test]
-    async fn without_a_daemon_the_error_says_how_to_start_one() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = client_of(free);
-        let error = client.get(&["status"], &[]).await.unwrap_err().to_string();
-        assert!(error.starts_with("no daemon runs at http://127.0.0.1:") && error.contains("meetwatch run"), "{error}");
+    /// Returns the daemon's version if it is not that of this program.
+    async fn other_version(&self) -> Option<String> {
+        let status = self.exchange(Method::GET, self.url(&["status"]).ok()?, None).await.ok()?.body?;
+        let (version, revision) = (status["version"].as_str()?, status["revision"].as_str().unwrap_or("unknown"));
+        let other = (version, revision) != (VERSION, REVISION);
+        other.then(|| for_terminal(&format!("{version} ({revision})")))
     }
 }

@@ -1,31 +1,35 @@
 //! `meetwatch deliveries`: lists deliveries, shows one with its attempts, and sends deliveries again.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::bail;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::confirm::{self, ConfirmArgs, Unasked};
-use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::daemon_args::DaemonArgs;
+use super::daemon_client::DaemonClient;
 use super::output;
+use super::output_args::{OutputArgs, OutputFormat};
 use super::progress::Progress;
 use super::table::{Column, cell, counted, render_rows};
+use super::time::{self, TimeSpec};
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
 use crate::model::{ConferenceName, EndpointName};
 use crate::store::DeliveryState;
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     ("id", "/id"),
-    ("endpoint", "/endpoint"),
+    ("stored", "/owed_at"),
+    ("state", "/state"),
     ("type", "/type"),
+    ("endpoint", "/endpoint"),
+    ("tries", "/attempts"),
+    ("reason", "/reason"),
     ("conference", "/conference"),
     ("sequence", "/sequence"),
-    ("state", "/state"),
-    ("attempts", "/attempts"),
-    ("reason", "/reason"),
 ];
 
 const ATTEMPTS: [Column; 6] = [
@@ -39,10 +43,12 @@ const ATTEMPTS: [Column; 6] = [
 
 /// List deliveries, newest first; show one; or send some again
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = time::HELP)]
 pub(super) struct Args {
     #[command(flatten)]
     daemon: DaemonArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(subcommand)]
@@ -61,15 +67,12 @@ struct FilterArgs {
     /// List only deliveries of this conference
     #[arg(long, value_name = "conferenceRecords/…", value_parser = ConferenceName::parse)]
     conference: Option<ConferenceName>,
-    /// List only deliveries of events stored at or after this time, such as 2026-01-05T10:00:00Z
-    #[arg(long, value_name = "TIME")]
-    from: Option<Timestamp>,
+    /// List only deliveries of events stored at or after this time
+    #[arg(long, value_name = "TIME", visible_alias = "from", value_parser = TimeSpec::parse)]
+    since: Option<TimeSpec>,
     /// List only deliveries of events stored before this time
-    #[arg(long, value_name = "TIME")]
-    to: Option<Timestamp>,
-    /// List only deliveries of events no older than this, such as 2h
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration, conflicts_with = "from")]
-    since: Option<Duration>,
+    #[arg(long, value_name = "TIME", visible_alias = "to", value_parser = TimeSpec::parse)]
+    until: Option<TimeSpec>,
     /// List only deliveries older than the one with this id; for the next page
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
@@ -88,20 +91,22 @@ enum DeliveriesCommand {
     /// Send deliveries again: one, all dead ones of a webhook, or all of a webhook in a time span
     Replay {
         /// The id of the delivery
-        #[arg(conflicts_with_all = ["endpoint", "dead", "from", "to"], required_unless_present = "endpoint")]
+        #[arg(conflicts_with_all = ["endpoint", "dead", "since", "until"], required_unless_present = "endpoint")]
         id: Option<i64>,
         /// The webhook whose deliveries to send again
         #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
         endpoint: Option<EndpointName>,
         /// Send all dead deliveries, which were given up
-        #[arg(long, requires = "endpoint", conflicts_with_all = ["from", "to"])]
+        #[arg(long, requires = "endpoint", conflicts_with_all = ["since", "until"])]
         dead: bool,
         /// Send all deliveries of events stored at or after this time
-        #[arg(long, value_name = "TIME", requires_all = ["endpoint", "to"])]
-        from: Option<Timestamp>,
+        #[arg(long, value_name = "TIME", visible_alias = "from", value_parser = TimeSpec::parse)]
+        #[arg(requires_all = ["endpoint", "until"])]
+        since: Option<TimeSpec>,
         /// Send all deliveries of events stored before this time
-        #[arg(long, value_name = "TIME", requires_all = ["endpoint", "from"])]
-        to: Option<Timestamp>,
+        #[arg(long, value_name = "TIME", visible_alias = "to", value_parser = TimeSpec::parse)]
+        #[arg(requires_all = ["endpoint", "since"])]
+        until: Option<TimeSpec>,
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
@@ -119,16 +124,19 @@ fn state(text: &str) -> Result<DeliveryState, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let daemon = DaemonClient::new(&args.daemon)?;
     match args.command {
-        None => list(&daemon, &args.filter, args.daemon.json).await?,
-        Some(DeliveriesCommand::Show { id }) => show(&daemon, id, args.daemon.json).await?,
-        Some(DeliveriesCommand::Replay { id, endpoint, dead, from, to, confirm }) => {
-            let request = match (id, endpoint, dead, from, to) {
+        None => list(&daemon, &args.filter, args.output.format()).await?,
+        Some(DeliveriesCommand::Show { id }) => show(&daemon, id, args.output.json()?).await?,
+        Some(DeliveriesCommand::Replay { id, endpoint, dead, since, until, confirm }) => {
+            let json = args.output.json()?;
+            let now = Clock::new().now().wall;
+            let moment = |time: Option<TimeSpec>| time.map(|time| time.moment(now, &TimeZone::UTC));
+            let request = match (id, endpoint, dead, moment(since), moment(until)) {
                 (Some(id), ..) => json!({ "delivery": id }),
                 (None, Some(endpoint), true, ..) => json!({ "endpoint": endpoint, "dead": true }),
                 (None, Some(endpoint), false, Some(from), Some(to)) => {
                     json!({ "endpoint": endpoint, "from": from, "to": to })
                 }
-                _ => bail!("say which deliveries of the webhook: --dead, or --from and --to"),
+                _ => bail!("say which deliveries of the webhook: --dead, or --since and --until"),
             };
             // One delivery is named by its id, so there is nothing to ask.
             if confirm.dry_run || id.is_none() && confirm.needs_words(Unasked::GoOn) {
@@ -140,7 +148,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let progress = Progress::waiting("sending deliveries again");
             let answer = daemon.post(&["deliveries", "replay"], Some(request)).await?;
             drop(progress);
-            if args.daemon.json {
+            if json {
                 output::json(&answer)?;
             } else {
                 let replayed = answer["replayed"].as_u64().unwrap_or_default();
@@ -151,35 +159,35 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(daemon: &DaemonClient, filter: &FilterArgs, json: bool) -> anyhow::Result<()> {
+async fn list(daemon: &DaemonClient, filter: &FilterArgs, format: OutputFormat) -> anyhow::Result<()> {
     let answer = daemon.get(&["deliveries"], &query(filter, Clock::new().now().wall)).await?;
-    output::list(&answer, "deliveries", &COLUMNS, json)?;
-    if let (Some(next), false) = (answer["next"].as_i64(), json) {
+    output::list(&answer, "deliveries", &COLUMNS, format)?;
+    if let (Some(next), OutputFormat::Table) = (answer["next"].as_i64(), format) {
         output::line(format_args!("next page: --before {next}"))?;
     }
     Ok(())
 }
 
 fn query(filter: &FilterArgs, now: Timestamp) -> Vec<(&'static str, String)> {
-    let from = filter.since.map(|since| now.saturating_sub(since).unwrap_or(Timestamp::MIN)).or(filter.from);
+    let moment = |time: Option<TimeSpec>| time.map(|time| time.moment(now, &TimeZone::UTC).to_string());
     let mut query: Vec<(&'static str, String)> = vec![("limit", filter.limit.to_string())];
     let one = |name, value: Option<String>| value.map(|value| (name, value));
     query.extend(one("endpoint", filter.endpoint.as_ref().map(ToString::to_string)));
     query.extend(filter.state.iter().map(|state| ("state", state.as_str().to_owned())));
     query.extend(one("conference", filter.conference.as_ref().map(ToString::to_string)));
-    query.extend(one("from", from.map(|time| time.to_string())));
-    query.extend(one("to", filter.to.map(|time| time.to_string())));
+    query.extend(one("from", moment(filter.since)));
+    query.extend(one("to", moment(filter.until)));
     query.extend(one("before", filter.before.map(|before| before.to_string())));
     query
 }
 
 async fn show(daemon: &DaemonClient, id: i64, json: bool) -> anyhow::Result<()> {
     let answer = daemon.get(&["deliveries", &id.to_string()], &[]).await?;
-    if json { output::json(&answer) } else { output::line(detail(&answer).trim_end()) }
+    if json { output::json(&answer) } else { output::line(detail(&answer, output::width()).trim_end()) }
 }
 
 /// Returns one delivery as text: its fields, its attempts and its event.
-fn detail(answer: &Value) -> String {
+fn detail(answer: &Value, width: usize) -> String {
     let delivery = answer["delivery"].as_object();
     let mut text = String::new();
     for (name, value) in delivery.into_iter().flatten() {
@@ -187,7 +195,7 @@ fn detail(answer: &Value) -> String {
     }
     let attempts = answer["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !attempts.is_empty() {
-        text.push_str(&format!("\n{}", render_rows(attempts, &ATTEMPTS)));
+        text.push_str(&format!("\n{}", render_rows(attempts, &ATTEMPTS, width)));
     }
     let event = serde_json::to_string_pretty(&answer["event"]).unwrap_or_default();
     let event: Vec<String> = event.lines().map(for_terminal).collect();
@@ -213,8 +221,10 @@ mod tests {
             ("from", "2026-01-05T08:00:00Z"),
         ];
         assert_eq!(query(&args.filter, now), wanted.map(|(name, value)| (name, value.to_owned())));
-        assert!(args.daemon.json && args.command.is_none());
-        for bad in ["--state gone", "--since 2h --from 2026-01-05T10:00:00Z", "--limit 0", "--conference x"] {
+        assert!(args.output.format() == OutputFormat::Json && args.command.is_none());
+        for bad in
+            ["--state gone", "--since 2h --from 2026-01-05T10:00:00Z", "--since soon", "--limit 0", "--conference x"]
+        {
             assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
     }
@@ -238,11 +248,12 @@ mod tests {
 
     #[test]
     fn a_delivery_is_shown_with_its_attempts_and_control_characters_are_escaped() {
-        let text = detail(&json!({
+        let answer = json!({
             "delivery": {"id": 7, "state": "dead", "reason": null},
             "attempts": [{"number": 1, "seconds": 0.5, "status": 500, "reason": "server_error", "answer": "\u{1b}[2J"}],
             "event": {"display_name": "\u{202e}x"},
-        }));
+        });
+        let text = detail(&answer, 80);
         assert!(text.contains("state        dead") && text.contains("server_error  \\u{1b}[2J"), "{text}");
         assert!(text.contains("\\u{202e}x") && !text.contains('\u{1b}'), "{text}");
     }

@@ -5,22 +5,24 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::confirm::{self, ConfirmArgs, Unasked};
-use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::daemon_args::DaemonArgs;
+use super::daemon_client::DaemonClient;
 use super::output;
+use super::output_args::{OutputArgs, OutputFormat};
 use super::table::{Column, cell, counted};
 use crate::model::EndpointName;
 use crate::model::text::for_terminal;
 
 const COLUMNS: [Column; 9] = [
     ("name", "/name"),
-    ("format", "/format"),
-    ("address", "/address"),
     ("state", "/state"),
     ("pending", "/pending"),
     ("oldest_pending", "/oldest_pending"),
     ("dead", "/dead"),
     ("last_day", "/last_day/arrived"),
     ("success", "/success"),
+    ("format", "/format"),
+    ("address", "/address"),
 ];
 
 /// Show the state of every webhook endpoint; enable, disable, test or remove one
@@ -28,6 +30,8 @@ const COLUMNS: [Column; 9] = [
 pub(super) struct Args {
     #[command(flatten)]
     daemon: DaemonArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Option<EndpointsCommand>,
 }
@@ -71,7 +75,11 @@ enum EndpointsCommand {
 /// Where no daemon runs, or it refuses the request.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let daemon = DaemonClient::new(&args.daemon)?;
-    let json = args.daemon.json;
+    let format = args.output.format();
+    let json = match &args.command {
+        None => format == OutputFormat::Json,
+        Some(_) => args.output.json()?,
+    };
     let path = |name: &EndpointName, verb: &str| ["endpoints".to_owned(), name.to_string(), verb.to_owned()];
     let post = async |name: &EndpointName, verb: &str, body: Option<Value>| {
         let path = path(name, verb);
@@ -83,7 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             for row in answer["endpoints"].as_array_mut().into_iter().flatten().filter(|_| !json) {
                 summarize(row);
             }
-            output::list(&answer, "endpoints", &COLUMNS, json)?;
+            output::list(&answer, "endpoints", &COLUMNS, format)?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(EndpointsCommand::Enable { name, from }) => {

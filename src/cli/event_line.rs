@@ -1,13 +1,10 @@
 //! An event as one line of text: its time, the meeting, the participant, what happened, its provenance, and how long after
 //! its time it was observed.
 
-use std::fmt::Write;
-
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::table::counted;
+use super::table::{counted, date_and_time, fit};
 use crate::model::text::for_terminal;
 use crate::model::{Event, EventType, ParticipantKind, Provenance};
 
@@ -15,6 +12,9 @@ const MEETING_WIDTH: usize = 14;
 const PARTICIPANT_WIDTH: usize = 24;
 const WHAT_WIDTH: usize = 28;
 const PROVENANCE_WIDTH: usize = 10;
+
+/// From this width on, a line of the log also has the provenance and the delay.
+const WIDE: usize = 118;
 
 /// Returns the line of an event, without a line break. Control characters of names are escaped. Times are UTC.
 #[must_use]
@@ -32,6 +32,36 @@ pub(super) fn event_line(event: &Event, colour: bool) -> String {
     let provenance_colour = if event.provenance == Provenance::Inferred { "\u{1b}[33m" } else { dim };
     format!(
         "{dim}{time}{reset}  {meeting}  {participant}  {}{what}{reset}  {provenance_colour}{provenance}{reset}  {dim}{delay}{reset}",
+        colour_of(event)
+    )
+}
+
+/// Returns the line of an entry of the log: its position, and the event with its date. Without a line break. As wide as
+/// `width` allows: what happened is in any case there, provenance and delay from [`WIDE`] columns on.
+#[must_use]
+pub(super) fn log_line(position: u64, event: &Event, width: usize, colour: bool) -> String {
+    let time = date_and_time(event.time);
+    // What is left of 80 columns beside position, time and meeting is the participant's and what happened.
+    let (participant_width, what_width) = if width < WIDE { (14, 22) } else { (PARTICIPANT_WIDTH, WHAT_WIDTH) };
+    let more_digits = position.checked_ilog10().map_or(0, |digits| digits.saturating_sub(3)) as usize;
+    let participant_width = participant_width - more_digits.min(6);
+    let meeting = column(&meeting(event), 12);
+    let participant = column(&participant(event), participant_width);
+    let what = column(&what(event), what_width);
+    let known = match (width < WIDE, event.provenance) {
+        (false, provenance) => {
+            let delay = duration(event.observed_at.duration_since(event.time));
+            format!("  {}  +{delay}", column(provenance.as_str(), PROVENANCE_WIDTH))
+        }
+        (true, _) => String::new(),
+    };
+    if !colour {
+        return format!("{position:>4}  {time}  {meeting}  {participant}  {what}{known}").trim_end().to_owned();
+    }
+    let (dim, reset) = ("\u{1b}[2m", "\u{1b}[0m");
+    let known_colour = if event.provenance == Provenance::Inferred { "\u{1b}[33m" } else { dim };
+    format!(
+        "{dim}{position:>4}  {time}{reset}  {meeting}  {participant}  {}{what}{reset}{known_colour}{known}{reset}",
         colour_of(event)
     )
 }
@@ -106,30 +136,13 @@ pub(super) fn duration(length: SignedDuration) -> String {
 
 /// Escapes control characters, and pads or cuts the text to exactly `width` terminal columns; a cut text ends in an ellipsis.
 pub(super) fn column(text: &str, width: usize) -> String {
-    let safe = for_terminal(text);
-    let mut out = String::with_capacity(width);
-    let fits = safe.width() <= width;
-    let room = if fits { width } else { width - 1 };
-    let mut used = 0;
-    for c in safe.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide > room {
-            break;
-        }
-        used += wide;
-        out.push(c);
-    }
-    if !fits {
-        out.push('…');
-        used += 1;
-    }
-    let _ = write!(out, "{:1$}", "", width - used);
-    out
+    fit(&for_terminal(text), width)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use unicode_width::UnicodeWidthStr;
 
     use super::*;
 
@@ -153,6 +166,19 @@ mod tests {
             event_line(&event(&json!({})), false),
             "10:00:02Z  abc-mnop-xyz    Ada                       joined (7 present)            observed    +7.7s"
         );
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_its_position_and_date_and_fits_80_columns() {
+        let line = |width, colour| log_line(17, &event(&json!({})), width, colour);
+        assert_eq!(line(80, false), "  17  2026-01-05 10:00:02Z  abc-mnop-xyz  Ada             joined (7 present)");
+        assert!(line(120, false).ends_with("observed    +7.7s"));
+        let long = json!({"participant": {"name": "conferenceRecords/c/participants/p", "kind": "phone", "user": null, "display_name": "日本語の名前がとても長い人ですよね", "email": null, "affiliation": null}, "corrects": "evt_b", "present": 123_456});
+        for (position, width) in [(9999, 80), (1_234_567, 80), (1_234_567, 120)] {
+            let line = log_line(position, &event(&long), width, false);
+            assert!(line.width() <= width, "{}: {line}", line.width());
+        }
+        assert!(line(80, true).contains("\u{1b}[32mjoined") && !line(80, false).contains('\u{1b}'));
     }
 
     #[test]

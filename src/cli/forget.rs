@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::confirm;
-use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::daemon_args::DaemonArgs;
+use super::daemon_client::DaemonClient;
 use super::output;
+use super::output_args::OutputArgs;
 use super::table::counted;
 
 /// Delete one person's data from the store, and keep it out from now on
@@ -16,6 +18,8 @@ use super::table::counted;
 pub(super) struct Args {
     #[command(flatten)]
     daemon: DaemonArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// The person: users/…, conferenceRecords/…/participants/…, or an e-mail address that was looked up
     #[arg(value_name = "USER")]
     who: String,
@@ -32,11 +36,12 @@ pub(super) struct Args {
 /// # Errors
 /// Where no daemon runs, or it knows no such person.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let as_json = args.output.json()?;
     let daemon = DaemonClient::new(&args.daemon)?;
     let forget =
         async |dry_run: bool| daemon.post(&["forget"], Some(json!({ "who": args.who, "dry_run": dry_run }))).await;
     let mut answer = forget(!args.yes).await?;
-    if !args.yes && !args.dry_run && !args.daemon.json && confirm::can_ask() {
+    if !args.yes && !args.dry_run && !as_json && confirm::can_ask() {
         output::line(summary(&answer))?;
         if !confirm::asked("This person is forgotten for good")? {
             output::complain("nothing was changed");
@@ -44,7 +49,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         answer = forget(false).await?;
     }
-    if args.daemon.json {
+    if as_json {
         output::json(&answer)?;
     } else {
         output::line(summary(&answer))?;

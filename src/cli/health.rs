@@ -1,20 +1,20 @@
 //! `meetwatch health`: whether the daemon is ready or alive, for health checks of containers and the like. Needs no other
 //! program, such as curl.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use reqwest::{Client, Url};
+use anyhow::{anyhow, bail};
+use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::client_error;
 use super::daemon_address::DaemonAddress;
-use super::daemon_client;
+use super::daemon_args::DaemonArgs;
 use super::output;
 use crate::capped_body::{self, BodyError};
-use crate::config::{self, Environment};
+use crate::config::Environment;
 
 /// A daemon that has not answered by then is not healthy. Below the time limit of container engines.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,12 +25,8 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Check whether the daemon is ready; the exit code is 0 if it is
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file of the daemon
-    #[arg(long, value_name = "FILE", default_value = "/etc/meetwatch/meetwatch.toml")]
-    config: PathBuf,
-    /// The address of the daemon, such as http://127.0.0.1:9840, instead of a configuration
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    url: Option<Url>,
+    #[command(flatten)]
+    daemon: DaemonArgs,
     /// Check only that the daemon is alive, not that it is ready
     #[arg(long)]
     live: bool,
@@ -41,47 +37,37 @@ pub(super) struct Args {
 /// # Errors
 /// Why it is not: no daemon answers, or what it lacks.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::builder().no_proxy().timeout(TIMEOUT);
-    let answer = match args.url {
-        Some(url) => {
-            // The URL may hold a password, so messages show only host and port.
-            let host = url.host_str().unwrap_or_default();
-            let display = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-            // With plain http the machine need not have CA certificates.
-            let client = if url.scheme() == "http" { client.tls_certs_only([]) } else { client };
-            ask(&client.build()?, &url, &display, None, args.live).await?
-        }
-        None => {
-            let config = config::load(&args.config, &Environment::read())?;
-            let address = DaemonAddress::from_config(&config)?;
-            // A missing token is no error: health may be exposed without one.
-            let token = daemon_client::token(&config).ok();
-            let client = address.configure(client)?.build()?;
-            ask(&client, &address.base.join("/")?, &address.display, token.as_ref(), args.live).await?
-        }
+    let daemon = args.daemon.choose(&Environment::read())?;
+    let token = match daemon.token() {
+        Ok(token) => token,
+        // Health may be exposed without a token, so one that nobody asked for need not be readable.
+        Err(_) if args.daemon.token_file.is_none() => None,
+        Err(error) => return Err(error),
     };
+    let mut address = daemon.address;
+    if token.is_some() {
+        address.without_password();
+    }
+    let client = address.configure(Client::builder().no_proxy().timeout(TIMEOUT))?.build()?;
+    let answer = ask(&client, &address, token.as_ref().map(|token| &token.secret), args.live).await?;
     output::line(answer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the daemon at `base` and returns `ready` or `alive`. Messages call the daemon `display`.
+/// Asks the daemon and returns `ready` or `alive`.
 async fn ask(
     client: &Client,
-    base: &Url,
-    display: &str,
+    address: &DaemonAddress,
     token: Option<&SecretString>,
     live: bool,
 ) -> anyhow::Result<&'static str> {
+    let display = &address.display;
     let (path, state) = if live { ("livez", "alive") } else { ("readyz", "ready") };
-    let mut request = client.get(base.join(path)?);
+    let mut request = client.get(address.url(&[path])?);
     if let Some(token) = token {
         request = request.bearer_auth(token.expose_secret());
     }
-    let response = request
-        .send()
-        .await
-        .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("no daemon answers at {display}"))?;
+    let response = request.send().await.map_err(|error| client_error::unreachable(address, &error))?;
     let status = response.status();
     let body = capped_body::read(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => anyhow!("the server at {display} is not meetwatch"),
@@ -92,7 +78,7 @@ async fn ask(
         (Some(true), status) if status.is_success() => Ok(state),
         (Some(_), _) => bail!("the daemon at {display} is not {state}: {}", missing(&answer)),
         (None, reqwest::StatusCode::UNAUTHORIZED) => bail!(
-            "the daemon at {display} requires a token for its health; use --config, or set expose = [\"health\"] under [server]"
+            "the daemon at {display} requires a token for its health; name one with --token-file, or set expose = [\"health\"] under [server]"
         ),
         (None, _) => bail!("the server at {display} is not meetwatch"),
     }
@@ -128,16 +114,17 @@ mod tests {
 
     use super::*;
 
-    async fn at(routes: Router) -> Url {
+    async fn at(routes: Router) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         url
     }
 
-    async fn check(url: &Url, live: bool) -> anyhow::Result<&'static str> {
-        let display = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        ask(&Client::builder().no_proxy().build().unwrap(), url, &display, None, live).await
+    async fn check(url: &str, live: bool) -> anyhow::Result<&'static str> {
+        let address = DaemonAddress::from_url(url).unwrap();
+        let client = address.configure(Client::builder().no_proxy()).unwrap().build().unwrap();
+        ask(&client, &address, None, live).await
     }
 
     async fn why(routes: Router) -> String {
@@ -177,8 +164,11 @@ mod tests {
         let why_not = why(Router::new().route("/readyz", get(async || "it works"))).await;
         assert!(why_not.ends_with("is not meetwatch"), "{why_not}");
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let unreachable = Url::parse(&format!("http://u:hush@{free}/")).unwrap();
+        let unreachable = format!("http://u:hush@{free}/");
         let why_not = format!("{:#}", check(&unreachable, false).await.unwrap_err());
-        assert!(why_not.starts_with("no daemon answers at 127.0.0.1:") && !why_not.contains("hush"), "{why_not}");
+        assert!(
+            why_not.starts_with("no daemon answers at http://127.0.0.1:") && !why_not.contains("hush"),
+            "{why_not}"
+        );
     }
 }

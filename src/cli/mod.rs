@@ -10,10 +10,13 @@ mod arguments;
 mod assets;
 mod backup;
 mod check;
+mod client_error;
 mod completions;
+mod conference_choice;
 mod conferences;
 mod confirm;
 mod daemon_address;
+mod daemon_args;
 mod daemon_client;
 mod deliveries;
 mod demo;
@@ -27,14 +30,18 @@ mod health;
 mod listen;
 pub mod login;
 mod output;
+mod output_args;
 mod progress;
+mod reload;
 mod report;
 mod run;
 mod secret;
 pub mod sim;
 mod status;
 mod table;
+mod time;
 mod verify;
+mod who;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,10 +78,12 @@ enum Command {
     Status(status::Args),
     Health(health::Args),
     Conferences(conferences::Args),
+    Who(who::Args),
     Events(events::Args),
     Report(report::Args),
     Deliveries(deliveries::Args),
     Endpoints(endpoints::Args),
+    Reload(reload::Args),
     Backup(backup::Args),
     Forget(forget::Args),
     Secret(secret::Args),
@@ -104,6 +113,8 @@ impl Command {
             Self::Status(args) => status::run(args).await,
             Self::Health(args) => health::run(args).await,
             Self::Conferences(args) => conferences::run(args).await,
+            Self::Who(args) => who::run(args).await,
+            Self::Reload(args) => reload::run(args).await,
             Self::Events(args) => events::run(args).await,
             Self::Report(args) => report::run(args).await,
             Self::Deliveries(args) => deliveries::run(args).await,

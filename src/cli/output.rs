@@ -1,7 +1,7 @@
 //! Writing to standard output, standard error and private files, and waiting for signals.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::table::{Column, render_rows};
+use super::output_args::OutputFormat;
+use super::table::{Column, csv_rows, render_rows};
+use crate::config::Environment;
 
 /// The reader closed standard output, as `head` does. Not a failure: the command ends quietly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -36,16 +38,28 @@ pub(super) fn json(document: &Value) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(document)?)
 }
 
-/// Writes the rows that `answer` has under `key` as a table, or the whole answer as JSON.
+/// Writes the rows that `answer` has under `key` as a table or as CSV, or the whole answer as JSON.
 ///
 /// # Errors
 /// As [`line`].
-pub(super) fn list(answer: &Value, key: &str, columns: &[Column], as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        return json(answer);
-    }
+pub(super) fn list(answer: &Value, key: &str, columns: &[Column], format: OutputFormat) -> anyhow::Result<()> {
     let rows = answer[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    line(render_rows(rows, columns).trim_end())
+    match format {
+        OutputFormat::Json => json(answer),
+        OutputFormat::Csv => line(csv_rows(rows, columns)),
+        OutputFormat::Table => line(render_rows(rows, columns, width()).trim_end()),
+    }
+}
+
+/// Returns how wide a table may be: as the terminal, and 80 columns where there is none.
+pub(super) fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// Returns whether to use colours: on a terminal, unless `NO_COLOR` is set.
+pub(super) fn colour() -> bool {
+    io::stdout().is_terminal() && !Environment::read().no_colour
 }
 
 /// Writes a line to standard error. A write error is ignored: there is no other place to report it.

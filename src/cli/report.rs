@@ -8,21 +8,25 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::daemon_client::{DaemonArgs, DaemonClient};
+use super::conference_choice::ConferenceChoice;
+use super::daemon_args::DaemonArgs;
+use super::daemon_client::DaemonClient;
 use super::output;
-use super::table::{Column, cell, counted, render_rows};
+use super::output_args::{OutputArgs, OutputFormat};
+use super::table::{Column, cell, counted, csv_cell, date_and_time, render_rows};
+use super::time::{self, TimeSpec};
 use crate::clock::Clock;
-use crate::model::text::{for_csv, for_terminal};
-use crate::model::{ConferenceName, TargetName};
+use crate::model::TargetName;
+use crate::model::text::for_terminal;
 
 const TABLE: [Column; 7] = [
     ("name", "/participant/display_name"),
-    ("kind", "/participant/kind"),
-    ("email", "/participant/email"),
     ("first_join", "/first_join"),
     ("last_leave", "/last_leave"),
     ("seconds", "/seconds_present"),
     ("sessions", "/sessions"),
+    ("kind", "/participant/kind"),
+    ("email", "/participant/email"),
 ];
 
 /// The columns of the CSV that describe the conference.
@@ -50,28 +54,27 @@ const PARTICIPANT_CSV: [Column; 10] = [
 
 /// Show who was in a conference, or in all conferences of a day
 #[derive(Debug, clap::Args)]
+#[command(after_help = time::HELP)]
 pub(super) struct Args {
     #[command(flatten)]
     daemon: DaemonArgs,
-    /// The conference: conferenceRecords/…
-    #[arg(value_name = "CONFERENCE", value_parser = conference, conflicts_with_all = ["target", "date"])]
-    conference: Option<ConferenceName>,
-    /// Show only conferences of this target
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The conference: conferenceRecords/…; or a meeting code or link, for that meeting's conferences of the day
+    #[arg(value_name = "CONFERENCE", value_parser = ConferenceChoice::parse, conflicts_with = "target")]
+    conference: Option<ConferenceChoice>,
+    /// Show only conferences of this target, or of all targets of this section of subjects
     #[arg(long, value_name = "NAME", value_parser = target)]
     target: Option<TargetName>,
-    /// The day, such as 2026-01-05 [default: today]
-    #[arg(long, value_name = "DATE")]
-    date: Option<Date>,
+    /// The day, such as 2026-01-05, today or yesterday [default: today]
+    #[arg(long, value_name = "TIME", value_parser = TimeSpec::parse)]
+    date: Option<TimeSpec>,
     /// The time zone of the day, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     time_zone: TimeZone,
-    /// Print CSV for spreadsheets, one line for each participant; names cannot act as formulas
-    #[arg(long, conflicts_with = "json")]
+    /// The same as `--output csv`: one line for each participant
+    #[arg(long, conflicts_with_all = ["json", "output"])]
     csv: bool,
-}
-
-fn conference(text: &str) -> Result<ConferenceName, String> {
-    ConferenceName::parse(text).map_err(|_| "must be conferenceRecords/{id}".to_owned())
 }
 
 fn target(text: &str) -> Result<TargetName, String> {
@@ -88,13 +91,19 @@ fn zone(text: &str) -> Result<TimeZone, String> {
 /// Where no daemon runs, or it does not know the conference.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let daemon = DaemonClient::new(&args.daemon)?;
-    let answer = if let Some(name) = &args.conference {
-        let Some((collection, id)) = name.as_str().split_once('/') else { bail!("must be conferenceRecords/{{id}}") };
-        daemon.get(&[collection, id, "attendance"], &[]).await?
+    let mut answer = if let Some(ConferenceChoice::Name(name)) = &args.conference {
+        if args.date.is_some() {
+            bail!("a single conference has no --date; leave it out, or name a meeting code");
+        }
+        daemon.get(&name.as_str().split('/').chain(["attendance"]).collect::<Vec<_>>(), &[]).await?
     } else {
         daemon.get(&["attendance"], &query(&args, Clock::new().now().wall)?).await?
     };
-    if args.daemon.json {
+    if let (Some(ConferenceChoice::Code(code)), Some(list)) = (&args.conference, answer["conferences"].as_array_mut()) {
+        list.retain(|conference| conference["meeting_code"] == code.as_str());
+    }
+    let format = if args.csv { OutputFormat::Csv } else { args.output.format() };
+    if format == OutputFormat::Json {
         output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -102,14 +111,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(several) => several.as_slice(),
         None => std::slice::from_ref(&answer),
     };
-    let text = if args.csv { csv(conferences) } else { tables(conferences) };
+    let text = if format == OutputFormat::Csv { csv(conferences) } else { tables(conferences, output::width()) };
     output::line(text.trim_end_matches('\n'))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the query for the requested day, from midnight to midnight in its time zone.
 fn query(args: &Args, now: Timestamp) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let date = args.date.unwrap_or_else(|| now.to_zoned(args.time_zone.clone()).date());
+    let date = args.date.unwrap_or(TimeSpec::Now).day(now, &args.time_zone);
     let midnight = |date: Date| {
         let zoned = date.to_zoned(args.time_zone.clone()).context("this day does not exist in this time zone")?;
         anyhow::Ok(zoned.timestamp().to_string())
@@ -121,23 +130,27 @@ fn query(args: &Args, now: Timestamp) -> anyhow::Result<Vec<(&'static str, Strin
 }
 
 /// Returns the report as text: a table for each conference.
-fn tables(conferences: &[Value]) -> String {
+fn tables(conferences: &[Value], width: usize) -> String {
     if conferences.is_empty() {
         return "no conferences in this time".to_owned();
     }
     let one = |conference: &Value| {
         let at = |key: &str| for_terminal(&cell(&conference[key]));
+        let time = |key: &str| {
+            let time = conference[key].as_str().and_then(|time| time.parse().ok());
+            time.map_or_else(|| at(key), date_and_time)
+        };
         let people = conference["participants"].as_array().map(Vec::as_slice).unwrap_or_default();
         format!(
             "{} {} ({})\nfrom {} to {}, {}, at most {} at a time\n{}",
             at("name"),
             at("meeting_code"),
             at("targets"),
-            at("start_time"),
-            at("end_time"),
+            time("start_time"),
+            time("end_time"),
             counted(conference["total"].as_u64().unwrap_or_default(), "participant", "participants"),
             at("peak"),
-            render_rows(people, &TABLE)
+            render_rows(people, &TABLE, width)
         )
     };
     conferences.iter().map(one).collect::<Vec<_>>().join("\n")
@@ -156,15 +169,6 @@ fn csv(conferences: &[Value]) -> String {
         }
     }
     lines.join("\r\n")
-}
-
-/// Returns a cell of the CSV; an unknown value is empty.
-fn csv_cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(value) => for_csv(&cell(value)),
-    }
 }
 
 #[cfg(test)]
@@ -188,6 +192,8 @@ mod tests {
             query_of("--time-zone Europe/Berlin --date 2026-03-29"),
             wanted("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")
         );
+        assert_eq!(query_of("--date today"), query_of(""));
+        assert_eq!(query_of("--date yesterday"), wanted("2026-03-28T00:00:00Z", "2026-03-29T00:00:00Z"));
         assert_eq!(query_of("--target board").last().unwrap(), &("target", "board".to_owned()));
     }
 
@@ -195,14 +201,17 @@ mod tests {
     fn contradicting_or_malformed_arguments_are_refused() {
         for bad in [
             "spaces/x",
-            "conferenceRecords/a --date 2026-01-05",
-            "--date yesterday",
+            "abc-mnop-xyz --target board",
+            "--date tomorrow",
+            "--csv --output table",
             "--csv --json",
             "--time-zone Mars",
         ] {
             assert!(parsed::<Args>(bad).is_err(), "{bad}");
         }
-        assert!(parsed::<Args>("conferenceRecords/a --csv").is_ok());
+        for good in ["conferenceRecords/a --csv", "https://meet.google.com/abc-mnop-xyz --date yesterday -o json"] {
+            assert!(parsed::<Args>(good).is_ok(), "{good}");
+        }
     }
 
     fn conference(name: &str) -> Value {
@@ -229,12 +238,12 @@ mod tests {
 
     #[test]
     fn control_characters_of_a_name_are_escaped_in_a_table() {
-        let text = tables(&[conference("\u{1b}[2J")]);
+        let text = tables(&[conference("\u{1b}[2J")], 80);
         assert!(text.contains("\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");
         assert!(
-            text.starts_with("conferenceRecords/c abc-mnop-xyz (board, all)\nfrom 2026-01-05T10:00:00Z to -"),
+            text.starts_with("conferenceRecords/c abc-mnop-xyz (board, all)\nfrom 2026-01-05 10:00:00Z to -"),
             "{text}"
         );
-        assert_eq!(tables(&[]), "no conferences in this time");
+        assert_eq!(tables(&[], 80), "no conferences in this time");
     }
 }

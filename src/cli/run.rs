@@ -26,7 +26,7 @@ use crate::systemd::Notifier;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration file; `meetwatch check --example` prints one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::daemon_args::DEFAULT_CONFIG)]
     config: PathBuf,
     /// For crash tests: abort the process at the Nth hit of a failpoint, such as `commit:3`
     #[arg(long, hide = true, value_name = "POINT:N", default_value = None)]

@@ -15,6 +15,10 @@ pub struct Environment {
     pub gcloud_credentials: Option<PathBuf>,
     /// `NO_COLOR`: whether it is set, so that output has no colours.
     pub no_colour: bool,
+    /// `MEETWATCH_URL`: the address of the daemon that the command line asks, in place of a configuration.
+    pub url: Option<String>,
+    /// `MEETWATCH_TOKEN_FILE`: the file with the token for that daemon's API.
+    pub token_file: Option<PathBuf>,
     /// `NOTIFY_SOCKET`: the socket on which the service manager expects notifications.
     pub notify_socket: Option<PathBuf>,
     /// `WATCHDOG_USEC`: the timeout of the service manager's watchdog, unless `WATCHDOG_PID` is another process.
@@ -31,6 +35,8 @@ impl Environment {
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_credentials: gcloud.map(|folder| folder.join("application_default_credentials.json")),
             no_colour: path("NO_COLOR").is_some(),
+            url: path("MEETWATCH_URL").map(|url| url.to_string_lossy().into_owned()),
+            token_file: path("MEETWATCH_TOKEN_FILE"),
             notify_socket: path("NOTIFY_SOCKET"),
             watchdog: watchdog(number("WATCHDOG_USEC"), number("WATCHDOG_PID"), std::process::id()),
         }

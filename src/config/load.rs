@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::client::{self, ClientSettings};
 use super::configuration::{Config, ConfigFile};
 use super::diagnostics::Diagnostics;
 use super::environment::Environment;
@@ -58,6 +59,31 @@ pub fn load_store(path: &Path, environment: &Environment) -> Result<StoreSetting
     diagnostics.syntax(&syntax);
     diagnostics.finish()?;
     Ok(store)
+}
+
+/// Reads what a client of the daemon needs: see [`ClientSettings`]. Opens no other file.
+///
+/// # Errors
+/// The [`Problems`] of the file, and of the keys that are needed.
+pub fn load_client(path: &Path, environment: &Environment) -> Result<ClientSettings, Problems> {
+    let file = path.display().to_string();
+    let text = files::read(path).map_err(|error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "this configuration file does not exist; name the daemon's with --config, or give its address with --url \
+                 and a token with --token-file"
+                    .to_owned()
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "this user may not read the configuration file; run the command as root, or give the daemon's address \
+                 with --url and a token with --token-file"
+                    .to_owned()
+            }
+            _ => format!("the configuration file {}", files::explain_io_error(&error)),
+        };
+        Problems::one(Problem { file: file.as_str().into(), line: None, key: String::new(), message, because_missing: false })
+    })?;
+    client::parse(&text, &file, path.parent().unwrap_or(Path::new("")), environment)
 }
 
 /// The sections other than `[store]`.

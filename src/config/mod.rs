@@ -5,6 +5,7 @@
 //! code asked for is unknown. Only this module reads the environment.
 
 mod address;
+mod client;
 mod configuration;
 mod credentials;
 mod diagnostics;
@@ -30,9 +31,10 @@ mod webhook;
 mod webhook_access;
 mod webhook_format;
 
+pub use client::{ClientSettings, TokenPlace};
 pub use configuration::{Config, ConfigFile, Place};
 pub use environment::Environment;
 pub use example::EXAMPLE;
 pub use inherited_socket::listen_on_inherited_socket;
-pub use load::{Origin, load, load_store, parse};
+pub use load::{Origin, load, load_client, load_store, parse};
 pub use problem::{Problem, Problems};

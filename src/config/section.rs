@@ -1,7 +1,7 @@
 //! Reads one table of the file. Each key is asked for by name; a key that is not asked for is unknown and a problem.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -24,6 +24,8 @@ pub(super) struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
     diagnostics: &'a Diagnostics,
     requested: RefCell<Vec<&'static str>>,
+    /// Whether unknown keys are passed over.
+    lenient: Cell<bool>,
 }
 
 /// A value with its key and line.
@@ -42,8 +44,15 @@ impl<'a> Section<'a> {
         diagnostics: &'a Diagnostics,
         read: impl FnOnce(&Self) -> T,
     ) -> T {
-        Self { path: String::new(), line: None, table: Some(table), diagnostics, requested: RefCell::default() }
-            .read(read)
+        Self {
+            path: String::new(),
+            line: None,
+            table: Some(table),
+            diagnostics,
+            requested: RefCell::default(),
+            lenient: Cell::default(),
+        }
+        .read(read)
     }
 
     /// Reads the table `key` with `read`. A missing table is read as an empty one.
@@ -62,7 +71,8 @@ impl<'a> Section<'a> {
             }
         });
         let line = table.and(found.as_ref().map(|found| found.line));
-        Self { path, line, table, diagnostics: self.diagnostics, requested: RefCell::default() }.read(read)
+        let requested = RefCell::default();
+        Self { path, line, table, diagnostics: self.diagnostics, requested, lenient: Cell::default() }.read(read)
     }
 
     /// Reads each table of the list `key` with `read`.
@@ -85,6 +95,7 @@ impl<'a> Section<'a> {
                     table: Some(table),
                     diagnostics: self.diagnostics,
                     requested,
+                    lenient: Cell::default(),
                 };
                 all.push(section.read(&mut read));
             } else {
@@ -101,6 +112,9 @@ impl<'a> Section<'a> {
     }
 
     fn report_unknown_keys(&self) {
+        if self.lenient.get() {
+            return;
+        }
         let requested = self.requested.borrow();
         for (key, _) in self.table.into_iter().flatten() {
             let name = key.get_ref().as_ref();
@@ -137,6 +151,11 @@ impl<'a> Section<'a> {
     /// Makes these keys known without reading them.
     pub(super) fn ignore(&self, keys: &[&'static str]) {
         self.requested.borrow_mut().extend(keys);
+    }
+
+    /// Passes over all keys that are not read.
+    pub(super) fn ignore_unknown(&self) {
+        self.lenient.set(true);
     }
 
     /// Whether the file has this key, with a valid value or not.

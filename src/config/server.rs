@@ -67,7 +67,7 @@ pub(super) fn max_conferences(section: &Section<'_>) -> usize {
 /// The default of `socket_mode`: read and write for the program's user and group.
 const SOCKET_MODE: u32 = 0o660;
 
-fn listen<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Listen>> {
+pub(super) fn listen<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Listen>> {
     let expected = "an address and a port, such as \"127.0.0.1:9840\" or \"[::1]:9840\", or a socket, such as \"unix:/run/meetwatch/http.sock\"";
     let mode = section.parsed("socket_mode", "permissions in octal, such as \"0660\"", |text| {
         u32::from_str_radix(text, 8).ok().filter(|mode| text.len() <= 4 && *mode <= 0o777)

@@ -1,21 +1,9 @@
 //! Suggestions for mistyped words, and lists of allowed words for messages.
 
-use crate::model::text;
+use crate::model::{nearest, text};
 
 /// The characters of an unknown key that a problem repeats at most.
 const SHOWN_CHARS: usize = 40;
-
-/// Returns the known word that is most similar to `given`, if any is similar.
-pub(super) fn nearest<'w>(given: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    // The time for an edit distance grows with both lengths, and no key is this long.
-    if given.len() > 4 * SHOWN_CHARS {
-        return None;
-    }
-    let given = given.to_ascii_lowercase();
-    let close = |word: &&str| strsim::jaro_winkler(&given, word) >= 0.8;
-    let distance = |word: &&str| strsim::damerau_levenshtein(&given, word);
-    known.into_iter().filter(close).min_by_key(distance)
-}
 
 /// Returns `did you mean …?`, or the list of allowed words.
 pub(super) fn hint<S: AsRef<str>>(given: &str, known: &[S]) -> String {
@@ -57,14 +45,6 @@ pub(super) fn shown(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_word_to_a_mistyped_one_is_suggested() {
-        let known = ["secret", "secret_file", "secrets", "timeout"];
-        assert_eq!(nearest("secert_file", known), Some("secret_file"));
-        assert_eq!(nearest("Timeout", known), Some("timeout"));
-        assert_eq!(nearest("colour", known), None);
-    }
 
     #[test]
     fn a_hostile_key_is_escaped_and_shortened() {

@@ -8,6 +8,7 @@ pub mod event;
 pub mod event_id;
 mod event_type;
 pub mod names;
+mod nearest;
 mod provenance;
 mod references;
 pub mod resources;
@@ -24,6 +25,7 @@ pub use names::{
     ConferenceName, EndpointName, IdentityName, InvalidName, MeetingCode, ParticipantName, SessionName, SpaceName,
     TargetName, UserName,
 };
+pub use nearest::nearest;
 pub use provenance::{Provenance, Source};
 pub use references::{Affiliation, ConferenceRef, ParticipantRef, SessionRef};
 pub use resources::{Conference, Participant, ParticipantKind, Person, Session, Space};

@@ -179,6 +179,27 @@ fn is_dash(c: char) -> bool {
     matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
+/// The digits after the group's name and a dot in the name of a target that stands for one subject.
+const MEMBER_DIGITS: usize = 12;
+
+impl TargetName {
+    /// Returns the section of subjects whose member this target is, as far as its name tells: `staff` of
+    /// `staff.ff8d9819fc0e`.
+    #[must_use]
+    pub fn group(&self) -> Option<Self> {
+        let (group, digits) = self.as_str().rsplit_once('.')?;
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_member = digits.len() == MEMBER_DIGITS && digits.bytes().all(is_hex);
+        is_member.then(|| Self::parse(group).ok())?
+    }
+
+    /// Returns whether this is the target that was named, or a member of the section of subjects that was named.
+    #[must_use]
+    pub fn answers_to(&self, named: &Self) -> bool {
+        self == named || self.group().as_ref() == Some(named)
+    }
+}
+
 impl ParticipantName {
     /// Returns the name of the participant's conference.
     #[must_use]
@@ -238,6 +259,14 @@ mod tests {
         let session = SessionName::parse("conferenceRecords/c-1/participants/p/participantSessions/s").unwrap();
         assert_eq!(session.participant().as_str(), "conferenceRecords/c-1/participants/p");
         assert_eq!(session.participant().conference().as_str(), "conferenceRecords/c-1");
+    }
+
+    #[test]
+    fn a_target_answers_to_its_own_name_and_to_that_of_its_section_of_subjects() {
+        let target = |name: &str| TargetName::parse(name).unwrap();
+        let member = target("staff.ff8d9819fc0e");
+        assert!(member.answers_to(&member) && member.answers_to(&target("staff")));
+        assert!(!member.answers_to(&target("staf")) && !target("staff.room").answers_to(&target("staff")));
     }
 
     #[test]

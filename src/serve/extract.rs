@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::refusal::Refusal;
-use crate::model::EndpointName;
+use crate::model::{ConferenceName, EndpointName, MeetingCode, TargetName};
+use crate::store::ConferenceSelector;
 
 /// The default number of rows on a page.
 const DEFAULT_LIMIT: usize = 100;
 
 /// The largest number of rows on a page.
-const MAX_LIMIT: usize = 1000;
+pub(super) const MAX_LIMIT: usize = 1000;
 
 /// The longest name of a parameter that a refusal repeats, in bytes.
 const MAX_REPEATED_NAME: usize = 32;
@@ -68,6 +69,17 @@ impl QueryParameters {
 
     pub(super) fn endpoint(&mut self) -> Result<Option<EndpointName>, Refusal> {
         self.one("endpoint", "the name of an endpoint", |text| EndpointName::parse(text).ok())
+    }
+
+    pub(super) fn target(&mut self) -> Result<Option<TargetName>, Refusal> {
+        self.one("target", "the name of a target", |text| TargetName::parse(text).ok())
+    }
+
+    pub(super) fn conference(&mut self) -> Result<Option<ConferenceSelector>, Refusal> {
+        self.one("conference", "conferenceRecords/{id} or a meeting code such as abc-mnop-xyz", |text| {
+            let name = ConferenceName::parse(text).map(ConferenceSelector::Name);
+            name.or_else(|_| MeetingCode::parse(text).map(ConferenceSelector::Code)).ok()
+        })
     }
 
     pub(super) fn limit(&mut self) -> Result<usize, Refusal> {

@@ -10,6 +10,7 @@ use super::auth::keys::Keys;
 use super::configured_endpoint::{EndpointDescription, EndpointTester};
 use super::listener::tls::{BadServerTls, Tls};
 use super::settings::{Expose, ServerSettings};
+use crate::model::TargetName;
 
 /// The reloadable part of one configuration.
 pub struct LiveConfig {
@@ -24,6 +25,8 @@ pub struct LiveConfig {
     /// The configured endpoints.
     pub(super) endpoints: Vec<EndpointDescription>,
     pub(super) tester: Arc<dyn EndpointTester>,
+    /// The names of the configured targets.
+    pub(super) targets: Vec<TargetName>,
 }
 
 impl LiveConfig {
@@ -52,7 +55,14 @@ impl LiveConfig {
             tls: settings.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new),
             endpoints,
             tester,
+            targets: Vec::new(),
         })
+    }
+
+    /// Adds the names of the configured targets.
+    #[must_use]
+    pub fn with_targets(self, targets: Vec<TargetName>) -> Self {
+        Self { targets, ..self }
     }
 }
 

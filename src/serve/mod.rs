@@ -15,6 +15,7 @@ mod extract;
 mod listener;
 mod live_config;
 pub mod metrics;
+mod names;
 mod readiness;
 mod refusal;
 mod reload;

@@ -48,7 +48,10 @@ pub use outbox::{
 };
 pub use progress::StoreProgress;
 pub use prune::{PruneCursor, PruneRequest, Pruned};
-pub use query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt};
+pub use query::{
+    ConferenceQuery, ConferenceSelector, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, EventFilter,
+    LogPage, StoredAttempt,
+};
 pub use request::{Operation, OperationResult, Pending, WriteRequest};
 pub use rows::{
     Commit, ConferenceRow, EmittedRow, LogRow, NewEvent, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,

@@ -5,18 +5,56 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::outbox::{DeliveryId, DeliveryState};
-use crate::model::{ConferenceName, EndpointName, EventId, EventType, TargetName};
+use super::rows::LogRow;
+use crate::model::{ConferenceName, EndpointName, EventId, EventType, MeetingCode, TargetName};
 
 /// Selects conferences that were live at some time in a half-open interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConferenceQuery {
-    /// Only conferences that this target reaches; `None` for all.
+    /// Only conferences that this target, or a member of this section of subjects, reaches; `None` for all.
     pub target: Option<TargetName>,
     pub from: Timestamp,
     /// Excluded.
     pub until: Timestamp,
     /// The most conferences returned; those that began first are kept.
     pub limit: usize,
+}
+
+/// Selects events of the log. All conditions hold together; an empty one holds for every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// The page cursor: only events after this position.
+    pub after: u64,
+    pub conference: Option<ConferenceSelector>,
+    /// Only events that this target, or a member of this section of subjects, is told of.
+    pub target: Option<TargetName>,
+    /// Only events of this person: by display name, address, `users/…` or the participant's name.
+    pub person: Option<String>,
+    /// Any of these.
+    pub types: Vec<EventType>,
+    /// Happened at this time or later.
+    pub from: Option<Timestamp>,
+    /// Happened before this time.
+    pub until: Option<Timestamp>,
+    /// The page size.
+    pub limit: usize,
+    /// The last ones that match instead of the first.
+    pub newest: bool,
+}
+
+/// One conference, or all with a meeting code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConferenceSelector {
+    Name(ConferenceName),
+    Code(MeetingCode),
+}
+
+/// One page of the log, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    pub rows: Vec<LogRow>,
+    /// The [`EventFilter::after`] of the next page: every event up to here was looked at.
+    pub next: u64,
 }
 
 /// Selects deliveries. All conditions hold together; an empty one holds for every delivery.

@@ -13,6 +13,7 @@ mod attack_passwords;
 mod check_first_days;
 mod check_online;
 mod check_setup;
+mod client_command;
 mod config_check;
 mod config_files;
 mod config_problems;

@@ -65,7 +65,10 @@ async fn the_command_fails_if_a_test_does_not_arrive() {
     assert_eq!(failed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&failed.stdout).contains("did not accept the test event: server_error"));
     let unknown = meetwatch(&daemon.config, &["endpoints", "test", "nobody"]).await;
-    assert_eq!(String::from_utf8_lossy(&unknown.stderr), "meetwatch: no such endpoint is configured\n");
+    assert_eq!(
+        String::from_utf8_lossy(&unknown.stderr),
+        "meetwatch: no such endpoint is configured; configured: `ops`\n"
+    );
     daemon.stop().await;
 }
 

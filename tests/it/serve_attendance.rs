@@ -50,7 +50,11 @@ async fn the_attendance_of_the_api_equals_that_of_the_event() {
     };
     assert_eq!(in_hour("&target=board", started).await, json!([from_api]));
     assert_eq!(in_hour("", started).await, json!([from_api]));
-    assert_eq!(in_hour("&target=boar", started).await, json!([]), "a prefix of a target name matches nothing");
+    let prefix = house
+        .ask(reqwest::Method::GET, &format!("/api/v1/attendance?from={started}&to={}&target=boar", started + hour))
+        .await;
+    let refused = json!({"error": "no such target; did you mean `board`?"});
+    assert_eq!(prefix, (400, refused), "a prefix of a target's name is no name");
     assert_eq!(in_hour("", started - hour).await, json!([]), "the interval ends before the conference started");
     assert_eq!(in_hour("", started + hour).await, json!([]), "the interval begins after the conference started");
     house.stop().await;

@@ -36,14 +36,21 @@ impl AnswerView {
         Self { next: Some(next), ..self }
     }
 
-    /// Renders the rows as a table.
+    /// Renders the rows as a table. Nothing is cut: names are what further reads need.
     pub(super) fn table(&self) -> String {
         let cells = |row: &Row| row.iter().map(|(_, value)| cell(value)).collect();
-        let mut text = table::render(&self.columns, &self.rows.iter().map(cells).collect::<Vec<_>>());
+        let mut text = table::render(&self.columns, &self.rows.iter().map(cells).collect::<Vec<_>>(), usize::MAX);
         if let Some(Some(next)) = &self.next {
             text.push_str(&format!("next page: --page-token {}\n", crate::model::text::for_terminal(next)));
         }
         text
+    }
+
+    /// Renders the rows as CSV.
+    pub(super) fn csv(&self) -> String {
+        let cells = |row: &Row| row.iter().map(|(_, value)| table::csv_cell(Some(value))).collect::<Vec<_>>().join(",");
+        let lines = std::iter::once(self.columns.join(",")).chain(self.rows.iter().map(cells));
+        lines.map(|line| line + "\r\n").collect()
     }
 
     /// Renders the rows as JSON.

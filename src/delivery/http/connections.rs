@@ -129,7 +129,9 @@ mod tests {
         serve(new, "new");
         let name = Moving(Arc::new(Mutex::new(OLD)));
         let resolver = Arc::new(name.clone());
-        let make = move || Client::builder().no_proxy().dns_resolver(Arc::clone(&resolver)).build().map_err(ClientError::Setup);
+        let make = move || {
+            Client::builder().no_proxy().dns_resolver(Arc::clone(&resolver)).build().map_err(ClientError::Setup)
+        };
         (name, Connections::new(Box::new(make), Mono::ZERO).unwrap(), url)
     }
 

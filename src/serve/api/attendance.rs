@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::conferences::ConferenceHeader;
 use crate::clock::elapsed;
-use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, TargetName, attendance};
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, attendance};
 use crate::serve::extract::{NoParameters, PathSegment, QueryParameters};
+use crate::serve::names::check_target;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
 use crate::store::{ConferenceQuery, ParticipantRow, StoredConference};
@@ -130,7 +131,7 @@ struct AttendanceList {
 
 async fn of_interval(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<Json<AttendanceList>, Refusal> {
     let mut query = QueryParameters::of(&uri);
-    let target = query.one("target", "the name of a target", |text| TargetName::parse(text).ok())?;
+    let target = query.target()?;
     let (from, until) = (query.time("from")?, query.time("to")?);
     query.finish()?;
     let (Some(from), Some(until)) = (from, until) else {
@@ -138,6 +139,9 @@ async fn of_interval(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<
     };
     if from >= until {
         return Err(Refusal::bad_request("`from` must be before `to`"));
+    }
+    if let Some(target) = &target {
+        check_target(&state, target).await?;
     }
     let span = ConferenceQuery { target, from, until, limit: MAX_CONFERENCES + 1 };
     let stored = state.api.store.conferences(span).await.map_err(|error| Refusal::store_unreadable(&error))?;

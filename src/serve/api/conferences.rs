@@ -1,19 +1,23 @@
 //! `/api/v1/conferences`: the conferences that are not closed, with who is present. Names people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Uri;
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{ConferenceName, MeetingCode, ParticipantName, SpaceName, TargetName, UserName};
-use crate::serve::extract::NoParameters;
+use crate::model::{
+    ConferenceName, EventType, MeetingCode, ParticipantName, Provenance, SpaceName, TargetName, UserName,
+};
+use crate::serve::extract::QueryParameters;
+use crate::serve::names::check_target;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
-use crate::store::{ConferenceRow, ParticipantRow, StoredConference};
+use crate::store::{ConferenceRow, ConferenceSelector, EmittedRow, ParticipantRow, StoredConference};
 
 pub(super) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/api/v1/conferences", get(list))
@@ -69,13 +73,32 @@ struct PresentParticipant {
     user: Option<UserName>,
     display_name: Option<Box<str>>,
     email: Option<Box<str>>,
+    /// When they joined; `null` while their join was not told yet.
+    since: Option<Timestamp>,
+    /// How the join is known.
+    provenance: Option<&'static str>,
 }
 
-impl From<ParticipantRow> for PresentParticipant {
-    fn from(row: ParticipantRow) -> Self {
+impl PresentParticipant {
+    fn new(row: ParticipantRow, joins: &BTreeMap<ParticipantName, (Timestamp, Provenance)>) -> Self {
+        let join = joins.get(&row.name);
         let ParticipantRow { name, kind, user, display_name, email, .. } = row;
-        Self { name, kind: kind.as_str(), user, display_name, email }
+        let (since, provenance) = (join.map(|(time, _)| *time), join.map(|(_, provenance)| provenance.as_str()));
+        Self { name, kind: kind.as_str(), user, display_name, email, since, provenance }
     }
+}
+
+/// Returns the last join of each participant that was told and not taken back.
+fn last_joins(emitted: &[EmittedRow]) -> BTreeMap<ParticipantName, (Timestamp, Provenance)> {
+    let mut joins = BTreeMap::new();
+    for told in emitted.iter().filter(|told| told.stands && told.event == EventType::ParticipantJoined) {
+        let Some(participant) = &told.participant else { continue };
+        let join = joins.entry(participant.clone()).or_insert((told.time, told.provenance));
+        if told.time >= join.0 {
+            *join = (told.time, told.provenance);
+        }
+    }
+    joins
 }
 
 impl From<StoredConference> for ConferenceView {
@@ -83,18 +106,34 @@ impl From<StoredConference> for ConferenceView {
         let open = stored.sessions.iter().filter(|session| session.end.is_none());
         let present_names: BTreeSet<ParticipantName> = open.map(|session| session.name.participant()).collect();
         let participants = stored.participants.into_iter().filter(|row| present_names.contains(&row.name));
+        let joins = last_joins(&stored.emitted);
         let ConferenceRow { present, last_sequence, last_listed, .. } = stored.conference;
         Self {
             header: ConferenceHeader::from(stored.conference),
             present,
             last_sequence,
             last_listed,
-            participants: participants.map(PresentParticipant::from).collect(),
+            participants: participants.map(|row| PresentParticipant::new(row, &joins)).collect(),
         }
     }
 }
 
-async fn list(State(state): State<Arc<ServerState>>, _: NoParameters) -> Result<Json<ConferenceList>, Refusal> {
+async fn list(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<Json<ConferenceList>, Refusal> {
+    let mut query = QueryParameters::of(&uri);
+    let (target, conference) = (query.target()?, query.conference()?);
+    query.finish()?;
+    if let Some(target) = &target {
+        check_target(&state, target).await?;
+    }
+    let is_meant = |row: &ConferenceRow| {
+        target.as_ref().is_none_or(|named| row.targets.iter().any(|target| target.answers_to(named)))
+            && match &conference {
+                None => true,
+                Some(ConferenceSelector::Name(name)) => row.name == *name,
+                Some(ConferenceSelector::Code(code)) => row.meeting_code.as_ref() == Some(code),
+            }
+    };
     let stored = state.api.store.load_unfinished().await.map_err(|error| Refusal::store_unreadable(&error))?;
-    Ok(Json(ConferenceList { conferences: stored.into_iter().map(ConferenceView::from).collect() }))
+    let meant = stored.into_iter().filter(|stored| is_meant(&stored.conference));
+    Ok(Json(ConferenceList { conferences: meant.map(ConferenceView::from).collect() }))
 }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::model::{ConferenceName, EndpointName, EventId};
 use crate::serve::extract::{NoParameters, PathSegment, QueryParameters, json_object};
+use crate::serve::names::check_endpoint;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
 use crate::store::{
@@ -109,6 +110,9 @@ impl From<StoredAttempt> for AttemptView {
 
 async fn list(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<Json<DeliveryList>, Refusal> {
     let filter = filter(&uri)?;
+    if let Some(endpoint) = &filter.endpoint {
+        check_endpoint(&state, endpoint).await?;
+    }
     let page = state.api.store.list_deliveries(filter).await.map_err(|error| Refusal::store_unreadable(&error))?;
     Ok(Json(page.into()))
 }
@@ -197,6 +201,9 @@ async fn replay(
 ) -> Result<Json<Replayed>, Refusal> {
     let replay = parse_replay(&body)?;
     let api = &state.api;
+    if let Replay::Dead(endpoint) | Replay::Range { endpoint, .. } = &replay {
+        check_endpoint(&state, endpoint).await?;
+    }
     if let Replay::One(delivery) = &replay {
         let found = api.store.delivery(*delivery).await.map_err(|error| Refusal::store_unreadable(&error))?;
         found.ok_or_else(|| Refusal::not_found("no such delivery"))?;

@@ -18,6 +18,7 @@ use crate::model::EndpointName;
 use crate::serve::configured_endpoint::EndpointDescription;
 use crate::serve::extract::{NoParameters, PathSegment, QueryParameters, json_object, no_body};
 use crate::serve::live_config::LiveConfig;
+use crate::serve::names::unknown_endpoint;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::{ApiContext, ServerState};
 use crate::store::{AttemptCount, DeliveryFilter, EndpointSummary, ResumeFrom, StoredBreaker};
@@ -130,9 +131,9 @@ async fn summaries(api: &ApiContext, config: &LiveConfig) -> Result<BTreeMap<End
 }
 
 /// Returns the endpoint that a path names, or 404 if it is neither configured nor ever had a delivery.
-async fn known_endpoint(state: &ServerState, name: &str) -> Result<EndpointName, Refusal> {
-    let not_found = || Refusal::not_found("no such endpoint");
-    let name = EndpointName::parse(name).map_err(|_| not_found())?;
+async fn known_endpoint(state: &ServerState, given: &str) -> Result<EndpointName, Refusal> {
+    let not_found = || Refusal::not_found(unknown_endpoint(state, "no such endpoint", given));
+    let name = EndpointName::parse(given).map_err(|_| not_found())?;
     if summaries(&state.api, &state.live_config.current()).await?.contains_key(&name) {
         Ok(name)
     } else {
@@ -224,13 +225,13 @@ struct EndpointTested {
 
 async fn test(
     State(state): State<Arc<ServerState>>,
-    PathSegment(name): PathSegment,
+    PathSegment(given): PathSegment,
     _: NoParameters,
     body: Bytes,
 ) -> Result<Json<EndpointTested>, Refusal> {
     no_body(&body)?;
-    let not_configured = || Refusal::not_found("no such endpoint is configured");
-    let name = EndpointName::parse(&name).map_err(|_| not_configured())?;
+    let not_configured = || Refusal::not_found(unknown_endpoint(&state, "no such endpoint is configured", &given));
+    let name = EndpointName::parse(&given).map_err(|_| not_configured())?;
     let report = state.live_config.current().tester.test(name).await.ok_or_else(not_configured)?;
     Ok(Json(EndpointTested {
         delivered: report.reason.is_none(),

@@ -9,11 +9,15 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::model::EventId;
-use crate::serve::extract::QueryParameters;
+use crate::model::{EventId, EventType, nearest};
+use crate::serve::extract::{MAX_LIMIT, QueryParameters};
+use crate::serve::names::check_target;
 use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
-use crate::store::LogRow;
+use crate::store::{EventFilter, LogRow};
+
+/// The longest person that is looked for, in bytes: the longest name that is stored.
+const MAX_PERSON_BYTES: usize = 1024;
 
 pub(super) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/api/v1/events", get(list))
@@ -23,7 +27,7 @@ pub(super) fn router() -> Router<Arc<ServerState>> {
 #[derive(Debug, Serialize)]
 struct EventPage {
     events: Vec<LoggedEvent>,
-    /// The `after` of the next page; equal to that of this page if there is nothing new.
+    /// The `after` of the next page: every event up to here was looked at.
     next: u64,
 }
 
@@ -44,14 +48,51 @@ impl LoggedEvent {
 }
 
 async fn list(State(state): State<Arc<ServerState>>, uri: Uri) -> Result<Json<EventPage>, Refusal> {
-    let mut query = QueryParameters::of(&uri);
+    let filter = filter(&uri)?;
+    if let Some(target) = &filter.target {
+        check_target(&state, target).await?;
+    }
+    let page = state.api.store.log(filter).await.map_err(|error| Refusal::store_unreadable(&error))?;
+    let events: Option<Vec<LoggedEvent>> = page.rows.into_iter().map(LoggedEvent::from_row).collect();
+    let events = events.ok_or_else(|| Refusal::not_found("an event in the log is not valid JSON"))?;
+    Ok(Json(EventPage { events, next: page.next }))
+}
+
+fn filter(uri: &Uri) -> Result<EventFilter, Refusal> {
+    let mut query = QueryParameters::of(uri);
     let after =
         query.one("after", "a position in the log", |text| text.parse().ok().filter(|n| i64::try_from(*n).is_ok()))?;
-    let (after, limit) = (after.unwrap_or(0), query.limit()?);
+    let tail = query.one("tail", &format!("a number from 0 to {MAX_LIMIT}"), |text| {
+        text.parse().ok().filter(|tail| *tail <= MAX_LIMIT)
+    })?;
+    if after.is_some() && tail.is_some() {
+        return Err(Refusal::bad_request("`after` and `tail` cannot be combined"));
+    }
+    let mut types = Vec::new();
+    for name in query.all("type") {
+        types.push(event_type(&name)?);
+    }
+    let filter = EventFilter {
+        after: after.unwrap_or(0),
+        conference: query.conference()?,
+        target: query.target()?,
+        person: query.one("person", "a name, an address, users/… or a participant's name", |text| {
+            (1..=MAX_PERSON_BYTES).contains(&text.len()).then(|| text.to_owned())
+        })?,
+        types,
+        from: query.time("from")?,
+        until: query.time("to")?,
+        limit: query.limit()?,
+        newest: tail.is_some(),
+    };
     query.finish()?;
-    let rows = state.api.store.log_after(after, limit).await.map_err(|error| Refusal::store_unreadable(&error))?;
-    let next = rows.last().map_or(after, |last| last.position);
-    let events: Option<Vec<LoggedEvent>> = rows.into_iter().map(LoggedEvent::from_row).collect();
-    let events = events.ok_or_else(|| Refusal::not_found("an event in the log is not valid JSON"))?;
-    Ok(Json(EventPage { events, next }))
+    Ok(EventFilter { limit: tail.unwrap_or(filter.limit), ..filter })
+}
+
+fn event_type(name: &str) -> Result<EventType, Refusal> {
+    EventType::parse(name).ok_or_else(|| {
+        let names = EventType::ALL.map(EventType::as_str);
+        let meant = nearest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        Refusal::bad_request(format!("`type` must be one of {}{meant}", names.join(", ")))
+    })
 }

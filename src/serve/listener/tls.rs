@@ -151,6 +151,6 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, BadServerTls> {
 ///
 /// # Errors
 /// [`BadServerTls::Certificate`]
-pub fn own_certificate(files: &TlsFiles) -> Result<CertificateDer<'static>, BadServerTls> {
-    certificates(&files.certificate).and_then(|all| all.into_iter().next()).ok_or(BadServerTls::Certificate)
+pub fn own_certificate(path: &Path) -> Result<CertificateDer<'static>, BadServerTls> {
+    certificates(path).and_then(|all| all.into_iter().next()).ok_or(BadServerTls::Certificate)
 }

@@ -9,7 +9,7 @@ use crate::model::ConferenceName;
 use crate::store::endpoint::{AttemptCount, EndpointSummary};
 use crate::store::error::StoreError;
 use crate::store::outbox::DeliveryId;
-use crate::store::query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage};
+use crate::store::query::{ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryPage, EventFilter, LogPage};
 use crate::store::rows::{LogRow, StoredConference, TargetRow};
 use crate::store::sqlite::StoreReader;
 
@@ -60,6 +60,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn log_after(&self, position: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
         self.readers.read(move |reader| reader.log_after(position, limit)).await
+    }
+
+    /// Returns the page of the log that a filter selects.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log(&self, filter: EventFilter) -> Result<LogPage, StoreError> {
+        self.readers.read(move |reader| reader.log(&filter)).await
     }
 
     /// Returns the state of every endpoint that ever had a delivery or a configuration. Cheap at any backlog.

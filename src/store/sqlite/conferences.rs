@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Row, params};
 
+use super::event_filter::member_pattern;
 use super::log;
 use super::reader::StoreReader;
 use super::values::{end_at, known, nanos, optional_parse_at, optional_time_at, parse_at, time_at};
@@ -43,12 +44,14 @@ impl StoreReader {
         let mut statement = self.connection().prepare_cached(
             r#"SELECT * FROM conferences
            WHERE start < ?2 AND coalesce("end", ?2) > ?1
-                 AND (?3 IS NULL OR instr(' ' || targets || ' ', ' ' || ?3 || ' ') > 0)
+                 AND (?3 IS NULL OR instr(' ' || targets || ' ', ' ' || ?3 || ' ') > 0
+                      OR ' ' || targets || ' ' GLOB ?5)
            ORDER BY start, id LIMIT ?4"#,
         )?;
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let target = query.target.as_ref().map(TargetName::as_str);
-        let mut rows = statement.query(params![nanos(query.from), nanos(query.until), target, limit])?;
+        let members = query.target.as_ref().map(|group| format!("* {} *", member_pattern(group)));
+        let mut rows = statement.query(params![nanos(query.from), nanos(query.until), target, limit, members])?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
             all.push(whole(self.connection(), row)?);

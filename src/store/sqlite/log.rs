@@ -1,6 +1,6 @@
 //! The event log.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Rows, named_params, params};
 
 use super::conference_numbers::{ConferenceNumbers, NO_CONFERENCE};
 use super::reader::StoreReader;
@@ -157,7 +157,11 @@ impl StoreReader {
         )?;
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query([position, limit])?;
+        Self::log_rows(statement.query([position, limit])?)
+    }
+
+    /// Reads rows with the columns `position`, `id`, `body` and `taken_back_by`.
+    pub(super) fn log_rows(mut rows: Rows<'_>) -> Result<Vec<LogRow>, StoreError> {
         let mut log = Vec::new();
         while let Some(row) = rows.next()? {
             log.push(LogRow {

@@ -23,6 +23,7 @@ mod enqueue;
 mod entities;
 mod erase;
 mod errors;
+mod event_filter;
 mod event_redaction;
 mod examine;
 mod exchange;
