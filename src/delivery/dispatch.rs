@@ -228,7 +228,7 @@ impl Dispatcher {
                     reason = reason.map_or("", FailureReason::as_str),
                     probe_at = %probe_at,
                     "the endpoint keeps failing and its breaker is open: one delivery at a time probes it, all others wait"
-                )
+                );
             }
             EndpointReport::Breaker { endpoint, breaker: StoredBreaker::Draining, .. } => {
                 tracing::info!(

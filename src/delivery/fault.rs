@@ -73,7 +73,8 @@ impl Evidence {
             outcome if outcome.is_of_the_endpoint() || failure.breaker_is_open => true,
             _ => {
                 let alone = self.failing.iter().all(|run| *run == failure.run);
-                !self.accepts_others(failure.run, since) && !(failure.own_failures > 0 && alone)
+                let shown_before = failure.own_failures > 0 && alone;
+                !(shown_before || self.accepts_others(failure.run, since))
             }
         }
     }
