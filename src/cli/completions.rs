@@ -60,8 +60,8 @@ pub(super) fn answered(arguments: &[OsString]) -> clap::error::Result<bool> {
 /// Returns the configuration that a command line names so far.
 fn config_in(arguments: &[OsString]) -> PathBuf {
     let mut after = arguments.iter().skip_while(|argument| *argument != "--config").skip(1);
-    let joined = arguments.iter().filter_map(|argument| argument.to_str()?.strip_prefix("--config="));
-    let named = after.next().map(PathBuf::from).or_else(|| joined.last().map(PathBuf::from));
+    let mut joined = arguments.iter().filter_map(|argument| argument.to_str()?.strip_prefix("--config="));
+    let named = after.next().map(PathBuf::from).or_else(|| joined.next_back().map(PathBuf::from));
     named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| DEFAULT_CONFIG.into())
 }
 

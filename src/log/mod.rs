@@ -1,6 +1,6 @@
 //! The log of the program, written to standard error: one line for each event that an operator can act on.
 //!
-//! The lines are written beside the work ([`queue`]), so that nothing stands still while nobody reads standard error.
+//! The lines are written beside the work (`queue`), so that nothing stands still while nobody reads standard error.
 //!
 //! Only lines of this crate follow the configured level. Libraries are limited to `warn` at any level, because some print
 //! tokens and addresses at their debug levels. Lines of libraries that use the `log` crate are dropped, because no logger

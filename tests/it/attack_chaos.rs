@@ -76,7 +76,7 @@ async fn an_outage_of_google_with_100_targets_is_one_warning_and_its_end_one_lin
     let folder = tempfile::tempdir().unwrap();
     let google = simulator().await;
     google.with(|api, _| api.faults.add(Rule::new(Fault::Server(503))));
-    let config = configure(folder.path(), &google.url().to_string(), 100);
+    let config = configure(folder.path(), google.url(), 100);
     let mut daemon = Daemon::spawn(run(&config), folder.path());
     let line = daemon.says("an outage").await;
     assert!(line.contains("\"reason\":\"server\"") && line.contains("\"level\":\"WARN\""), "{line}");
@@ -98,7 +98,7 @@ async fn an_outage_of_google_with_100_targets_is_one_warning_and_its_end_one_lin
 async fn with_64_open_files_a_flood_of_connections_leaves_the_credentials_readable_and_the_log_short() {
     let folder = tempfile::tempdir().unwrap();
     let google = simulator().await;
-    let config = configure(folder.path(), &google.url().to_string(), 3);
+    let config = configure(folder.path(), google.url(), 3);
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 64; exec \"$0\" run --config \"$1\"", env!("CARGO_BIN_EXE_meetwatch")]).arg(&config);
     let mut daemon = Daemon::spawn(command, folder.path());
@@ -180,7 +180,7 @@ async fn a_clock_that_is_two_days_off_is_logged_once_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let google = simulator().await;
     google.with(|api, _| api.faults.add(Rule::new(Fault::Skew(SignedDuration::from_hours(48)))));
-    let config = configure(folder.path(), &google.url().to_string(), 1);
+    let config = configure(folder.path(), google.url(), 1);
     let text = std::fs::read_to_string(&config).unwrap();
     write_private(&config, &text.replace("conference = \"conferenceRecords/c0\"", "organizer = true"));
     let mut daemon = Daemon::spawn(run(&config), folder.path());

@@ -386,8 +386,9 @@ mod tests {
             for (before, printed, same) in taken_apart {
                 let name_first = "{% set n = event.participant.display_name %}";
                 let source = format!(r#"{name_first}{before}{{"a": "{printed}", "b": 1}}"#);
-                let written =
-                    rendered(&source, &joined(name)).unwrap_or_else(|error| panic!("{source} {name:?}: {error}"));
+                let written = rendered(&source, &joined(name));
+                assert!(written.is_ok(), "{source} {name:?}: {written:?}");
+                let written = written.unwrap();
                 assert_eq!((written.as_object().unwrap().len(), &written["b"]), (2, &json!(1)), "{source} {name:?}");
                 if same.is_some() {
                     assert_eq!(written["a"], name, "{source}");
