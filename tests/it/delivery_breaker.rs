@@ -18,6 +18,9 @@ use crate::store_samples::*;
 
 const HOUR: u64 = 3600;
 
+/// What the endpoint replies to a delivery, and when.
+type Answer = Box<dyn FnMut(&Claimed, Mono) -> Reply>;
+
 /// A dispatcher with one endpoint, `ops`, and how the endpoint answers.
 pub(crate) struct Simulation {
     pub(crate) now: Now,
@@ -25,7 +28,7 @@ pub(crate) struct Simulation {
     core: Core,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
-    answer: Box<dyn FnMut(&Claimed, Mono) -> Reply>,
+    answer: Answer,
     /// The end of each attempt, in seconds, its event, and whether it was accepted.
     pub(crate) attempts: Vec<(u64, String, bool)>,
     /// What was told of the endpoint.

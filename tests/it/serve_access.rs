@@ -258,7 +258,7 @@ async fn unknown_paths_and_methods_are_refused_in_json() {
 async fn a_port_in_use_and_a_foreign_address_have_errors_of_their_own() {
     let server = start(on(Ipv4Addr::LOCALHOST)).await;
     let settings = ServerSettings { listen: server.address.into(), ..ServerSettings::default() };
-    let error = BoundSocket::bind(settings).unwrap_err();
+    let error = BoundSocket::bind(&settings).unwrap_err();
     assert!(matches!(error, BindError::Taken(Listen::Tcp(address)) if address == server.address), "{error}");
     let nowhere = ServerSettings { listen: SocketAddr::from(([192, 0, 2, 1], 0)).into(), ..ServerSettings::default() };
     assert!(matches!(BoundSocket::bind(&nowhere).unwrap_err(), BindError::NotOurs(_)));
