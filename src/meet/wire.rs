@@ -79,7 +79,7 @@ pub struct Space {
     pub meeting_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meeting_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object_or_absent")]
     pub active_conference: Option<ActiveConference>,
 }
 
@@ -260,6 +260,17 @@ pub enum ErrorDetail {
 /// Deserializes a value that is empty if it is null.
 fn null_as_absent<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<T, D::Error> {
     Option::deserialize(value).map(Option::unwrap_or_default)
+}
+
+/// Deserializes an object that may be absent. An array is none, though serde would take one for the object's fields.
+fn object_or_absent<'de, T: serde::de::DeserializeOwned, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    let object: Option<serde_json::Map<String, serde_json::Value>> = Option::deserialize(value)?;
+    object
+        .map(|object| serde_json::from_value(serde_json::Value::Object(object)))
+        .transpose()
+        .map_err(serde::de::Error::custom)
 }
 
 /// Deserializes the details of an error. One of another form is [`ErrorDetail::Other`], so that the error keeps its meaning.

@@ -94,11 +94,11 @@ impl Closing {
 
     /// Notes that the list of participants could not be read.
     pub fn list_failed(&mut self, reason: Reason) {
-        self.confirms = self.is_lasting(reason);
+        self.confirms = self.note_malformed(reason);
     }
 
     /// Notes a failure. Returns whether the answer is malformed again and again, so that waiting alone may not help.
-    fn is_lasting(&mut self, reason: Reason) -> bool {
+    fn note_malformed(&mut self, reason: Reason) -> bool {
         self.malformed = if reason == Reason::Malformed { self.malformed.saturating_add(1) } else { 0 };
         self.malformed > MALFORMED_IN_A_ROW
     }
@@ -114,7 +114,7 @@ impl Closing {
     /// after a few attempts. Lost access and failures on the way to Google are retried without a limit.
     pub fn failed(&mut self, participant: &ParticipantName, reason: Reason) {
         let refused = matches!(reason, Reason::NotFound | Reason::NoAccess | Reason::BadRequest);
-        if !self.is_lasting(reason) && !refused {
+        if !self.note_malformed(reason) && !refused {
             return;
         }
         if let Some(refusals) = self.unread.get_mut(participant) {

@@ -16,7 +16,7 @@ pub(super) fn spoil(response: &mut ReadResponse, part: f64, seed: u64) {
         }
         ReadResponse::Participants(page) => {
             for (n, participant) in page.participants.iter_mut().enumerate().filter(|(n, _)| struck(n)) {
-                spoil_participant(participant, number(n) % 4);
+                spoil_participant(participant, number(n) % 3);
             }
         }
         ReadResponse::Sessions(page) => {
@@ -44,8 +44,7 @@ fn spoil_participant(participant: &mut wire::Participant, how: u64) {
     match how {
         0 => participant.name = "participants/nobody".to_owned(),
         1 => participant.earliest_start_time = None,
-        2 => participant.latest_end_time = participant.latest_end_time.take().and_then(|_| unreadable()),
-        _ => (participant.signedin_user, participant.anonymous_user, participant.phone_user) = (None, None, None),
+        _ => participant.latest_end_time = participant.latest_end_time.take().and_then(|_| unreadable()),
     }
 }
 
