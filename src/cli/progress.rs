@@ -79,8 +79,9 @@ fn bar(what: &'static str, total: Option<u64>, template: &'static str) -> Progre
 fn show(bar: &ProgressBar, target: ProgressDrawTarget) {
     if !bar.is_finished() {
         bar.set_draw_target(target);
+        // At once, and not when the thread that ticks gets its first turn.
+        bar.force_draw();
         bar.enable_steady_tick(TICK);
-        bar.tick();
     }
 }
 
