@@ -22,6 +22,7 @@ pub trait ResponseBody: Sized {
     fn tolerant(bytes: &[u8]) -> Option<ParsedBody<Self>>;
 
     /// Returns what a body without a single byte may mean.
+    #[must_use]
     fn blank() -> Option<Self> {
         None
     }
