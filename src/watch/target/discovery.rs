@@ -20,6 +20,8 @@ use crate::watch::settings::TargetSelector;
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often the ended conferences of a target are listed.
 const ENDED_EVERY: Duration = Duration::from_secs(60);
+/// After so many lists in a row with a record that cannot be read, the cursor moves past it.
+const MAX_IN_PART: u32 = 6;
 /// The jitter of discovery, as a share of its period.
 const JITTER: f64 = 0.05;
 
@@ -93,7 +95,8 @@ impl Target {
                 }
             }
             DiscoveryQuestion::Ended => {
-                if reading_is_blank {
+                self.ended_in_part = if in_part { self.ended_in_part.saturating_add(1) } else { 0 };
+                if reading_is_blank || (in_part && self.ended_in_part < MAX_IN_PART) {
                     // It is no failure, and the cursor does not move past what it may hide.
                     self.ended_due = now + jittered(ENDED_EVERY, JITTER, random);
                 } else {

@@ -51,6 +51,8 @@ pub struct Target {
     ended_failures: u32,
     /// When this process last listed ended conferences with success, by Google's clock.
     ended_answered: Option<Timestamp>,
+    /// How many lists of ended conferences in a row had records that could not be read.
+    ended_in_part: u32,
     look_back: LookBack,
     backoff: Backoff,
     question: DiscoveryQuestion,
@@ -114,6 +116,7 @@ impl Target {
             failures: 0,
             ended_failures: 0,
             ended_answered: None,
+            ended_in_part: 0,
             look_back: LookBack::default(),
             backoff,
             question: DiscoveryQuestion::Live,

@@ -163,6 +163,23 @@ fn the_other_conferences_of_an_organizer_are_found_beside_one_that_is_unreadable
 }
 
 #[test]
+fn the_cursor_of_a_target_moves_past_an_unreadable_record_only_when_it_stays_so() {
+    let mut scene = Scene::new(setup(&[organizer("all", "one")]));
+    let in_part = |read: &Read| match read {
+        Read::Conferences(filter) if !filter.live => Some(Instead::Part(Answer::Conferences(Vec::new()))),
+        _ => None,
+    };
+    let cursor = |scene: &Scene| {
+        let rows = scene.commits.iter().flat_map(|commit| &commit.targets);
+        rows.filter_map(|row| row.discovered_to).max()
+    };
+    scene.pass_with(240, in_part);
+    assert_eq!(cursor(&scene), None);
+    scene.pass_with(360, in_part);
+    assert!(cursor(&scene).is_some());
+}
+
+#[test]
 fn a_conference_that_came_while_the_store_refused_it_is_told_as_backfilled() {
     let mut scene = Scene::new(setup(&[organizer("all", "one")]));
     let begun = scene.now.wall;
