@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::trouble::{Trouble, TroubleAnswer, TroubleArgs};
+use self::trouble::{ReceiverTrouble, TroubleAnswer, TroubleArgs};
 use super::event_line::event_line;
 use super::output;
 use crate::clock::Clock;
@@ -63,7 +63,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = writeln!(std::io::stderr(), "listening on http://{}/", listener.local_addr()?);
     let colour = std::io::stdout().is_terminal();
     let format = EventFormat { json: args.json, colour };
-    let receiver = WebhookReceiver { secrets, clock: Clock::new(), format, trouble: Trouble::new(&args.trouble)? };
+    let receiver =
+        WebhookReceiver { secrets, clock: Clock::new(), format, trouble: ReceiverTrouble::new(&args.trouble)? };
     axum::serve(listener, router(receiver)).with_graceful_shutdown(async { drop(output::interrupted().await) }).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,7 +89,7 @@ struct WebhookReceiver {
     secrets: Vec<SigningSecret>,
     clock: Clock,
     format: EventFormat,
-    trouble: Trouble,
+    trouble: ReceiverTrouble,
 }
 
 /// How events are printed.
@@ -208,7 +209,7 @@ mod tests {
 
     fn receiver(json: bool) -> WebhookReceiver {
         let secrets = vec![SigningSecret::from_bytes(vec![1; 32]).unwrap()];
-        let trouble = Trouble::new(&crate::cli::arguments::parsed::<TroubleArgs>("").unwrap()).unwrap();
+        let trouble = ReceiverTrouble::new(&crate::cli::arguments::parsed::<TroubleArgs>("").unwrap()).unwrap();
         WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false }, trouble }
     }
 

@@ -35,7 +35,7 @@ pub(super) struct TroubleArgs {
 
 /// Decides how requests are answered.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct ReceiverTrouble {
     status: Option<StatusCode>,
     pub(super) delay: Duration,
     bucket: Option<Mutex<TokenBucket>>,
@@ -49,7 +49,7 @@ pub(super) enum TroubleAnswer {
     Refuse(StatusCode),
 }
 
-impl Trouble {
+impl ReceiverTrouble {
     /// # Errors
     /// If requests are to be passed on and no client can be set up.
     pub(super) fn new(args: &TroubleArgs) -> anyhow::Result<Self> {
@@ -138,8 +138,8 @@ mod tests {
     use super::*;
     use crate::cli::arguments::parsed;
 
-    fn trouble(line: &str) -> Trouble {
-        Trouble::new(&parsed::<TroubleArgs>(line).unwrap()).unwrap()
+    fn trouble(line: &str) -> ReceiverTrouble {
+        ReceiverTrouble::new(&parsed::<TroubleArgs>(line).unwrap()).unwrap()
     }
 
     #[test]
