@@ -16,7 +16,7 @@ const MAX_LISTED: usize = 10;
 /// Refuses the name of a target that is neither configured nor stored, and that no section of subjects has.
 ///
 /// # Errors
-/// 400, or 503 if the store cannot be read.
+/// 404, or 503 if the store cannot be read.
 pub(super) async fn check_target(state: &ServerState, name: &TargetName) -> Result<(), Refusal> {
     let config = state.live_config.current();
     if config.targets.iter().any(|target| target.answers_to(name)) {
@@ -28,7 +28,7 @@ pub(super) async fn check_target(state: &ServerState, name: &TargetName) -> Resu
     }
     let known: BTreeSet<String> =
         config.targets.iter().map(|target| target.group().unwrap_or_else(|| target.clone()).to_string()).collect();
-    Err(Refusal::bad_request(unknown("no such target", name.as_str(), &known)))
+    Err(Refusal::not_found(unknown("no such target", name.as_str(), &known)))
 }
 
 /// Whether the store has a conference that this target reached.
@@ -42,7 +42,7 @@ async fn has_conference(state: &ServerState, name: &TargetName) -> Result<bool, 
 /// Refuses the name of an endpoint that is not configured and never had a delivery.
 ///
 /// # Errors
-/// 400, or 503 if the store cannot be read.
+/// 404, or 503 if the store cannot be read.
 pub(super) async fn check_endpoint(state: &ServerState, name: &EndpointName) -> Result<(), Refusal> {
     if is_configured(state, name) {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) async fn check_endpoint(state: &ServerState, name: &EndpointName) -> 
     if stored.iter().any(|summary| summary.endpoint == *name) {
         return Ok(());
     }
-    Err(Refusal::bad_request(unknown_endpoint(state, "no such endpoint", name.as_str())))
+    Err(Refusal::not_found(unknown_endpoint(state, "no such endpoint", name.as_str())))
 }
 
 fn is_configured(state: &ServerState, name: &EndpointName) -> bool {

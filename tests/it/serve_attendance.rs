@@ -54,7 +54,7 @@ async fn the_attendance_of_the_api_equals_that_of_the_event() {
         .ask(reqwest::Method::GET, &format!("/api/v1/attendance?from={started}&to={}&target=boar", started + hour))
         .await;
     let refused = json!({"error": "no such target; did you mean `board`?"});
-    assert_eq!(prefix, (400, refused), "a prefix of a target's name is no name");
+    assert_eq!(prefix, (404, refused), "a prefix of a target's name is no name");
     assert_eq!(in_hour("", started - hour).await, json!([]), "the interval ends before the conference started");
     assert_eq!(in_hour("", started + hour).await, json!([]), "the interval begins after the conference started");
     house.stop().await;

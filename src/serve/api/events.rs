@@ -16,8 +16,8 @@ use crate::serve::refusal::Refusal;
 use crate::serve::state::ServerState;
 use crate::store::{EventFilter, LogRow};
 
-/// The longest person that is looked for, in bytes: the longest name that is stored.
-const MAX_PERSON_BYTES: usize = 1024;
+/// The longest person that is looked for, in characters: the longest name that is stored.
+const MAX_PERSON_CHARS: usize = 256;
 
 pub(super) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/api/v1/events", get(list))
@@ -65,9 +65,6 @@ fn filter(uri: &Uri) -> Result<EventFilter, Refusal> {
     let tail = query.one("tail", &format!("a number from 0 to {MAX_LIMIT}"), |text| {
         text.parse().ok().filter(|tail| *tail <= MAX_LIMIT)
     })?;
-    if after.is_some() && tail.is_some() {
-        return Err(Refusal::bad_request("`after` and `tail` cannot be combined"));
-    }
     let mut types = Vec::new();
     for name in query.all("type") {
         types.push(event_type(&name)?);
@@ -77,7 +74,7 @@ fn filter(uri: &Uri) -> Result<EventFilter, Refusal> {
         conference: query.conference()?,
         target: query.target()?,
         person: query.one("person", "a name, an address, users/… or a participant's name", |text| {
-            (1..=MAX_PERSON_BYTES).contains(&text.len()).then(|| text.to_owned())
+            (1..=MAX_PERSON_CHARS).contains(&text.chars().count()).then(|| text.to_owned())
         })?,
         types,
         from: query.time("from")?,
