@@ -23,6 +23,7 @@ pub mod report;
 pub mod settings;
 pub mod step;
 
+mod endpoint_health;
 mod fault;
 mod queue;
 mod ready;

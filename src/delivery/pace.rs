@@ -16,8 +16,11 @@
 //! Any other trouble of the endpoint (no connection, no answer in time, a server error) halves the concurrency, down to one
 //! attempt at a time, and pauses, longer while nothing succeeds. Longer waits are the breaker's.
 
+mod capacity;
+
 use std::time::Duration;
 
+use self::capacity::{Capacity, PLATEAU};
 use crate::clock::Mono;
 use crate::token_bucket::TokenBucket;
 
@@ -46,21 +49,8 @@ const TOLERANCE: f64 = 1e-6;
 /// A share of each pause that the receiver did not ask for, on top or below.
 const JITTER: f64 = 0.1;
 
-/// The rate after a refusal, as a share of the measured capacity.
-const STEP_DOWN: f64 = 0.95;
-
 /// The rate after a refusal that came too early to measure anything, as a share of the rate before it.
 const EARLY_STEP_DOWN: f64 = 0.9;
-
-/// The rate takes this long to return to the measured capacity: the first value after the first round, twice as long after
-/// each further round, up to the second value.
-const PLATEAU: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
-
-/// The longest plateau lasts at least the time of so many deliveries; a shorter one proportionally fewer.
-const PLATEAU_DELIVERIES: f64 = 16.0;
-
-/// A rate that has risen to this multiple of the measured capacity without a refusal is taken as measured.
-const RISEN: f64 = 2.0;
 
 /// A limit that allows this multiple of what the concurrency allows limits nothing and is forgotten.
 const UNLIMITED: f64 = 2.0;
@@ -85,45 +75,6 @@ pub struct PaceLimits {
 impl PaceLimits {
     fn most(&self) -> f64 {
         f64::from(self.concurrency.max(1))
-    }
-}
-
-/// How many deliveries a second an endpoint takes, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Capacity {
-    /// Deliveries a second.
-    measured: f64,
-    /// See [`PLATEAU`].
-    plateau: Duration,
-    /// How long the rate has risen since the last refusal. Time in which there was nothing to send does not count.
-    risen_for: Duration,
-}
-
-impl Capacity {
-    fn new(measured: f64, plateau: Duration) -> Self {
-        let measured = measured.clamp(1.0 / 3600.0, 1e6);
-        Self { measured, plateau: plateau.clamp(PLATEAU.0, PLATEAU.1), risen_for: Duration::ZERO }
-    }
-
-    fn plateau(&self) -> Duration {
-        let share = self.plateau.as_secs_f64() / PLATEAU.1.as_secs_f64();
-        self.plateau.max(Duration::from_secs_f64(PLATEAU_DELIVERIES * share / self.measured))
-    }
-
-    fn rate(&self) -> f64 {
-        let plateau = self.plateau().as_secs_f64();
-        let x = (self.risen_for.as_secs_f64() - plateau) / plateau;
-        self.measured * (1.0 + (1.0 - STEP_DOWN) * x.powi(3))
-    }
-
-    /// Lets the rate rise after a delivery was accepted, `since` the one before it.
-    fn rise(&mut self, since: Duration) {
-        // A long time between two deliveries means that there was nothing to send, which shows nothing.
-        self.risen_for += since.min(Duration::from_secs_f64(2.0 / self.rate()));
-        if self.rate() > self.measured * RISEN {
-            let risen = Self::new(self.rate(), PLATEAU.0);
-            *self = Self { risen_for: risen.plateau(), ..risen };
-        }
     }
 }
 

@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::breaker::{Breaker, Failed};
+use super::breaker::Breaker;
 use super::decide::{self, Attempt};
 use super::endpoint::Endpoint;
-use super::fault::{Evidence, JudgedFailure};
-use super::outcome::Outcome;
-use super::pace::{Pace, PaceLimits};
+use super::endpoint_health::{EndedAttempt, EndpointHealth};
 use super::ready::{ReadyRuns, RunKey, release};
 use super::reason::FailureReason;
-use super::report::{AttemptReport, EndpointReport, FinishedAttempt, PaceReport};
-use super::told::Told;
+use super::report::{AttemptReport, EndpointReport, FinishedAttempt};
 use crate::clock::{Mono, Now, elapsed};
 use crate::model::EndpointName;
 use crate::store::{
@@ -69,10 +66,7 @@ pub(super) struct Queue {
     next_due: Option<Mono>,
     /// The outbox had no delivery to probe with.
     no_probe: bool,
-    breaker: Breaker,
-    pace: Pace,
-    evidence: Evidence,
-    told: Told,
+    health: EndpointHealth,
     /// No longer configured: what is being sent finishes, and nothing else is sent.
     retired: bool,
     /// A claim of this endpoint is in flight.
@@ -91,8 +85,8 @@ pub(super) struct Decided {
 
 impl Queue {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let pace = Pace::new(limits(&endpoint, StoredBreaker::Closed), Mono::ZERO);
         Self {
+            health: EndpointHealth::new(&endpoint),
             endpoint,
             sending: BTreeMap::new(),
             ready: ReadyRuns::default(),
@@ -100,10 +94,6 @@ impl Queue {
             check_enabled: false,
             next_due: None,
             no_probe: false,
-            breaker: Breaker::default(),
-            pace,
-            evidence: Evidence::default(),
-            told: Told::default(),
             retired: false,
             claiming: false,
             release_next: false,
@@ -116,8 +106,8 @@ impl Queue {
         // What was claimed under one order or grouping cannot be sent under another.
         let reordered = (self.endpoint.ordered, self.endpoint.batched) != (endpoint.ordered, endpoint.batched);
         (self.endpoint, self.retired) = (endpoint, false);
-        self.breaker.probe_now(now);
-        self.limit_pace();
+        self.health.breaker.probe_now(now);
+        self.health.limit_pace(&self.endpoint);
         self.look_for_due();
         if !reordered {
             return Vec::new();
@@ -163,7 +153,7 @@ impl Queue {
     }
 
     pub(super) fn breaker(&mut self) -> &mut Breaker {
-        &mut self.breaker
+        &mut self.health.breaker
     }
 
     /// Returns every claimed delivery.
@@ -186,7 +176,7 @@ impl Queue {
         if self.retired {
             return None;
         }
-        let pick = if self.breaker.is_open() { self.pick_probe(now)? } else { self.pick_due(now)? };
+        let pick = if self.health.breaker.is_open() { self.pick_probe(now)? } else { self.pick_due(now)? };
         self.may_be_due = false;
         self.check_enabled = false;
         self.next_due = None;
@@ -213,44 +203,39 @@ impl Queue {
         if self.probe_due().is_some_and(|due| due <= now) {
             return Some(Pick::Probe { not_of: Vec::new(), window });
         }
-        let not_of = self.breaker.early_probe_not_of(now).filter(|_| self.may_be_due)?;
+        let not_of = self.health.breaker.early_probe_not_of(now).filter(|_| self.may_be_due)?;
         Some(Pick::Probe { not_of, window })
     }
 
     /// Returns when to probe; if the outbox had no delivery to probe with, not before one is due.
     fn probe_due(&self) -> Option<Mono> {
-        let due = self.breaker.probe_at()?;
+        let due = self.health.breaker.probe_at()?;
         if self.no_probe { self.next_due.map(|next| next.max(due)) } else { Some(due) }
     }
 
     /// Takes what a claim brought. Returns the stored state of the breaker if an operator, or a start, changed it.
     pub(super) fn claimed(&mut self, now: Now, reply: EndpointReply) -> Option<EndpointReport> {
-        let adopted = self.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
+        let adopted = self.health.breaker.adopt(reply.breaker, now).then_some(reply.breaker);
         // What was claimed before an operator switched the endpoint off is not sent either.
         self.release_next |= !reply.enabled;
         self.next_due = reply.next_due.map(|due| now.mono + elapsed(now.wall, due));
         self.may_be_due |= adopted.is_some();
         let is_empty = reply.claimed.is_empty() && self.ready.count() == 0;
         if is_empty && self.next_due.is_none_or(|due| due > now.mono) {
-            self.pace.idle();
+            self.health.pace.idle();
         }
-        if self.breaker.state() == StoredBreaker::Draining && reply.claimed.is_empty() && self.is_idle() {
+        if self.health.breaker.state() == StoredBreaker::Draining && reply.claimed.is_empty() && self.is_idle() {
             let more = self.next_due.is_some_and(|due| due <= now.mono);
             if reply.enabled && !more && adopted.is_none() {
-                self.breaker.drained();
+                self.health.breaker.drained();
             }
         }
-        self.no_probe = reply.claimed.is_empty() && self.breaker.probe_at().is_some_and(|due| due <= now.mono);
+        self.no_probe = reply.claimed.is_empty() && self.health.breaker.probe_at().is_some_and(|due| due <= now.mono);
         for claimed in reply.claimed {
             self.put(claimed);
         }
-        self.limit_pace();
-        adopted.and_then(|breaker| self.told.breaker(&self.endpoint.name, breaker, None, now.mono))
-    }
-
-    /// Bounds the pace as the settings and the breaker ask.
-    fn limit_pace(&mut self) {
-        self.pace.set_limits(limits(&self.endpoint, self.breaker.state()));
+        self.health.limit_pace(&self.endpoint);
+        adopted.and_then(|breaker| self.health.told.breaker(&self.endpoint.name, breaker, None, now.mono))
     }
 
     fn put(&mut self, claimed: Claimed) {
@@ -265,8 +250,11 @@ impl Queue {
             return None;
         }
         // A probe is sent when the breaker says so, whatever the pace was before.
-        let may_begin =
-            if self.breaker.is_open() { self.sending.is_empty() } else { self.pace.begin(self.sending.len(), now) };
+        let may_begin = if self.health.breaker.is_open() {
+            self.sending.is_empty()
+        } else {
+            self.health.pace.begin(self.sending.len(), now)
+        };
         if !may_begin {
             return None;
         }
@@ -294,7 +282,15 @@ impl Queue {
         let sending = self.sending.remove(&finished.delivery)?;
         let FinishedAttempt { endpoint, delivery, began_at, took, reply } = finished;
         let outcome = reply.outcome;
-        let learned = self.learn(delivery, &sending, &outcome, now, jitter);
+        let ended = EndedAttempt {
+            delivery,
+            run: sending.run,
+            lane: sending.lane,
+            outcome: &outcome,
+            began: sending.began,
+            own_failures: sending.failures,
+        };
+        let learned = self.health.learn(&self.endpoint, &ended, now, jitter);
         let attempt = Attempt {
             failures: sending.failures,
             rejections: sending.rejections,
@@ -311,7 +307,7 @@ impl Queue {
         let record = AttemptRecord { delivery, claim: sending.claim, attempt: Some(row), result: result.clone() };
         let mut records = vec![record];
         records.extend(self.resume(sending.run, ended));
-        if self.breaker.is_open() || matches!(result, AttemptResult::EndpointOff { .. }) {
+        if self.health.breaker.is_open() || matches!(result, AttemptResult::EndpointOff { .. }) {
             records.extend(self.release_unsent());
         }
         let report = AttemptReport {
@@ -323,60 +319,9 @@ impl Queue {
             outcome,
             result,
             goes_on: learned.goes_on,
-            pace: PaceReport { per_second: self.pace.learned(), at_once: self.pace.window() },
+            pace: self.health.pace_report(),
         };
         Some(Decided { records, report, endpoint: learned.reports })
-    }
-
-    /// Learns from an attempt how the endpoint is.
-    fn learn(&mut self, delivery: DeliveryId, sending: &Sending, outcome: &Outcome, now: Now, jitter: f64) -> Learned {
-        let was_open = self.breaker.is_open();
-        let Some(reason) = outcome.reason() else {
-            self.evidence.accepted(delivery, sending.run, now.mono);
-            let has_closed = self.breaker.succeeded(now.mono);
-            if has_closed {
-                self.pace.recovered(now.mono);
-            } else {
-                self.pace.accepted(sending.began, now.mono);
-            }
-            let reports = self.tell(has_closed, None, now.mono);
-            return Learned { was_open, endpoint_fails: false, goes_on: false, reports };
-        };
-        let failure = JudgedFailure {
-            delivery,
-            run: sending.run,
-            lane: sending.lane,
-            outcome,
-            began: sending.began,
-            own_failures: sending.failures,
-            breaker_is_open: was_open,
-        };
-        let endpoint_fails = self.evidence.failed(&failure, now.mono);
-        let asked = decide::asked_wait(outcome, &self.endpoint.policy);
-        let is_busy = matches!(outcome, Outcome::Busy { .. } | Outcome::Unavailable { .. });
-        let goes_on = endpoint_fails && (is_busy || was_open || self.pace.is_failing());
-        if endpoint_fails && !was_open {
-            if is_busy {
-                self.pace.refused(asked, sending.began, now.mono, jitter);
-            } else {
-                self.pace.failed(sending.began, now.mono, jitter);
-            }
-        }
-        // A delivery's own failure shows nothing about the endpoint, but several that are not found may.
-        if endpoint_fails || was_open || *outcome == Outcome::NotFound {
-            let capacity = self.pace.learned();
-            self.breaker.failed(&Failed { lane: sending.lane, outcome, asked, capacity, jitter }, now);
-        }
-        let reports = self.tell(self.breaker.is_open(), Some(reason), now.mono);
-        Learned { was_open, endpoint_fails, goes_on, reports }
-    }
-
-    /// Returns what is to be told of the endpoint after an attempt.
-    fn tell(&mut self, breaker: bool, reason: Option<FailureReason>, now: Mono) -> Vec<EndpointReport> {
-        self.limit_pace();
-        let (name, state) = (&self.endpoint.name, self.breaker.state());
-        let trouble = if breaker { self.told.breaker(name, state, reason, now) } else { None };
-        trouble.into_iter().chain(self.told.limit(name, self.pace.learned())).collect()
     }
 
     /// Lets the next delivery of a run be sent if the one before it has ended, or releases the run.
@@ -408,30 +353,12 @@ impl Queue {
         if self.retired {
             return None;
         }
-        if self.breaker.is_open() {
+        if self.health.breaker.is_open() {
             return self.probe_due().filter(|_| self.is_idle()).map(|due| due.max(not_before));
         }
-        let paced = self.ready.has_next().then(|| self.pace.next(self.sending.len())).flatten();
+        let paced = self.ready.has_next().then(|| self.health.pace.next(self.sending.len())).flatten();
         let claims = (self.may_be_due && self.has_capacity()).then_some(not_before);
         let due = self.next_due.filter(|_| self.has_capacity()).map(|due| due.max(not_before));
         [paced, claims, due].into_iter().flatten().min()
-    }
-}
-
-/// What an attempt showed about the endpoint.
-struct Learned {
-    was_open: bool,
-    endpoint_fails: bool,
-    goes_on: bool,
-    reports: Vec<EndpointReport>,
-}
-
-/// Returns the bounds of an endpoint's pace; those of a backlog are narrower.
-fn limits(endpoint: &Endpoint, breaker: StoredBreaker) -> PaceLimits {
-    let drain = (breaker == StoredBreaker::Draining).then_some(endpoint.drain_per_second.max(0.01));
-    PaceLimits {
-        concurrency: endpoint.concurrency,
-        rate: [endpoint.rate, drain].into_iter().flatten().reduce(f64::min),
-        longest_pause: endpoint.policy.retry_after.1,
     }
 }

@@ -29,10 +29,14 @@ const STEPS: &[&str] = &[
     "src/watch/conference",
     "src/delivery/breaker.rs",
     "src/delivery/decide.rs",
+    "src/delivery/endpoint_health.rs",
+    "src/delivery/fault.rs",
     "src/delivery/pace.rs",
+    "src/delivery/pace",
     "src/delivery/queue.rs",
     "src/delivery/ready.rs",
     "src/delivery/step.rs",
+    "src/delivery/told.rs",
 ];
 
 /// Words that show that a result does not depend on the arguments alone.
