@@ -106,8 +106,10 @@ fn print_introduction(simulator: &Running, app: &App, config: &Path, seconds: Op
     line(format_args!("Simulated Google Meet: http://{}", simulator.address()))?;
     line(format_args!("Metrics of meetwatch:  http://{}/metrics", app.listens_on()))?;
     line("\nWhile it runs, try in another terminal:\n")?;
-    for command in ["conferences", "status", "deliveries"] {
-        line(format_args!("  meetwatch {command} --config {}", config.display()))?;
+    // As it was called, so that the command works where it is pasted: after `cargo run` it is in no folder of `PATH`.
+    let program = std::env::args_os().next().unwrap_or_else(|| "meetwatch".into());
+    for command in ["who", "conferences", "status", "deliveries"] {
+        line(format_args!("  {} {command} --config {}", program.display(), config.display()))?;
     }
     line("\nEach line below is an event that arrived as a webhook with a valid signature:\n")?;
     line(format_args!("{LEGEND}\n"))?;
