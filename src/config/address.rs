@@ -25,7 +25,11 @@ pub(super) fn http<'a, T>(found: &Located<'a, T>, text: &str) -> Option<Located<
 /// Reads `proxy` or `proxy_file`: the address may contain a password.
 pub(super) fn proxy<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<Located<'a, Url>> {
     let found = secret::one(section, files, ["proxy", "proxy_file"], "the address of the proxy")?;
-    http(&found, found.value.expose_secret())
+    let proxy = http(&found, found.value.expose_secret())?;
+    if proxy.value.password().is_some() {
+        section.mark_secret("proxy");
+    }
+    Some(proxy)
 }
 
 /// Reports a problem if `what` would be sent unencrypted, except to this machine or if the operator allows it.

@@ -265,6 +265,19 @@ async fn a_file_that_everybody_can_read_is_a_warning_once() {
 }
 
 #[tokio::test]
+async fn a_proxys_password_in_a_file_that_everybody_can_read_is_a_warning() {
+    let google = Google::new().await;
+    for (proxy, warnings) in [("http://ada:hush@127.0.0.1:1", 1), ("http://127.0.0.1:1", 0)] {
+        let text = format!("[google]\nendpoint = \"{}\"\nproxy = \"{proxy}\"\n{IDENTITY}", google.sim.url());
+        let file = written(google.folder.path(), "m.toml", &text);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let checked = check(&file).await;
+        assert_eq!(checked.err.matches("google.proxy: is a secret").count(), warnings, "{}", checked.err);
+        assert!(!checked.err.contains("hush"), "{}", checked.err);
+    }
+}
+
+#[tokio::test]
 async fn a_demonstration_of_no_time_is_refused_in_plain_words() {
     for bad in ["0", "-1", "1.5", "soon", "1000000"] {
         let refused = meetwatch(&["demo", &format!("--seconds={bad}")]).await;
