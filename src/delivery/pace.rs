@@ -58,8 +58,9 @@ const UNLIMITED: f64 = 2.0;
 /// A round that accepted so many deliveries in so long ended at a rate that was nearly right.
 const LONG_ROUND: (u32, Duration) = (8, Duration::from_secs(1));
 
-/// So many refusals in a row show that the capacity fell: the next round is measured from nothing.
-const CAPACITY_FELL: u32 = 4;
+/// So many refusals in a row, for longer than the receiver needed for so many deliveries, show that the capacity fell: the
+/// next round is measured from nothing.
+const CAPACITY_FELL: (u32, f64) = (4, 2.0);
 
 /// The configured bounds of an endpoint's pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,8 +104,10 @@ pub struct Pace {
     begun_at: Mono,
     /// Refusals in a row.
     refusals: u32,
-    /// How many refusals in a row came before the last success.
-    refusals_before: u32,
+    /// When the first of them came.
+    refused_since: Mono,
+    /// How many refusals in a row came before the last success, and for how long.
+    refusals_before: (u32, Duration),
     /// When an attempt was refused last: attempts that began before show nothing new.
     refused_at: Option<Mono>,
     /// Other failures in a row, and when the last one came.
@@ -129,7 +132,8 @@ impl Pace {
             not_before: now,
             begun_at: now,
             refusals: 0,
-            refusals_before: 0,
+            refused_since: now,
+            refusals_before: (0, Duration::ZERO),
             refused_at: None,
             failures: 0,
             failed_at: None,
@@ -219,7 +223,7 @@ impl Pace {
         let took = now.saturating_sub(began).as_secs_f64();
         self.latency = if self.accepted_at.is_none() { took } else { self.latency.mul_add(0.9, took * 0.1) };
         if self.refusals > 0 {
-            self.refusals_before = std::mem::take(&mut self.refusals);
+            self.refusals_before = (std::mem::take(&mut self.refusals), now.saturating_sub(self.refused_since));
         }
         self.failures = 0;
         if let Some(round) = self.round.as_mut().filter(|round| began > round.began) {
@@ -266,6 +270,9 @@ impl Pace {
         if asked.is_none() {
             self.not_before = self.not_before.max(now + self.pause(jitter));
         }
+        if self.refusals == 0 {
+            self.refused_since = now;
+        }
         self.refusals += 1;
         if self.begun_at <= began {
             // No later attempt took what the receiver may have ready after the pause: the next need not wait for a token.
@@ -311,7 +318,8 @@ impl Pace {
         let Some(round) = self.round else {
             self.round = Some(Round { began, accepted: 0 });
             match &mut self.capacity {
-                Some(capacity) => *capacity = Capacity::new(capacity.rate() * EARLY_STEP_DOWN, capacity.plateau),
+                // This is a guess, so the rate soon rises again if it was wrong.
+                Some(capacity) => *capacity = Capacity::new(capacity.rate() * EARLY_STEP_DOWN, PLATEAU.0),
                 None => self.shrink_to(self.window / 2),
             }
             return;
@@ -323,9 +331,13 @@ impl Pace {
         let lasted = began.saturating_sub(round.began);
         let measured = f64::from(round.accepted) / lasted.as_secs_f64().max(1e-3);
         let is_long = round.accepted >= LONG_ROUND.0 && lasted >= LONG_ROUND.1;
+        let (refusals, refused_for) = self.refusals_before;
+        let has_fallen = |capacity: Capacity| {
+            refusals >= CAPACITY_FELL.0 && refused_for.as_secs_f64() * capacity.measured > CAPACITY_FELL.1
+        };
         let measured = match self.capacity {
             None => measured,
-            Some(_) if !is_long && self.refusals_before >= CAPACITY_FELL => measured,
+            Some(capacity) if !is_long && has_fallen(capacity) => measured,
             Some(capacity) if is_long => measured.max(capacity.rate() * 0.97),
             Some(capacity) => measured.max(capacity.rate() * EARLY_STEP_DOWN),
         };

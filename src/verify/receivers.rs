@@ -1,5 +1,8 @@
 //! The deliveries of a history: the real dispatcher's steps, outbox and formats, and simulated receivers that fail at
-//! times.
+//! times, limit what they take, answer slowly, or are down.
+
+mod backlog;
+mod behavior;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,21 +10,30 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+use self::backlog::{Accepted, Takes};
+use self::behavior::Behavior;
 use super::history::HistoryError;
 use crate::backoff::Random;
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, elapsed};
 use crate::delivery::format::{self, FormatOptions, MessageWriter};
-use crate::delivery::http::answer;
-use crate::delivery::report::FinishedAttempt;
+use crate::delivery::report::{AttemptReport, FinishedAttempt};
 use crate::delivery::settings::Batching;
 use crate::delivery::step::{Core, DispatchCommand, DispatchInput};
-use crate::delivery::{Endpoint, EndpointSettings, Outcome, Policy, TransportFailure};
+use crate::delivery::{Endpoint, EndpointSettings, Outcome, Policy};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
-use crate::store::{AdminRequest, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState};
+use crate::store::{
+    AdminRequest, AttemptResult, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, LaneId,
+};
 
-/// A delivery fails at most this often, so that it does not expire.
-const MOST_FAILURES: u32 = 4;
+/// How many attempts the dispatcher makes at once.
+const CONCURRENCY: u32 = 4;
+
+/// From so many conferences on, answers like 404 are the endpoint's trouble.
+const LANES: usize = 3;
+
+/// The longest wait of a delivery for its second and third attempt after such an answer.
+const LONGEST_RETRY: Duration = Duration::from_secs(9 * 60);
 
 /// A simulated receiver of webhooks.
 #[derive(Debug)]
@@ -32,6 +44,14 @@ struct SimulatedReceiver {
     taken: BTreeMap<Option<ConferenceName>, Vec<EventId>>,
     /// The body of the first message with each id.
     bytes: BTreeMap<Box<str>, Vec<u8>>,
+    behavior: Behavior,
+    accepted: Vec<Accepted>,
+    /// The conferences that were tried since the last success or start of the process.
+    tried: BTreeSet<LaneId>,
+    /// Until then a delivery may wait for its own retry: what answers like 404 to fewer than three conferences mean.
+    retried_until: Mono,
+    /// The events whose deliveries were given up for a reason that is their own.
+    given_up: BTreeSet<EventId>,
 }
 
 /// The simulated receivers, and the dispatcher that delivers to them.
@@ -40,13 +60,15 @@ pub(super) struct Receivers {
     receivers: BTreeMap<EndpointName, SimulatedReceiver>,
     core: Core,
     random: Random,
+    /// Until then the process was restarted or suspended, or the outbox failed at times.
+    undisturbed_from: Mono,
     sending: BTreeMap<(Mono, DeliveryId), (EndpointName, Claimed)>,
     wake_at: Option<Mono>,
     /// Violations seen while messages arrived.
     wrong: BTreeSet<String>,
     pub deliveries: u64,
-    /// Whether receivers fail at times.
-    pub failing: bool,
+    /// Whether flaky receivers and the outbox fail at times.
+    failing: bool,
 }
 
 /// The template of the receiver with a format of its own.
@@ -61,7 +83,7 @@ fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
         let url = Url::parse("https://example.com/").map_err(|error| broken(&error))?;
         let settings = EndpointSettings::new(name, url);
         let route = Route { events: vec![EventPattern::All], ..settings.route.clone() };
-        Ok::<_, HistoryError>(EndpointSettings { route, concurrency: 4, ..settings })
+        Ok::<_, HistoryError>(EndpointSettings { route, concurrency: CONCURRENCY as usize, ..settings })
     };
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
     let format = |name: &str, template| {
@@ -90,20 +112,31 @@ fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
 }
 
 impl Receivers {
-    pub(super) fn new(db: &mut Db, seed: u64, now: Now) -> Result<Self, HistoryError> {
+    /// Draws the behavior of the receivers from `seed`. `length`: how long meetings are held.
+    pub(super) fn new(db: &mut Db, seed: u64, length: Duration, now: Now) -> Result<Self, HistoryError> {
         let mut random = Random::with_seed(seed);
         let mut receivers = BTreeMap::new();
         for settings in settings()? {
             let writer = MessageWriter::new(&settings).map_err(|error| HistoryError::Setup(error.to_string()))?;
-            let name = settings.name.clone();
-            receivers
-                .insert(name, SimulatedReceiver { settings, writer, taken: BTreeMap::new(), bytes: BTreeMap::new() });
+            let receiver = SimulatedReceiver {
+                writer,
+                taken: BTreeMap::new(),
+                bytes: BTreeMap::new(),
+                behavior: Behavior::draw(length, &mut random),
+                accepted: Vec::new(),
+                tried: BTreeSet::new(),
+                retried_until: Mono::ZERO,
+                given_up: BTreeSet::new(),
+                settings,
+            };
+            receivers.insert(receiver.settings.name.clone(), receiver);
         }
         let core = core(&receivers, random.u64(..));
         let receivers = Self {
             receivers,
             core,
             random,
+            undisturbed_from: Mono::ZERO,
             sending: BTreeMap::new(),
             wake_at: Some(Mono::ZERO),
             wrong: BTreeSet::new(),
@@ -128,27 +161,24 @@ impl Receivers {
     /// Performs the step that is due.
     pub(super) fn proceed(&mut self, db: &mut Db, now: Now) {
         let Some(((ends, _), _)) = self.sending.first_key_value() else {
-            return self.step(db, now, DispatchInput::Tick);
+            self.step(db, now, DispatchInput::Tick);
+            return;
         };
         if *ends > now.mono {
-            return self.step(db, now, DispatchInput::Tick);
+            self.step(db, now, DispatchInput::Tick);
+            return;
         }
         let Some(((_, delivery), (endpoint, claimed))) = self.sending.pop_first() else { return };
         self.deliveries += 1;
-        let fails = self.failing && claimed.attempts < MOST_FAILURES && self.random.u8(0..5) == 0;
-        let reply = match self.random.u8(0..3) {
-            _ if !fails => answer::reply(200, None),
-            0 => answer::reply(500, None),
-            1 => answer::reply(503, Some(Duration::from_secs(20))),
-            _ => Outcome::TransportFailed(TransportFailure::Timeout).into(),
-        };
-        // A receiver may have accepted a message that it seems to have refused.
-        let takes = !fails || self.random.bool();
-        if let Some(receiver) = self.receivers.get_mut(&endpoint) {
-            self.wrong.extend(receiver.arrives(&claimed, takes));
-        }
-        let (began_at, took) = (now.wall, Duration::from_secs(1));
-        self.step(db, now, DispatchInput::Finished(FinishedAttempt { endpoint, delivery, began_at, took, reply }));
+        let Some(receiver) = self.receivers.get_mut(&endpoint) else { return };
+        let arrival = receiver.behavior.answer(claimed.attempts, self.failing, now.mono, &mut self.random);
+        self.wrong.extend(receiver.arrives(&claimed, arrival.takes));
+        receiver.note(&claimed, arrival.reply.outcome == Outcome::Accepted, now);
+        let (began_at, took, reply) = (now.wall, Duration::from_secs(1), arrival.reply);
+        let finished = FinishedAttempt { endpoint: endpoint.clone(), delivery, began_at, took, reply };
+        let reports = self.step(db, now, DispatchInput::Finished(finished));
+        let Some(receiver) = self.receivers.get_mut(&endpoint) else { return };
+        self.wrong.extend(reports.iter().filter_map(|report| receiver.judge_end(&claimed, report, now.mono)));
     }
 
     /// Notifies the dispatcher of a commit.
@@ -157,13 +187,39 @@ impl Receivers {
     }
 
     /// Replaces the dispatcher, as after a crash: the new one starts from the outbox.
-    pub(super) fn die(&mut self) {
+    pub(super) fn die(&mut self, started_at: Mono) {
         self.sending.clear();
+        self.receivers.values_mut().for_each(|receiver| receiver.tried.clear());
+        self.disturb(started_at);
         self.core = core(&self.receivers, self.random.u64(..));
         self.wake_at = Some(Mono::ZERO);
     }
 
-    fn step(&mut self, db: &mut Db, now: Now, input: DispatchInput) {
+    /// Notes that the process was interrupted until then: a backlog may have waited for it.
+    pub(super) fn disturb(&mut self, until: Mono) {
+        self.undisturbed_from = self.undisturbed_from.max(until);
+    }
+
+    /// Ends the failures of flaky receivers and of the outbox. The limits of receivers hold on.
+    pub(super) fn calm_down(&mut self, now: Mono) {
+        self.failing = false;
+        self.disturb(now);
+    }
+
+    /// Returns a name for each kind of trouble that receivers make.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = &'static str> {
+        self.receivers.values().flat_map(|receiver| receiver.behavior.troubles())
+    }
+
+    fn latency(&mut self, endpoint: &EndpointName, now: Mono) -> Duration {
+        let behavior = self.receivers.get(endpoint).map(|receiver| &receiver.behavior);
+        let fixed = behavior.filter(|behavior| !behavior.is_out(now)).and_then(Behavior::latency);
+        fixed.unwrap_or_else(|| Duration::from_millis(self.random.u64(1..5_000)))
+    }
+
+    /// Steps the dispatcher and performs its commands. Returns its reports about attempts.
+    fn step(&mut self, db: &mut Db, now: Now, input: DispatchInput) -> Vec<AttemptReport> {
+        let mut reports = Vec::new();
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let step = self.core.step(now, input);
@@ -178,26 +234,32 @@ impl Receivers {
                         inputs.push(reply.map_or(DispatchInput::ExchangeFailed, DispatchInput::Exchanged));
                     }
                     DispatchCommand::Send { endpoint, claimed } => {
-                        let ends = now.mono + Duration::from_millis(self.random.u64(1..5_000));
+                        let ends = now.mono + self.latency(&endpoint, now.mono);
                         self.sending.insert((ends, claimed.delivery), (endpoint, *claimed));
                     }
-                    DispatchCommand::ReportAttempt(_)
-                    | DispatchCommand::ReportEndpoint(_)
-                    | DispatchCommand::Forget(_) => {}
+                    DispatchCommand::ReportAttempt(report) => reports.push(report),
+                    DispatchCommand::ReportEndpoint(_) | DispatchCommand::Forget(_) => {}
                 }
             }
         }
+        reports
     }
 
-    /// Returns which events are missing at a receiver, were accepted out of order, or should not have been delivered.
+    /// Returns which events are missing at a receiver, were accepted out of order, or should not have been delivered, and
+    /// which backlogs took too long.
     pub(super) fn compare(&self, db: &Db, log: &[Event]) -> Result<Vec<String>, HistoryError> {
         let mut wrong: Vec<String> = self.wrong.iter().cloned().collect();
         for receiver in self.receivers.values() {
             let settled = settled(db, &receiver.settings.name)?;
             wrong.extend(receiver.compare(log, &settled));
+            wrong.extend(receiver.too_slow(self.undisturbed_from));
         }
         Ok(wrong)
     }
+}
+
+fn events_of(claimed: &Claimed) -> impl Iterator<Item = &EventId> {
+    [&claimed.event].into_iter().chain(claimed.batch.iter().flatten().map(|other| &other.event))
 }
 
 fn core(receivers: &BTreeMap<EndpointName, SimulatedReceiver>, seed: u64) -> Core {
@@ -226,11 +288,50 @@ fn settled(db: &Db, endpoint: &EndpointName) -> Result<BTreeSet<EventId>, Histor
 }
 
 impl SimulatedReceiver {
+    /// Notes an attempt and whether it was accepted, as far as the dispatcher knows.
+    fn note(&mut self, claimed: &Claimed, is_accepted: bool, now: Now) {
+        if !is_accepted {
+            self.tried.insert(claimed.lane);
+            if self.behavior.is_not_found(now.mono) && self.tried.len() < LANES {
+                self.retried_until = now.mono + LONGEST_RETRY;
+            }
+            return;
+        }
+        self.tried.clear();
+        let owed_at = now.mono.saturating_sub(elapsed(claimed.owed_at, now.wall));
+        self.accepted.push(Accepted { lane: claimed.lane, owed_at, accepted_at: now.mono });
+    }
+
+    /// Judges the end of a delivery. No simulated delivery is at fault for a failure, so none may be given up; except that
+    /// answers like 404 are the delivery's own fault as long as they came to fewer than three conferences.
+    fn judge_end(&mut self, claimed: &Claimed, report: &AttemptReport, now: Mono) -> Option<String> {
+        let AttemptResult::Dead { reason } = report.result else { return None };
+        self.given_up.extend(events_of(claimed).cloned());
+        let is_its_own = self.behavior.is_not_found(now) && self.tried.len() < LANES;
+        (!is_its_own).then(|| format!("{}: {} was given up: {reason}", self.settings.name, claimed.event))
+    }
+
+    /// Returns what took too long from `from` on, when nothing but the receiver's own limits held it up.
+    fn too_slow(&self, from: Mono) -> Vec<String> {
+        let takes = match (self.behavior.capacity(), self.behavior.latency()) {
+            (Some(capacity), _) => Takes::PerSecond(capacity),
+            (None, Some(latency)) => Takes::AtOnce(CONCURRENCY, latency),
+            (None, None) => return Vec::new(),
+        };
+        // What gathers or settles waits on purpose.
+        if self.settings.batching.is_some() || !self.settings.settle.is_zero() {
+            return Vec::new();
+        }
+        let from = from.max(self.retried_until);
+        let well_from = self.behavior.outage.map_or(from, |outage| outage.until.max(from));
+        let wrong = backlog::too_slow(&self.accepted, takes, well_from).into_iter();
+        wrong.map(|wrong| format!("{}: {wrong}", self.settings.name)).collect()
+    }
+
     /// A message arrives and is accepted if `takes`. Returns what is wrong with it.
     fn arrives(&mut self, claimed: &Claimed, takes: bool) -> Option<String> {
         let name = &self.settings.name;
-        let events: Vec<&EventId> =
-            [&claimed.event].into_iter().chain(claimed.batch.iter().flatten().map(|other| &other.event)).collect();
+        let events: Vec<&EventId> = events_of(claimed).collect();
         let Ok(message) = self.writer.message(claimed) else {
             return Some(format!("{name}: {} cannot be formatted", claimed.event));
         };
@@ -270,7 +371,8 @@ impl SimulatedReceiver {
             let wanted = self.settings.route.events.iter().any(|pattern| pattern.matches(event.event));
             if wanted || takes_back.is_some_and(|earlier| selected.contains(earlier)) {
                 selected.insert(&event.id);
-                if !settled.contains(&event.id) {
+                let is_owed = !settled.contains(&event.id) && !self.given_up.contains(&event.id);
+                if is_owed {
                     let conference = event.conference.as_ref().map(|conference| conference.name.clone());
                     expected.entry(conference).or_default().push(event.id.clone());
                 }

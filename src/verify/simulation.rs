@@ -32,6 +32,8 @@ use crate::watch::{Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 const MAX_WAIT: Duration = Duration::from_secs(4 * 3600);
 /// The same if Google denies a conference: the daemon gives it up after a day.
 const MAX_WAIT_WITH_DENIALS: Duration = Duration::from_secs(26 * 3600);
+/// The same for the deliveries: a receiver may take hours for its backlog.
+const MAX_WAIT_FOR_DELIVERIES: Duration = Duration::from_secs(12 * 3600);
 /// How long after the last incident unknown conferences may still be found.
 const SETTLING: Duration = Duration::from_secs(900);
 /// The resolution of `Date`.
@@ -125,7 +127,7 @@ impl Simulation {
         let wall = saturating_add(begun, scenario.late);
         let now = Now { mono: scenario.late, wall: wall.saturating_add(scenario.skew).unwrap_or(wall) };
         let seed = scenario.delivers.then(|| random.u64(..));
-        let receivers = seed.map(|seed| Receivers::new(&mut db, seed, now)).transpose()?;
+        let receivers = seed.map(|seed| Receivers::new(&mut db, seed, options.length, now)).transpose()?;
         let routes = receivers.iter().flat_map(Receivers::routes).collect();
         let scheduler = fixtures.scheduler(&db, routes, options.seed, now)?;
         let lasting = scenario.rules.iter().filter_map(|(rule, _)| rule.until).map(|until| elapsed(begun, until));
@@ -235,6 +237,7 @@ impl Simulation {
             && self.has_read_the_ended();
         let delivered = self.receivers.is_none()
             || self.db.outbox_summary().is_ok_and(|all| all.iter().all(|one| one.pending == 0));
+        let max_wait = if delivered { max_wait } else { max_wait.max(MAX_WAIT_FOR_DELIVERIES) };
         (read && delivered) || self.mono > self.quiet_from + max_wait
     }
 
@@ -253,7 +256,7 @@ impl Simulation {
         self.api.world.end_all(google);
         (self.jump_at, self.deny_at) = (None, None);
         if let Some(receivers) = &mut self.receivers {
-            receivers.failing = false;
+            receivers.calm_down(self.mono);
         }
         self.journal.note(google, None, || "every meeting ends".to_owned());
     }

@@ -77,6 +77,9 @@ impl Simulation {
         self.history.disagreements.extend(wrong);
         if let Some(receivers) = &self.receivers {
             self.history.deliveries = receivers.deliveries;
+            for trouble in receivers.troubles() {
+                *self.history.faults.entry(trouble).or_default() += 1;
+            }
             self.history.disagreements.extend(receivers.compare(&self.db, &events)?);
         }
         for event in &events {

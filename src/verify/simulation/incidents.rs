@@ -61,6 +61,9 @@ impl Simulation {
         self.mono += length;
         self.dates_correct_until = self.dates_correct_until.max(self.mono + CLOCKS_COMPARED_WITHIN);
         self.down.push((from, self.google()));
+        if let Some(receivers) = &mut self.receivers {
+            receivers.disturb(self.mono);
+        }
         self.count("sleep");
     }
 
@@ -113,7 +116,7 @@ impl Simulation {
         self.down.push((from, self.google()));
         self.dates_correct_until = self.mono + CLOCKS_COMPARED_WITHIN;
         if let Some(receivers) = &mut self.receivers {
-            receivers.die();
+            receivers.die(self.mono);
         }
         let (seed, routes) = (self.random.u64(..), self.receivers.iter().flat_map(Receivers::routes).collect());
         self.scheduler = self.fixtures.scheduler(&self.db, routes, seed, self.now())?;
