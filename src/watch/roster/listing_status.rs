@@ -91,12 +91,13 @@ impl ParticipantState {
 
     /// Returns whether the known sessions contradict what else is known of the participant, so that they have to be read.
     #[must_use]
-    pub(super) fn is_inconsistent(&self) -> bool {
+    pub fn is_inconsistent(&self) -> bool {
         let open = self.open_sessions().next().is_some();
         match self.listing_status {
             _ if self.sessions.is_empty() => true,
             ListingStatus::Listed { .. } if !open => true,
             ListingStatus::Missing { .. } if open || self.is_leave_held_back() => true,
+            _ if self.has_unread_end() => true,
             _ => self.latest_end.is_some_and(|end| self.last_google_end().is_none_or(|known| known < end)),
         }
     }

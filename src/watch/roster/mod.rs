@@ -77,6 +77,7 @@ pub use session_state::{Emission, SessionState};
 
 use crate::clock::Mono;
 use crate::model::{ConferenceName, IdentityName, MeetingCode, ParticipantKind, ParticipantName, Source, SpaceName};
+use listing_status::ListingStatus;
 use participant_state::WithdrawnEvent;
 
 /// Everything that is known of one conference. Cloning is cheap: unchanged parts are shared.
@@ -256,6 +257,17 @@ impl Roster {
             }
         }
         (kinds, sessions)
+    }
+
+    /// Returns whether somebody is missing from the listings whose leave Google does not show.
+    #[must_use]
+    pub fn has_missing(&self) -> bool {
+        // Whoever is missing is rechecked.
+        let is_missing = |name: &ParticipantName| {
+            let person = self.participants.get(name);
+            person.is_some_and(|person| matches!(person.listing_status, ListingStatus::Missing { .. }))
+        };
+        self.rechecks.keys().any(is_missing)
     }
 
     /// Returns the participants who are present, in the order of their names, after `cursor`.

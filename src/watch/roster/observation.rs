@@ -35,7 +35,8 @@ pub enum Seen {
     Active { participants: Vec<Participant>, reason: &'static str },
     /// Some participants, whether or not they are in the call. It says nothing about those who are missing.
     Participants(Vec<Participant>),
-    /// Everybody who was ever in the call, complete. `reason` as for `Active`.
+    /// Everybody who was ever in the call. While the conference goes on, those without an end are in it, as for `Active`.
+    /// `reason` as for `Active`.
     Everybody { participants: Vec<Participant>, reason: &'static str },
     /// One participant's sessions: `all`, or the open ones.
     Sessions { participant: ParticipantName, sessions: Vec<Session>, all: bool },

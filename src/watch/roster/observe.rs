@@ -14,6 +14,7 @@ use super::participant_state::ParticipantState;
 use super::{ConferenceState, Directory, Roster};
 use crate::model::{Conference, EventType, Participant, ParticipantName, Session, Source};
 
+use listing::ActiveListing;
 pub(super) use listing::UnobservedSpan;
 
 /// The result of an observation.
@@ -36,16 +37,22 @@ impl Roster {
             Seen::Record(record) => next.observe_record(record, *moment, rules, &mut effects),
             Seen::Active { participants, reason } => {
                 let before = next.note_listing(by, *moment, reason, rules, &mut effects);
-                let again = before.as_ref().is_some_and(|before| before.is_of(*moment, by));
-                let as_expected = next.observe_active(participants, by, *moment, &mut effects);
-                if complete && !again {
-                    next.observe_absent(participants, as_expected, by, *moment, before, &mut effects);
-                }
+                let listing = ActiveListing { active: participants.iter().collect(), by, complete, before };
+                next.observe_listing(listing, *moment, &mut effects);
             }
             Seen::Participants(participants) => next.observe_participants(participants, *moment, &mut effects),
             Seen::Everybody { participants, reason } => {
-                next.note_listing(by, *moment, reason, rules, &mut effects);
-                next.observe_participants(participants, *moment, &mut effects);
+                let before = next.note_listing(by, *moment, reason, rules, &mut effects);
+                if next.record.end.is_some() {
+                    next.observe_participants(participants, *moment, &mut effects);
+                } else {
+                    // Google shows the end of everybody who is not in the call.
+                    let (active, left): (Vec<_>, Vec<_>) =
+                        participants.iter().partition(|participant| participant.latest_end.is_none());
+                    next.observe_participants(left, *moment, &mut effects);
+                    let listing = ActiveListing { active, by, complete, before };
+                    next.observe_listing(listing, *moment, &mut effects);
+                }
             }
             Seen::Sessions { participant, sessions, all } => {
                 let list = SessionList { sessions, all: *all, complete };
@@ -122,7 +129,12 @@ impl Roster {
         }
     }
 
-    fn observe_participants(&mut self, participants: &[Participant], moment: Moment, effects: &mut Effects) {
+    fn observe_participants<'a>(
+        &mut self,
+        participants: impl IntoIterator<Item = &'a Participant>,
+        moment: Moment,
+        effects: &mut Effects,
+    ) {
         for read in participants {
             if self.participants.get(&read.name).is_some_and(|person| person.knows(read)) {
                 continue;

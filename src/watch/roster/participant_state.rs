@@ -84,6 +84,17 @@ impl ParticipantState {
         self.sessions.iter().filter(|session| session.is_open())
     }
 
+    /// Returns whether a join of the participant was emitted.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        !self.presences.is_empty()
+    }
+
+    #[must_use]
+    pub fn listing_status(&self) -> &ListingStatus {
+        &self.listing_status
+    }
+
     /// Returns whether the last event of the participant is a join.
     #[must_use]
     pub fn is_present(&self) -> bool {
@@ -155,17 +166,48 @@ impl ParticipantState {
         if self.sessions.is_empty() {
             return self.presence_of_resource().filter(|_| resource_counts).into_iter().collect();
         }
-        let mut united = presence::unite(self.sessions.iter().map(|session| SessionInterval {
-            session: Some(&session.name),
-            start: session.start,
-            end: session.end,
-        }));
+        let mut united =
+            presence::unite(self.sessions.iter().zip(self.session_ends()).map(|(session, end)| SessionInterval {
+                session: Some(&session.name),
+                start: session.start,
+                end,
+            }));
+        for presence in &mut united {
+            // Which session ended is known once it was read.
+            let ended = |last: &SessionName| {
+                self.sessions.iter().any(|session| session.name == *last && session.end == presence.end)
+            };
+            presence.last = presence.last.take().filter(ended);
+        }
         if self.sessions_incomplete
             && let Some(last) = united.last_mut()
         {
             self.withhold_leave(last);
         }
         united
+    }
+
+    /// Returns the end of each session: Google's, or else the one in the participant resource, or else one that was inferred.
+    pub(super) fn session_ends(&self) -> impl Iterator<Item = Option<(Timestamp, Source)>> {
+        let shown = self.shown_end();
+        self.sessions
+            .iter()
+            .map(move |session| session.google_end().or(shown.filter(|(end, _)| session.start <= *end)).or(session.end))
+    }
+
+    /// Returns the end in the participant resource. Google shows it only once no session is open, so whatever began before it
+    /// has ended by then. `None` if a session contradicts that.
+    fn shown_end(&self) -> Option<(Timestamp, Source)> {
+        let shown = self.latest_end?;
+        let outlasts =
+            |session: &SessionState| session.start <= shown && session.google_end().is_some_and(|(end, _)| end > shown);
+        (!self.sessions.iter().any(outlasts)).then_some((shown, Source::Google))
+    }
+
+    /// Returns whether Google shows that a session has ended of which no end was read.
+    #[must_use]
+    pub fn has_unread_end(&self) -> bool {
+        self.shown_end().is_some_and(|(end, _)| self.open_sessions().any(|session| session.start <= end))
     }
 
     /// Returns the presence that follows from the participant resource alone. Without a start of Google's it begins when

@@ -181,7 +181,7 @@ fn restore_doubts(person: &mut ParticipantState) {
     if last.joined.emission.source == Source::Inferred {
         person.first_sight = Some(last.joined.emission.time);
     }
-    let known_end = person.sessions.iter().map(|session| session.end).max_by_key(|end| {
+    let known_end = person.session_ends().max_by_key(|end| {
         // An open session outlasts all others, and of two ends at one time Google's is preferred.
         (end.is_none(), end.map(|(end, source)| (end, source == Source::Google)))
     });

@@ -44,6 +44,12 @@ impl SessionState {
         (known, MergeOutcome { changed: true, ..merged })
     }
 
+    /// Returns the end, if Google reported it.
+    #[must_use]
+    pub fn google_end(&self) -> Option<(Timestamp, Source)> {
+        self.end.filter(|(_, source)| *source == Source::Google)
+    }
+
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.end.is_none()

@@ -277,20 +277,22 @@ fn absence_counts_only_under_the_identity_that_saw_the_person() {
 fn the_end_is_told_with_the_attendance_after_everything_was_read() {
     let mut scene = Scene::with_ada();
     assert_eq!(types(&scene.record(100, Some(95))), Vec::<&str>::new());
-    scene.see(
+    let left = scene.see(
         101,
         Seen::Everybody {
             participants: vec![participant("ada", 5, Some(95)), participant("bo", 20, Some(22))],
             reason: "",
         },
     );
+    assert_eq!(types(&left), ["watch.gap", "participant.left"]);
+    assert_ne!(left[1].event.provenance, Provenance::Inferred, "the participant has an end of Google's");
     scene.sessions(102, "ada", &[("s1", 5, None)]);
     let flash = scene.sessions(103, "bo", &[("b", 20, Some(22))]);
     assert_eq!(types(&flash), ["session.started", "participant.joined", "participant.left", "session.ended"]);
     let emitted = scene.see(104, Seen::Complete);
-    assert_eq!(types(&emitted), ["participant.left", "session.ended", "conference.ended"]);
+    assert_eq!(types(&emitted), ["session.ended", "conference.ended"]);
     assert_eq!(emitted[0].event.provenance, Provenance::Inferred, "Google left the session open");
-    let attendance = emitted[2].event.attendance.clone().unwrap();
+    let attendance = emitted[1].event.attendance.clone().unwrap();
     assert_eq!((attendance.peak, attendance.total), (2, 2));
     let rows = attendance.participants.unwrap();
     assert_eq!((rows[0].seconds_present, rows[0].sessions), (90.0, 1));

@@ -20,11 +20,31 @@ pub(in crate::watch::roster) struct UnobservedSpan {
     pub reason: &'static str,
 }
 
+/// Everybody who is in the call.
+pub(super) struct ActiveListing<'a> {
+    pub(super) active: Vec<&'a Participant>,
+    pub(super) by: &'a IdentityName,
+    /// Whether everything could be read, so that whoever is not shown is missing.
+    pub(super) complete: bool,
+    /// The listing before.
+    pub(super) before: Option<LastListing>,
+}
+
 impl Roster {
+    /// Takes in who is listed, and who is missing from a listing of which everything could be read.
+    pub(super) fn observe_listing(&mut self, listing: ActiveListing<'_>, moment: Moment, effects: &mut Effects) {
+        let ActiveListing { active, by, complete, before } = listing;
+        let again = before.as_ref().is_some_and(|before| before.is_of(moment, by));
+        let as_expected = self.observe_active(&active, by, moment, effects);
+        if complete && !again {
+            self.observe_absent(&active, as_expected, by, moment, before, effects);
+        }
+    }
+
     /// Takes in those who are listed. Returns how many of them changed nothing.
-    pub(super) fn observe_active(
+    fn observe_active(
         &mut self,
-        participants: &[Participant],
+        participants: &[&Participant],
         by: &IdentityName,
         moment: Moment,
         effects: &mut Effects,
@@ -45,10 +65,9 @@ impl Roster {
         as_expected
     }
 
-    /// Takes in who is missing from a listing of which everything could be read.
-    pub(super) fn observe_absent(
+    fn observe_absent(
         &mut self,
-        participants: &[Participant],
+        participants: &[&Participant],
         as_expected: usize,
         by: &IdentityName,
         moment: Moment,
@@ -113,7 +132,7 @@ impl Roster {
 
     fn note_missing_others(
         &mut self,
-        participants: &[Participant],
+        participants: &[&Participant],
         by: &IdentityName,
         moment: Moment,
         last_listed: Timestamp,

@@ -312,7 +312,8 @@ fn check_log(log: &[EmittedEvent]) {
     }
 }
 
-/// Checks that joins and leaves are the edges of the union of the sessions.
+/// Checks that joins and leaves are the edges of the union of the sessions, of which those that Google did not end are ended by
+/// the participant resource.
 fn check_presences(person: &ParticipantState) {
     for session in person.sessions() {
         let emitted =
@@ -323,8 +324,16 @@ fn check_presences(person: &ParticipantState) {
         assert!(person.presences.len() <= 1, "{person:?}");
         return;
     }
+    let google = |end: Option<(Timestamp, Source)>| end.filter(|(_, source)| *source == Source::Google);
+    let outlasted = |shown: &Timestamp| {
+        let mut begun = person.sessions().iter().filter(|session| session.start <= *shown);
+        begun.any(|session| google(session.end).is_some_and(|(end, _)| end > *shown))
+    };
+    let shown = person.latest_end.filter(|shown| !outlasted(shown)).map(|shown| (shown, Source::Google));
     let stretch = |session: &'_ _| {
         let crate::watch::roster::SessionState { start, end, .. } = *session;
+        // Google shows an end of the participant once no session is open.
+        let end = google(end).or(shown.filter(|(shown, _)| start <= *shown)).or(end);
         SessionInterval { session: None, start, end }
     };
     let united: Vec<_> = unite(person.sessions().iter().map(stretch)).iter().map(|one| (one.start, one.end)).collect();
