@@ -16,6 +16,7 @@ pub mod meet;
 pub mod model;
 pub mod open_files;
 pub mod pseudonym;
+pub mod quota_bucket;
 pub mod retry_after;
 pub mod secret_file;
 pub mod serve;

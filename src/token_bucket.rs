@@ -33,6 +33,18 @@ impl TokenBucket {
         is_there
     }
 
+    /// Takes `count` tokens, also more than there are.
+    pub fn spend(&mut self, count: u32, now: Mono) {
+        self.refill(now);
+        self.tokens -= f64::from(count);
+    }
+
+    /// Gives back `count` tokens.
+    pub fn give_back(&mut self, count: u32, now: Mono) {
+        self.refill(now);
+        self.tokens = (self.tokens + f64::from(count)).min(self.capacity);
+    }
+
     /// How long until `count` tokens are there if nobody takes one meanwhile. Zero if they are there now.
     pub fn wait_for(&mut self, count: u32, now: Mono) -> Duration {
         self.refill(now);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::quota_scope::QuotaScope;
+
 crate::string_enum! {
     /// Why a read failed. The values of the metric label `reason`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,4 +57,8 @@ pub struct ReadError {
     pub remedy: &'static str,
     /// How long Google asks to wait, clamped.
     pub retry_after: Option<Duration>,
+    /// Whose quota is used up, if Google says so.
+    pub used_up: Option<QuotaScope>,
+    /// How many requests were sent, retries included. Zero if the read never left.
+    pub requests: u32,
 }

@@ -50,6 +50,8 @@ impl Failure {
             detail: self.detail.into_owned(),
             remedy: self.remedy,
             retry_after: self.retry_after,
+            used_up: self.used_up,
+            requests: 0,
         }
     }
 }

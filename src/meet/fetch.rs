@@ -1,7 +1,8 @@
-//! Sends one request: waits for quota, gets a token, sends, reads the body and parses it. A failure that may pass is
+//! Sends one request: gets a token, waits for quota, sends, reads the body and parses it. A failure that may pass is
 //! retried.
 
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
@@ -35,6 +36,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) identity: &'a Identity,
     pub(super) method: Method,
     pub(super) priority: Priority,
+    /// Counts the requests that are sent.
+    pub(super) sent: &'a AtomicU32,
 }
 
 /// A parsed response.
@@ -75,9 +78,6 @@ impl Inner {
         let began = self.clock.mono();
         let mut attempt = 1;
         loop {
-            self.wait_for_quota(call)
-                .await
-                .map_err(|failure| self.record_failure(call, failure).during(call.method))?;
             let failure = match self.attempt(call, url).await {
                 Ok(fetched) => {
                     call.identity.health.record_success(call.api());
@@ -120,7 +120,9 @@ impl Inner {
     /// Sends one request. If Google refuses the token, sends one more with a new token.
     async fn attempt<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, Failure> {
         let (tokens, scopes) = (&call.identity.tokens, call.scopes());
+        // A request that cannot be made for want of a token costs no quota.
         let bearer = tokens.bearer(scopes).await?;
+        self.wait_for_quota(call).await?;
         match self.send(call, url, &bearer).await {
             Err(failure) if failure.reason == Reason::Unauthenticated => {
                 let other = tokens.replace_refused(&bearer, scopes).await?;
@@ -143,6 +145,7 @@ impl Inner {
     ) -> Result<Fetched<T>, Failure> {
         let began = self.clock.mono();
         let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
+        call.sent.fetch_add(1, Ordering::Relaxed);
         let answer = match request.send().await {
             Ok(response) => self.receive(call, response).await,
             Err(error) => Err(transport::failure_of(&error)),

@@ -43,6 +43,7 @@ pub use failure::Failure;
 pub use filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
 pub use page::Page;
 pub use people::{MAX_PEOPLE_PER_REQUEST, PersonQuery, ReadSource};
+pub use quota_scope::QuotaScope;
 pub use reader::{Answer, Priority, Read, Reader, Reading};
 pub use request::PageRequest;
 pub use retry::RetryPolicy;

@@ -72,8 +72,8 @@ pub struct Reading {
     pub answer: Answer,
     /// Google's clock, from the `Date` header of the last response, in whole seconds. `None` if it cannot be read.
     pub google_time: Option<Timestamp>,
-    /// How many requests were answered.
-    pub pages: u32,
+    /// How many requests were sent, retries included.
+    pub requests: u32,
     /// What of the answer could not be read. It hides nothing but what it says.
     pub unreadable: UnreadableFields,
     /// Whether a list came as an empty body. That may be an empty list, or nothing that Google sent.
@@ -83,8 +83,8 @@ pub struct Reading {
 impl Reading {
     /// Creates a reading of which everything could be read.
     #[must_use]
-    pub fn whole(answer: Answer, google_time: Option<Timestamp>, pages: u32) -> Self {
-        Self { answer, google_time, pages, unreadable: UnreadableFields::default(), blank: false }
+    pub fn whole(answer: Answer, google_time: Option<Timestamp>, requests: u32) -> Self {
+        Self { answer, google_time, requests, unreadable: UnreadableFields::default(), blank: false }
     }
 }
 

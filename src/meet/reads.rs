@@ -1,5 +1,7 @@
 //! Does a [`Read`]: sends the requests that it takes and combines their responses into one [`Reading`].
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -23,8 +25,14 @@ use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 impl Reader for Client {
     async fn read(&self, identity: &IdentityName, priority: Priority, read: &Read) -> Result<Reading, ReadError> {
         let method = method(read);
-        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority };
-        self.0.read(call, read).await
+        let sent = AtomicU32::new(0);
+        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority, sent: &sent };
+        let result = self.0.read(call, read).await;
+        let requests = sent.load(Ordering::Relaxed);
+        match result {
+            Ok(reading) => Ok(Reading { requests, ..reading }),
+            Err(error) => Err(ReadError { requests, ..error }),
+        }
     }
 }
 
@@ -45,7 +53,6 @@ const fn method(read: &Read) -> Method {
 struct Gathered<T> {
     value: T,
     date: Option<HeaderValue>,
-    requests: u32,
     unreadable: UnreadableFields,
     blank: bool,
 }
@@ -55,7 +62,7 @@ impl<T> Gathered<T> {
         Reading {
             answer: answer(self.value),
             google_time: self.date.as_ref().and_then(google_time),
-            pages: self.requests,
+            requests: 0,
             unreadable: self.unreadable,
             blank: self.blank,
         }
@@ -104,7 +111,7 @@ impl Inner {
     ) -> Result<Gathered<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(call.method))?;
         let Fetched { value, date, unreadable, blank } = self.fetch(call, &url).await?;
-        Ok(Gathered { value, date, requests: 1, unreadable, blank })
+        Ok(Gathered { value, date, unreadable, blank })
     }
 
     /// Lists all pages, each resource once. A resource whose name does not begin with `within` is none of this list.
@@ -145,7 +152,7 @@ impl Inner {
             }
             let Some(next) = page.next_page_token else {
                 let value = merge::distinct(items);
-                return Ok(Gathered { value, date, requests: cursor.pages(), unreadable, blank });
+                return Ok(Gathered { value, date, unreadable, blank });
             };
             cursor.advance(next, self.max_pages).map_err(|error| {
                 if error == PagingError::TooManyPages {
@@ -167,7 +174,6 @@ impl Inner {
         let mut gathered = Gathered {
             value: Vec::with_capacity(users.len()),
             date: None,
-            requests: 0,
             unreadable: UnreadableFields::default(),
             blank: false,
         };
@@ -179,7 +185,6 @@ impl Inner {
             gathered.unreadable.add(&unreadable);
             gathered.value.extend(people::found_people(value));
             gathered.date = date;
-            gathered.requests += 1;
         }
         Ok(gathered)
     }

@@ -143,7 +143,15 @@ mod tests {
     }
 
     fn error(reason: Reason, remedy: &'static str) -> ReadError {
-        ReadError { reason, attempted: "get a token", detail: String::new(), remedy, retry_after: None }
+        ReadError {
+            reason,
+            attempted: "get a token",
+            detail: String::new(),
+            remedy,
+            retry_after: None,
+            used_up: None,
+            requests: 0,
+        }
     }
 
     fn shown(identity: &IdentitySettings, reason: Reason) -> Vec<String> {

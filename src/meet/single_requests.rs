@@ -1,6 +1,8 @@
 //! Single requests with every parameter that Google's reference documents, for `meetwatch api` and `check --online`. They
 //! use the same quota, tokens, retries and errors as the reads of the daemon.
 
+use std::sync::atomic::AtomicU32;
+
 use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
@@ -103,7 +105,8 @@ impl Client {
         url: Result<Url, InvalidUrl>,
     ) -> Result<Fetched<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(method))?;
-        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority: PRIORITY };
+        let (identity, sent) = (self.0.identity(identity, method)?, AtomicU32::new(0));
+        let call = RequestContext { identity, method, priority: PRIORITY, sent: &sent };
         self.0.fetch(call, &url).await
     }
 }

@@ -18,6 +18,8 @@ use crate::sim::filter;
 pub(super) struct ReadInProgress {
     read: Read,
     pages: u32,
+    /// The requests that were sent, retries included.
+    sent: u32,
     /// How often the current page failed.
     failures: u32,
     token: String,
@@ -45,6 +47,7 @@ impl ReadInProgress {
         Self {
             read,
             pages: 0,
+            sent: 0,
             failures: 0,
             token: String::new(),
             conferences: Vec::new(),
@@ -83,7 +86,7 @@ impl ReadInProgress {
         dated: bool,
         random: &mut Random,
     ) -> ReadProgress {
-        self.pages += 1;
+        (self.pages, self.sent) = (self.pages + 1, self.sent + 1);
         let call = match call(&self.read, &self.token) {
             Ok(call) => call,
             Err(error) => return ReadProgress::Done(Err(error), Duration::ZERO),
@@ -108,7 +111,7 @@ impl ReadInProgress {
             Err(error) => self.retry(error, now),
             Ok(Some(answer)) => {
                 let unreadable = std::mem::take(&mut self.unreadable);
-                let reading = Reading { answer, google_time: date, pages: self.pages, unreadable, blank: false };
+                let reading = Reading { answer, google_time: date, requests: self.sent, unreadable, blank: false };
                 ReadProgress::Done(Ok(reading), slow)
             }
             Ok(None) if self.pages >= MAX_PAGES => ReadProgress::Done(Err(failure(Reason::Malformed, None)), slow),
@@ -123,7 +126,7 @@ impl ReadInProgress {
     fn retry(mut self, error: ReadError, now: Mono) -> ReadProgress {
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
-            return ReadProgress::Done(Err(error), Duration::ZERO);
+            return ReadProgress::Done(Err(ReadError { requests: self.sent, ..error }), Duration::ZERO);
         }
         self.failures += 1;
         self.pages -= 1;
@@ -239,5 +242,13 @@ fn refused(refusal: &GoogleError) -> ReadError {
 }
 
 pub(super) fn failure(reason: Reason, retry_after: Option<Duration>) -> ReadError {
-    ReadError { reason, attempted: "read", detail: "a simulated fault".to_owned(), remedy: "", retry_after }
+    ReadError {
+        reason,
+        attempted: "read",
+        detail: "a simulated fault".to_owned(),
+        remedy: "",
+        retry_after,
+        used_up: None,
+        requests: 1,
+    }
 }

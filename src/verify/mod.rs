@@ -5,7 +5,7 @@
 //! `scenario` draws the circumstances from the seed and `fixtures` the targets and identities. `simulation` runs the
 //! history, with `google` answering reads and `receivers` taking deliveries. [`truth`] compares the log with the world
 //! as far as `expect` requires, and `content` checks single events. `honesty` checks what a log must never claim,
-//! `gaps` when it must report a gap. [`batch`] runs many histories.
+//! `gaps` when it must report a gap. [`batch`] runs many histories. [`lateness`] measures how late events are under a quota.
 
 pub mod batch;
 mod content;
@@ -16,6 +16,7 @@ mod google;
 pub mod history;
 mod honesty;
 pub mod journal;
+pub mod lateness;
 mod receivers;
 mod scenario;
 mod simulation;

@@ -7,6 +7,7 @@
 //!
 //! All of it except `run` is without IO and without a clock, so that simulated histories run through the same code.
 
+pub mod budget;
 pub mod clock_skew;
 pub mod closing;
 pub mod conference;
@@ -21,6 +22,7 @@ pub mod scheduler;
 pub mod settings;
 pub mod stretch;
 pub mod target;
+pub mod wish;
 
 pub use metrics::WatchMetrics;
 pub use roster::Roster;

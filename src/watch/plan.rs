@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::roster::Roster;
+use super::roster::listing_status::ListingStatus;
 use super::settings::SWEEP_BATCH;
 use super::stretch::Stretch;
+use super::wish::Wish;
 use crate::backoff::{Backoff, Random, jittered};
 use crate::clock::Mono;
 use crate::meet::Priority;
@@ -27,8 +29,8 @@ pub struct ReadPeriods {
 /// What one read of a live conference is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    /// Everybody who is in the call.
-    Listing,
+    /// Everybody who is in the call, or `everybody` who ever was.
+    Listing { everybody: bool },
     /// All sessions of a participant whose known state is inconsistent.
     Recheck(ParticipantName),
     /// The conference record.
@@ -44,7 +46,7 @@ impl Purpose {
     #[must_use]
     pub fn priority(&self) -> Priority {
         match self {
-            Self::Listing => Priority::Listing,
+            Self::Listing { .. } => Priority::Listing,
             Self::Recheck(_) => Priority::Person,
             Self::Record => Priority::Record,
             Self::Backfill => Priority::Backfill,
@@ -53,13 +55,43 @@ impl Purpose {
     }
 }
 
-/// What the plan does next.
+/// A read that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlanStep {
-    Read(Purpose),
-    WaitUntil(Mono),
+pub struct DueRead {
+    pub purpose: Purpose,
+    pub wish: Wish,
 }
 
+/// What the plan does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueReads {
+    /// The reads that are due: the listing, and the latest of the others.
+    pub reads: Vec<DueRead>,
+    /// When another read will be due.
+    pub next: Mono,
+}
+
+impl DueReads {
+    /// Takes the read that is latest.
+    #[must_use]
+    pub fn latest(self, now: Mono) -> Option<Purpose> {
+        let latest =
+            self.reads.into_iter().max_by(|one, other| one.wish.lateness(now).compare(&other.wish.lateness(now)));
+        latest.map(|read| read.purpose)
+    }
+}
+
+/// How patiently the sessions of a participant are awaited: whose join or leave was not told yet; who may have left; who has
+/// left; and who is in the call.
+const RECHECK_PATIENCE: [Duration; 4] =
+    [Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(120), Duration::from_secs(1800)];
+/// So many periods after discovery showed that a conference goes on, its record is read.
+const SHOWN_LIVE_FOR: u32 = 20;
+/// How patiently the sweep is awaited, and a record that says whether an empty listing counts.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(600);
+const CONFIRMATION_PATIENCE: Duration = Duration::from_secs(10);
+/// The whole list of participants is read while so few are known that it fits on one page of 250, with some room.
+const WHOLE_LIST_UP_TO: usize = 200;
 /// A conference that was empty for this long is taken to stay empty. A shorter time does not tell: people often come one by
 /// one, and a listing may lag.
 const STAYS_EMPTY_AFTER: Duration = Duration::from_secs(120);
@@ -136,72 +168,76 @@ impl Plan {
     /// Returns how often the conference is listed at present.
     #[must_use]
     pub fn interval(&self, stretch: &Stretch) -> Duration {
-        let plain = self.periods.listing.mul_f64(stretch.listing);
-        if self.stays_empty { plain.max(EMPTY_INTERVAL) } else { plain }
+        self.plain_interval().mul_f64(stretch.listing)
     }
 
-    /// Returns the most urgent read that is due, or when the next one will be. `held` says until when a participant's
-    /// recheck has to wait. While the conference is unobserved, only listings and records are read: nothing else ends the
-    /// gap.
+    /// Returns how often it is listed while there is quota for everything.
+    fn plain_interval(&self) -> Duration {
+        if self.stays_empty { self.periods.listing.max(EMPTY_INTERVAL) } else { self.periods.listing }
+    }
+
+    /// Returns the reads that are due. `held` says until when a participant's recheck has to wait. While the conference is
+    /// unobserved, only listings and records are read: nothing else ends the gap. When quota is short, one listing of
+    /// everybody who was ever there shows joins and leaves, and there is no backfill.
     #[must_use]
-    pub fn next(
+    pub fn due(
         &self,
         roster: &Roster,
         unobserved: bool,
+        stretch: &Stretch,
         now: Mono,
         held: impl Fn(&ParticipantName) -> Option<Mono>,
-    ) -> PlanStep {
+    ) -> DueReads {
         if now < self.not_before {
-            return PlanStep::WaitUntil(self.not_before);
+            return DueReads { reads: Vec::new(), next: self.not_before };
         }
         if self.confirming {
-            return PlanStep::Read(Purpose::Record);
+            let wish = Wish { due: self.record.min(now), patience: CONFIRMATION_PATIENCE };
+            return DueReads { reads: vec![DueRead { purpose: Purpose::Record, wish }], next: Mono::MAX };
         }
-        if self.listing <= now {
-            return PlanStep::Read(Purpose::Listing);
-        }
-        let mut wake = self.listing.min(self.record);
-        // A record or backfill that is late by a whole period goes before the rechecks, however many of those there are.
-        let overdue = |due: Mono, period: Duration| due + period <= now;
-        if overdue(self.record, self.periods.record) {
-            return PlanStep::Read(Purpose::Record);
-        }
-        if !unobserved && overdue(self.backfill, self.periods.backfill) {
-            return PlanStep::Read(Purpose::Backfill);
-        }
+        let everybody = stretch.is_tight && roster.participants().len() <= WHOLE_LIST_UP_TO;
+        let listing = Wish { due: self.listing, patience: self.plain_interval() };
+        let mut others =
+            vec![DueRead { purpose: Purpose::Record, wish: Wish { due: self.record, patience: self.periods.record } }];
         if !unobserved {
-            let mut earliest: Option<(Mono, &ParticipantName)> = None;
-            for (name, recheck) in roster.rechecks() {
-                let due = recheck.due.max(held(name).unwrap_or_default());
-                if earliest.is_none_or(|(other, _)| due < other) {
-                    earliest = Some((due, name));
-                }
+            if !everybody {
+                let wish = Wish { due: self.backfill, patience: self.periods.backfill };
+                others.push(DueRead { purpose: Purpose::Backfill, wish });
             }
-            match earliest {
-                Some((due, name)) if due <= now => return PlanStep::Read(Purpose::Recheck(name.clone())),
-                Some((due, _)) => wake = wake.min(due),
-                None => {}
-            }
+            others.extend(roster.rechecks().iter().map(|(name, recheck)| DueRead {
+                wish: Wish {
+                    due: recheck.due.max(held(name).unwrap_or_default()),
+                    patience: recheck_patience(roster, name),
+                },
+                purpose: Purpose::Recheck(name.clone()),
+            }));
+            let sweep = self.queue.front().map(|(participant, all)| DueRead {
+                purpose: Purpose::Sweep { participant: participant.clone(), all: *all },
+                wish: Wish { due: now, patience: SWEEP_PATIENCE },
+            });
+            others.extend(sweep);
         }
-        if self.record <= now {
-            return PlanStep::Read(Purpose::Record);
+        let mut next = [Some(self.listing), others.iter().map(|read| read.wish.due).filter(|due| *due > now).min()]
+            .into_iter()
+            .flatten()
+            .filter(|due| *due > now)
+            .min()
+            .unwrap_or(Mono::MAX);
+        if !unobserved && self.queue.is_empty() && !stretch.is_tight {
+            next = next.min(self.sweep.max(now));
         }
-        if !unobserved {
-            if self.backfill <= now {
-                return PlanStep::Read(Purpose::Backfill);
-            }
-            wake = wake.min(self.backfill);
-            if let Some((participant, all)) = self.queue.front() {
-                return PlanStep::Read(Purpose::Sweep { participant: participant.clone(), all: *all });
-            }
-            wake = wake.min(self.sweep);
-        }
-        PlanStep::WaitUntil(wake)
+        others.retain(|read| read.wish.due <= now);
+        let lateness = |read: &DueRead| read.wish.lateness(now);
+        let other = others.into_iter().max_by(|one, other| lateness(one).compare(&lateness(other)));
+        let listing =
+            (self.listing <= now).then_some(DueRead { purpose: Purpose::Listing { everybody }, wish: listing });
+        DueReads { reads: listing.into_iter().chain(other).collect(), next }
     }
 
     /// Queues the participants of the next sweep if it is due.
     pub fn queue_sweep(&mut self, roster: &Roster, stretch: &Stretch, now: Mono, random: &mut Random) {
-        if now < self.sweep || !self.queue.is_empty() {
+        // The sweep finds only what the listings and the closing find as well, so it is the first that is given up.
+        if now < self.sweep || !self.queue.is_empty() || stretch.is_tight {
             return;
         }
         self.sweep = now + jittered(self.periods.sweep.mul_f64(stretch.sweep), JITTER, random);
@@ -239,9 +275,13 @@ impl Plan {
     /// Notes that a read succeeded, and sets when it is due again.
     pub fn done(&mut self, purpose: &Purpose, stretch: &Stretch, now: Mono, random: &mut Random) {
         match purpose {
-            Purpose::Listing => {
+            Purpose::Listing { everybody } => {
                 self.failures = 0;
-                self.listing = now + jittered(self.interval(stretch), JITTER, random);
+                // How much later it is read is decided when it is due.
+                self.listing = now + jittered(self.plain_interval(), JITTER, random);
+                if *everybody {
+                    self.backfill = now + jittered(self.periods.backfill, JITTER, random);
+                }
             }
             Purpose::Record => {
                 self.confirming = false;
@@ -270,7 +310,7 @@ impl Plan {
         let wait =
             |failures: u32, random: &mut Random| self.backoff.delay(failures, random).max(asked.unwrap_or_default());
         match purpose {
-            Purpose::Listing => {
+            Purpose::Listing { .. } => {
                 self.failures = self.failures.saturating_add(1);
                 self.listing = now + wait(self.failures, random);
             }
@@ -310,8 +350,28 @@ impl Plan {
         !self.confirming
     }
 
+    /// Notes that discovery showed that the conference goes on, as its record would.
+    pub fn shown_live(&mut self, now: Mono, random: &mut Random) {
+        if !self.confirming {
+            // Discovery comes again before, however far it is stretched, unless it fails.
+            self.record = self.record.max(now + jittered(self.periods.record * SHOWN_LIVE_FOR, JITTER, random));
+        }
+    }
+
     /// Makes the record due now, because discovery no longer shows the conference.
     pub fn hurry_record(&mut self, now: Mono) {
         self.record = self.record.min(now);
     }
+}
+
+/// Returns how patiently a participant's sessions are awaited.
+fn recheck_patience(roster: &Roster, name: &ParticipantName) -> Duration {
+    let Some(person) = roster.participants().get(name) else { return RECHECK_PATIENCE[0] };
+    let is_missing = matches!(person.listing_status(), ListingStatus::Missing { .. });
+    RECHECK_PATIENCE[match (person.is_told(), person.is_present()) {
+        (false, _) => 0,
+        (true, true) if is_missing || person.has_unread_end() => 1,
+        (true, false) => 2,
+        (true, true) => 3,
+    }]
 }

@@ -193,6 +193,8 @@ impl KeyedTasks {
                     detail: "the task panicked".to_owned(),
                     remedy: "please report this as a defect",
                     retry_after: None,
+                    used_up: None,
+                    requests: 0,
                 }),
             ),
             None => SchedulerInput::Tick,

@@ -236,8 +236,15 @@ impl Life {
     }
 
     fn answer(&self, read: &Read) -> Result<Reading, ReadError> {
-        let refused =
-            |reason| ReadError { reason, attempted: "read", detail: String::new(), remedy: "", retry_after: None };
+        let refused = |reason| ReadError {
+            reason,
+            attempted: "read",
+            detail: String::new(),
+            remedy: "",
+            retry_after: None,
+            used_up: None,
+            requests: 0,
+        };
         if self.reads.is_multiple_of(7) {
             return Err(refused(if self.reads.is_multiple_of(2) { Reason::NoAccess } else { Reason::NotFound }));
         }

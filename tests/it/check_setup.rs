@@ -225,7 +225,15 @@ fn every_transcript_is_run_and_every_reason_and_scope_is_in_the_text() {
         lookup_people: false,
     };
     let (reason, attempted) = (Reason::ScopeMissing, "get a token");
-    let error = ReadError { reason, attempted, detail: String::new(), remedy: "", retry_after: None };
+    let error = ReadError {
+        reason,
+        attempted,
+        detail: String::new(),
+        remedy: "",
+        retry_after: None,
+        used_up: None,
+        requests: 0,
+    };
     let steps = setup_steps::steps(&identity, GoogleApi::Meet, &error);
     assert!(TEXT.lines().any(|line| line == steps[0].paste), "gcloud is to be asked for {}", steps[0]);
 }

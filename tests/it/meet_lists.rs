@@ -29,7 +29,7 @@ async fn a_list_is_read_to_its_end_and_a_participant_on_two_pages_is_one() {
     bench.fake.will([page(0..250, "a/b"), page(249..400, "c"), page([], "d"), page(400..600, "")]);
     let reading = bench.read(active()).await.unwrap();
     let Answer::Participants(people) = reading.answer else { panic!("another answer") };
-    assert_eq!((people.len(), reading.pages), (600, 4));
+    assert_eq!((people.len(), reading.requests), (600, 4));
     assert_eq!(people[599].earliest_start.unwrap().to_string(), "2026-01-05T10:00:00.000000599Z");
     let asked = bench.fake.asked();
     let base = "/v2/conferenceRecords/c/participants?pageSize=250&filter=latest_end_time+IS+NULL";

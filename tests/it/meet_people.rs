@@ -27,7 +27,7 @@ async fn people_are_looked_up_in_batches_and_one_who_is_not_found_fails_no_other
     bench.fake.will([json(200, &answer(0..200)), json(200, &answer(200..250))]);
     let reading = bench.read(Read::People(users(0..250))).await.unwrap();
     let Answer::People(people) = reading.answer else { panic!("another answer") };
-    assert_eq!((people.len(), reading.pages), (166, 2));
+    assert_eq!((people.len(), reading.requests), (166, 2));
     assert_eq!(people[0].email.as_deref(), Some("p1@example.com"));
     let asked = bench.fake.asked();
     assert_eq!(asked[0].path.matches("resourceNames=people%2F").count(), 200);

@@ -187,6 +187,8 @@ impl IdentityChecker {
                 detail: "there is nothing that Google could list".to_owned(),
                 remedy: ORGANIZES_NOTHING,
                 retry_after: None,
+                used_up: None,
+                requests: 0,
             }),
             TargetSelector::Organizer => self.organized(organizes).await,
             TargetSelector::MeetingCode(code) => self.space(Read::SpaceByCode(code.clone())).await,

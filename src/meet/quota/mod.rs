@@ -1,10 +1,9 @@
 //! Keeps requests within the configured share of Google's quota.
 //!
 //! A request waits for the `RateLimiter` of its identity and then for that of the project. A rate limiter is a token bucket
-//! with a priority queue of waiting requests: `bucket` and `priority_queue` are pure and take the time as an argument;
-//! `rate_limiter` adds the timers.
+//! with a priority queue of waiting requests: `priority_queue` is pure and takes the time as an argument; `rate_limiter` adds
+//! the timers.
 
-mod bucket;
 mod collector;
 mod priority_queue;
 mod rate_limiter;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::bucket::QuotaBucket;
 use super::priority_queue::{PriorityQueue, Ticket};
 use crate::clock::{Clock, Mono};
 use crate::meet::reader::Priority;
+use crate::quota_bucket::QuotaBucket;
 
 /// The most requests that may wait at one limiter.
 const MAX_WAITING: usize = 4096;

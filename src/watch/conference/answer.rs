@@ -31,7 +31,9 @@ fn is_lost(reason: Reason) -> bool {
 fn is_whole(task: &ConferenceTask) -> bool {
     matches!(
         task,
-        ConferenceTask::Record | ConferenceTask::Everybody | ConferenceTask::Live(Purpose::Listing | Purpose::Record)
+        ConferenceTask::Record
+            | ConferenceTask::Everybody
+            | ConferenceTask::Live(Purpose::Listing { .. } | Purpose::Record)
     )
 }
 
@@ -43,6 +45,8 @@ fn nothing_shown() -> ReadError {
         detail: "the answer is empty".to_owned(),
         remedy: "see whether the identity still has access to this meeting",
         retry_after: None,
+        used_up: None,
+        requests: 0,
     }
 }
 
@@ -54,6 +58,8 @@ fn blank() -> ReadError {
         detail: "the response is empty, which proves nothing while somebody is there".to_owned(),
         remedy: "",
         retry_after: None,
+        used_up: None,
+        requests: 0,
     }
 }
 
@@ -84,7 +90,7 @@ impl WatchedConference {
             }
             Ok(reading) => {
                 self.in_part = reading.unreadable.is_incomplete();
-                if reading.blank && task == ConferenceTask::Live(Purpose::Listing) {
+                if reading.blank && matches!(task, ConferenceTask::Live(Purpose::Listing { .. })) {
                     return self.confirm_empty(moment);
                 }
                 self.in_part |= reading.blank;
@@ -103,7 +109,7 @@ impl WatchedConference {
 
     /// Returns whether an empty body may be an empty list: only where nobody was there.
     fn may_be_blank(&self, task: &ConferenceTask) -> bool {
-        matches!(task, ConferenceTask::Live(Purpose::Listing | Purpose::Backfill))
+        matches!(task, ConferenceTask::Live(Purpose::Listing { .. } | Purpose::Backfill))
             && self.roster.as_ref().is_some_and(|roster| roster.expected() == 0)
     }
 
@@ -119,7 +125,10 @@ impl WatchedConference {
     fn is_implausibly_empty(&self, task: &ConferenceTask, answer: &Answer) -> bool {
         let Some(roster) = &self.roster else { return false };
         match (task, answer) {
-            (ConferenceTask::Everybody, Answer::Participants(all)) => all.is_empty(),
+            (
+                ConferenceTask::Everybody | ConferenceTask::Live(Purpose::Listing { everybody: true }),
+                Answer::Participants(all),
+            ) => all.is_empty(),
             (ConferenceTask::Sessions(participant), Answer::Sessions(all)) => {
                 let person = roster.participants().get(participant);
                 all.is_empty() && person.is_some_and(|person| !person.sessions().is_empty())
@@ -146,7 +155,7 @@ impl WatchedConference {
             return NextStep::GoOn;
         }
         if !self.in_part
-            && matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing), Answer::Participants(listed)) if listed.is_empty())
+            && matches!((&task, &answer), (ConferenceTask::Live(Purpose::Listing { .. }), Answer::Participants(listed)) if listed.is_empty())
             && self.roster.as_ref().is_some_and(|roster| roster.expected() > 0)
         {
             // Either everybody left, or access was lost. The record tells which, so the listing counts once it was read.
@@ -154,10 +163,13 @@ impl WatchedConference {
         }
         let reason = self.gap_reason;
         let seen = match (&task, answer) {
-            (ConferenceTask::Live(Purpose::Listing), Answer::Participants(participants)) => {
+            (ConferenceTask::Live(Purpose::Listing { everybody: false }), Answer::Participants(participants)) => {
                 Seen::Active { participants, reason }
             }
-            (ConferenceTask::Everybody, Answer::Participants(participants)) => Seen::Everybody { participants, reason },
+            (
+                ConferenceTask::Live(Purpose::Listing { everybody: true }) | ConferenceTask::Everybody,
+                Answer::Participants(participants),
+            ) => Seen::Everybody { participants, reason },
             (_, Answer::Participants(participants)) => Seen::Participants(participants),
             (_, Answer::Conference(record)) => Seen::Record(record),
             (
@@ -182,13 +194,13 @@ impl WatchedConference {
         random: &mut Random,
     ) {
         let now = moment.now.mono;
-        if matches!(task, ConferenceTask::Live(Purpose::Listing) | ConferenceTask::Everybody) {
+        if matches!(task, ConferenceTask::Live(Purpose::Listing { .. }) | ConferenceTask::Everybody) {
             self.note_gap_reason(error.reason.as_str());
         }
         if *task == ConferenceTask::Live(Purpose::Record) && std::mem::take(&mut self.empty_unconfirmed) {
             // The empty listing is dropped.
             self.note_gap_reason(error.reason.as_str());
-            self.plan.failed(&Purpose::Listing, error.retry_after, now, random);
+            self.plan.failed(&Purpose::Listing { everybody: false }, error.retry_after, now, random);
         }
         if is_whole(task) && is_lost(error.reason) {
             // Another identity may still see it.

@@ -42,14 +42,20 @@ impl WatchedConference {
     ) -> NextStep {
         let Some(by) = self.identities.first().cloned() else { return NextStep::Forget };
         let complete = !self.in_part;
-        let nobody = complete && matches!(&seen, Seen::Active { participants, .. } if participants.is_empty());
+        let is_empty = match &seen {
+            Seen::Active { participants, .. } => participants.is_empty(),
+            Seen::Everybody { participants, .. } => participants.iter().all(|read| read.latest_end.is_some()),
+            _ => false,
+        };
+        let nobody = complete && is_empty;
         let rules = self.rules(context);
         let observation = Observation { moment, by: by.clone(), seen, complete };
         let outcome = before.observe(&observation, context.lookup.directory(), &rules);
         let targets: Vec<_> = self.targets.iter().cloned().collect();
         let (phase, final_read_due) = self.phase_after(&task, context, moment);
         // Who could not be read is listed again.
-        let backfilled = complete && task == ConferenceTask::Live(Purpose::Backfill);
+        let backfilled =
+            complete && matches!(task, ConferenceTask::Live(Purpose::Backfill | Purpose::Listing { everybody: true }));
         let backfilled_to = if backfilled { Some(moment.google) } else { self.backfilled_to };
         let commit_context = CommitContext {
             phase,
@@ -122,7 +128,7 @@ impl WatchedConference {
             return Vec::new();
         };
         if !succeeded {
-            if matches!(task, ConferenceTask::Live(Purpose::Listing) | ConferenceTask::Everybody) {
+            if matches!(task, ConferenceTask::Live(Purpose::Listing { .. }) | ConferenceTask::Everybody) {
                 self.note_gap_reason(STORE);
             }
             if self.is_opening() {
@@ -143,7 +149,7 @@ impl WatchedConference {
             self.reported_gap = Some((gap.from, gap.to));
         }
         if let ConferenceTask::Live(purpose) = &task {
-            if *purpose == Purpose::Listing {
+            if matches!(purpose, Purpose::Listing { .. }) {
                 self.gap_reason = LATE;
                 self.plan.listed(nobody, now);
             }
@@ -159,13 +165,18 @@ impl WatchedConference {
         let in_part = std::mem::take(&mut self.in_part);
         match (&mut self.stage, task) {
             (Stage::Opening { .. }, _) => self.stage = Stage::Live,
-            (Stage::Closing { closing, not_before, .. }, ConferenceTask::Everybody | ConferenceTask::Sessions(_)) => {
+            (Stage::Closing { closing, not_before, last }, ConferenceTask::Everybody | ConferenceTask::Sessions(_)) => {
                 if in_part && closing.read_in_part(task.participant()) {
                     *not_before = closing::retry_at(now, None);
                 } else if let Some(participant) = task.participant() {
                     closing.read(participant);
                 } else {
-                    closing.listed(roster.participants().keys());
+                    // When quota is short, sessions that explain what the list shows wait for the last reading.
+                    let all = *last || !context.stretch.is_tight;
+                    let participants = roster.participants().iter();
+                    closing.listed(
+                        participants.filter(|(_, person)| all || person.is_inconsistent()).map(|(name, _)| name),
+                    );
                 }
             }
             (Stage::Closing { closing, .. }, ConferenceTask::Record) => {

@@ -37,7 +37,8 @@ use super::roster::{EmittedEvent, LastListing, Roster, RosterRules};
 use super::settings::WatchSettings;
 use super::stretch::Stretch;
 use super::target::Target;
-use crate::backoff::Backoff;
+use super::wish::Wish;
+use crate::backoff::{Backoff, Random};
 use crate::clock::{Mono, Now, elapsed, saturating_add};
 use crate::meet::{Priority, Read};
 use crate::model::{
@@ -49,6 +50,8 @@ use crate::store::{Commit, ConferenceRow, Phase, StoredConference};
 #[derive(Debug)]
 pub struct ConferenceContext<'a> {
     pub settings: &'a WatchSettings,
+    /// Whether a read may be made now. If not, [`NextStep::Want`] says which ones are due.
+    pub may_read: bool,
     pub routes: &'a [Route],
     pub stretch: Stretch,
     pub lookup: &'a Lookup,
@@ -160,6 +163,14 @@ pub enum NextStep {
         identity: IdentityName,
         priority: Priority,
         read: Read,
+        /// How many requests it is expected to take.
+        requests: u32,
+    },
+    /// Reads are due. Ask again when one may be made, and at `next`.
+    Want {
+        identity: IdentityName,
+        wishes: Vec<Wish>,
+        next: Mono,
     },
     Commit(Box<Commit>),
     /// Ask again at this time, or earlier.
@@ -350,7 +361,21 @@ impl WatchedConference {
         self.plan.hurry_record(now);
     }
 
+    /// Notes that discovery showed that it goes on: its record need not be read for that, unless somebody may have left of whom
+    /// Google shows no end.
+    pub fn shown_live(&mut self, now: Mono, random: &mut Random) {
+        if !self.roster.as_ref().is_some_and(Roster::has_missing) {
+            self.plan.shown_live(now, random);
+        }
+    }
+
     fn rules(&self, context: &ConferenceContext<'_>) -> RosterRules {
-        RosterRules::new(self.plan.interval(&context.stretch), self.periods.sweep, context.settings.leave_grace)
+        let interval = self.plan.interval(&context.stretch);
+        let rules = RosterRules::new(interval, self.periods.sweep, context.settings.leave_grace);
+        if context.stretch.is_tight {
+            // The participant resource shows the same time, and its sessions follow when there is room.
+            return RosterRules { sessions_wait: Duration::ZERO, ..rules };
+        }
+        rules
     }
 }

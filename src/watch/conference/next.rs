@@ -6,16 +6,26 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{ConferenceContext, ConferenceTask, InFlight, NextStep, Stage, WatchedConference};
 use crate::backoff::Random;
-use crate::clock::elapsed;
+use crate::clock::{Mono, elapsed};
 use crate::meet::{ParticipantFilter, Priority, Read, SessionFilter};
 use crate::model::ParticipantName;
 use crate::watch::closing::{Closing, ClosingStep};
-use crate::watch::plan::{PlanStep, Purpose};
+use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Roster, Seen};
 use crate::watch::target::Target;
+use crate::watch::wish::Wish;
 
 /// Records of those who left may appear late, so each backfill overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
+
+/// How patiently the reads of a conference are awaited: at its beginning, which everything else waits for; after its end;
+/// and at the last reading, which only corrects what was reported.
+const OPENING_PATIENCE: Duration = Duration::from_secs(5);
+const CLOSING_PATIENCE: Duration = Duration::from_secs(60);
+const LAST_CLOSING_PATIENCE: Duration = Duration::from_secs(600);
+
+/// The participants on one page of a list.
+const PAGE: usize = 250;
 
 impl WatchedConference {
     /// Returns what to do now. Call it only while nothing is under way.
@@ -27,8 +37,10 @@ impl WatchedConference {
                 if now < *not_before {
                     return NextStep::WaitUntil(*not_before);
                 }
+                let wish = Wish { due: *not_before, patience: OPENING_PATIENCE };
                 let Some(record) = record else {
-                    return self.read(ConferenceTask::Record, Priority::Record, Read::Conference(self.name.clone()));
+                    let read = Read::Conference(self.name.clone());
+                    return self.read(context, wish, ConferenceTask::Record, Priority::Record, read);
                 };
                 if record.end.is_some_and(|end| self.since.is_none_or(|since| end < since)) {
                     // It ended before any target was watched.
@@ -37,27 +49,30 @@ impl WatchedConference {
                 let known = record.space.as_ref().is_none_or(|space| context.codes.contains_key(space));
                 match record.space.clone() {
                     Some(space) if !known && !*space_asked => {
-                        self.read(ConferenceTask::Space, Priority::Record, Read::Space(space))
+                        self.read(context, wish, ConferenceTask::Space, Priority::Record, Read::Space(space))
                     }
                     _ => self.open(context, moment),
                 }
             }
             Stage::Live => self.next_live(context, moment, random),
-            Stage::Closing { closing, not_before, .. } => {
+            Stage::Closing { closing, not_before, last } => {
                 if now < *not_before {
                     return NextStep::WaitUntil(*not_before);
                 }
+                let patience = if *last { LAST_CLOSING_PATIENCE } else { CLOSING_PATIENCE };
+                let wish = Wish { due: *not_before, patience };
                 match closing.next() {
                     ClosingStep::Record => {
-                        self.read(ConferenceTask::Record, Priority::Closing, Read::Conference(self.name.clone()))
+                        let read = Read::Conference(self.name.clone());
+                        self.read(context, wish, ConferenceTask::Record, Priority::Closing, read)
                     }
                     ClosingStep::Everybody => {
                         let read = Read::Participants(self.name.clone(), ParticipantFilter::All);
-                        self.read(ConferenceTask::Everybody, Priority::Closing, read)
+                        self.read(context, wish, ConferenceTask::Everybody, Priority::Closing, read)
                     }
                     ClosingStep::Sessions(participant) => {
                         let read = Read::Sessions(participant.clone(), SessionFilter::All);
-                        self.read(ConferenceTask::Sessions(participant), Priority::Closing, read)
+                        self.read(context, wish, ConferenceTask::Sessions(participant), Priority::Closing, read)
                     }
                     ClosingStep::Complete => {
                         self.observe(ConferenceTask::Complete, Seen::Complete, context, moment, random)
@@ -85,7 +100,13 @@ impl WatchedConference {
         if self.empty_unconfirmed && self.plan.record_is_read() {
             self.empty_unconfirmed = false;
             let seen = Seen::Active { participants: Vec::new(), reason: self.gap_reason };
-            return self.observe(ConferenceTask::Live(Purpose::Listing), seen, context, moment, random);
+            return self.observe(
+                ConferenceTask::Live(Purpose::Listing { everybody: false }),
+                seen,
+                context,
+                moment,
+                random,
+            );
         }
         let Some(roster) = &self.roster else { return NextStep::Forget };
         // After a restart a listing comes first: until a response shows Google's clock, the length of the gap is unknown.
@@ -98,30 +119,49 @@ impl WatchedConference {
             let user = roster.participants().get(name).and_then(|person| person.user.as_ref());
             user.filter(|_| context.looks_up).and_then(|user| context.lookup.held_until(user))
         };
-        match self.plan.next(roster, unobserved, now, held) {
-            PlanStep::WaitUntil(at) => NextStep::WaitUntil(at),
-            PlanStep::Read(purpose) => {
-                let name = self.name.clone();
-                let read = match &purpose {
-                    Purpose::Listing => Read::Participants(name, ParticipantFilter::Active),
-                    Purpose::Record => Read::Conference(name),
-                    Purpose::Recheck(participant) | Purpose::Sweep { participant, all: true } => {
-                        Read::Sessions(participant.clone(), SessionFilter::All)
-                    }
-                    Purpose::Sweep { participant, all: false } => {
-                        Read::Sessions(participant.clone(), SessionFilter::Open)
-                    }
-                    Purpose::Backfill => {
-                        let since = self.backfilled_to.unwrap_or(roster.record().start).min(moment.google);
-                        Read::Participants(
-                            name,
-                            ParticipantFilter::LeftSince(since.saturating_sub(OVERLAP).unwrap_or(since)),
-                        )
-                    }
-                };
-                self.read(ConferenceTask::Live(purpose.clone()), purpose.priority(), read)
+        let due = self.plan.due(roster, unobserved, &context.stretch, now, held);
+        if due.reads.is_empty() {
+            return NextStep::WaitUntil(due.next);
+        }
+        let Some(identity) = self.identities.first().cloned() else { return NextStep::Forget };
+        if !context.may_read {
+            let wishes = due.reads.iter().map(|read| read.wish).collect();
+            return NextStep::Want { identity, wishes, next: due.next };
+        }
+        let Some(purpose) = due.latest(now) else { return NextStep::WaitUntil(now) };
+        let read = self.read_for(&purpose, roster, moment);
+        let priority = purpose.priority();
+        let requests = self.requests_of(&read);
+        self.in_flight = InFlight::Reading(ConferenceTask::Live(purpose));
+        NextStep::Read { identity, priority, read, requests }
+    }
+
+    fn read_for(&self, purpose: &Purpose, roster: &Roster, moment: Moment) -> Read {
+        let name = self.name.clone();
+        match purpose {
+            Purpose::Listing { everybody: true } => Read::Participants(name, ParticipantFilter::All),
+            Purpose::Listing { everybody: false } => Read::Participants(name, ParticipantFilter::Active),
+            Purpose::Record => Read::Conference(name),
+            Purpose::Recheck(participant) | Purpose::Sweep { participant, all: true } => {
+                Read::Sessions(participant.clone(), SessionFilter::All)
+            }
+            Purpose::Sweep { participant, all: false } => Read::Sessions(participant.clone(), SessionFilter::Open),
+            Purpose::Backfill => {
+                let since = self.backfilled_to.unwrap_or(roster.record().start).min(moment.google);
+                Read::Participants(name, ParticipantFilter::LeftSince(since.saturating_sub(OVERLAP).unwrap_or(since)))
             }
         }
+    }
+
+    /// Returns how many requests a read is expected to take.
+    fn requests_of(&self, read: &Read) -> u32 {
+        let Some(roster) = &self.roster else { return 1 };
+        let people = match read {
+            Read::Participants(_, ParticipantFilter::Active) => roster.expected(),
+            Read::Participants(_, ParticipantFilter::All) => roster.participants().len(),
+            _ => 0,
+        };
+        u32::try_from(people / PAGE + 1).unwrap_or(u32::MAX)
     }
 
     /// Takes the record in: the first commit of the conference.
@@ -151,9 +191,21 @@ impl WatchedConference {
         }
     }
 
-    fn read(&mut self, task: ConferenceTask, priority: Priority, read: Read) -> NextStep {
+    /// Makes a read, or wishes for it if none may be made now.
+    fn read(
+        &mut self,
+        context: &ConferenceContext<'_>,
+        wish: Wish,
+        task: ConferenceTask,
+        priority: Priority,
+        read: Read,
+    ) -> NextStep {
         let Some(identity) = self.identities.first().cloned() else { return NextStep::Forget };
+        if !context.may_read {
+            return NextStep::Want { identity, wishes: vec![wish], next: Mono::MAX };
+        }
+        let requests = self.requests_of(&read);
         self.in_flight = InFlight::Reading(task);
-        NextStep::Read { identity, priority, read }
+        NextStep::Read { identity, priority, read, requests }
     }
 }

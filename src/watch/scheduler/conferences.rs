@@ -2,7 +2,7 @@
 
 use super::{Scheduler, SchedulerCommand, WorkKey};
 use crate::backoff::Random;
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::model::ConferenceName;
 use crate::status::ConferenceStatus;
 use crate::store::StoredConference;
@@ -15,7 +15,14 @@ impl Scheduler {
         if self.conferences.get(name).is_some_and(WatchedConference::is_busy) {
             return;
         }
-        self.with_conference(name, now, commands, |_, _, _, _| NextStep::GoOn);
+        self.with_conference(name, false, now, commands, |_, _, _, _| NextStep::GoOn);
+    }
+
+    /// Makes the read of a conference that is latest.
+    pub(super) fn read_conference(&mut self, name: &ConferenceName, now: Now, commands: &mut Vec<SchedulerCommand>) {
+        if self.conferences.get(name).is_some_and(|watched| !watched.is_busy()) {
+            self.with_conference(name, true, now, commands, |_, _, _, _| NextStep::GoOn);
+        }
     }
 
     pub(super) fn committed(&mut self, key: WorkKey, succeeded: bool, now: Now, commands: &mut Vec<SchedulerCommand>) {
@@ -30,7 +37,7 @@ impl Scheduler {
             WorkKey::Lookup(_) => return,
         };
         let metrics = self.metrics.clone();
-        self.with_conference(&name, now, commands, |watched, context, moment, random| {
+        self.with_conference(&name, false, now, commands, |watched, context, moment, random| {
             let disagreements = |watched: &WatchedConference| watched.roster().map_or(0, Roster::disagreements);
             let before = disagreements(watched);
             for emitted in watched.committed(succeeded, context, moment, random) {
@@ -75,10 +82,11 @@ impl Scheduler {
         }
     }
 
-    /// Applies `first` to a conference, and then its next steps until it has to wait.
+    /// Applies `first` to a conference, and then its next steps until it has to wait. `may_read`: whether it may make a read.
     pub(super) fn with_conference(
         &mut self,
         name: &ConferenceName,
+        may_read: bool,
         now: Now,
         commands: &mut Vec<SchedulerCommand>,
         first: impl FnOnce(&mut WatchedConference, &ConferenceContext<'_>, Moment, &mut Random) -> NextStep,
@@ -91,6 +99,7 @@ impl Scheduler {
             identity.as_ref().and_then(|identity| self.stretches.get(identity)).copied().unwrap_or(Stretch::NONE);
         let context = ConferenceContext {
             settings: &self.setup.settings,
+            may_read,
             routes: &self.setup.routes,
             stretch,
             lookup: own.unwrap_or(&self.no_lookup),
@@ -103,10 +112,17 @@ impl Scheduler {
             next = watched.next(&context, moment, &mut self.random);
         }
         let key = WorkKey::Conference(name.clone());
+        self.waiting.remove(&key);
         match next {
-            NextStep::Read { identity, priority, read } => {
+            NextStep::Read { identity, priority, read, requests } => {
                 self.metrics.polls.inc();
-                commands.push(SchedulerCommand::Read { key, identity, priority, read });
+                self.issue(key, identity, priority, read, requests, now.mono, commands);
+            }
+            NextStep::Want { identity, wishes, next } => {
+                self.waiting.put(&key, identity, wishes);
+                if next < Mono::MAX {
+                    self.wake_at(key, next);
+                }
             }
             NextStep::Commit(commit) => commands.push(SchedulerCommand::Commit { key, commit }),
             NextStep::WaitUntil(at) => self.wake_at(key, at),
@@ -123,6 +139,7 @@ impl Scheduler {
     pub(super) fn forget(&mut self, name: &ConferenceName, now: Now) {
         self.logged_failures.remove(&WorkKey::Conference(name.clone()));
         self.logged_unreadable.remove(&WorkKey::Conference(name.clone()));
+        self.waiting.remove(&WorkKey::Conference(name.clone()));
         if let Some(watched) = self.conferences.remove(name) {
             if watched.roster().is_some_and(Roster::is_ended) {
                 self.finished.insert(name.clone(), now.mono);

@@ -19,10 +19,12 @@ mod step;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::budget::Budgets;
 use super::clock_skew::ClockSkew;
 use super::conference::WatchedConference;
 use super::lookup::Lookup;
@@ -40,6 +42,7 @@ use crate::store::StoredConference;
 use outage::Outages;
 pub use setup::{Memory, Revision, Setup, WatchIdentity};
 pub use step::{SchedulerCommand, SchedulerInput, WorkKey};
+use waiting::WaitingReads;
 
 /// After this time no target shows a closed conference any more: Google deletes the record 30 days after the end.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(40 * 24 * 3600);
@@ -68,6 +71,16 @@ pub struct Scheduler {
     no_lookup: Lookup,
     codes: BTreeMap<SpaceName, MeetingCode>,
     stretches: BTreeMap<IdentityName, Stretch>,
+    budgets: Budgets,
+    waiting: WaitingReads,
+    /// When the next of them can be paid for.
+    payable_at: Option<Mono>,
+    /// The reads under way: their identities, and the requests that they were charged with.
+    charged: BTreeMap<WorkKey, (IdentityName, u32)>,
+    /// The requests of each identity since the last plan that changes needed.
+    changes: BTreeMap<IdentityName, f64>,
+    /// The same a minute, averaged.
+    needed_by_changes: BTreeMap<IdentityName, f64>,
     replan_due: Mono,
     due: BTreeSet<(Mono, WorkKey)>,
     due_of: BTreeMap<WorkKey, Mono>,
@@ -111,6 +124,12 @@ impl Scheduler {
             no_lookup: Lookup::new(Vec::new(), wait),
             codes: BTreeMap::new(),
             stretches: BTreeMap::new(),
+            budgets: Budgets::new(setup.project_budget, setup.limits(), now.mono),
+            waiting: WaitingReads::default(),
+            payable_at: None,
+            charged: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            needed_by_changes: BTreeMap::new(),
             replan_due: now.mono,
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
@@ -167,20 +186,22 @@ impl Scheduler {
         }
         if self.replan_due <= now.mono {
             self.replan_due = now.mono + REPLAN_EVERY;
-            self.replan();
+            self.replan(now.mono);
             self.forget_what_is_over(now.mono);
         }
         while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= now.mono).cloned() {
             self.sleep(&key);
             self.advance(key, now, &mut commands);
         }
+        self.read_what_is_affordable(now, &mut commands);
+        self.payable_at = self.waiting.payable_at(&mut self.budgets, now.mono);
         commands
     }
 
     /// Returns when to step next if nothing happens before.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at).into_iter().chain(self.payable_at).min()
     }
 
     /// Returns the conferences that are watched.
@@ -191,7 +212,7 @@ impl Scheduler {
 
     fn advance(&mut self, key: WorkKey, now: Now, commands: &mut Vec<SchedulerCommand>) {
         match key {
-            WorkKey::Target(name) => self.ask_target(&name, now, commands),
+            WorkKey::Target(name) => self.ask_target(&name, now),
             WorkKey::Conference(name) => self.advance_conference(&name, now, commands),
             WorkKey::Lookup(identity) => self.ask_lookup(&identity, now, commands),
         }
@@ -208,6 +229,7 @@ impl Scheduler {
             self.clock_skew.note(google, now);
             self.show_clock_offset();
         }
+        self.settle(&key, &result, now.mono);
         if self.discarded.remove(&key) {
             return self.ask_again(key, now.mono);
         }
@@ -221,7 +243,7 @@ impl Scheduler {
                 if let Err(error) = &result {
                     self.metrics.poll_failed(error.reason);
                 }
-                self.with_conference(&name, now, commands, |watched, context, moment, random| {
+                self.with_conference(&name, false, now, commands, |watched, context, moment, random| {
                     watched.answered(result, context, moment, random)
                 });
             }

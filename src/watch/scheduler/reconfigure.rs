@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::waiting::WaitingReads;
 use super::{DEFAULT_INTERVAL, Revision, Scheduler, Setup, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::model::{ConferenceName, IdentityName, TargetName};
@@ -26,6 +27,8 @@ impl Scheduler {
             watched.rename_identities(&renamed);
         }
         let before = std::mem::replace(&mut self.setup, setup);
+        self.budgets.reconfigure(self.setup.project_budget, self.setup.limits(), &renamed, now.mono);
+        self.waiting = WaitingReads::default();
         self.board.write().configured_targets = self.setup.targets.len();
         let continued = self.take_over_targets(remembered, &replaced, now);
         self.take_over_lookups(&before, now.mono);

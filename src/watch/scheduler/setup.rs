@@ -15,8 +15,15 @@ pub struct Setup {
     /// Which endpoint gets which event.
     pub routes: Vec<Route>,
     pub internal_domains: Vec<String>,
-    /// How many reads a minute all identities may make together.
+    /// How many reads a minute all identities may make together, at most.
     pub project_budget: f64,
+}
+
+impl Setup {
+    /// Returns each identity with its limit of reads a minute.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (&IdentityName, f64)> {
+        self.identities.iter().map(|identity| (&identity.name, identity.budget))
+    }
 }
 
 /// One identity of the configuration.
@@ -25,7 +32,7 @@ pub struct WatchIdentity {
     pub name: IdentityName,
     /// Whether it looks up who signed-in participants are.
     pub looks_up: bool,
-    /// How many reads a minute it may make.
+    /// How many reads a minute it may make, at most.
     pub budget: f64,
 }
 

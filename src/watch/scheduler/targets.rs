@@ -12,25 +12,35 @@ use crate::watch::conference::WatchedConference;
 use crate::watch::gap::GapCoverage;
 use crate::watch::settings::TargetSelector;
 use crate::watch::target::{DiscoveredConference, Target};
+use crate::watch::wish::Wish;
 
 impl Scheduler {
-    pub(super) fn ask_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<SchedulerCommand>) {
-        let Some(target) = self.targets.get_mut(name) else { return };
-        if target.due() > now.mono {
-            let due = target.due();
-            return self.wake_at(WorkKey::Target(name.clone()), due);
+    /// Wishes for the read that a target has due.
+    pub(super) fn ask_target(&mut self, name: &TargetName, now: Now) {
+        let Some(target) = self.targets.get(name) else { return };
+        if self.target_reads.contains(name) {
+            return;
         }
+        let key = WorkKey::Target(name.clone());
+        let due = target.due();
+        if due > now.mono {
+            return self.wake_at(key, due);
+        }
+        let wish = Wish { due, patience: target.patience(self.setup.settings.discovery) };
+        self.waiting.put(&key, target.settings.identity.clone(), vec![wish]);
+    }
+
+    /// Makes the read that a target has due.
+    pub(super) fn read_target(&mut self, name: &TargetName, now: Now, commands: &mut Vec<SchedulerCommand>) {
+        let google = self.clock_skew.moment(now).google;
+        let Some(target) = self.targets.get_mut(name).filter(|target| target.due() <= now.mono) else { return };
         if !self.target_reads.insert(name.clone()) {
             return;
         }
-        let google = self.clock_skew.moment(now).google;
-        let (identity, read) = (target.settings.identity.clone(), target.ask(google, now.mono));
-        commands.push(SchedulerCommand::Read {
-            key: WorkKey::Target(name.clone()),
-            identity,
-            priority: Priority::Record,
-            read,
-        });
+        let identity = target.settings.identity.clone();
+        let is_tight = self.stretches.get(&identity).is_some_and(|stretch| stretch.is_tight);
+        let read = target.ask(is_tight, google, now.mono);
+        self.issue(WorkKey::Target(name.clone()), identity, Priority::Record, read, 1, now.mono, commands);
     }
 
     pub(super) fn target_answered(
@@ -58,7 +68,11 @@ impl Scheduler {
                 if let Some((space, code)) = found.code {
                     self.codes.insert(space, code);
                 }
+                let is_live_answer = found.is_live_answer;
                 for conference in found.conferences {
+                    if is_live_answer && conference.record.as_ref().is_none_or(|record| record.end.is_none()) {
+                        self.shown_live(&conference.name, now);
+                    }
                     self.found(name, conference, found.unobserved, now);
                 }
                 for vanished in found.vanished {
@@ -97,6 +111,15 @@ impl Scheduler {
             Err(error) => {
                 tracing::error!(target_name = %name, %error, "a gap is not reported; this is a defect, please report it");
             }
+        }
+    }
+
+    /// Notes that discovery showed that a conference goes on.
+    fn shown_live(&mut self, name: &ConferenceName, now: Now) {
+        let Some(watched) = self.conferences.get_mut(name) else { return };
+        let stretch = watched.identity().and_then(|identity| self.stretches.get(identity));
+        if stretch.is_some_and(|stretch| stretch.is_tight) {
+            watched.shown_live(now.mono, &mut self.random);
         }
     }
 

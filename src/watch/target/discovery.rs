@@ -19,16 +19,20 @@ use crate::watch::settings::TargetSelector;
 /// Records may appear late in Google's lists, so each list of ended conferences overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often the ended conferences of a target are listed.
-const ENDED_EVERY: Duration = Duration::from_secs(60);
+pub(super) const ENDED_EVERY: Duration = Duration::from_secs(60);
+/// The same when quota is short.
+const ENDED_EVERY_WHEN_TIGHT: Duration = Duration::from_secs(1800);
 /// After so many lists in a row with a record that cannot be read, the cursor moves past it.
 const MAX_IN_PART: u32 = 6;
 /// The jitter of discovery, as a share of its period.
 const JITTER: f64 = 0.05;
 
 impl Target {
-    /// Returns the read that is due. `google` is the current time by Google's clock.
-    pub fn ask(&mut self, google: Timestamp, now: Mono) -> Read {
+    /// Returns the read that is due. `google` is the current time by Google's clock. `is_tight`: whether quota is short. Then one
+    /// list of what began lately takes the place of the live conferences, and ended ones are listed rarely.
+    pub fn ask(&mut self, is_tight: bool, google: Timestamp, now: Mono) -> Read {
         self.question = if self.due <= now { DiscoveryQuestion::Live } else { DiscoveryQuestion::Ended };
+        self.ended_every = if is_tight { ENDED_EVERY_WHEN_TIGHT } else { ENDED_EVERY };
         if self.question == DiscoveryQuestion::Ended {
             return Read::Conferences(self.ended(google));
         }
@@ -37,9 +41,25 @@ impl Target {
             TargetSelector::Space(space) => Read::Space(space.clone()),
             TargetSelector::Conference(name) => Read::Conference(name.clone()),
             TargetSelector::Organizer => {
-                Read::Conferences(ConferenceFilter { live: true, ..ConferenceFilter::default() })
+                let recent = if is_tight { self.recent() } else { None };
+                Read::Conferences(recent.unwrap_or(ConferenceFilter { live: true, ..ConferenceFilter::default() }))
             }
         }
+    }
+
+    /// Returns how patiently the read that is due is awaited. `period`: the time between two looks for live conferences.
+    #[must_use]
+    pub fn patience(&self, period: Duration) -> Duration {
+        if self.due <= self.ended_due { period } else { self.ended_every }
+    }
+
+    /// Returns the filter for what began since the last look or before the oldest live conference began: it shows every live
+    /// conference, and those that began and ended since. `None` before the first look.
+    fn recent(&self) -> Option<ConferenceFilter> {
+        let last_look = self.row.last_looked.filter(|_| self.looked_up_at.is_some())?;
+        let since = last_look.saturating_sub(OVERLAP).unwrap_or(last_look);
+        let started_since = self.shown_starts.values().copied().min().map_or(since, |oldest| oldest.min(since));
+        Some(ConferenceFilter { started_since: Some(started_since), ..ConferenceFilter::default() })
     }
 
     /// Returns the filter for ended conferences. Google lists them to the organizer only; to others the list is empty.
@@ -85,20 +105,27 @@ impl Target {
                 discovered.is_live_answer = true;
                 discovered.unobserved = self.unobserved;
                 self.due = now + jittered(period, JITTER, random);
-                let shown: BTreeSet<_> =
-                    discovered.conferences.iter().map(|conference| conference.name.clone()).collect();
+                let shown: BTreeSet<_> = discovered
+                    .conferences
+                    .iter()
+                    .filter(|found| found.record.as_ref().is_none_or(|record| record.end.is_none()))
+                    .map(|found| found.name.clone())
+                    .collect();
+                let starts = discovered.conferences.iter().filter_map(|found| found.record.as_ref());
+                self.shown_starts.extend(starts.map(|record| (record.name.clone(), record.start)));
                 if in_part {
                     self.shown.extend(shown);
                 } else {
                     discovered.vanished = self.shown.difference(&shown).cloned().collect();
                     self.shown = shown;
                 }
+                self.shown_starts.retain(|name, _| self.shown.contains(name));
             }
             DiscoveryQuestion::Ended => {
                 self.ended_in_part = if in_part { self.ended_in_part.saturating_add(1) } else { 0 };
                 if reading_is_blank || (in_part && self.ended_in_part < MAX_IN_PART) {
                     // It is no failure, and the cursor does not move past what it may hide.
-                    self.ended_due = now + jittered(ENDED_EVERY, JITTER, random);
+                    self.ended_due = now + jittered(self.ended_every, JITTER, random);
                 } else {
                     self.note_ended_listed(google, now, random);
                 }
@@ -125,7 +152,7 @@ impl Target {
             // is one answer behind.
             let before = self.row.discovered_to.filter(|to| *to <= google);
             self.row.discovered_to = before.max(self.ended_answered.replace(google));
-            self.ended_due = now + jittered(ENDED_EVERY, JITTER, random);
+            self.ended_due = now + jittered(self.ended_every, JITTER, random);
         }
     }
 

@@ -8,11 +8,12 @@ mod discovery;
 mod look_back;
 mod remember;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::discovery::ENDED_EVERY;
 use self::look_back::LookBack;
 use super::gap::{LATE, NOT_RUNNING};
 use super::roster::EmittedEvent;
@@ -43,6 +44,8 @@ pub struct Target {
     created: Mono,
     /// The conferences that the last look showed as live.
     shown: BTreeSet<ConferenceName>,
+    /// When those of them began whose records the answers had.
+    shown_starts: BTreeMap<ConferenceName, Timestamp>,
     /// When to look for live conferences next.
     due: Mono,
     /// When to list ended conferences next.
@@ -51,6 +54,8 @@ pub struct Target {
     ended_failures: u32,
     /// When this process last listed ended conferences with success, by Google's clock.
     ended_answered: Option<Timestamp>,
+    /// How often ended conferences are listed.
+    ended_every: Duration,
     /// How many lists of ended conferences in a row had records that could not be read.
     ended_in_part: u32,
     look_back: LookBack,
@@ -111,11 +116,13 @@ impl Target {
             gap_reason: NOT_RUNNING,
             created: now,
             shown: BTreeSet::new(),
+            shown_starts: BTreeMap::new(),
             due: now,
             ended_due: now,
             failures: 0,
             ended_failures: 0,
             ended_answered: None,
+            ended_every: ENDED_EVERY,
             ended_in_part: 0,
             look_back: LookBack::default(),
             backoff,

@@ -6,11 +6,12 @@ use super::{read, rust_files_under};
 /// Files and folders that only decide: `now` and random numbers are arguments, and callers do the IO.
 const PURE: &[&str] = &[
     "src/heartbeat/watchdog.rs",
-    "src/meet/quota/bucket.rs",
     "src/meet/quota/priority_queue.rs",
     "src/model",
     "src/systemd/summary.rs",
+    "src/quota_bucket.rs",
     "src/token_bucket.rs",
+    "src/watch/budget.rs",
     "src/watch/closing.rs",
     "src/watch/gap.rs",
     "src/watch/lookup.rs",
@@ -18,6 +19,7 @@ const PURE: &[&str] = &[
     "src/watch/roster",
     "src/watch/clock_skew.rs",
     "src/watch/stretch.rs",
+    "src/watch/wish.rs",
 ];
 
 /// Files and folders with steps: as pure, except that they draw from the seeded generator they are given, and may log

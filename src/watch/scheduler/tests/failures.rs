@@ -20,6 +20,8 @@ impl Scene {
                         detail: String::new(),
                         remedy: "",
                         retry_after: None,
+                        used_up: None,
+                        requests: 0,
                     }),
                     None => Ok(Reading::whole(answer(&read), Some(self.google()), 1)),
                 };

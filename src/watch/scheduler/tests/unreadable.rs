@@ -37,6 +37,8 @@ impl Scene {
                         detail: String::new(),
                         remedy: "",
                         retry_after: None,
+                        used_up: None,
+                        requests: 0,
                     }),
                 };
                 self.step(SchedulerInput::Answered(key, result));
