@@ -17,6 +17,7 @@ use super::output_args::{OutputArgs, OutputFormat};
 use super::table::{Column, csv_line, csv_rows};
 use super::time::{self, TimeSpec};
 use crate::clock::Clock;
+use crate::model::text::for_json;
 use crate::model::{Event, EventType, TargetName, nearest};
 
 /// How often `--follow` asks for new events.
@@ -168,7 +169,7 @@ impl Printer {
     /// Returns the line of a log entry: the entry as JSON, with its position, or the event as text.
     fn line(&self, entry: &Value, width: usize) -> anyhow::Result<String> {
         match self.format {
-            OutputFormat::Json => return Ok(entry.to_string()),
+            OutputFormat::Json => return Ok(for_json(&entry.to_string())),
             OutputFormat::Csv => return Ok(csv_line(entry, &CSV)),
             OutputFormat::Table => {}
         }
@@ -204,6 +205,14 @@ mod tests {
                 .starts_with("1,\"2026-01-05T10:00:00Z\"")
         );
         assert!(text.line(&json!({"event": {}}), 80).is_err());
+    }
+
+    #[test]
+    fn no_name_acts_on_the_terminal_in_json() {
+        let entry = json!({"event": {"participant": {"display_name": "\u{9b}2J\u{202e}"}}});
+        let line = Printer { format: OutputFormat::Json, colour: false }.line(&entry, 80).unwrap();
+        assert!(line.contains(r#""\u009b2J\u202e""#), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), entry);
     }
 
     #[test]
