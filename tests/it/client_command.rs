@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::Html;
 use axum::routing::get;
@@ -215,13 +216,31 @@ async fn who_is_in_a_call_and_how_many_calls_there_are() {
     let code = ada.split_whitespace().next().unwrap();
     assert_eq!(client.told(&["who", &format!("https://meet.google.com/{}", code.to_uppercase())]).await, all);
     assert_eq!(client.told(&["who", "board"]).await, all);
+    assert_eq!(client.told(&["who", &code.replace('-', "")]).await, all);
     assert_eq!(client.told(&["who", "zzz-zzzz-zzz"]).await, "no such call is live now\n");
+    let neither = client.told(&["who", "operations"]).await;
+    assert_eq!(neither, "no target is named operations, and no call with operations as its code is live now\n");
     let conferences = client.told(&["conferences"]).await;
     assert!(conferences.ends_with(" present\n") && conferences.contains(code), "{conferences}");
     for line in all.lines().chain(conferences.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
     house.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_whose_name_looks_like_a_code_is_found() {
+    let conferences = get(async |RawQuery(query): RawQuery| {
+        let live = r#"{"conferences": [{"name": "conferenceRecords/c", "phase": "live", "meeting_code": null,
+                       "participants": [{"name": "conferenceRecords/c/participants/a", "display_name": "Ada"}]}]}"#;
+        let is_target = matches!(query.as_deref(), Some("target=operations" | "target=ops-team-all"));
+        if is_target { live } else { r#"{"conferences": []}"# }
+    });
+    let url = serving(Router::new().route("/api/v1/conferences", conferences)).await;
+    for target in ["operations", "ops-team-all"] {
+        let output = meetwatch(&["who", target, "--url", &url], &[]).await;
+        assert!(output.status.success() && text(&output.stdout).contains("Ada"), "{target}: {output:?}");
+    }
 }
 
 #[tokio::test]
