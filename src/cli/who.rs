@@ -33,8 +33,7 @@ pub(super) struct Args {
     daemon: DaemonArgs,
     #[command(flatten)]
     output: OutputArgs,
-    /// The call: a target, a section of subjects, a meeting code, a link or conferenceRecords/…; without it, all calls.
-    /// A word is taken for a code only if no target has this name
+    /// The call: a target, a section of subjects, a meeting code, a link or conferenceRecords/…; without it, all calls
     #[arg(value_name = "TARGET|CODE")]
     of: Option<String>,
 }
@@ -59,7 +58,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if format == OutputFormat::Table {
         let live = conferences.iter().filter(|conference| conference["phase"] == "live").count();
         let word = args.of.as_deref().filter(|word| is_code && live == 0 && !word.contains('-'));
-        output::line(word.map_or_else(|| summary(number, live as u64), |word| neither(word)))?;
+        output::line(word.map_or_else(|| summary(number, live as u64), neither))?;
     }
     Ok(ExitCode::SUCCESS)
 }
