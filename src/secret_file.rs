@@ -18,6 +18,8 @@ const MAX_FILE_BYTES: u64 = 1024;
 /// Why there is no secret.
 #[derive(Debug)]
 pub enum SecretFileError {
+    /// The file belongs to another user, who knows the secret in it.
+    Foreign,
     Read(io::Error),
     Write(io::Error),
     /// The operating system gave no random bytes.
@@ -40,8 +42,8 @@ pub fn path(store: &Path, ending: &str) -> PathBuf {
 /// [`SecretFileError`] if the file can be neither read nor created.
 pub fn load_or_create(path: &Path) -> Result<String, SecretFileError> {
     match load_own(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
-        loaded => loaded.map_err(SecretFileError::Read),
+        Err(SecretFileError::Read(error)) if error.kind() == io::ErrorKind::NotFound => create(path),
+        loaded => loaded,
     }
 }
 
@@ -54,15 +56,14 @@ pub fn load(path: &Path) -> io::Result<String> {
 }
 
 /// As [`load`], but refuses a file that somebody else put there: whoever knows its secret could use it.
-fn load_own(path: &Path) -> io::Result<String> {
-    let file = open(path)?;
-    let folder = fs::metadata(folder(path))?;
-    if !is_trusted(&file.metadata()?, &folder, rustix::process::geteuid().as_raw()) {
-        return Err(io::Error::other(
-            "it belongs to another user, who knows the secret in it; delete it, and a new one is made at the next start",
-        ));
-    }
-    read(file)
+fn load_own(path: &Path) -> Result<String, SecretFileError> {
+    let loaded = || {
+        let file = open(path)?;
+        let folder = fs::metadata(folder(path))?;
+        let trusted = is_trusted(&file.metadata()?, &folder, rustix::process::geteuid().as_raw());
+        trusted.then(|| read(file)).transpose()
+    };
+    loaded().map_err(SecretFileError::Read)?.ok_or(SecretFileError::Foreign)
 }
 
 /// Whether a secret file was made by this user, by root, or by the user whose folder it is in.
@@ -75,7 +76,11 @@ fn open(path: &Path) -> io::Result<File> {
     // Without waiting: the file may be exchanged between the check and the opening.
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let regular = |found: &Metadata| {
-        if found.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file; delete it")) }
+        if found.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::other("it is not a regular file; put the file with the secret in its place"))
+        }
     };
     regular(&fs::metadata(path)?)?;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -101,7 +106,7 @@ fn create(path: &Path) -> Result<String, SecretFileError> {
     match write_new(path, &secret) {
         Ok(true) => Ok(secret),
         // Another process created the file first: its secret is the one.
-        Ok(false) => load_own(path).map_err(SecretFileError::Read),
+        Ok(false) => load_own(path),
         Err(error) => Err(SecretFileError::Write(error)),
     }
 }
@@ -158,7 +163,7 @@ mod tests {
         }
         let planted = fs::metadata(&path).unwrap();
         assert!(!is_trusted(&planted, &roots, 0) && is_trusted(&planted, &roots, 12345));
-        assert!(matches!(load_or_create(&path), Err(SecretFileError::Read(_))));
+        assert!(matches!(load_or_create(&path), Err(SecretFileError::Foreign)));
     }
 
     #[test]

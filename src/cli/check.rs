@@ -81,7 +81,7 @@ async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
     let endpoints = endpoints::check(&config.webhooks, args.test_endpoints).await?;
     let report = CheckReport::new(identities, targets, endpoints);
     if args.json {
-        output::line(serde_json::to_string_pretty(&report)?)?;
+        output::json(&report)?;
     } else {
         for line in report.lines() {
             output::line(for_terminal(&line))?;

@@ -24,6 +24,9 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// What the daemon says of a path that it does not have.
+const NO_SUCH_PATH: &str = "no such path";
+
 /// A client of one daemon.
 pub(super) struct DaemonClient {
     client: Client,
@@ -68,6 +71,18 @@ impl DaemonClient {
         self.send(Method::GET, url, None).await
     }
 
+    /// As [`Self::get`], but returns `None` if the daemon does not have what the query names.
+    pub(super) async fn find(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Option<Value>> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        let answer = self.exchange(Method::GET, url, None).await?;
+        let why = answer.body.as_ref().and_then(|body| body["error"].as_str());
+        if answer.status == StatusCode::NOT_FOUND && why.is_some_and(|why| why != NO_SUCH_PATH) {
+            return Ok(None);
+        }
+        self.judge(answer).await.map(Some)
+    }
+
     /// Sends a POST for `path`, given as its segments, with this JSON body.
     pub(super) async fn post(&self, path: &[&str], body: Option<Value>) -> anyhow::Result<Value> {
         self.send(Method::POST, self.url(path)?, body).await
@@ -88,7 +103,13 @@ impl DaemonClient {
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Value>) -> anyhow::Result<Value> {
-        let DaemonAnswer { status, content_type, body } = self.exchange(method, url, body).await?;
+        let answer = self.exchange(method, url, body).await?;
+        self.judge(answer).await
+    }
+
+    /// Returns the body of a success, and explains any other answer.
+    async fn judge(&self, answer: DaemonAnswer) -> anyhow::Result<Value> {
+        let DaemonAnswer { status, content_type, body } = answer;
         let error = body.as_ref().and_then(|body| body["error"].as_str());
         match (body.as_ref(), error) {
             (Some(_), _) if status.is_success() => Ok(body.unwrap_or_default()),
@@ -146,7 +167,7 @@ impl DaemonClient {
     async fn refused(&self, status: StatusCode, why: &str) -> anyhow::Error {
         let why = for_terminal(why);
         let unknown = match status {
-            StatusCode::NOT_FOUND => why == "no such path",
+            StatusCode::NOT_FOUND => why == NO_SUCH_PATH,
             StatusCode::BAD_REQUEST => why.starts_with("unknown query parameter"),
             StatusCode::METHOD_NOT_ALLOWED => true,
             _ => false,

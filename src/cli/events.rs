@@ -12,11 +12,12 @@ use super::conference_choice::ConferenceChoice;
 use super::daemon_args::DaemonArgs;
 use super::daemon_client::DaemonClient;
 use super::event_line::log_line;
-use super::output;
+use super::output::{self, Signals};
 use super::output_args::{OutputArgs, OutputFormat};
 use super::table::{Column, csv_line, csv_rows};
 use super::time::{self, TimeSpec};
 use crate::clock::Clock;
+use crate::model::text::for_json;
 use crate::model::{Event, EventType, TargetName, nearest};
 
 /// How often `--follow` asks for new events.
@@ -115,9 +116,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let printer = Printer { format: args.output.format(), colour: output::colour() };
     let mut after = args.after.unwrap_or(0);
     printer.begin()?;
+    let mut signals = args.follow.then(Signals::listen).transpose()?;
     if let Some(first) = args.first() {
-        let answer =
-            daemon.get(&["events"], &page([("tail", first.to_string()), ("limit", "1000".to_owned())])).await?;
+        let query = page([("tail", first.to_string()), ("limit", "1000".to_owned())]);
+        let Some(answer) = unless_interrupted(&mut signals, daemon.get(&["events"], &query)).await else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let answer = answer?;
         printer.print(&answer)?;
         after = answer["next"].as_u64().context("the daemon's answer has no position")?;
         if !args.follow {
@@ -125,22 +130,32 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     loop {
-        let answer =
-            daemon.get(&["events"], &page([("after", after.to_string()), ("limit", "1000".to_owned())])).await?;
+        let query = page([("after", after.to_string()), ("limit", "1000".to_owned())]);
+        let Some(answer) = unless_interrupted(&mut signals, daemon.get(&["events"], &query)).await else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let answer = answer?;
         let printed = printer.print(&answer)?;
+        let before = after;
         after = answer["next"].as_u64().unwrap_or(after);
-        if printed == 0 {
+        // A page may be empty although others follow.
+        if printed == 0 && after == before {
             if !args.follow {
                 return Ok(ExitCode::SUCCESS);
             }
-            tokio::select! {
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
-                interrupted = output::interrupted() => {
-                    interrupted?;
-                    return Ok(ExitCode::SUCCESS);
-                }
+            if unless_interrupted(&mut signals, tokio::time::sleep(POLL_INTERVAL)).await.is_none() {
+                return Ok(ExitCode::SUCCESS);
             }
         }
+    }
+}
+
+/// Waits for `work`. Returns `None` if a signal is awaited and comes first.
+async fn unless_interrupted<T>(signals: &mut Option<Signals>, work: impl Future<Output = T>) -> Option<T> {
+    let Some(signals) = signals else { return Some(work.await) };
+    tokio::select! {
+        done = work => Some(done),
+        () = signals.next() => None,
     }
 }
 
@@ -168,7 +183,7 @@ impl Printer {
     /// Returns the line of a log entry: the entry as JSON, with its position, or the event as text.
     fn line(&self, entry: &Value, width: usize) -> anyhow::Result<String> {
         match self.format {
-            OutputFormat::Json => return Ok(entry.to_string()),
+            OutputFormat::Json => return Ok(for_json(&entry.to_string())),
             OutputFormat::Csv => return Ok(csv_line(entry, &CSV)),
             OutputFormat::Table => {}
         }
@@ -204,6 +219,14 @@ mod tests {
                 .starts_with("1,\"2026-01-05T10:00:00Z\"")
         );
         assert!(text.line(&json!({"event": {}}), 80).is_err());
+    }
+
+    #[test]
+    fn no_name_acts_on_the_terminal_in_json() {
+        let entry = json!({"event": {"participant": {"display_name": "\u{9b}2J\u{202e}"}}});
+        let line = Printer { format: OutputFormat::Json, colour: false }.line(&entry, 80).unwrap();
+        assert!(line.contains(r#""\u009b2J\u202e""#), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), entry);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::output;
 use crate::clock::Clock;
 use crate::delivery::sign::{self, SigningSecret, TOLERANCE};
 use crate::model::Event;
-use crate::model::text::for_terminal;
+use crate::model::text::{for_json, for_terminal};
 
 /// The longest request that is read. The longest delivery, an attendance of 200 people, is shorter.
 const MAX_BODY_BYTES: usize = 4 << 20;
@@ -189,7 +189,7 @@ fn read(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<
         let event: Event = serde_json::from_str(envelope.data.get()).map_err(not_an_event)?;
         lines.push(if receiver.format.json {
             // A line break between JSON tokens is white space; within a string it is escaped.
-            envelope.data.get().replace(['\n', '\r'], " ")
+            for_json(&envelope.data.get().replace(['\n', '\r'], " "))
         } else {
             event_line(&event, receiver.format.colour)
         });

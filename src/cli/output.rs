@@ -6,12 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output_args::OutputFormat;
 use super::table::{Column, csv_rows, render_rows};
 use crate::config::Environment;
+use crate::model::text::for_json;
 
 /// The reader closed standard output, as `head` does. Not a failure: the command ends quietly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -34,8 +36,8 @@ pub(super) fn line(text: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`line`].
-pub(super) fn json(document: &Value) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(document)?)
+pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    line(for_json(&serde_json::to_string_pretty(document)?))
 }
 
 /// Writes the rows that `answer` has under `key` as a table or as CSV, or the whole answer as JSON.

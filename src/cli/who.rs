@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
 use super::conference_choice::ConferenceChoice;
@@ -12,6 +12,7 @@ use super::output;
 use super::output_args::{OutputArgs, OutputFormat};
 use super::table::{Column, counted};
 use crate::model::TargetName;
+use crate::model::text::for_terminal;
 
 const COLUMNS: [Column; 7] = [
     ("code", "/meeting_code"),
@@ -42,7 +43,8 @@ pub(super) struct Args {
 /// # Errors
 /// Where no daemon runs, or no target has the name.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let answer = DaemonClient::new(&args.daemon)?.get(&["conferences"], &query(args.of.as_deref())?).await?;
+    let queries = queries(args.of.as_deref())?;
+    let (answer, is_code) = ask(&DaemonClient::new(&args.daemon)?, &queries).await?;
     if args.output.format() == OutputFormat::Json {
         output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
@@ -55,23 +57,44 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if format == OutputFormat::Table {
         let live = conferences.iter().filter(|conference| conference["phase"] == "live").count();
-        output::line(summary(number, live as u64))?;
+        let word = args.of.as_deref().filter(|word| is_code && live == 0 && !word.contains('-'));
+        output::line(word.map_or_else(|| summary(number, live as u64), neither))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the query for what the user named. A word that looks like a meeting code is one.
-fn query(of: Option<&str>) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let Some(of) = of else { return Ok(Vec::new()) };
-    if let Ok(conference) = ConferenceChoice::parse(of) {
-        return Ok(vec![("conference", conference.as_str().to_owned())]);
+/// The parameters of one request.
+type Query = Vec<(&'static str, String)>;
+
+/// Returns the queries for what the user named, in the order in which they are made: the next one if there is no such target.
+/// Many names of targets look like a meeting code, such as `operations` or `ops-team-all`.
+fn queries(of: Option<&str>) -> anyhow::Result<Vec<Query>> {
+    let Some(of) = of else { return Ok(vec![Vec::new()]) };
+    let target = TargetName::parse(of).ok().map(|target| vec![("target", target.to_string())]);
+    let conference = ConferenceChoice::parse(of).ok();
+    let conference = conference.map(|conference| vec![("conference", conference.as_str().to_owned())]);
+    let queries: Vec<Query> = target.into_iter().chain(conference).collect();
+    if queries.is_empty() {
+        bail!("name a target, a meeting code such as abc-mnop-xyz, the link of a meeting or conferenceRecords/…");
     }
-    match TargetName::parse(of) {
-        Ok(target) => Ok(vec![("target", target.to_string())]),
-        Err(_) => {
-            bail!("name a target, a meeting code such as abc-mnop-xyz, the link of a meeting or conferenceRecords/…")
+    Ok(queries)
+}
+
+/// Makes the queries until one is not refused because there is no such target. Returns the answer, and whether an earlier
+/// query was refused.
+async fn ask(daemon: &DaemonClient, queries: &[Query]) -> anyhow::Result<(Value, bool)> {
+    let (last, earlier) = queries.split_last().context("there is nothing to ask")?;
+    for query in earlier {
+        if let Some(answer) = daemon.find(&["conferences"], query).await? {
+            return Ok((answer, false));
         }
     }
+    Ok((daemon.get(&["conferences"], last).await?, !earlier.is_empty()))
+}
+
+/// Says that a word is neither a target nor the code of a live call.
+fn neither(word: &str) -> String {
+    format!("no target is named {0}, and no call with {0} as its code is live now", for_terminal(word))
 }
 
 /// Returns a row for each participant, with what tells the conference.
@@ -108,11 +131,21 @@ mod tests {
 
     #[test]
     fn a_call_is_named_by_its_target_or_by_its_code() {
-        assert_eq!(query(None).unwrap(), []);
-        assert_eq!(query(Some("board")).unwrap(), [("target", "board".to_owned())]);
+        assert_eq!(queries(None).unwrap(), [[]]);
+        assert_eq!(queries(Some("board")).unwrap(), [[("target", "board".to_owned())]]);
         let code = [("conference", "abc-mnop-xyz".to_owned())];
-        assert_eq!(query(Some("https://meet.google.com/ABC-mnop-xyz")).unwrap(), code);
-        assert!(query(Some("two words")).is_err());
+        assert_eq!(queries(Some("https://meet.google.com/ABC-mnop-xyz")).unwrap(), [code]);
+        assert!(queries(Some("two words")).is_err());
+    }
+
+    #[test]
+    fn a_word_that_looks_like_a_code_is_a_target_first() {
+        for (word, code) in
+            [("operations", "ope-rati-ons"), ("leadership", "lea-ders-hip"), ("ops-team-all", "ops-team-all")]
+        {
+            let wanted = [[("target", word.to_owned())], [("conference", code.to_owned())]];
+            assert_eq!(queries(Some(word)).unwrap(), wanted);
+        }
     }
 
     #[test]

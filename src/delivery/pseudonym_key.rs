@@ -14,6 +14,11 @@ pub enum KeyError {
     #[error("cannot read the key for pseudonyms from {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     #[error(
+        "the key for pseudonyms in {} belongs to another user, who knows it; if it is yours, give it to the user that the daemon runs as with `chown`, or else restore it from a backup, so that everybody keeps their pseudonym",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    #[error(
         "{} does not hold a valid key for pseudonyms; restore it from a backup, or delete it to get a new key, which gives everybody a new pseudonym",
         .0.display()
     )]
@@ -37,6 +42,7 @@ pub fn path_beside(store: &Path) -> PathBuf {
 pub fn load_or_create(store: &Path) -> Result<PseudonymKey, KeyError> {
     let path = path_beside(store);
     let text = secret_file::load_or_create(&path).map_err(|error| match error {
+        SecretFileError::Foreign => KeyError::Foreign(path.clone()),
         SecretFileError::Read(error) => KeyError::Read(path.clone(), error),
         SecretFileError::Write(error) => KeyError::Write(path.clone(), error),
         SecretFileError::Random(error) => KeyError::Random(error),
@@ -65,6 +71,19 @@ mod tests {
             let mode = std::fs::metadata(path_beside(&store)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_key_of_another_user_is_to_be_given_back_or_restored_and_not_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("meetwatch.db");
+        let said = KeyError::Foreign(path_beside(&store)).to_string();
+        assert!(said.contains("chown") && said.contains("restore") && !said.contains("delete"), "{said}");
+        load_or_create(&store).unwrap();
+        if std::os::unix::fs::chown(path_beside(&store), Some(12345), None).is_err() {
+            return; // Only root may give a file away.
+        }
+        assert!(matches!(load_or_create(&store), Err(KeyError::Foreign(_))));
     }
 
     #[test]

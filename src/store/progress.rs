@@ -7,7 +7,7 @@
 /// The state of the store's log and outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreProgress {
-    /// The position of the last event in the log; 0 while the log is empty. Never falls.
+    /// The position of the last event that was appended to the log; 0 before the first. Never falls.
     pub log_position: u64,
     /// How many admin requests (replay, enable, configure …) this process has written. They change which deliveries are
     /// due without appending to the log.

@@ -25,6 +25,8 @@ pub struct ConferenceQuery {
 pub struct EventFilter {
     /// The page cursor: only events after this position.
     pub after: u64,
+    /// Only events before this position.
+    pub before: Option<u64>,
     pub conference: Option<ConferenceSelector>,
     /// Only events that this target, or a member of this section of subjects, is told of.
     pub target: Option<TargetName>,
@@ -49,12 +51,14 @@ pub enum ConferenceSelector {
     Code(MeetingCode),
 }
 
-/// One page of the log, oldest first.
+/// One page of the log, oldest first. It may hold fewer events than the limit, even none, although others match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPage {
     pub rows: Vec<LogRow>,
     /// The [`EventFilter::after`] of the next page: every event up to here was looked at.
     pub next: u64,
+    /// With [`EventFilter::newest`], the [`EventFilter::before`] with which older events are found; `None` if there are none.
+    pub before: Option<u64>,
 }
 
 /// Selects deliveries. All conditions hold together; an empty one holds for every delivery.

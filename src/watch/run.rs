@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::failpoints::HangFailpoint;
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
-use crate::store::{CommitError, Store};
+use crate::store::{Commit, CommitError, Store};
 
 /// How long commits under way are waited for at the stop.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
@@ -121,20 +122,24 @@ fn start<R: Reader>(
         }
         SchedulerCommand::Commit { key, commit } => {
             let (store, now) = (parts.store.clone(), parts.clock.now().wall);
-            commits.spawn(key.clone(), TaskKind::Commit, async move {
-                match store.commit(*commit, now).await {
-                    Ok(()) => SchedulerInput::Committed(key, true),
-                    Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
-                        tracing::error!(of = %key, %error, "a commit contradicts the store; the state is reloaded from the store");
-                        reload_conference(&store, key).await
-                    }
-                    Err(error) => {
-                        // The store logs once what is wrong with it. This would be logged at every poll.
-                        tracing::debug!(%error, "a commit failed; its observation is dropped and read again");
-                        SchedulerInput::Committed(key, false)
-                    }
-                }
-            });
+            commits.spawn(key.clone(), TaskKind::Commit, async move { write(&store, key, *commit, now).await });
+        }
+    }
+}
+
+/// Writes a commit. Returns what the schedule learns of it.
+async fn write(store: &Store, key: WorkKey, commit: Commit, now: Timestamp) -> SchedulerInput {
+    match store.commit(commit, now).await {
+        Ok(()) => SchedulerInput::Committed(key, true),
+        Err(CommitError::Duplicate(_) | CommitError::Invariant(_)) => {
+            // The store logs the error.
+            tracing::info!(of = %key, "the store refused a commit; the state is reloaded from the store");
+            reload_conference(store, key).await
+        }
+        Err(error) => {
+            // The store logs once what is wrong with it. This would be logged at every poll.
+            tracing::debug!(%error, "a commit failed; its observation is dropped and read again");
+            SchedulerInput::Committed(key, false)
         }
     }
 }
@@ -142,11 +147,8 @@ fn start<R: Reader>(
 /// Returns the conference as it is in the store, after a commit contradicted it.
 async fn reload_conference(store: &Store, key: WorkKey) -> SchedulerInput {
     let WorkKey::Conference(name) = &key else { return SchedulerInput::Contradicted(key, None) };
-    match store.load_unfinished().await {
-        Ok(all) => {
-            let stored = all.into_iter().find(|stored| stored.conference.name == *name);
-            SchedulerInput::Contradicted(key, stored.map(Box::new))
-        }
+    match store.unfinished_conference(name.clone()).await {
+        Ok(stored) => SchedulerInput::Contradicted(key, stored.map(Box::new)),
         Err(_) => SchedulerInput::Committed(key, false),
     }
 }
@@ -199,5 +201,60 @@ impl KeyedTasks {
             ),
             None => SchedulerInput::Tick,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::model::event_id::Edge;
+    use crate::model::{ConferenceName, EventKey, EventType, Provenance, Source};
+    use crate::store::{NewEvent, StoreMetrics};
+
+    fn commit() -> Commit {
+        let time = Timestamp::UNIX_EPOCH;
+        let (edge, source) = (Edge::Time(time), Source::Inferred);
+        let event = EventType::WatchGap;
+        let event = NewEvent {
+            id: EventKey { event, resource: "board", edge, source, n: 0 }.id(),
+            event,
+            conference: None,
+            participant: None,
+            session: None,
+            sequence: None,
+            time,
+            observed_at: time,
+            provenance: Provenance::Inferred,
+            source,
+            n: 0,
+            takes_back: None,
+            body: "{}".into(),
+            owed_to: Vec::new(),
+        };
+        Commit { events: vec![event], ..Commit::default() }
+    }
+
+    #[tokio::test]
+    async fn a_refused_commit_is_an_error_of_the_store_and_its_reload_is_told_at_info() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+        let store = Store::open(&folder.path().join("meetwatch.db"), Clock::new(), metrics).unwrap();
+        let key = WorkKey::Conference(ConferenceName::parse("conferenceRecords/c").unwrap());
+        let mut log = tempfile::NamedTempFile::new_in(&folder).unwrap();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Mutex::new(log.reopen().unwrap()));
+        let captured = tracing::subscriber::set_default(subscriber.finish());
+        let taken = write(&store, key.clone(), commit(), Timestamp::UNIX_EPOCH).await;
+        assert!(matches!(taken, SchedulerInput::Committed(_, true)));
+        let refused = write(&store, key, commit(), Timestamp::UNIX_EPOCH).await;
+        assert!(matches!(refused, SchedulerInput::Contradicted(_, None)));
+        drop(captured);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut log, &mut text).unwrap();
+        assert!(!text.contains("ERROR"), "{text}");
+        assert_eq!(text.matches(" INFO ").count(), 1, "{text}");
+        assert!(text.contains("the state is reloaded from the store"), "{text}");
     }
 }

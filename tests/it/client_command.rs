@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::Html;
 use axum::routing::get;
@@ -215,13 +218,71 @@ async fn who_is_in_a_call_and_how_many_calls_there_are() {
     let code = ada.split_whitespace().next().unwrap();
     assert_eq!(client.told(&["who", &format!("https://meet.google.com/{}", code.to_uppercase())]).await, all);
     assert_eq!(client.told(&["who", "board"]).await, all);
+    assert_eq!(client.told(&["who", &code.replace('-', "")]).await, all);
     assert_eq!(client.told(&["who", "zzz-zzzz-zzz"]).await, "no such call is live now\n");
+    let neither = client.told(&["who", "operations"]).await;
+    assert_eq!(neither, "no target is named operations, and no call with operations as its code is live now\n");
     let conferences = client.told(&["conferences"]).await;
     assert!(conferences.ends_with(" present\n") && conferences.contains(code), "{conferences}");
     for line in all.lines().chain(conferences.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
     house.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_whose_name_looks_like_a_code_is_found() {
+    let conferences = get(async |RawQuery(query): RawQuery| {
+        let live = r#"{"conferences": [{"name": "conferenceRecords/c", "phase": "live", "meeting_code": null,
+                       "participants": [{"name": "conferenceRecords/c/participants/a", "display_name": "Ada"}]}]}"#;
+        let is_target = matches!(query.as_deref(), Some("target=operations" | "target=ops-team-all"));
+        if is_target { live } else { r#"{"conferences": []}"# }
+    });
+    let url = serving(Router::new().route("/api/v1/conferences", conferences)).await;
+    for target in ["operations", "ops-team-all"] {
+        let output = meetwatch(&["who", target, "--url", &url], &[]).await;
+        assert!(output.status.success() && text(&output.stdout).contains("Ada"), "{target}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_log_without_events_is_not_its_end() {
+    let log = get(async |RawQuery(query): RawQuery| {
+        let query = query.unwrap_or_default();
+        if query.contains("after=0") {
+            r#"{"events": [], "next": 20000}"#
+        } else if query.contains("after=20000") {
+            r#"{"events": [{"position": 20007}], "next": 20010}"#
+        } else {
+            r#"{"events": [], "next": 20010}"#
+        }
+    });
+    let url = serving(Router::new().route("/api/v1/events", log)).await;
+    let output = meetwatch(&["events", "--person", "Ada", "--json", "--url", &url], &[]).await;
+    assert_eq!(text(&output.stdout), "{\"position\":20007}\n", "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn following_ends_at_ctrl_c_although_an_answer_does_not_come() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let (count, (hangs, mut hanging)) = (asked.clone(), tokio::sync::mpsc::channel(9));
+    let log = get(async move || {
+        // After the first answer the client is idle once.
+        if count.fetch_add(1, Ordering::Relaxed) > 0 {
+            hangs.send(()).await.unwrap();
+            std::future::pending::<()>().await;
+        }
+        r#"{"events": [], "next": 0}"#
+    });
+    let url = serving(Router::new().route("/api/v1/events", log)).await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_meetwatch"));
+    let arguments = ["events", "--follow", "--after", "0", "--url", &url];
+    let mut client = command.args(arguments).env_remove("MEETWATCH_TOKEN_FILE").kill_on_drop(true).spawn().unwrap();
+    let bound = std::time::Duration::from_secs(30);
+    tokio::time::timeout(bound, hanging.recv()).await.unwrap().unwrap();
+    let id = i32::try_from(client.id().unwrap()).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), rustix::process::Signal::INT).unwrap();
+    assert!(tokio::time::timeout(bound, client.wait()).await.unwrap().unwrap().success());
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
-use meetwatch::store::{CommitError, Db, Replay, ResumeFrom, Store, StoreError, StoreMetrics, StoreProgress};
+use meetwatch::model::EventType;
+use meetwatch::store::{
+    Commit, CommitError, Db, EventFilter, Replay, ResumeFrom, Store, StoreError, StoreMetrics, StoreProgress,
+};
 use prometheus::Registry;
 
 use crate::store_samples::*;
@@ -138,4 +141,21 @@ async fn progress_is_published_before_the_reply_and_begins_with_the_end_of_the_l
 
     let store = open(&folder);
     assert_eq!(*store.progress().borrow(), StoreProgress { log_position, admin_changes: 0 });
+}
+
+#[tokio::test]
+async fn the_newest_events_are_found_however_many_others_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+    let store = Store::open(&folder.path().join("meetwatch.db"), Clock::new(), metrics).unwrap();
+    store.commit(Commit { events: vec![lone_gap(1, &[])], ..Commit::default() }, noon()).await.unwrap();
+    store.commit(joins("c", 1..=20_050, &[]), noon()).await.unwrap();
+    let gaps = EventFilter { types: vec![EventType::WatchGap], limit: 5, newest: true, ..EventFilter::default() };
+    let page = store.log(gaps.clone()).await.unwrap();
+    assert_eq!((page.rows.len(), page.next, page.before), (1, 20_051, None));
+    // One page of the others looks through a part of the log.
+    let first = store.log(EventFilter { newest: false, after: 1, ..gaps.clone() }).await.unwrap();
+    assert_eq!((first.rows.len(), first.next), (0, 20_001));
+    let second = store.log(EventFilter { newest: false, after: first.next, ..gaps }).await.unwrap();
+    assert_eq!((second.rows.len(), second.next), (0, 20_051));
 }

@@ -105,3 +105,29 @@ fn a_store_of_schema_4_is_continued() {
     assert_eq!(db.conference(&before.name).unwrap().unwrap().conference.last_sequence, sequence);
     assert_eq!(db.delivery(probe[0].delivery).unwrap().unwrap().row.state, DeliveryState::Done);
 }
+
+/// Puts every failed delivery of `unreachable` off for four hours, while the endpoint counts as well.
+fn put_off(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "UPDATE endpoints SET breaker = 'closed', trouble_since = NULL, probe_at = NULL, probes = 0;
+             UPDATE deliveries SET due_at = 1795783920000000000 + 14400000000000 WHERE state IN ('pending', 'leased') AND attempts > 0;",
+        )
+        .unwrap();
+}
+
+#[test]
+fn what_was_put_off_for_hours_by_the_endpoint_s_trouble_is_due_at_the_first_open_and_at_no_other() {
+    let (_folder, path) = copy("schema-4.db");
+    put_off(&path);
+    let failed_and_due = |db: &mut Db| {
+        let claimed = claim(db, "unreachable", Pick::Due { limit: 99, run: 1 });
+        claimed.iter().filter(|claimed| claimed.attempts > 0).count()
+    };
+    let mut db = Db::open(&path, now()).unwrap();
+    assert!(failed_and_due(&mut db) > 0);
+    drop(db);
+    put_off(&path);
+    assert_eq!(failed_and_due(&mut Db::open(&path, now()).unwrap()), 0);
+}

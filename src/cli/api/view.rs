@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::table::{self, cell};
 use crate::meet::Answer;
+use crate::model::text::for_json;
 use crate::model::{Conference, ConferenceName, MeetingCode, Participant, Person, Session, Space, SpaceName, UserName};
 
 /// One row: names and values, in the order of the table's columns.
@@ -64,7 +65,7 @@ impl AnswerView {
             (None, true) => items.into_iter().next().unwrap_or(Value::Null),
             (None, false) => Value::Array(items),
         };
-        serde_json::to_string_pretty(&value).map(|text| text + "\n")
+        serde_json::to_string_pretty(&value).map(|text| for_json(&text) + "\n")
     }
 }
 

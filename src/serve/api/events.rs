@@ -23,7 +23,7 @@ pub(super) fn router() -> Router<Arc<ServerState>> {
     Router::new().route("/api/v1/events", get(list))
 }
 
-/// A page of the log, the oldest event first.
+/// A page of the log, the oldest event first. It may hold fewer events than the limit, even none, before the log's end.
 #[derive(Debug, Serialize)]
 struct EventPage {
     events: Vec<LoggedEvent>,
@@ -71,6 +71,7 @@ fn filter(uri: &Uri) -> Result<EventFilter, Refusal> {
     }
     let filter = EventFilter {
         after: after.unwrap_or(0),
+        before: None,
         conference: query.conference()?,
         target: query.target()?,
         person: query.one("person", "a name, an address, users/… or a participant's name", |text| {

@@ -12,6 +12,11 @@ use crate::secret_file::{self, SECRET_BYTES, SecretFileError};
 pub enum TokenError {
     #[error("cannot read the API token in {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
+    #[error(
+        "the API token in {} belongs to another user, who knows it; delete the file, and the next start creates a new one",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     #[error("{} does not contain a token; delete the file, and the next start creates a new one", .0.display())]
     Unusable(PathBuf),
     #[error("cannot write the API token to {}", .0.display())]
@@ -33,6 +38,7 @@ pub fn path_beside(store: &Path) -> PathBuf {
 pub fn load_or_create(store: &Path) -> Result<SecretString, TokenError> {
     let path = path_beside(store);
     let text = secret_file::load_or_create(&path).map_err(|error| match error {
+        SecretFileError::Foreign => TokenError::Foreign(path.clone()),
         SecretFileError::Read(error) => TokenError::Read(path.clone(), error),
         SecretFileError::Write(error) => TokenError::Write(path.clone(), error),
         SecretFileError::Random(error) => TokenError::Random(error),

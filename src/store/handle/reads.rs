@@ -30,6 +30,14 @@ impl Store {
         self.readers.read(move |reader| reader.conference(&name)).await
     }
 
+    /// Returns a conference; `None` if it is closed or not stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unfinished_conference(&self, name: ConferenceName) -> Result<Option<StoredConference>, StoreError> {
+        self.readers.read(move |reader| reader.unfinished_conference(&name)).await
+    }
+
     /// Returns the conferences that a query selects, by their start.
     ///
     /// # Errors
@@ -62,12 +70,25 @@ impl Store {
         self.readers.read(move |reader| reader.log_after(position, limit)).await
     }
 
-    /// Returns the page of the log that a filter selects.
+    /// Returns the page of the log that a filter selects. It may hold fewer than the limit, even none, although more follow
+    /// after [`LogPage::next`]; not so with [`EventFilter::newest`], whose events are looked for in several queries.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn log(&self, filter: EventFilter) -> Result<LogPage, StoreError> {
-        self.readers.read(move |reader| reader.log(&filter)).await
+    pub async fn log(&self, mut filter: EventFilter) -> Result<LogPage, StoreError> {
+        let first = filter.clone();
+        let mut page = self.readers.read(move |reader| reader.log(&first)).await?;
+        while let Some(before) = page.before
+            && page.rows.len() < filter.limit
+        {
+            // Other queries have their turn in between.
+            filter.before = Some(before);
+            let older = EventFilter { limit: filter.limit - page.rows.len(), ..filter.clone() };
+            let LogPage { mut rows, before, .. } = self.readers.read(move |reader| reader.log(&older)).await?;
+            rows.append(&mut page.rows);
+            (page.rows, page.before) = (rows, before);
+        }
+        Ok(page)
     }
 
     /// Returns the state of every endpoint that ever had a delivery or a configuration. Cheap at any backlog.

@@ -36,6 +36,17 @@ impl StoreReader {
         rows.next()?.map(|row| whole(self.connection(), row)).transpose()
     }
 
+    /// Returns a conference; `None` if it is closed or not stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unfinished_conference(&self, name: &ConferenceName) -> Result<Option<StoredConference>, StoreError> {
+        let mut statement =
+            self.connection().prepare_cached("SELECT * FROM conferences WHERE name = ?1 AND phase <> 'closed'")?;
+        let mut rows = statement.query([name.as_str()])?;
+        rows.next()?.map(|row| whole(self.connection(), row)).transpose()
+    }
+
     /// Returns the conferences that a query selects, by their start.
     ///
     /// # Errors

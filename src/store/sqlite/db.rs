@@ -159,7 +159,7 @@ impl Db {
         written
     }
 
-    /// Returns the position of the last event in the log; 0 if it is empty. Never falls while the store is open.
+    /// Returns the position of the last event that was appended to the log; 0 before the first. Never falls.
     #[must_use]
     pub fn log_position(&self) -> u64 {
         self.log_position

@@ -175,9 +175,12 @@ impl StoreReader {
         Ok(log)
     }
 
-    /// Returns the position of the last event; 0 if the log is empty.
+    /// Returns the position of the last event that was ever appended, also if it was deleted since; 0 if there was none.
     pub(super) fn last_position(&self) -> Result<u64, StoreError> {
-        let mut statement = self.connection().prepare_cached("SELECT coalesce(max(position), 0) FROM events")?;
+        let mut statement = self.connection().prepare_cached(
+            "SELECT max(coalesce((SELECT max(position) FROM events), 0),
+                        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))",
+        )?;
         let position: i64 = statement.query_row([], |row| row.get(0))?;
         u64::try_from(position).map_err(|_| StoreError::Unreadable("position"))
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::errors::open_error;
+use super::values::nanos;
 use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::store::error::{OpenError, StoreError};
 
@@ -66,6 +67,30 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp, abort: &AbortFail
         abort.hit(AbortPoint::Migration);
         transaction.commit()?;
         tracing::info!(schema = number, "migrated the store to a new schema");
+    }
+    make_due_once(connection, now)
+}
+
+/// Makes the deliveries due that an earlier version put off, up to hours ahead, because of their endpoint's trouble: this
+/// version paces the endpoint instead. Once for each store. Where an endpoint's breaker is open, its probes find out first.
+fn make_due_once(connection: &mut Connection, now: Timestamp) -> Result<(), StoreError> {
+    const KEY: &str = "put_off_made_due";
+    let is_done = "SELECT count(*) FROM meta WHERE key = ?1";
+    if connection.query_row(is_done, [KEY], |row| row.get::<_, i64>(0))? > 0 {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let made_due = transaction.execute(
+        "UPDATE deliveries SET due_at = ?1
+         WHERE head = 1 AND state IN ('pending', 'leased') AND attempts > 0 AND rejections = 0 AND due_at > ?1
+               AND reason IN ('throttled', 'unavailable', 'server_error', 'timeout', 'connect', 'tls', 'dns', 'interrupted')
+               AND endpoint IN (SELECT id FROM endpoints WHERE breaker <> 'open')",
+        [nanos(now)],
+    )?;
+    transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [KEY, &now.to_string()])?;
+    transaction.commit()?;
+    if made_due > 0 {
+        tracing::info!(deliveries = made_due, "made the deliveries due that an earlier version had put off for long");
     }
     Ok(())
 }

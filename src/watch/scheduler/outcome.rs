@@ -33,9 +33,16 @@ impl Scheduler {
 
     fn log_outage(&mut self, scope: &OutageScope, key: &WorkKey, error: &ReadError, now: Mono) {
         let (reason, remedy) = (error.reason, error.remedy);
-        let ReadOutageNotice::Lasts { failed, duration } = self.outages.failed(scope, key, reason, now) else {
-            tracing::debug!(of = %key, %reason, %error, remedy, "a read failed in an outage; it is tried again");
-            return;
+        let (failed, duration) = match self.outages.failed(scope, key, reason, now) {
+            ReadOutageNotice::Lasts { failed, duration } => (failed, duration),
+            ReadOutageNotice::Alone => {
+                tracing::warn!(of = %key, %reason, %error, remedy, "a read failed again, and it is no outage; it is tried again");
+                return;
+            }
+            ReadOutageNotice::Known => {
+                tracing::debug!(of = %key, %reason, %error, remedy, "a read failed; it is tried again");
+                return;
+            }
         };
         let seconds = duration.as_secs();
         match scope {

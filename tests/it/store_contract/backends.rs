@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use meetwatch::model::ConferenceName;
 use meetwatch::store::{
     AttemptCount, ConferenceQuery, Db, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryPage, EndpointSummary,
-    LogRow, Operation, OperationResult, ParticipantKey, StoreError, StoredConference, Subject, TargetRow, Traces,
+    EventFilter, LogPage, LogRow, Operation, OperationResult, ParticipantKey, StoreError, StoredConference, Subject,
+    TargetRow, Traces,
 };
 
 use super::{Backend, Durable};
@@ -43,6 +44,10 @@ macro_rules! read_from_db {
             self.db.conference(name)
         }
 
+        fn unfinished_conference(&self, name: &ConferenceName) -> Result<Option<StoredConference>, StoreError> {
+            self.db.unfinished_conference(name)
+        }
+
         fn conferences(&self, query: &ConferenceQuery) -> Result<Vec<StoredConference>, StoreError> {
             self.db.conferences(query)
         }
@@ -57,6 +62,10 @@ macro_rules! read_from_db {
 
         fn log_after(&self, position: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
             self.db.log_after(position, limit)
+        }
+
+        fn log(&self, filter: &EventFilter) -> Result<LogPage, StoreError> {
+            self.db.log(filter)
         }
 
         fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError> {

@@ -14,6 +14,7 @@ use super::{Backend, Durable, contract_tests};
 use crate::store_samples::*;
 
 contract_tests!(
+    a_conference_is_read_by_name_alone_while_it_is_not_closed,
     a_later_commit_replaces_the_rows_it_names_and_leaves_the_others,
     a_commit_that_fails_half_way_leaves_nothing_and_takes_no_other_along,
     an_event_that_is_in_the_log_is_refused_and_nothing_is_doubled,
@@ -271,4 +272,21 @@ fn times_keep_their_nanoseconds_and_far_ones_do_not_overflow<B: Backend>() {
     assert_eq!(read.start, Timestamp::UNIX_EPOCH);
     assert!(read.last_listed.unwrap() > at(0));
     assert_eq!(read.end, Some((at(60), Source::Inferred)));
+}
+
+fn a_conference_is_read_by_name_alone_while_it_is_not_closed<B: Backend>() {
+    let mut db = B::create();
+    for id in ["c", "d"] {
+        let mut whole = joins(id, 1..=2, &[]);
+        (whole.participants, whole.sessions) = (vec![participant_row(id, "p1")], vec![session_row(id, "p1", "s")]);
+        db.write(whole, noon()).unwrap();
+    }
+    let stored = db.load_unfinished().unwrap();
+    assert_eq!(db.unfinished_conference(&conference("d")).unwrap().as_ref(), Some(&stored[1]));
+    assert_eq!((stored[1].participants.len(), stored[1].sessions.len(), stored[1].emitted.len()), (1, 1, 2));
+    assert_eq!(db.unfinished_conference(&conference("e")).unwrap(), None);
+    let closed = ConferenceRow { phase: Phase::Closed, ..conference_row("d", 2) };
+    db.write(Commit { conference: Some(closed), ..Commit::default() }, noon()).unwrap();
+    assert_eq!(db.unfinished_conference(&conference("d")).unwrap(), None);
+    assert!(db.conference(&conference("d")).unwrap().is_some());
 }

@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use meetwatch::model::ConferenceName;
 use meetwatch::store::{
-    AttemptCount, ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryPage, EndpointSummary, LogRow,
-    Operation, OperationResult, ParticipantKey, StoreError, StoredConference, Subject, TargetRow, Traces,
+    AttemptCount, ConferenceQuery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryPage, EndpointSummary,
+    EventFilter, LogPage, LogRow, Operation, OperationResult, ParticipantKey, StoreError, StoredConference, Subject,
+    TargetRow, Traces,
 };
 
 pub(crate) use backends::{SqliteFile, SqliteMemory};
@@ -42,10 +43,12 @@ pub(crate) trait Backend: Sized {
 
     fn load_unfinished(&self) -> Result<Vec<StoredConference>, StoreError>;
     fn conference(&self, name: &ConferenceName) -> Result<Option<StoredConference>, StoreError>;
+    fn unfinished_conference(&self, name: &ConferenceName) -> Result<Option<StoredConference>, StoreError>;
     fn conferences(&self, query: &ConferenceQuery) -> Result<Vec<StoredConference>, StoreError>;
     fn finished(&self) -> Result<BTreeSet<ConferenceName>, StoreError>;
     fn targets(&self) -> Result<Vec<TargetRow>, StoreError>;
     fn log_after(&self, position: u64, limit: usize) -> Result<Vec<LogRow>, StoreError>;
+    fn log(&self, filter: &EventFilter) -> Result<LogPage, StoreError>;
     fn outbox_summary(&self) -> Result<Vec<EndpointSummary>, StoreError>;
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, StoreError>;
     fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
