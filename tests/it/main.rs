@@ -27,6 +27,7 @@ mod delivery_breaker;
 mod delivery_dispatch;
 mod delivery_harness;
 mod delivery_history;
+mod delivery_limited;
 mod delivery_manual;
 mod delivery_pace;
 mod delivery_proxy;
