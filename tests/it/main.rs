@@ -40,6 +40,7 @@ mod deploy_promtool;
 mod discreet;
 mod event_schema;
 mod event_verifier;
+mod first_day;
 mod format_guard;
 mod format_judges;
 mod format_names;
