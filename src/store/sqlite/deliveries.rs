@@ -50,7 +50,7 @@ impl FilterSql {
         let lanes = "d.lane IN (SELECT l.id FROM lanes l JOIN conferences k ON k.id = l.conference WHERE k";
         match &filter.conference {
             Some(ConferenceSelector::Name(name)) => {
-                all.add(&format!("{lanes}.name = ?)"), Some(name.as_str().to_owned()))
+                all.add(&format!("{lanes}.name = ?)"), Some(name.as_str().to_owned()));
             }
             Some(ConferenceSelector::Code(code)) => {
                 all.add(&format!("{lanes}.meeting_code = ?)"), Some(code.as_str().to_owned()));
