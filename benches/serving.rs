@@ -18,8 +18,8 @@ use meetwatch::clock::Clock;
 use meetwatch::heartbeat::Liveness;
 use meetwatch::model::{ConferenceName, EndpointName, TargetName};
 use meetwatch::serve::{
-    ApiContext, BoundSocket, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded, Readiness, Reload,
-    Server, ServerParts, ServerSettings, TestReport, metrics,
+    ApiContext, BoundSocket, EndpointLimits, EndpointTester, Listen, LiveConfig, LiveConfigCell, NotReloaded,
+    Readiness, Reload, Server, ServerParts, ServerSettings, TestReport, metrics,
 };
 use meetwatch::status::{ConferenceStatus, StatusBoard, TargetStatus};
 use meetwatch::store::{Store, StoreMetrics};
@@ -35,6 +35,12 @@ struct Unused;
 impl EndpointTester for Unused {
     fn test(&self, _: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
         Box::pin(async { None })
+    }
+}
+
+impl EndpointLimits for Unused {
+    fn limited_per_second(&self, _: &EndpointName) -> Option<f64> {
+        None
     }
 }
 
@@ -77,6 +83,7 @@ fn parts(folder: &std::path::Path, board: &StatusBoard, settings: &ServerSetting
         limit_reached,
         live_config: LiveConfigCell::new(config),
         api: ApiContext { store, clock },
+        endpoint_limits: Arc::new(Unused),
         reload: Arc::new(Unused),
     })
 }

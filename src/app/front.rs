@@ -9,9 +9,9 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, FailureReason, Probe, ProbeResult};
+use crate::delivery::{EndpointSettings, FailureReason, LearnedLimits, Probe, ProbeResult};
 use crate::model::EndpointName;
-use crate::serve::{EndpointDescription, EndpointTester, LiveConfig, TestReport};
+use crate::serve::{EndpointDescription, EndpointLimits, EndpointTester, LiveConfig, TestReport};
 use crate::store::StoreError;
 
 /// Builds the front of the server for this configuration and API token.
@@ -32,6 +32,12 @@ fn cards(config: &Config) -> Vec<EndpointDescription> {
         names: endpoint.names.as_str(),
     };
     config.webhooks.iter().map(card).collect()
+}
+
+impl EndpointLimits for LearnedLimits {
+    fn limited_per_second(&self, endpoint: &EndpointName) -> Option<f64> {
+        self.per_second(endpoint)
+    }
 }
 
 /// Sends the test events that the API requests.

@@ -13,7 +13,7 @@ use super::{App, ReloadHandle, StartError, front};
 use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::{self, Dispatcher, EndpointSettings, Names, WebhookMetrics, pseudonym_key};
+use crate::delivery::{self, Dispatcher, EndpointSettings, LearnedLimits, Names, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortFailpoint, HangFailpoint};
 use crate::heartbeat::{Heartbeat, Liveness, WatchedLoop};
 use crate::log::{self, Level};
@@ -70,6 +70,7 @@ impl App {
         let lines_dropped = options.log_lines_dropped.map_or_else(log::lines_dropped, Ok)?;
         context.registry.register(Box::new(lines_dropped))?;
         let client = context.google_client(&config)?;
+        delivery::check_clients(&config.webhooks, context.clock)?;
         let store = context.open_store(&config).await?;
         load_pseudonym_key(&mut config).await?;
         let endpoint_names = context.configure_endpoints(&config, &store).await?;
@@ -83,7 +84,9 @@ impl App {
         let api = ApiContext { store: store.clone(), clock: context.clock };
         let heartbeat = Heartbeat::default();
         let liveness = context.liveness(&heartbeat, &store, &dispatcher);
-        let server = context.server(socket, api, live_config.clone(), &reload_handle, liveness.clone());
+        let parts =
+            context.server_parts(api, live_config.clone(), &reload_handle, liveness.clone(), dispatcher.limits());
+        let server = Server::new(socket, parts);
         let StartContext { clock, board, readiness, .. } = context;
         let watching = watch::WatchParts {
             reader: Arc::new(client.clone()),
@@ -244,15 +247,15 @@ impl StartContext {
         Liveness::new(watched.into(), self.clock.mono())
     }
 
-    fn server(
+    fn server_parts(
         &self,
-        socket: BoundSocket,
         api: ApiContext,
         live_config: LiveConfigCell,
         reload: &ReloadHandle,
         liveness: Liveness,
-    ) -> Server {
-        let parts = ServerParts {
+        limits: LearnedLimits,
+    ) -> ServerParts {
+        ServerParts {
             registry: self.registry.clone(),
             board: self.board.clone(),
             readiness: self.readiness.clone(),
@@ -260,9 +263,9 @@ impl StartContext {
             limit_reached: self.limits.clone(),
             live_config,
             api,
+            endpoint_limits: Arc::new(limits),
             reload: Arc::new(reload.clone()),
-        };
-        Server::new(socket, parts)
+        }
     }
 }
 

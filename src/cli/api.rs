@@ -14,6 +14,7 @@ use self::view::AnswerView;
 use super::google_client;
 use super::output_args::{OutputArgs, OutputFormat};
 use super::time::{self, TimeSpec};
+use super::values;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::meet::{
@@ -26,7 +27,6 @@ use crate::model::{
 
 /// Read single resources and lists from Google's API, as an identity of the configuration
 #[derive(Debug, clap::Args)]
-#[command(after_help = time::HELP)]
 pub struct Args {
     /// The configuration file with the identities
     #[arg(long, value_name = "FILE", global = true, default_value = "/etc/meetwatch/meetwatch.toml")]
@@ -44,6 +44,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub enum ApiCommand {
     /// List the conferences that the identity organizes
+    #[command(after_help = time::HELP)]
     Conferences {
         /// List only live conferences
         #[arg(long)]
@@ -55,6 +56,7 @@ pub enum ApiCommand {
         page: PageArgs,
     },
     /// List the participants of a conference
+    #[command(after_help = time::HELP)]
     Participants {
         /// The conference: conferenceRecords/…
         #[arg(value_parser = ConferenceName::parse)]
@@ -97,7 +99,7 @@ pub enum ApiCommand {
 #[derive(Debug, Clone, clap::Args)]
 pub struct PageArgs {
     /// Show one page of at most this many items, and the token of the next page
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u32>)]
     pub page_size: Option<u32>,
     /// Show the page with this token
     #[arg(long, value_name = "TOKEN")]
@@ -208,8 +210,8 @@ fn parse_name(text: &str) -> Result<Read, InvalidName> {
     let participant = || ParticipantName::parse(text).map(Read::Participant);
     let session = || SessionName::parse(text).map(Read::Session);
     // Google's reference also allows a code after `spaces/`. Codes are not case-sensitive.
-    let code = text.strip_prefix("spaces/").unwrap_or(text).to_ascii_lowercase();
-    let code = || MeetingCode::parse(&code).map(Read::SpaceByCode);
+    let code = text.strip_prefix("spaces/").unwrap_or(text);
+    let code = || MeetingCode::from_input(code).map(Read::SpaceByCode);
     let space = || SpaceName::parse(text).map(Read::Space);
     conference().or_else(|_| participant()).or_else(|_| session()).or_else(|_| code()).or_else(|_| space()).map_err(
         |_| InvalidName {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Command, CommandFactory as _};
+use clap::{Command, CommandFactory as _, Id};
 use clap_complete::Shell;
 
 use super::Cli;
@@ -42,9 +42,11 @@ fn write(folder: &Path) -> std::io::Result<()> {
 /// Returns the command line without its hidden commands and options, which completions would otherwise offer.
 fn visible(command: &Command) -> Command {
     let name = command.get_name().to_owned();
-    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
+    let arguments: Vec<_> = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned().collect();
+    let is_shown = |id: &Id| arguments.iter().any(|argument| argument.get_id() == id);
+    let groups: Vec<_> = command.get_groups().filter(|group| group.get_args().all(is_shown)).cloned().collect();
     let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).map(visible);
-    let mut shown = Command::new(name).args(arguments).subcommands(subcommands);
+    let mut shown = Command::new(name).args(arguments).groups(groups).subcommands(subcommands);
     if let Some(about) = command.get_about() {
         shown = shown.about(about.clone());
     }

@@ -5,12 +5,11 @@ mod identities;
 mod offline;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use self::report::CheckReport;
+use super::daemon_args::DEFAULT_CONFIG;
 use super::table::counted;
 use super::{EX_CONFIG, output};
 use crate::config::{self, Config, EXAMPLE, Environment, Problem};
@@ -21,13 +20,18 @@ const CONCURRENCY: usize = 16;
 
 /// Check a configuration and report all its problems, each with its line
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("tried").args(["online", "test_endpoints"]).multiple(true))]
 pub(super) struct Args {
-    /// The configuration file to check
-    #[arg(long, value_name = "FILE", required_unless_present = "example")]
+    /// The configuration file to check [default: /etc/meetwatch/meetwatch.toml]
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+
+    /// The same as FILE
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// Print an annotated example configuration with every key, and check nothing
-    #[arg(long, conflicts_with_all = ["config", "online"])]
+    #[arg(long, conflicts_with_all = ["file", "config", "online", "test_endpoints", "json"])]
     example: bool,
 
     /// Also ask Google whether each identity gets its tokens and can see its targets, as organizer or as participant
@@ -35,11 +39,11 @@ pub(super) struct Args {
     pub(super) online: bool,
 
     /// Also send each webhook a signed `webhook.test` event
-    #[arg(long, requires = "online")]
-    test_endpoints: bool,
+    #[arg(long)]
+    pub(super) test_endpoints: bool,
 
-    /// Print JSON instead of text
-    #[arg(long, requires = "online")]
+    /// Print the results of --online and --test-endpoints as JSON
+    #[arg(long, requires = "tried")]
     json: bool,
 }
 
@@ -52,7 +56,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         output::line(EXAMPLE.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = args.config.as_ref().context("--config is required")?;
+    let path = args.file.as_deref().or(args.config.as_deref()).unwrap_or(Path::new(DEFAULT_CONFIG));
     let config = config::load(path, &Environment::read())?;
     let (refused, warnings): (Vec<_>, Vec<_>) = config.warnings.iter().partition(|warning| is_refused(warning));
     for warning in warnings {
@@ -63,10 +67,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(EX_CONFIG));
     }
     let is_ready = args.online || offline::check(&config);
+    let is_tried = args.online || args.test_endpoints;
     if is_ready && !args.json {
         output::line(format_args!("{} is valid: {}", path.display(), summary(&config)))?;
     }
-    let ok = is_ready && (!args.online || check_online(args, &config).await?);
+    let ok = is_ready && (!is_tried || try_out(args, &config).await?);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -75,9 +80,9 @@ fn is_refused(warning: &Problem) -> bool {
     warning.key == "store.path" && warning.is_about_a_missing_file()
 }
 
-/// Runs the online checks and prints their report. Returns whether all of them succeeded.
-async fn check_online(args: &Args, config: &Config) -> anyhow::Result<bool> {
-    let (identities, targets) = identities::check(config).await?;
+/// Tries what was asked for and prints the report. Returns whether everything succeeded.
+async fn try_out(args: &Args, config: &Config) -> anyhow::Result<bool> {
+    let (identities, targets) = if args.online { identities::check(config).await? } else { (Vec::new(), Vec::new()) };
     let endpoints = endpoints::check(&config.webhooks, args.test_endpoints).await?;
     let report = CheckReport::new(identities, targets, endpoints);
     if args.json {

@@ -12,12 +12,11 @@ use clap::{Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
+use super::daemon_args::DEFAULT_CONFIG;
 use super::{Cli, output};
 
 /// The variable by which a shell's script asks for completions. It is the one of `clap_complete`.
 const VARIABLE: &str = "COMPLETE";
-
-const DEFAULT_CONFIG: &str = "/etc/meetwatch/meetwatch.toml";
 
 /// Print a shell's completion script, which also completes the names of endpoints and targets
 ///
@@ -27,7 +26,7 @@ const DEFAULT_CONFIG: &str = "/etc/meetwatch/meetwatch.toml";
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The shell: bash, elvish, fish, powershell or zsh
-    #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    #[arg(value_name = "SHELL", value_parser = ["bash", "elvish", "fish", "powershell", "zsh"], hide_possible_values = true)]
     shell: String,
 }
 

@@ -19,7 +19,7 @@ impl ConferenceChoice {
         if let Ok(name) = ConferenceName::parse(text) {
             return Ok(Self::Name(name));
         }
-        code(text).map(Self::Code).ok_or_else(|| {
+        MeetingCode::from_input(text).map(Self::Code).map_err(|_| {
             "must be conferenceRecords/…, a meeting code such as abc-mnop-xyz, or the link of a meeting".to_owned()
         })
     }
@@ -31,21 +31,6 @@ impl ConferenceChoice {
             Self::Code(code) => code.as_str(),
         }
     }
-}
-
-fn code(text: &str) -> Option<MeetingCode> {
-    let text = text.to_ascii_lowercase();
-    let linked = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(&text);
-    let code = match linked.strip_prefix("meet.google.com/") {
-        Some(path) => path.split(['/', '?', '#']).next().unwrap_or_default(),
-        None if linked.len() < text.len() => return None,
-        None => linked,
-    };
-    // Google's codes have ten letters; without the dashes nothing else tells them from other words.
-    if code.len() == 10 && code.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return MeetingCode::parse(&format!("{}-{}-{}", &code[..3], &code[3..7], &code[7..])).ok();
-    }
-    MeetingCode::parse(code).ok()
 }
 
 #[cfg(test)]
@@ -63,6 +48,8 @@ mod tests {
             "https://meet.google.com/abc-mnop-xyz",
             "http://meet.google.com/abc-mnop-xyz?authuser=0#x",
             "meet.google.com/abc-mnop-xyz/",
+            "<https://meet.google.com/abcmnopxyz>",
+            "abc\u{2013}mnop\u{2013}xyz",
         ] {
             assert_eq!(choice(text).as_deref(), Ok("abc-mnop-xyz"), "{text}");
         }

@@ -20,19 +20,22 @@ pub(super) const DEFAULT_CONFIG: &str = "/etc/meetwatch/meetwatch.toml";
 /// A token file is not read further than this.
 const MAX_TOKEN_BYTES: u64 = 4096;
 
+/// Above these options in the help of a command.
+const HEADING: &str = "Which daemon to ask";
+
 /// Which daemon to ask.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct DaemonArgs {
     /// The configuration file of the daemon, of which only the address and the token are read [default:
     /// /etc/meetwatch/meetwatch.toml]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) config: Option<PathBuf>,
     /// The address of the daemon, in place of a configuration: http://HOST:PORT, https://HOST:PORT or unix:PATH [env:
     /// MEETWATCH_URL]
-    #[arg(long, value_name = "URL", global = true, conflicts_with = "config")]
+    #[arg(long, value_name = "URL", global = true, help_heading = HEADING, conflicts_with = "config")]
     pub(super) url: Option<String>,
     /// The file with a token of the daemon's API [env: MEETWATCH_TOKEN_FILE]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) token_file: Option<PathBuf>,
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::conference_choice::ConferenceChoice;
 use super::confirm::{self, ConfirmArgs, Unasked};
 use super::daemon_args::DaemonArgs;
 use super::daemon_client::DaemonClient;
@@ -15,9 +16,10 @@ use super::output_args::{OutputArgs, OutputFormat};
 use super::progress::Progress;
 use super::table::{Column, cell, counted, render_rows};
 use super::time::{self, TimeSpec};
+use super::values;
 use crate::clock::Clock;
+use crate::model::EndpointName;
 use crate::model::text::for_terminal;
-use crate::model::{ConferenceName, EndpointName};
 use crate::store::DeliveryState;
 
 const COLUMNS: [Column; 9] = [
@@ -64,9 +66,9 @@ struct FilterArgs {
     /// List only deliveries in this state: pending, leased, done, dead, settled or expired; can be repeated
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Vec<DeliveryState>,
-    /// List only deliveries of this conference
-    #[arg(long, value_name = "conferenceRecords/…", value_parser = ConferenceName::parse)]
-    conference: Option<ConferenceName>,
+    /// List only deliveries of this conference: conferenceRecords/…, a meeting code, or the link of a meeting
+    #[arg(long, value_name = "CONFERENCE", value_parser = ConferenceChoice::parse)]
+    conference: Option<ConferenceChoice>,
     /// List only deliveries of events stored at or after this time
     #[arg(long, value_name = "TIME", visible_alias = "from", value_parser = TimeSpec::parse)]
     since: Option<TimeSpec>,
@@ -74,10 +76,10 @@ struct FilterArgs {
     #[arg(long, value_name = "TIME", visible_alias = "to", value_parser = TimeSpec::parse)]
     until: Option<TimeSpec>,
     /// List only deliveries older than the one with this id; for the next page
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = values::whole::<i64>)]
     before: Option<i64>,
     /// List at most this many
-    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = values::whole_in(1..=1000_u16))]
     limit: u16,
 }
 
@@ -86,12 +88,14 @@ enum DeliveriesCommand {
     /// Show one delivery with each of its attempts
     Show {
         /// The id of the delivery, from the list
+        #[arg(value_parser = values::whole::<i64>)]
         id: i64,
     },
     /// Send deliveries again: one, all dead ones of a webhook, or all of a webhook in a time span
     Replay {
         /// The id of the delivery
         #[arg(conflicts_with_all = ["endpoint", "dead", "since", "until"], required_unless_present = "endpoint")]
+        #[arg(value_parser = values::whole::<i64>)]
         id: Option<i64>,
         /// The webhook whose deliveries to send again
         #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
@@ -129,6 +133,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(DeliveriesCommand::Replay { id, endpoint, dead, since, until, confirm }) => {
             let json = args.output.json()?;
             let now = Clock::new().now().wall;
+            TimeSpec::check_span(since, until, now)?;
             let moment = |time: Option<TimeSpec>| time.map(|time| time.moment(now, &TimeZone::UTC));
             let request = match (id, endpoint, dead, moment(since), moment(until)) {
                 (Some(id), ..) => json!({ "delivery": id }),
@@ -160,7 +165,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(daemon: &DaemonClient, filter: &FilterArgs, format: OutputFormat) -> anyhow::Result<()> {
-    let answer = daemon.get(&["deliveries"], &query(filter, Clock::new().now().wall)).await?;
+    let now = Clock::new().now().wall;
+    TimeSpec::check_span(filter.since, filter.until, now)?;
+    let answer = daemon.get(&["deliveries"], &query(filter, now)).await?;
     output::list(&answer, "deliveries", &COLUMNS, format)?;
     if let (Some(next), OutputFormat::Table) = (answer["next"].as_i64(), format) {
         output::line(format_args!("next page: --before {next}"))?;
@@ -174,7 +181,7 @@ fn query(filter: &FilterArgs, now: Timestamp) -> Vec<(&'static str, String)> {
     let one = |name, value: Option<String>| value.map(|value| (name, value));
     query.extend(one("endpoint", filter.endpoint.as_ref().map(ToString::to_string)));
     query.extend(filter.state.iter().map(|state| ("state", state.as_str().to_owned())));
-    query.extend(one("conference", filter.conference.as_ref().map(ToString::to_string)));
+    query.extend(one("conference", filter.conference.as_ref().map(|conference| conference.as_str().to_owned())));
     query.extend(one("from", moment(filter.since)));
     query.extend(one("to", moment(filter.until)));
     query.extend(one("before", filter.before.map(|before| before.to_string())));

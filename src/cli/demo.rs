@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::demo_line::{LEGEND, demo_line, is_of_a_device};
 use super::output::{interrupted, line};
-use crate::app::{App, StartOptions};
+use crate::app::{App, StartError, StartOptions};
 use crate::backoff::random_seed;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = seconds)]
     seconds: Option<u64>,
     /// The seed of the simulation; the same seed produces the same meetings
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 7, value_parser = super::values::whole::<u64>)]
     seed: u64,
     /// Also print the events of single devices; without it, one line tells of a person however many devices there are
     #[arg(long)]
@@ -72,9 +72,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let secret = SigningSecret::from_bytes(secret_bytes(args.seed))?;
     let (printer, mut deliveries) = mpsc::channel(PRINT_QUEUE);
     let receiver = receiver(&secret, printer).await?;
-    let listen = free_address()?;
-    let config = write_config(folder.path(), &simulator, &receiver, &secret, listen)?;
-    let app = App::start(config::load(&config, &Environment::default())?, StartOptions::seeded(random_seed())).await?;
+    let config = |listen| write_config(folder.path(), &simulator, &receiver, &secret, listen);
+    let (app, config) = start_daemon(config).await?;
 
     print_introduction(&simulator, &app, &config, args.seconds)?;
 
@@ -102,6 +101,23 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Starts the daemon with the configuration that `write` makes for an address. Returns that configuration, too.
+async fn start_daemon(write: impl Fn(SocketAddr) -> anyhow::Result<PathBuf>) -> anyhow::Result<(App, PathBuf)> {
+    let start = async |config: &Path| {
+        let config = config::load(config, &Environment::default())?;
+        anyhow::Ok(App::start(config, StartOptions::seeded(random_seed())).await)
+    };
+    let config = write(free_address(PORT).or_else(|_| free_address(0))?)?;
+    match start(&config).await? {
+        // Something else took the address meanwhile, such as another demonstration.
+        Err(StartError::Listen(_)) => {
+            let config = write(free_address(0)?)?;
+            Ok((start(&config).await??, config))
+        }
+        started => Ok((started?, config)),
+    }
+}
+
 fn print_introduction(simulator: &Running, app: &App, config: &Path, seconds: Option<u64>) -> anyhow::Result<()> {
     line(format_args!("Simulated Google Meet: http://{}", simulator.address()))?;
     line(format_args!("Metrics of meetwatch:  http://{}/metrics", app.listens_on()))?;
@@ -119,12 +135,11 @@ fn print_introduction(simulator: &Running, app: &App, config: &Path, seconds: Op
     )
 }
 
-/// Returns the usual address of the demonstration's daemon, or a free one where that is taken. It has to be known before
-/// the daemon starts, because it is in the configuration that other commands read.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let bind = |port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = bind(PORT).or_else(|_| bind(0)).context("cannot find a free port on this machine")?;
-    Ok(listener.local_addr()?)
+/// Returns an address that is free at the moment. It has to be known before the daemon starts, because it is in the
+/// configuration that other commands read.
+fn free_address(port: u16) -> anyhow::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    Ok(listener.context("cannot find a free port on this machine")?.local_addr()?)
 }
 
 async fn simulator(seed: u64) -> anyhow::Result<Running> {
@@ -157,7 +172,7 @@ fn write_config(
     receiver: &Receiver,
     secret: &SigningSecret,
     listen: SocketAddr,
-) -> anyhow::Result<std::path::PathBuf> {
+) -> anyhow::Result<PathBuf> {
     let key = folder.join("key.json");
     super::output::write_private(&key, simulator.service_account_key()?.to_string().as_bytes())?;
     let config = folder.join("demo.toml");

@@ -144,11 +144,20 @@ fn summarize(row: &mut Value) {
         (Value::Bool(false), ..) => format!("off ({})", cell(&row["reason"])),
         (_, _, Some("open")) => "in trouble".to_owned(),
         (_, _, Some("draining")) => "draining".to_owned(),
-        _ => "on".to_owned(),
+        _ => row["limited_per_second"].as_f64().map_or_else(|| "on".to_owned(), limited),
     };
     row["state"] = state.into();
     let rate = row["last_day"]["success_rate"].as_f64();
     row["success"] = rate.map(|rate| format!("{:.1} %", rate * 100.0)).into();
+}
+
+/// Returns the state of an endpoint that takes so many deliveries a second.
+fn limited(per_second: f64) -> String {
+    if per_second >= 1.0 {
+        format!("limited ({per_second:.1}/s)")
+    } else {
+        format!("limited ({:.1}/m)", per_second * 60.0)
+    }
 }
 
 /// Returns the result of a test event as text.
@@ -179,6 +188,11 @@ mod tests {
         assert_eq!(state(row), ("in trouble".to_owned(), json!("50.0 %")));
         let row = json!({"enabled": false, "orphaned": false, "breaker": "closed", "reason": "gone"});
         assert_eq!(state(row), ("off (gone)".to_owned(), Value::Null));
+        for (per_second, shown) in [(1.04, "limited (1.0/s)"), (0.25, "limited (15.0/m)")] {
+            let row =
+                json!({"enabled": true, "orphaned": false, "breaker": "closed", "limited_per_second": per_second});
+            assert_eq!(state(row).0, shown);
+        }
         let row = json!({"enabled": true, "orphaned": true, "breaker": "closed"});
         assert_eq!(state(row).0, "orphaned");
     }

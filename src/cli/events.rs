@@ -16,6 +16,7 @@ use super::output::{self, Signals};
 use super::output_args::{OutputArgs, OutputFormat};
 use super::table::{Column, csv_line, csv_rows};
 use super::time::{self, TimeSpec};
+use super::values;
 use crate::clock::Clock;
 use crate::model::text::for_json;
 use crate::model::{Event, EventType, TargetName, nearest};
@@ -66,10 +67,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", visible_alias = "to", value_parser = TimeSpec::parse)]
     until: Option<TimeSpec>,
     /// Print only events after this position in the log
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = values::whole::<u64>)]
     after: Option<u64>,
     /// Print only the last events, at most this many
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(0..=1000), conflicts_with = "after")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::whole_in(0..=1000_u16), conflicts_with = "after")]
     tail: Option<u16>,
     /// Keep printing new events until interrupted; begins at the end of the log unless --after, --tail or --since is given
     #[arg(long, short)]
@@ -111,10 +112,12 @@ impl Args {
 /// Where no daemon runs, or it stops meanwhile, or the output cannot be written.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let daemon = DaemonClient::new(&args.daemon)?;
-    let filters = args.filters(Clock::new().now().wall);
+    let now = Clock::new().now().wall;
+    TimeSpec::check_span(args.since, args.until, now)?;
+    let filters = args.filters(now);
     let page = |more: [(&'static str, String); 2]| filters.iter().cloned().chain(more).collect::<Vec<_>>();
     let printer = Printer { format: args.output.format(), colour: output::colour() };
-    let mut after = args.after.unwrap_or(0);
+    let (mut after, mut nothing) = (args.after.unwrap_or(0), true);
     printer.begin()?;
     let mut signals = args.follow.then(Signals::listen).transpose()?;
     if let Some(first) = args.first() {
@@ -123,9 +126,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         };
         let answer = answer?;
-        printer.print(&answer)?;
+        let printed = printer.print(&answer)?;
         after = answer["next"].as_u64().context("the daemon's answer has no position")?;
         if !args.follow {
+            printer.end(printed == 0);
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -138,9 +142,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let printed = printer.print(&answer)?;
         let before = after;
         after = answer["next"].as_u64().unwrap_or(after);
+        nothing = nothing && printed == 0;
         // A page may be empty although others follow.
         if printed == 0 && after == before {
             if !args.follow {
+                printer.end(nothing);
                 return Ok(ExitCode::SUCCESS);
             }
             if unless_interrupted(&mut signals, tokio::time::sleep(POLL_INTERVAL)).await.is_none() {
@@ -169,6 +175,13 @@ impl Printer {
     /// Prints what comes before the first entry.
     fn begin(&self) -> anyhow::Result<()> {
         if self.format == OutputFormat::Csv { output::line(csv_rows(&[], &CSV)) } else { Ok(()) }
+    }
+
+    /// Says beside the output that there was none, for somebody who reads it.
+    fn end(&self, nothing: bool) {
+        if nothing && self.format == OutputFormat::Table {
+            output::complain("no event in the log matches");
+        }
     }
 
     /// Prints the entries of a page. Returns how many.

@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[command(flatten)]
     output: OutputArgs,
     /// The person: users/…, conferenceRecords/…/participants/…, or an e-mail address that was looked up
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "WHO")]
     who: String,
     /// Delete the data; this cannot be undone
     #[arg(long)]

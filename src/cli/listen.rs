@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use self::trouble::{ReceiverTrouble, TroubleAnswer, TroubleArgs};
 use super::event_line::event_line;
+use super::input_file;
 use super::output;
 use crate::clock::Clock;
 use crate::delivery::sign::{self, SigningSecret, TOLERANCE};
@@ -34,12 +35,13 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 ///
 /// --status, --delay and --rate make trouble, to see how an endpoint copes with it. What is refused is not printed as an event.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("secrets").args(["secret", "secret_file"]).required(true).multiple(true))]
 pub(super) struct Args {
     /// The address to listen on; port 0 means any free port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9841")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9841", value_parser = super::values::listen_address)]
     listen: SocketAddr,
     /// The webhook's signing secret, `whsec_…`; repeat it to accept several while a secret is rotated
-    #[arg(long, value_name = "SECRET", required_unless_present = "secret_file")]
+    #[arg(long, value_name = "SECRET")]
     secret: Vec<String>,
     /// A file with a signing secret, which keeps the secret out of the list of processes; can be repeated
     #[arg(long, value_name = "FILE")]
@@ -72,11 +74,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn secrets(args: &Args) -> anyhow::Result<Vec<SigningSecret>> {
     let mut secrets = Vec::new();
     for text in &args.secret {
-        secrets.push(SigningSecret::parse(text)?);
+        secrets.push(SigningSecret::parse(text).context("--secret")?);
     }
     for file in &args.secret_file {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        secrets.push(SigningSecret::parse(&text).with_context(|| format!("in {}", file.display()))?);
+        let text = input_file::read("--secret-file", file)?;
+        secrets.push(SigningSecret::parse(&text).with_context(|| format!("--secret-file: {}", file.display()))?);
     }
     if secrets.is_empty() {
         bail!("a secret is needed: --secret or --secret-file");

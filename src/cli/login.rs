@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub token_store: PathBuf,
     /// The local port that the browser returns to; 0 means any free port
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::values::whole::<u16>)]
     pub port: u16,
     /// Print the address, but do not open a browser
     #[arg(long)]
@@ -55,7 +55,13 @@ pub struct Args {
 /// # Errors
 /// Where a file or the port cannot be used, or where the user or Google refuses.
 pub async fn run(args: Args, out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
-    let client = files::read(&args.client_secret).and_then(|bytes| files::parse_client(&bytes)).map_err(explain)?;
+    let client = files::read(&args.client_secret).and_then(|bytes| files::parse_client(&bytes)).map_err(|failure| {
+        let file = args.client_secret.display();
+        anyhow!(
+            "--client-secret {file}: {}; download the JSON of an OAuth client of type `Desktop app`",
+            failure.detail
+        )
+    })?;
     check_writable(&args.token_store)?;
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
         .await
@@ -141,6 +147,6 @@ fn secrets() -> anyhow::Result<[[u8; 32]; 2]> {
 fn explain(failure: Failure) -> anyhow::Error {
     match failure.remedy {
         "" => anyhow!("{} ({})", failure.detail, failure.reason),
-        remedy => anyhow!("{} ({})\n  {remedy}", failure.detail, failure.reason),
+        remedy => anyhow!("{} ({}); {remedy}", failure.detail, failure.reason),
     }
 }

@@ -27,6 +27,9 @@ mod events;
 mod forget;
 mod google_client;
 mod health;
+#[cfg(test)]
+mod help;
+mod input_file;
 mod listen;
 pub mod login;
 mod output;
@@ -40,6 +43,8 @@ pub mod sim;
 mod status;
 mod table;
 mod time;
+mod usage_error;
+mod values;
 mod verify;
 mod who;
 
@@ -138,7 +143,7 @@ impl Command {
             Self::Demo(_) => Some(LevelFilter::WARN),
             Self::Sim(args) if args.verify.verify => Some(LevelFilter::OFF),
             // The report has every failure.
-            Self::Check(args) if args.online => Some(LevelFilter::OFF),
+            Self::Check(args) if args.online || args.test_endpoints => Some(LevelFilter::OFF),
             _ => None,
         };
         LogSettings { level, ..LogSettings::default() }
@@ -178,6 +183,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = usage_error::without_riddle(error);
             // There is no other place to report a failed write.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));

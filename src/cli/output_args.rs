@@ -12,14 +12,17 @@ pub(super) enum OutputFormat {
     Csv,
 }
 
+/// Above these options in the help of a command.
+const HEADING: &str = "Output";
+
 /// The format of a command's output.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct OutputArgs {
     /// Print a table, JSON or CSV [default: table]
-    #[arg(short, long, value_name = "FORMAT", value_enum, global = true, hide_possible_values = true)]
+    #[arg(short, long, value_name = "FORMAT", value_enum, global = true, help_heading = HEADING, hide_possible_values = true)]
     output: Option<OutputFormat>,
     /// The same as `--output json`
-    #[arg(long, global = true, conflicts_with = "output")]
+    #[arg(long, global = true, help_heading = HEADING, conflicts_with = "output")]
     json: bool,
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{EX_CONFIG, output};
+use super::{input_file, values};
 use crate::model::text::for_terminal;
 use crate::sim::api::ApiSettings;
 use crate::sim::faults::{Faults, PRESETS, preset};
@@ -23,22 +24,22 @@ use crate::sim::{Running, Settings, Simulator, Time, World, WorldSettings};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The address to listen on; port 0 means any free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR", value_parser = values::listen_address)]
     pub listen: SocketAddr,
     /// The seed of the simulation; the same seed produces the same meetings
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = values::whole::<u64>)]
     pub seed: u64,
     /// The number of spaces, each of which holds one meeting after another
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = values::whole::<u32>)]
     pub conferences: u32,
     /// The approximate number of people in a meeting
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = values::whole::<u32>)]
     pub people: u32,
     /// How many times faster than real people the simulated ones act; timestamps stay real
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
     /// Make the first meeting a webinar with this many people
-    #[arg(long, value_name = "PEOPLE")]
+    #[arg(long, value_name = "PEOPLE", value_parser = values::whole::<u32>)]
     pub webinar: Option<u32>,
     /// Play a script instead of random meetings
     #[arg(long, value_name = "FILE", conflicts_with_all = ["conferences", "people", "webinar"])]
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub faults: Vec<String>,
     /// Return at most this many items on a page, whatever page size is requested
-    #[arg(long, value_name = "ITEMS")]
+    #[arg(long, value_name = "ITEMS", value_parser = values::whole::<usize>)]
     pub max_page: Option<usize>,
     /// Accept only tokens that this simulator issued
     #[arg(long)]
@@ -118,8 +119,7 @@ fn world(args: &Args, errors: &mut impl Write) -> anyhow::Result<Option<(World, 
     let start = Time::default().now();
     let (world, mut faults) = match &args.script {
         Some(path) => {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("cannot read the script {}", path.display()))?;
+            let text = input_file::read("--script", path)?;
             match Script::parse(&text) {
                 Ok(script) => (script.world(args.seed, start, args.speed), script.faults(args.seed, start, args.speed)),
                 Err(mistakes) => {

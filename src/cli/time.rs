@@ -13,7 +13,7 @@ const GRAMMAR: &str = "must be `now`, `today`, `yesterday`, an age such as 2h or
 
 /// For the end of a help text: how times are written.
 pub(super) const HELP: &str = "TIME is `now`, `today`, `yesterday`, an age (2h, 3d: that long ago), a date (2026-01-05: its beginning), \
-                               or a time (10:00 today, 2026-01-05T10:00, 2026-01-05T10:00:00+01:00). Where no zone is given, it is UTC.";
+                               or a time (10:00 today, 2026-01-05T10:00, 2026-01-05T10:00:00+01:00). Where no zone is given, it is UTC; in `report`, that of --time-zone.";
 
 /// A time as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,22 @@ impl TimeSpec {
             return DateTime::from_str(text).ok().map(Self::Local);
         }
         humantime::parse_duration(text).ok().map(Self::Ago)
+    }
+
+    /// Checks that `since` is before `until`, where both are given.
+    ///
+    /// # Errors
+    /// A sentence, because nothing can lie between them otherwise.
+    pub(super) fn check_span(since: Option<Self>, until: Option<Self>, now: Timestamp) -> anyhow::Result<()> {
+        let moment = |time: Option<Self>| time.map(|time| time.moment(now, &TimeZone::UTC));
+        if let (Some(since), Some(until)) = (moment(since), moment(until))
+            && since >= until
+        {
+            anyhow::bail!(
+                "the time of --since ({since}) is not before that of --until ({until}), so nothing is between them; exchange the two"
+            );
+        }
+        Ok(())
     }
 
     /// Returns the moment that is meant.
@@ -129,6 +145,22 @@ mod tests {
             assert_eq!(spec.moment(now, &zone()).to_string(), berlin, "{text} in Berlin");
             assert_eq!(spec.day(now, &zone()).to_string(), day, "the day of {text} in Berlin");
         }
+    }
+
+    #[test]
+    fn a_span_that_ends_before_it_begins_is_refused() {
+        let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+        let check = |since: &str, until: &str| {
+            let time = |text: &str| (!text.is_empty()).then(|| TimeSpec::parse(text).unwrap());
+            TimeSpec::check_span(time(since), time(until), now).map_err(|error| error.to_string())
+        };
+        assert!(check("2h", "1h").is_ok() && check("2h", "").is_ok() && check("", "2h").is_ok());
+        let said = check("1h", "2h").unwrap_err();
+        assert!(
+            said.contains("--since (2026-01-05T09:00:00Z) is not before that of --until (2026-01-05T08:00:00Z)"),
+            "{said}"
+        );
+        assert!(check("now", "now").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::progress::Progress;
+use super::values;
 use crate::clock::Clock;
 use crate::model::text::for_terminal;
 use crate::verify::{self, Batch, BatchReport, FailedSeed};
@@ -19,16 +20,16 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["script", "example", "faults", "write_key", "print_key", "write_client_secret"])]
     pub verify: bool,
     /// The number of histories
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..), requires = "verify")]
+    #[arg(long, default_value_t = 1000, value_parser = values::whole_in(1..=u64::MAX), requires = "verify")]
     pub seeds: u64,
     /// The seed of the first history
-    #[arg(long, default_value_t = 0, value_name = "SEED", requires = "verify")]
+    #[arg(long, default_value_t = 0, value_name = "SEED", value_parser = values::whole::<u64>, requires = "verify")]
     pub from: u64,
     /// The simulated hours of meetings in each history
     #[arg(long, default_value_t = 1.0, value_parser = hours, requires = "verify")]
     pub hours: f64,
     /// The number of histories that run at the same time [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), requires = "verify")]
+    #[arg(long, value_parser = values::whole_in(1..=1024_u16), requires = "verify")]
     pub jobs: Option<u16>,
     /// Inject no faults
     #[arg(long, requires = "verify")]
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, requires = "verify")]
     pub no_crashes: bool,
     /// The number of lines to show of a history that disagrees, half from its beginning and half from its end
-    #[arg(long, default_value_t = 400, value_name = "LINES", value_parser = clap::value_parser!(u32).range(2..), requires = "verify")]
+    #[arg(long, default_value_t = 400, value_name = "LINES", value_parser = values::whole_in(2..=u32::MAX), requires = "verify")]
     pub lines: u32,
 }
 

@@ -247,6 +247,7 @@ mod tests {
             (TransportFailure::Tls, FailureReason::Tls),
             (TransportFailure::Dns, FailureReason::Dns),
             (TransportFailure::RefusedAddress, FailureReason::RefusedAddress),
+            (TransportFailure::OpenFiles, FailureReason::OpenFiles),
             (TransportFailure::AnswerTooLarge, FailureReason::BodyTooLarge),
             (TransportFailure::Interrupted, FailureReason::Interrupted),
         ] {

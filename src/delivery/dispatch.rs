@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::decide::Policy;
 use super::format::{Message, Unwritable};
 use super::http::send::SenderError;
+use super::learned_limits::LearnedLimits;
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, TransportFailure};
 use super::reason::FailureReason;
@@ -48,6 +49,7 @@ pub struct Dispatcher {
     store: Store,
     clock: Clock,
     metrics: WebhookMetrics,
+    limits: LearnedLimits,
     core: Core,
     links: BTreeMap<EndpointName, EndpointLink>,
     grace: Duration,
@@ -78,13 +80,20 @@ impl Dispatcher {
         let core = Core::new(endpoints, random);
         let (reconfigure, replacements) = ReconfigureHandle::new();
         let (grace, abort, heartbeat) = (options.grace, AbortFailpoint::default(), Heartbeat::default());
-        Ok(Self { store, clock, metrics, core, links, grace, abort, heartbeat, reconfigure, replacements })
+        let limits = LearnedLimits::default();
+        Ok(Self { store, clock, metrics, limits, core, links, grace, abort, heartbeat, reconfigure, replacements })
     }
 
     /// Returns a handle that replaces the endpoints while the dispatcher runs.
     #[must_use]
     pub fn reconfigure_handle(&self) -> ReconfigureHandle {
         self.reconfigure.clone()
+    }
+
+    /// Returns the limits that the dispatcher learns.
+    #[must_use]
+    pub fn limits(&self) -> LearnedLimits {
+        self.limits.clone()
     }
 
     /// Makes the dispatcher abort the process at the given failpoint.
@@ -157,7 +166,10 @@ impl Dispatcher {
                     }
                     DispatchCommand::ReportAttempt(report) => self.report_attempt(&report),
                     DispatchCommand::ReportEndpoint(report) => self.report_endpoint(&report),
-                    DispatchCommand::Forget(endpoint) => self.metrics.remove(&endpoint),
+                    DispatchCommand::Forget(endpoint) => {
+                        self.metrics.remove(&endpoint);
+                        self.limits.set(&endpoint, None);
+                    }
                 }
             }
             if finished {
@@ -178,6 +190,7 @@ impl Dispatcher {
     fn report_attempt(&self, report: &AttemptReport) {
         self.metrics.attempted(&report.endpoint, report.took, report.events, report.outcome.reason());
         self.metrics.paced(&report.endpoint, report.pace);
+        self.limits.set(&report.endpoint, report.pace.per_second);
         let (endpoint, delivery, attempt) = (report.endpoint.as_str(), report.delivery.0, report.attempt);
         let failure = report.outcome.reason().map_or("", FailureReason::as_str);
         match &report.result {

@@ -49,6 +49,8 @@ pub enum TransportFailure {
     Dns,
     /// The host resolves to an address that the endpoint may not have.
     RefusedAddress,
+    /// This process has as many open files as it may, and a connection is one.
+    OpenFiles,
     /// The answer exceeds the size limit.
     AnswerTooLarge,
     /// The connection broke, or what came is not the transport's protocol.
@@ -89,11 +91,11 @@ impl Outcome {
     /// Returns who is at fault; `None` for success.
     #[must_use]
     pub const fn at_fault(&self) -> Option<AtFault> {
-        use TransportFailure::{AnswerTooLarge, Connect, Dns, Interrupted, RefusedAddress, Timeout, Tls};
+        use TransportFailure::{AnswerTooLarge, Connect, Dns, Interrupted, OpenFiles, RefusedAddress, Timeout, Tls};
         Some(match self {
             Self::Accepted => return None,
             Self::Refused | Self::Gone | Self::Unsendable => AtFault::Delivery,
-            Self::Unauthorized | Self::TransportFailed(Timeout | Connect | Tls | Dns | RefusedAddress) => {
+            Self::Unauthorized | Self::TransportFailed(Timeout | Connect | Tls | Dns | RefusedAddress | OpenFiles) => {
                 AtFault::Endpoint
             }
             Self::Busy { .. }
@@ -110,10 +112,12 @@ impl Outcome {
     /// Returns whether the failure says nothing about the delivery: any other would have failed too.
     #[must_use]
     pub const fn is_of_the_endpoint(&self) -> bool {
-        use TransportFailure::{Connect, Dns, RefusedAddress, Tls};
+        use TransportFailure::{Connect, Dns, OpenFiles, RefusedAddress, Tls};
         matches!(
             self,
-            Self::Busy { .. } | Self::Unavailable { .. } | Self::TransportFailed(Connect | Tls | Dns | RefusedAddress)
+            Self::Busy { .. }
+                | Self::Unavailable { .. }
+                | Self::TransportFailed(Connect | Tls | Dns | RefusedAddress | OpenFiles)
         )
     }
 
@@ -135,6 +139,7 @@ impl TransportFailure {
             Self::Tls => FailureReason::Tls,
             Self::Dns => FailureReason::Dns,
             Self::RefusedAddress => FailureReason::RefusedAddress,
+            Self::OpenFiles => FailureReason::OpenFiles,
             Self::AnswerTooLarge => FailureReason::BodyTooLarge,
             Self::Interrupted => FailureReason::Interrupted,
         }

@@ -26,6 +26,14 @@ pub struct ProbeResult {
     pub reply: Reply,
 }
 
+/// Checks that an HTTP client can be set up for each of these endpoints. Needs nothing of the store.
+///
+/// # Errors
+/// [`SenderError::Client`]
+pub fn check_clients(endpoints: &[EndpointSettings], clock: Clock) -> Result<(), SenderError> {
+    endpoints.iter().try_for_each(|settings| Sender::new(settings, clock).map(drop))
+}
+
 impl Probe {
     /// Makes a probe for these endpoints.
     ///

@@ -32,6 +32,8 @@ crate::string_enum! {
         Dns = "dns",
         /// The host resolves to an address that the endpoint may not have.
         RefusedAddress = "refused_address",
+        /// This process may open no more files, and a connection is one. Not the receiver's doing.
+        OpenFiles = "open_files",
         /// The answer exceeds the size limit.
         BodyTooLarge = "body_too_large",
         /// The connection broke, or the answer was not HTTP.

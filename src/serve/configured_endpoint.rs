@@ -17,6 +17,12 @@ pub struct EndpointDescription {
     pub names: &'static str,
 }
 
+/// Knows how much the endpoints take.
+pub trait EndpointLimits: Send + Sync {
+    /// Returns the rate to which deliveries slowed down because the endpoint was busy; `None` if it takes all of them.
+    fn limited_per_second(&self, endpoint: &EndpointName) -> Option<f64>;
+}
+
 /// Sends test deliveries.
 pub trait EndpointTester: Send + Sync {
     /// Sends a signed `webhook.test` and returns the result, or `None` if no such endpoint is configured.

@@ -24,7 +24,7 @@ pub mod settings;
 mod state;
 
 pub use auth::token;
-pub use configured_endpoint::{EndpointDescription, EndpointTester, TestReport};
+pub use configured_endpoint::{EndpointDescription, EndpointLimits, EndpointTester, TestReport};
 pub use listener::{BindError, BoundSocket, Server};
 pub use live_config::{LiveConfig, LiveConfigCell};
 pub use readiness::Readiness;

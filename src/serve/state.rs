@@ -7,6 +7,7 @@ use prometheus::{IntCounterVec, Registry};
 use tokio::sync::Semaphore;
 
 use super::auth::authenticator::Authenticator;
+use super::configured_endpoint::EndpointLimits;
 use super::live_config::LiveConfigCell;
 use super::readiness::{Readiness, ReadinessConditions};
 use super::reload::Reload;
@@ -30,6 +31,7 @@ pub struct ServerParts {
     pub limit_reached: IntCounterVec,
     pub live_config: LiveConfigCell,
     pub api: ApiContext,
+    pub endpoint_limits: Arc<dyn EndpointLimits>,
     pub reload: Arc<dyn Reload>,
 }
 
@@ -56,15 +58,26 @@ pub(super) struct ServerState {
     pub(super) authenticator: Authenticator,
     pub(super) scrapes: Semaphore,
     pub(super) api: ApiContext,
+    pub(super) endpoint_limits: Arc<dyn EndpointLimits>,
     pub(super) reload: Arc<dyn Reload>,
 }
 
 impl ServerState {
     pub(super) fn new(parts: ServerParts) -> Self {
-        let ServerParts { registry, board, readiness, liveness, limit_reached, live_config, api, reload } = parts;
+        let ServerParts {
+            registry,
+            board,
+            readiness,
+            liveness,
+            limit_reached,
+            live_config,
+            api,
+            endpoint_limits,
+            reload,
+        } = parts;
         let authenticator = Authenticator::new(api.clock, limit_reached.with_label_values(&["password_checks"]));
         let scrapes = Semaphore::new(MAX_CONCURRENT_SCRAPES);
-        Self { registry, board, readiness, liveness, live_config, authenticator, scrapes, api, reload }
+        Self { registry, board, readiness, liveness, live_config, authenticator, scrapes, api, endpoint_limits, reload }
     }
 
     /// Returns the conditions of readiness at this moment.

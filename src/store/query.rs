@@ -66,7 +66,7 @@ pub struct LogPage {
 pub struct DeliveryFilter {
     pub endpoint: Option<EndpointName>,
     pub states: Vec<DeliveryState>,
-    pub conference: Option<ConferenceName>,
+    pub conference: Option<ConferenceSelector>,
     pub event: Option<EventId>,
     /// Committed at this time or later.
     pub from: Option<Timestamp>,

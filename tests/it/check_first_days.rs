@@ -58,6 +58,51 @@ fn https_without_ca_certificates_is_refused_with_the_remedy_and_nothing_is_made(
 }
 
 #[test]
+fn a_wrong_webhook_is_refused_before_a_store_is_made_or_changed() {
+    let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"";
+    let (http, https) = ("url = \"http://127.0.0.1:1\"", "url = \"https://127.0.0.1:1\"");
+    let template = format!("{http}\nformat = \"template\"");
+    for (hook, said) in [
+        (format!("url = \"example.com/hook\"\n{secret}"), "webhook.url: must be an address"),
+        (format!("{http}\nsecret_file = \"nosuch\""), "webhook.secret_file: the file does not exist"),
+        (format!("{http}\nsecret_file = \"folder\""), "webhook.secret_file: the file is not a regular file"),
+        (format!("{http}\nsecret_file = \"empty\""), "webhook.secret_file: "),
+        (
+            format!("{https}\n{secret}\ncertificate_authority = \"nosuch\""),
+            "webhook.certificate_authority: the file does",
+        ),
+        (format!("{https}\n{secret}\ncertificate_authority = \"empty\""), "webhook.certificate_authority: must hold"),
+        (format!("{http}\n{secret}\nproxy = \"nonsense\""), "webhook.proxy: must be an address"),
+        (format!("{template}\ntemplate = \"{{{{ nope\""), "webhook.template: the template fails"),
+        (format!("{template}\ntemplate_file = \"broken.j2\""), "webhook.template_file: the template fails"),
+        (format!("{https}\n{secret}"), "deliveries cannot be sent: this machine has no CA certificates"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("folder")).unwrap();
+        fs::write(path("empty"), "").unwrap();
+        fs::write(path("broken.j2"), "{{ nope").unwrap();
+        let text = format!(
+            "[google]\nendpoint = \"http://127.0.0.1:1\"\n{IDENTITY}[[webhook]]\nname = \"ops\"\n{hook}\n\
+             [store]\npath = \"m.db\"\n[server]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        let config = written(folder.path(), "m.toml", &text);
+        let ran = without_certificates(&["run", "--config", config.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(78), "{hook}: {}{}", ran.out, ran.err);
+        let refusal = ran.err.lines().find(|line| line.contains(said));
+        assert_eq!(refusal.map(|line| line.matches(said).count()), Some(1), "{hook}: {}", ran.err);
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["broken.j2", "empty", "folder", "m.toml"], "{hook}");
+        // A store that is there is not even opened: this one could not be.
+        fs::write(path("m.db"), "no store").unwrap();
+        let ran = without_certificates(&["run", "--config", config.to_str().unwrap()]);
+        assert!(ran.code == Some(78) && ran.err.contains(said), "{hook}: {}", ran.err);
+        assert_eq!(fs::read(path("m.db")).unwrap(), b"no store", "{hook}");
+    }
+}
+
+#[test]
 fn an_https_webhook_without_ca_certificates_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let google = "[google]\nendpoint = \"http://127.0.0.1:1\"\n";

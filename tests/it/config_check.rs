@@ -42,10 +42,10 @@ fn a_bad_configuration_ends_with_78_and_all_problems_and_nothing_on_standard_out
 #[test]
 fn wrong_usage_ends_with_2() {
     for arguments in [
-        &["check"][..],
+        &["check", "a", "--config", "a"][..],
         &["chek"],
         &["check", "--config", "a", "--json"],
-        &["check", "--config", "a", "--test-endpoints"],
+        &["check", "--example", "--test-endpoints"],
         &["check", "--example", "--online"],
         &["check", "--log", "loud"],
     ] {

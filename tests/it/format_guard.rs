@@ -58,6 +58,27 @@ async fn a_name_that_resolves_to_a_private_address_at_the_second_look_up_is_not_
     assert!(receiver.rest().is_empty());
 }
 
+/// As the resolver of a process that may open no more files.
+struct NoFilesLeft;
+
+impl Resolve for NoFilesLeft {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async { Err(std::io::Error::from_raw_os_error(24).into()) })
+    }
+}
+
+#[tokio::test]
+async fn s9_no_open_files_left_is_a_reason_of_its_own() {
+    let receiver = Receiver::start(Answer::Status(204)).await;
+    let mut settings = receiver.endpoint("ops");
+    settings.url = "http://receiver.example/".parse().unwrap();
+    let sender = Sender::with_resolver(&settings, Clock::new(), Arc::new(NoFilesLeft), is_public).unwrap();
+    let reply = send(&sender).await;
+    assert_eq!(reply, Outcome::TransportFailed(TransportFailure::OpenFiles).into());
+    assert_eq!(reply.outcome.reason().unwrap().as_str(), "open_files");
+    assert!(reply.outcome.is_of_the_endpoint(), "no delivery's own fault");
+}
+
 #[tokio::test]
 async fn loopback_names_and_addresses_are_refused_unless_private_ones_are_allowed() {
     let mut receiver = Receiver::start(Answer::Status(204)).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetwatch::clock::Clock;
+use meetwatch::delivery::LearnedLimits;
 use meetwatch::heartbeat::{Heartbeat, Liveness, WatchedLoop};
 use meetwatch::model::{ConferenceName, EndpointName, IdentityName, TargetName};
 use meetwatch::serve::{
@@ -70,7 +71,17 @@ pub(crate) fn parts(settings: &ServerSettings) -> ServerParts {
         LiveConfigCell::new(LiveConfig::new(settings, SecretString::from(TOKEN), Vec::new(), tester).unwrap());
     let readiness = Readiness::default();
     let liveness = Liveness::new(Vec::new(), api.clock.mono());
-    ServerParts { registry, board, readiness, liveness, limit_reached, live_config, api, reload: Arc::new(NoReload) }
+    ServerParts {
+        registry,
+        board,
+        readiness,
+        liveness,
+        limit_reached,
+        live_config,
+        api,
+        endpoint_limits: Arc::new(LearnedLimits::default()),
+        reload: Arc::new(NoReload),
+    }
 }
 
 /// A server that listens and does not answer yet.

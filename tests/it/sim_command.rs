@@ -65,7 +65,7 @@ async fn an_invalid_script_or_an_unknown_fault_is_refused() {
         assert_eq!((code, out.len()), (ExitCode::from(78), 0));
     }
     let missing = run_until(args(&["--script", "/nowhere/at.all"]), &mut Vec::new(), pending()).await;
-    assert!(missing.unwrap_err().to_string().contains("cannot read the script"));
+    assert!(missing.unwrap_err().to_string().contains("--script: the file /nowhere/at.all does not exist"));
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use meetwatch::clock::Clock;
 use meetwatch::model::EventType;
 use meetwatch::store::{
-    Commit, CommitError, Db, EventFilter, Replay, ResumeFrom, Store, StoreError, StoreMetrics, StoreProgress,
+    Commit, CommitError, Db, EndpointConfig, EventFilter, Replay, ResumeFrom, Store, StoreError, StoreMetrics,
+    StoreProgress,
 };
 use prometheus::Registry;
 
@@ -57,6 +58,10 @@ async fn dropping_every_handle_writes_what_was_queued_and_unlocks_the_store() {
     assert_eq!(db.await.unwrap().log_after(0, 10).unwrap().len(), 1);
 }
 
+fn configured(name: &str) -> EndpointConfig {
+    EndpointConfig { name: endpoint(name), ordered: true, settle: Duration::ZERO, max_age: None, batching: None }
+}
+
 #[tokio::test]
 async fn replaying_skipping_and_deleting_go_through_all_pages() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,11 +80,27 @@ async fn replaying_skipping_and_deleting_go_through_all_pages() {
     assert_eq!(store.replay(Replay::Dead(endpoint("ops")), at(2)).await.unwrap(), 0);
     assert_eq!(store.outbox_summary().await.unwrap()[0].pending, 3000);
 
+    store.configure(vec![configured("ops")], at(3)).await.unwrap();
     assert_eq!(store.remove_orphan(endpoint("ops"), at(3)).await.unwrap(), 0, "it is configured");
     store.configure(Vec::new(), at(3)).await.unwrap();
     assert!(store.outbox_summary().await.unwrap()[0].orphaned);
     assert_eq!(store.remove_orphan(endpoint("ops"), at(3)).await.unwrap(), 3000);
     assert!(store.outbox_summary().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_never_configured_is_removed_with_its_deliveries() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+    let store = Store::open(&folder.path().join("meetwatch.db"), Clock::new(), metrics).unwrap();
+    store.configure(vec![configured("ops")], noon()).await.unwrap();
+    // Of a commit that was prepared before a reload removed the endpoint.
+    store.commit(joins("c", 1..=3, &["ops", "old"]), noon()).await.unwrap();
+    let summaries = store.outbox_summary().await.unwrap();
+    let shown: Vec<_> = summaries.iter().map(|row| (row.endpoint.as_str(), row.orphaned, row.pending)).collect();
+    assert_eq!(shown, [("old", true, 3), ("ops", false, 3)]);
+    assert_eq!(store.remove_orphan(endpoint("old"), at(1)).await.unwrap(), 3);
+    assert_eq!(store.outbox_summary().await.unwrap().len(), 1);
 }
 
 fn open(folder: &tempfile::TempDir) -> Store {

@@ -14,7 +14,7 @@ use crate::repair_daemon::{Daemon, webhook};
 use crate::store_samples::joins;
 use crate::webhook_receiver::{Answer, Receiver};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn meetwatch(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meetwatch"));
@@ -31,7 +31,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Starts `listen` and returns it with its address.
-async fn listening(arguments: &[&str]) -> (Child, String) {
+pub(crate) async fn listening(arguments: &[&str]) -> (Child, String) {
     let all = [&["listen", "--listen", "127.0.0.1:0", "--secret", SECRET], arguments].concat();
     let mut child = meetwatch(&all).spawn().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();

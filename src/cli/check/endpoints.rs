@@ -75,6 +75,7 @@ const fn remedy(reason: delivery::FailureReason) -> &'static str {
         }
         R::Dns => "check that the host in `url` is right and that this machine can resolve it",
         R::Tls => "check the receiver's certificate and its issuer (`certificate_authority`)",
+        R::OpenFiles => crate::open_files::REMEDY,
         R::RefusedAddress => "the receiver has a private address: set `allow_private = true`, or change `url`",
         R::BodyTooLarge => "the answer is too long for a receiver: check that `url` is its address",
         R::Unsendable | R::Window | R::MaxHold => {

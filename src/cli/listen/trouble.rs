@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use reqwest::{Client, Url};
 
 use crate::capped_body;
+use crate::cli::values::whole_in;
 use crate::clock::Mono;
 use crate::token_bucket::TokenBucket;
 
@@ -19,8 +20,8 @@ const OWN_HEADERS: [&str; 6] = ["host", "connection", "content-length", "transfe
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TroubleArgs {
-    /// TroubleAnswer with this status; with --rate, only what exceeds the rate [default with --rate: 429]
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(200..=599))]
+    /// Answer with this status; with --rate, answer so only to what exceeds the rate [default with --rate: 429]
+    #[arg(long, value_name = "CODE", value_parser = whole_in(200..=599_u16))]
     status: Option<u16>,
     /// Wait this long before each answer, such as 2s
     #[arg(long, value_name = "TIME", value_parser = delay)]

@@ -29,6 +29,7 @@ use crate::delivery::outcome::{Outcome, Reply, TransportFailure};
 use crate::delivery::redact::NoKey;
 use crate::delivery::settings::{EndpointSettings, redacted};
 use crate::model::{EndpointName, EventId};
+use crate::open_files;
 use crate::retry_after;
 use crate::tls_roots::{self, ClientError};
 
@@ -70,9 +71,22 @@ pub struct Sender {
 pub enum SenderError {
     /// For example because the machine has no certificates.
     #[error("deliveries cannot be sent: {0}")]
-    Client(#[from] ClientError),
+    Client(ClientError),
     #[error("a webhook replaces names: {0}")]
-    Names(#[from] NoKey),
+    Names(NoKey),
+}
+
+// By hand, because the messages have their causes: as sources they would be printed twice.
+impl From<ClientError> for SenderError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<NoKey> for SenderError {
+    fn from(error: NoKey) -> Self {
+        Self::Names(error)
+    }
 }
 
 impl fmt::Debug for Sender {
@@ -243,7 +257,10 @@ fn secret_mask(settings: &EndpointSettings) -> SecretMask {
 
 /// Classifies an error. Its text is dropped, because it could repeat the address.
 fn classify(error: &reqwest::Error) -> TransportFailure {
-    if error.is_timeout() {
+    if open_files::are_exhausted(error) {
+        // Before the others: the sockets of a look-up of the host's name are open files, too.
+        TransportFailure::OpenFiles
+    } else if error.is_timeout() {
         TransportFailure::Timeout
     } else if has_cause::<AddressRefused>(error) {
         TransportFailure::RefusedAddress

@@ -127,7 +127,7 @@ fn filter(uri: &Uri) -> Result<DeliveryFilter, Refusal> {
     let filter = DeliveryFilter {
         endpoint: query.endpoint()?,
         states,
-        conference: query.one("conference", "conferenceRecords/{id}", |text| ConferenceName::parse(text).ok())?,
+        conference: query.conference()?,
         event: query.one("event", "the id of an event, evt_…", EventId::parse)?,
         from: query.time("from")?,
         until: query.time("to")?,

@@ -58,6 +58,8 @@ struct EndpointView {
     breaker: &'static str,
     /// When an open breaker lets the next probe through.
     probe_at: Option<Timestamp>,
+    /// The rate to which deliveries slowed down because the endpoint was busy.
+    limited_per_second: Option<f64>,
     pending: u64,
     dead: u64,
     expired: u64,
@@ -87,7 +89,8 @@ async fn list(State(state): State<Arc<ServerState>>, _: NoParameters) -> Result<
     let view = |summary: EndpointSummary| {
         let configured = config.endpoints.iter().find(|configured| configured.name == summary.endpoint);
         let count = counts.remove(&summary.endpoint);
-        EndpointView::new(summary, configured, count.as_ref())
+        let limit = state.endpoint_limits.limited_per_second(&summary.endpoint);
+        EndpointView { limited_per_second: limit, ..EndpointView::new(summary, configured, count.as_ref()) }
     };
     Ok(Json(EndpointList { endpoints: endpoints.map(view).collect() }))
 }
@@ -110,6 +113,7 @@ impl EndpointView {
                 StoredBreaker::Open { probe_at, .. } => Some(probe_at),
                 StoredBreaker::Closed | StoredBreaker::Draining => None,
             },
+            limited_per_second: None,
             pending: summary.pending,
             dead: summary.dead,
             expired: summary.expired,

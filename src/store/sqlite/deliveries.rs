@@ -10,7 +10,9 @@ use super::values::{known, nanos, optional_parse_at, optional_time_at, parse_at,
 use crate::model::{ConferenceName, EndpointName, EventId, EventType};
 use crate::store::error::StoreError;
 use crate::store::outbox::{DeliveryId, DeliveryState};
-use crate::store::query::{DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt};
+use crate::store::query::{
+    ConferenceSelector, DeliveryDetail, DeliveryFilter, DeliveryPage, DeliveryRow, StoredAttempt,
+};
 
 const COLUMNS: &str =
     "d.id, n.name AS endpoint, e.id AS event, e.type, c.name AS conference, e.sequence, d.state, d.owed_at,
@@ -45,10 +47,16 @@ impl FilterSql {
             "d.endpoint = (SELECT id FROM endpoints WHERE name = ?)",
             filter.endpoint.as_ref().map(|name| name.as_str().to_owned()),
         );
-        all.add(
-            "d.lane IN (SELECT l.id FROM lanes l JOIN conferences k ON k.id = l.conference WHERE k.name = ?)",
-            filter.conference.as_ref().map(|name| name.as_str().to_owned()),
-        );
+        let lanes = "d.lane IN (SELECT l.id FROM lanes l JOIN conferences k ON k.id = l.conference WHERE k";
+        match &filter.conference {
+            Some(ConferenceSelector::Name(name)) => {
+                all.add(&format!("{lanes}.name = ?)"), Some(name.as_str().to_owned()));
+            }
+            Some(ConferenceSelector::Code(code)) => {
+                all.add(&format!("{lanes}.meeting_code = ?)"), Some(code.as_str().to_owned()));
+            }
+            None => {}
+        }
         if let Some(event) = &filter.event {
             // Through the conference of the event, so that the lane's index can be used.
             all.sql.push(

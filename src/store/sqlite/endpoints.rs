@@ -11,7 +11,7 @@ use crate::model::EndpointName;
 use crate::store::endpoint::{Batching, StoredBreaker};
 use crate::store::error::StoreError;
 
-/// Returns the endpoint's number. An unknown endpoint gets a row and is on.
+/// Returns the endpoint's number. An unknown endpoint gets a row: it is on, and not configured.
 pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<i64, StoreError> {
     let found = connection
         .prepare_cached("SELECT id FROM endpoints WHERE name = ?1")?
@@ -20,7 +20,7 @@ pub(super) fn number_of(connection: &Connection, name: &EndpointName) -> Result<
     if let Some(number) = found {
         return Ok(number);
     }
-    connection.prepare_cached("INSERT INTO endpoints (name) VALUES (?1)")?.execute([name.as_str()])?;
+    connection.prepare_cached("INSERT INTO endpoints (name, configured) VALUES (?1, 0)")?.execute([name.as_str()])?;
     Ok(connection.last_insert_rowid())
 }
 

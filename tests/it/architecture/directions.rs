@@ -104,6 +104,7 @@ const MODULES: &[Module] = &[
     Module {
         name: "delivery",
         may_use: &[
+            ("open_files", Any),
             ("pseudonym", Any),
             ("secret_file", Any),
             ("failpoints", Any),

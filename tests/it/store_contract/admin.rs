@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use meetwatch::model::MeetingCode;
 use meetwatch::store::{
-    AdminRequest, AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, DeliveryFilter, DeliveryId,
-    DeliveryState, EndpointConfig, OutboxRequest, Pick, StoredBreaker,
+    AdminRequest, AttemptRecord, AttemptResult, AttemptRow, ClaimRequest, Claimed, ConferenceSelector, DeliveryFilter,
+    DeliveryId, DeliveryState, EndpointConfig, OutboxRequest, Pick, StoredBreaker,
 };
 
 use super::{Backend, contract_tests};
@@ -53,7 +54,9 @@ fn record(db: &mut impl Backend, claimed: &Claimed, result: AttemptResult, secon
 /// Creates a store in which `ops` has three deliveries of `c` and one of `d`; `c/1` is dead.
 fn db<B: Backend>() -> B {
     let mut db = B::create();
-    for commit in [joins("c", 1..=3, &["ops"]), joins("d", 1..=1, &["ops", "audit"])] {
+    let mut of_d = joins("d", 1..=1, &["ops", "audit"]);
+    of_d.conference.as_mut().unwrap().meeting_code = Some(MeetingCode::parse("abc-mnop-xyz").unwrap());
+    for commit in [joins("c", 1..=3, &["ops"]), of_d] {
         db.write(commit, noon()).unwrap();
     }
     let claimed = claim(&mut db, 0);
@@ -80,8 +83,13 @@ fn deliveries_are_listed_by_endpoint_state_conference_event_and_age_page_by_page
     assert_eq!(all, ["d/1", "c/3", "c/2", "c/1"]);
     assert_eq!(list(&db, DeliveryFilter { states: vec![Dead], ..ops.clone() }), [("c/1".to_owned(), Dead)]);
     assert_eq!(list(&db, DeliveryFilter::skipped(endpoint("ops"), None, 9)), [("c/1".to_owned(), Dead)]);
-    let d = DeliveryFilter { conference: Some(conference("d")), ..DeliveryFilter::default() };
+    let d = DeliveryFilter { conference: Some(ConferenceSelector::Name(conference("d"))), ..DeliveryFilter::default() };
     assert_eq!(list(&db, d).len(), 2, "to both endpoints");
+    let by_code = |code: &str| {
+        let code = ConferenceSelector::Code(MeetingCode::parse(code).unwrap());
+        list(&db, DeliveryFilter { conference: Some(code), ..DeliveryFilter::default() }).len()
+    };
+    assert_eq!([by_code("abc-mnop-xyz"), by_code("zzz-zzzz-zzz")], [2, 0]);
     let one = DeliveryFilter { event: Some(event("d", 1, &[]).id), ..ops.clone() };
     assert_eq!(list(&db, one), [("d/1".to_owned(), Pending)]);
     assert!(list(&db, DeliveryFilter { from: Some(at(1)), ..ops.clone() }).is_empty());
