@@ -112,7 +112,7 @@ impl EndpointSettings {
 
     /// Returns what the store has to know of the endpoint.
     #[must_use]
-    pub fn outbox(&self) -> EndpointConfig {
+    pub fn store_config(&self) -> EndpointConfig {
         EndpointConfig {
             name: self.name.clone(),
             ordered: self.ordered,
@@ -120,6 +120,12 @@ impl EndpointSettings {
             max_age: self.max_age,
             batching: self.batching,
         }
+    }
+
+    /// The name that `verify/receivers.rs` uses for [`Self::store_config`].
+    #[must_use]
+    pub fn outbox(&self) -> EndpointConfig {
+        self.store_config()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::failpoints::HangFailpoint;
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
-use crate::store::{CommitError, Store};
+use crate::store::{Store, WriteError};
 
 /// How long commits under way are waited for at the stop.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
@@ -124,7 +124,7 @@ fn start<R: Reader>(
             commits.spawn(key.clone(), TaskKind::Commit, async move {
                 match store.commit(*commit, now).await {
                     Ok(()) => SchedulerInput::Committed(key, true),
-                    Err(error @ (CommitError::Duplicate(_) | CommitError::Invariant(_))) => {
+                    Err(error @ (WriteError::Duplicate(_) | WriteError::Invariant(_))) => {
                         tracing::error!(of = %key, %error, "a commit contradicts the store; the state is reloaded from the store");
                         reload_conference(&store, key).await
                     }
