@@ -278,7 +278,7 @@ async fn backlog(clock: Clock, folder: &Path, deliveries: u64, conferences: u64)
     let settings = receiver.endpoint(conferences);
     let began = clock.now().mono;
     let store = open(&path, clock);
-    store.configure(vec![settings.outbox()], clock.now().wall).await.unwrap();
+    store.configure(vec![settings.store_config()], clock.now().wall).await.unwrap();
     store.load_unfinished().await.unwrap();
     store.outbox_summary().await.unwrap();
     let opened = clock.now().mono - began;

@@ -8,7 +8,9 @@ mod error;
 mod front;
 mod reload;
 mod run;
+mod secrets;
 mod start;
+mod watch_setup;
 
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ impl Clock {
 
     /// Reads both clocks.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the room of the clock")]
+    #[expect(clippy::disallowed_methods, reason = "this module wraps the clocks")]
     pub fn now(&self) -> Now {
         Now { mono: self.mono(), wall: Timestamp::now() }
     }

@@ -1,7 +1,7 @@
 //! Parses the header `Retry-After` and the HTTP dates in it (RFC 9110, sections 5.6.7 and 10.2.3). Pure: the time is an
 //! argument.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -43,11 +43,13 @@ pub fn parse_date(value: &str) -> Option<Timestamp> {
 
 fn since_epoch(date: &str) -> Option<Duration> {
     let date = httpdate::parse_http_date(date).ok()?;
-    Some(date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO))
+    Some(date.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -4,7 +4,7 @@ use crate::backoff::InvalidBackoff;
 use crate::delivery::{KeyError, SenderError};
 use crate::meet;
 use crate::serve::{BadServerTls, BindError, TokenError};
-use crate::store::{CommitError, OpenError, StoreError};
+use crate::store::{OpenError, StoreError, WriteError};
 
 /// Why the daemon cannot start. The message is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum StartError {
     #[error("the store was opened but cannot be read")]
     Memory(#[from] StoreError),
     #[error("the store was opened but cannot be written")]
-    Configure(#[from] CommitError),
+    Configure(#[from] WriteError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -49,7 +49,7 @@ impl StartError {
                 OpenError::ReadOnly(_) | OpenError::InUse(_) | OpenError::Io { .. } | OpenError::Store { .. } => false,
             },
             // Damage that opening does not find shows when the store is read.
-            Self::Memory(StoreError::Corrupt) | Self::Configure(CommitError::Store(StoreError::Corrupt)) => true,
+            Self::Memory(StoreError::Corrupt) | Self::Configure(WriteError::Store(StoreError::Corrupt)) => true,
             Self::Token(error) => matches!(error, TokenError::Unusable(_)),
             Self::Pseudonyms(error) => matches!(error, KeyError::Unusable(_)),
             Self::Google(_) | Self::Webhooks(_) | Self::Tls(_) | Self::Backoff(_) => true,

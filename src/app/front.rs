@@ -9,14 +9,14 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::settings::redacted;
-use crate::delivery::{EndpointSettings, FailureReason, LearnedLimits, Probe, ProbeResult};
+use crate::delivery::{EndpointSettings, FailureReason, LearnedLimits, TestResult, TestSender};
 use crate::model::EndpointName;
 use crate::serve::{EndpointDescription, EndpointLimits, EndpointTester, LiveConfig, TestReport};
 use crate::store::StoreError;
 
 /// Builds the front of the server for this configuration and API token.
 pub(super) async fn build(config: &Config, token: SecretString, clock: Clock) -> Result<LiveConfig, StartError> {
-    let tester = Arc::new(WebhookTester(Arc::new(Probe::new(&config.webhooks, clock)?)));
+    let tester = Arc::new(WebhookTester(Arc::new(TestSender::new(&config.webhooks, clock)?)));
     let (settings, cards) = (config.server.clone(), cards(config));
     let built = tokio::task::spawn_blocking(move || LiveConfig::new(&settings, token, cards, tester)).await;
     let front = built.map_err(|_| StoreError::Closed)?.map_err(StartError::Tls)?;
@@ -41,13 +41,13 @@ impl EndpointLimits for LearnedLimits {
 }
 
 /// Sends the test events that the API requests.
-struct WebhookTester(Arc<Probe>);
+struct WebhookTester(Arc<TestSender>);
 
 impl EndpointTester for WebhookTester {
     fn test(&self, endpoint: EndpointName) -> Pin<Box<dyn Future<Output = Option<TestReport>> + Send>> {
-        let probe = Arc::clone(&self.0);
+        let sender = Arc::clone(&self.0);
         Box::pin(async move {
-            let ProbeResult { id, took, reply } = probe.test(&endpoint).await?;
+            let TestResult { id, took, reply } = sender.test(&endpoint).await?;
             Some(TestReport {
                 id: id.to_string(),
                 took,

@@ -23,7 +23,8 @@ pub(super) use self::handle::ReloadRequests;
 use self::handle::{ReloadOutcome, stopping};
 pub(super) use self::metrics::ReloadMetrics;
 use super::front;
-use super::start::{load_pseudonym_key, server_token, watch_setup};
+use super::secrets::{load_pseudonym_key, server_token};
+use super::watch_setup::watch_setup;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, EndpointSet, EndpointSettings, Policy};
@@ -45,6 +46,15 @@ pub(super) struct Reloader {
     pub(super) running: Config,
     pub(super) clock: Clock,
     pub(super) store: Store,
+    pub(super) targets: ReloadTargets,
+    pub(super) metrics: ReloadMetrics,
+    /// Is notified of the beginning and the end of each reload.
+    pub(super) notifier: Notifier,
+}
+
+/// The parts of the daemon that take over a new configuration.
+#[derive(Debug)]
+pub(super) struct ReloadTargets {
     pub(super) client: Client,
     pub(super) watching: ReconfigureSender<Client>,
     pub(super) sending: delivery::ReconfigureHandle,
@@ -53,9 +63,6 @@ pub(super) struct Reloader {
     pub(super) endpoint_names: ShownEndpoints,
     pub(super) live_config: LiveConfigCell,
     pub(super) log_level: Option<Level>,
-    pub(super) metrics: ReloadMetrics,
-    /// Is notified of the beginning and the end of each reload.
-    pub(super) notifier: Notifier,
 }
 
 /// Everything that a new configuration needs, checked and built.
@@ -144,7 +151,8 @@ impl Reloader {
         load_pseudonym_key(&mut config).await.map_err(|error| unavailable(&error.to_string()))?;
         let token = server_token(&config).await.map_err(|error| unavailable(&error.to_string()))?;
         let refused = |error: &dyn std::error::Error| NotReloaded::Refused(format!("{error}; nothing was changed"));
-        let renewal = self.client.renewal(&config.google, &config.identities).map_err(|error| refused(&error))?;
+        let renewal =
+            self.targets.client.renewal(&config.google, &config.identities).map_err(|error| refused(&error))?;
         let endpoints = EndpointSet::new(&config.webhooks, self.clock, Policy::of).map_err(|error| refused(&error))?;
         let front = front::build(&config, token, self.clock).await.map_err(|error| refused(&error))?;
         let remembered = self.store.targets().await.map_err(|_| unavailable("the store could not be read"))?;
@@ -158,18 +166,18 @@ impl Reloader {
         let PreparedReload { config, renewal, remembered, replaced, renamed, endpoints, front } = prepared;
         self.store_endpoints(&config).await?;
         // The dispatcher must know a new endpoint before the first delivery to it is committed.
-        let dispatcher_took = self.sending.replace(endpoints).await;
-        self.client = renewal.apply();
-        let revision = Revision { setup: watch_setup(&config, &self.client), remembered, replaced, renamed };
-        let watch_took = self.watching.take_over(Arc::new(self.client.clone()), revision).await;
+        let dispatcher_took = self.targets.sending.replace(endpoints).await;
+        self.targets.client = renewal.apply();
+        let revision = Revision { setup: watch_setup(&config, &self.targets.client), remembered, replaced, renamed };
+        let watch_took = self.targets.watching.take_over(Arc::new(self.targets.client.clone()), revision).await;
         if !(dispatcher_took && watch_took) {
             // These loops end only with the daemon.
             return Err(stopping());
         }
-        self.live_config.set(front);
-        self.endpoint_names.set(config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect());
-        self.retention.send_replace(config.store.retention);
-        if let Some(level) = &self.log_level {
+        self.targets.live_config.set(front);
+        self.targets.endpoint_names.set(config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect());
+        self.targets.retention.send_replace(config.store.retention);
+        if let Some(level) = &self.targets.log_level {
             level.set(config.log.level);
         }
         let warnings = config.warnings.iter().map(ToString::to_string).collect();
@@ -179,7 +187,7 @@ impl Reloader {
 
     /// Writes the endpoints of the new configuration to the store: the last step that can fail.
     async fn store_endpoints(&self, config: &Config) -> Result<(), NotReloaded> {
-        let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
+        let configured = config.webhooks.iter().map(EndpointSettings::store_config).collect();
         let written = self.store.configure(configured, self.clock.now().wall);
         match tokio::time::timeout(STORE_WAIT, written).await {
             Ok(Ok(())) => Ok(()),

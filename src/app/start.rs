@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntCounterVec, Registry};
-use secrecy::SecretString;
 use tokio::sync::watch as value;
 
-use super::reload::{ReloadMetrics, Reloader};
+use super::reload::{ReloadMetrics, ReloadTargets, Reloader};
+use super::secrets::{load_pseudonym_key, server_token};
+use super::watch_setup::watch_setup;
 use super::{App, ReloadHandle, StartError, front};
 use crate::backoff::{Backoff, Random};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::{self, Dispatcher, EndpointSettings, LearnedLimits, Names, WebhookMetrics, pseudonym_key};
+use crate::delivery::{self, Dispatcher, EndpointSettings, LearnedLimits, WebhookMetrics, pseudonym_key};
 use crate::failpoints::{AbortFailpoint, HangFailpoint};
 use crate::heartbeat::{Heartbeat, Liveness, WatchedLoop};
 use crate::log::{self, Level};
@@ -22,7 +23,7 @@ use crate::serve::{self, ApiContext, BoundSocket, LiveConfigCell, Readiness, Ser
 use crate::status::StatusBoard;
 use crate::store::{ShownEndpoints, Store, StoreError, StoreMetrics};
 use crate::systemd::Notifier;
-use crate::watch::{self, Memory, Scheduler, Setup, WatchIdentity};
+use crate::watch::{self, Memory, Scheduler};
 
 /// A loop that turns every second counts as stalled when it has not turned for this long.
 const LOOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -79,29 +80,14 @@ impl App {
         let dispatcher = context.dispatcher(&config, &store)?;
         let live_config =
             LiveConfigCell::new(front::build(&config, server_token(&config).await?, context.clock).await?);
+        let watching = context.watching(&client, &store, watch_metrics, options.hang);
+        let liveness = context.liveness(&watching.heartbeat, &store, &dispatcher);
         let (reload_handle, reload_requests) = ReloadHandle::new();
-        let reload_metrics = ReloadMetrics::register(&context.registry, context.clock)?;
-        let api = ApiContext { store: store.clone(), clock: context.clock };
-        let heartbeat = Heartbeat::default();
-        let liveness = context.liveness(&heartbeat, &store, &dispatcher);
-        let parts =
-            context.server_parts(api, live_config.clone(), &reload_handle, liveness.clone(), dispatcher.limits());
-        let server = Server::new(socket, parts);
-        let StartContext { clock, board, readiness, .. } = context;
-        let watching = watch::WatchParts {
-            reader: Arc::new(client.clone()),
-            store: store.clone(),
-            clock,
-            metrics: watch_metrics,
-            heartbeat,
-            hang: options.hang,
-        };
+        let server =
+            context.server(socket, &store, live_config.clone(), &reload_handle, liveness.clone(), dispatcher.limits());
         let (watch_sender, watch_changes) = watch::reconfigure_channel();
         let (retention_sender, retention) = value::channel(config.store.retention);
-        let reloader = Reloader {
-            running: config,
-            clock,
-            store: store.clone(),
+        let targets = ReloadTargets {
             client,
             watching: watch_sender,
             sending: dispatcher.reconfigure_handle(),
@@ -109,9 +95,9 @@ impl App {
             endpoint_names,
             live_config,
             log_level: options.log_level,
-            metrics: reload_metrics,
-            notifier: options.notifier.clone(),
         };
+        let reloader = context.reloader(config, &store, targets, &options.notifier)?;
+        let StartContext { clock, board, readiness, .. } = context;
         Ok(Self {
             clock,
             board,
@@ -163,7 +149,7 @@ impl StartContext {
             if was_here && opened.is_ok() {
                 tracing::warn!(
                     path = %path.display(),
-                    "a store was here before: its token file is still there, and the store is not; a new one was made, which knows no event, no delivery and nobody who was forgotten; if it was moved or deleted by mistake, stop the daemon and put it or a backup back"
+                    "the store file is missing but its token file exists; an empty store was created: events, deliveries and the list of forgotten people are gone; if the file was moved or deleted by mistake, stop the daemon and restore it"
                 );
             }
             opened
@@ -178,7 +164,7 @@ impl StartContext {
     /// Stores which endpoints the configuration has, and registers the metrics of their backlogs. Returns the list of
     /// names that these metrics show.
     async fn configure_endpoints(&self, config: &Config, store: &Store) -> Result<ShownEndpoints, StartError> {
-        let configured = config.webhooks.iter().map(EndpointSettings::outbox).collect();
+        let configured = config.webhooks.iter().map(EndpointSettings::store_config).collect();
         store.configure(configured, self.clock.now().wall).await?;
         let names = config.webhooks.iter().map(|endpoint| endpoint.name.clone()).collect();
         let collector = store.outbox_collector(names)?;
@@ -236,6 +222,24 @@ impl StartContext {
         Ok(dispatcher.aborting_at(self.abort.clone()))
     }
 
+    /// Collects what the loop that watches needs.
+    fn watching(
+        &self,
+        client: &Client,
+        store: &Store,
+        metrics: watch::WatchMetrics,
+        hang: HangFailpoint,
+    ) -> watch::WatchParts<Client> {
+        watch::WatchParts {
+            reader: Arc::new(client.clone()),
+            store: store.clone(),
+            clock: self.clock,
+            metrics,
+            heartbeat: Heartbeat::default(),
+            hang,
+        }
+    }
+
     /// Watches the heartbeats of the daemon's loops.
     fn liveness(&self, polling: &Heartbeat, store: &Store, dispatcher: &Dispatcher) -> Liveness {
         let loops = [
@@ -247,25 +251,39 @@ impl StartContext {
         Liveness::new(watched.into(), self.clock.mono())
     }
 
-    fn server_parts(
+    fn server(
         &self,
-        api: ApiContext,
+        socket: BoundSocket,
+        store: &Store,
         live_config: LiveConfigCell,
         reload: &ReloadHandle,
         liveness: Liveness,
         limits: LearnedLimits,
-    ) -> ServerParts {
-        ServerParts {
+    ) -> Server {
+        let parts = ServerParts {
             registry: self.registry.clone(),
             board: self.board.clone(),
             readiness: self.readiness.clone(),
             liveness,
             limit_reached: self.limits.clone(),
             live_config,
-            api,
             endpoint_limits: Arc::new(limits),
+            api: ApiContext { store: store.clone(), clock: self.clock },
             reload: Arc::new(reload.clone()),
-        }
+        };
+        Server::new(socket, parts)
+    }
+
+    fn reloader(
+        &self,
+        running: Config,
+        store: &Store,
+        targets: ReloadTargets,
+        notifier: &Notifier,
+    ) -> Result<Reloader, StartError> {
+        let metrics = ReloadMetrics::register(&self.registry, self.clock)?;
+        let (store, notifier) = (store.clone(), notifier.clone());
+        Ok(Reloader { running, clock: self.clock, store, targets, metrics, notifier })
     }
 }
 
@@ -273,45 +291,4 @@ impl StartContext {
 fn store_was_here(path: &Path) -> bool {
     let beside = [token::path_beside(path), pseudonym_key::path_beside(path)];
     matches!(path.try_exists(), Ok(false)) && beside.iter().any(|file| file.exists())
-}
-
-/// Gives the installation's pseudonym key to the endpoints, if any of them hides names.
-pub(super) async fn load_pseudonym_key(config: &mut Config) -> Result<(), StartError> {
-    if config.webhooks.iter().all(|endpoint| endpoint.names == Names::Full) {
-        return Ok(());
-    }
-    let path = config.store.path.clone();
-    let loaded = tokio::task::spawn_blocking(move || pseudonym_key::load_or_create(&path)).await;
-    let key = loaded.map_err(|_| StoreError::Closed)??;
-    for endpoint in &mut config.webhooks {
-        endpoint.pseudonyms = Some(key.clone());
-    }
-    Ok(())
-}
-
-/// Returns the configured API token, or else the one in the file beside the store, which is created if it is missing.
-pub(super) async fn server_token(config: &Config) -> Result<SecretString, StartError> {
-    if let Some(token) = &config.server.token {
-        return Ok(token.clone());
-    }
-    let path = config.store.path.clone();
-    let loaded = tokio::task::spawn_blocking(move || token::load_or_create(&path)).await;
-    loaded.map_err(|_| StoreError::Closed)?.map_err(StartError::Token)
-}
-
-/// Returns the part of the configuration that the schedule needs.
-pub(super) fn watch_setup(config: &Config, client: &Client) -> Setup {
-    let identities = config.identities.iter().map(|identity| WatchIdentity {
-        name: identity.name.clone(),
-        looks_up: identity.lookup_people,
-        budget: client.budget_per_minute(&identity.name),
-    });
-    Setup {
-        settings: config.watch,
-        targets: config.targets.clone(),
-        identities: identities.collect(),
-        routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
-        internal_domains: config.google.internal_domains.clone(),
-        project_budget: client.project_budget_per_minute(),
-    }
 }

@@ -60,7 +60,7 @@ pub(super) struct Args {
 /// The deliveries to list.
 #[derive(Debug, clap::Args)]
 struct FilterArgs {
-    /// List only deliveries to this webhook
+    /// List only deliveries to this endpoint
     #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
     endpoint: Option<EndpointName>,
     /// List only deliveries in this state: pending, leased, done, dead, settled or expired; can be repeated
@@ -91,13 +91,13 @@ enum DeliveriesCommand {
         #[arg(value_parser = values::whole::<i64>)]
         id: i64,
     },
-    /// Send deliveries again: one, all dead ones of a webhook, or all of a webhook in a time span
+    /// Send deliveries again: one, all dead ones of an endpoint, or all of an endpoint in a time span
     Replay {
         /// The id of the delivery
         #[arg(conflicts_with_all = ["endpoint", "dead", "since", "until"], required_unless_present = "endpoint")]
         #[arg(value_parser = values::whole::<i64>)]
         id: Option<i64>,
-        /// The webhook whose deliveries to send again
+        /// The endpoint whose deliveries to send again
         #[arg(long, value_name = "NAME", value_parser = EndpointName::parse)]
         endpoint: Option<EndpointName>,
         /// Send all dead deliveries, which were given up
@@ -141,7 +141,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 (None, Some(endpoint), false, Some(from), Some(to)) => {
                     json!({ "endpoint": endpoint, "from": from, "to": to })
                 }
-                _ => bail!("say which deliveries of the webhook: --dead, or --since and --until"),
+                _ => bail!("say which deliveries of the endpoint: --dead, or --since and --until"),
             };
             // One delivery is named by its id, so there is nothing to ask.
             if confirm.dry_run || id.is_none() && confirm.needs_words(Unasked::GoOn) {

@@ -1,4 +1,4 @@
-//! `meetwatch endpoints`: the state of the webhook endpoints; enabling, disabling, testing and removing one.
+//! `meetwatch endpoints`: the state of the endpoints; enabling, disabling, testing and removing one.
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ const COLUMNS: [Column; 9] = [
     ("address", "/address"),
 ];
 
-/// Show the state of every webhook endpoint; enable, disable, test or remove one
+/// Show the state of every endpoint; enable, disable, test or remove one
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(super) struct Args {
 enum EndpointsCommand {
     /// Enable an endpoint
     Enable {
-        /// The name of the webhook in the configuration
+        /// The name of the endpoint in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
         /// Where to start: with the deliveries that are pending (backlog), or with events from now on (now)
@@ -49,19 +49,19 @@ enum EndpointsCommand {
     },
     /// Disable an endpoint; its pending deliveries are kept
     Disable {
-        /// The name of the webhook in the configuration
+        /// The name of the endpoint in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
     },
     /// Send a signed `webhook.test` event and show the answer
     Test {
-        /// The name of the webhook in the configuration
+        /// The name of the endpoint in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
     },
     /// Delete an endpoint that is no longer in the configuration, with all its deliveries
     Remove {
-        /// The name that the webhook had in the configuration
+        /// The name that the endpoint had in the configuration
         #[arg(value_parser = EndpointName::parse)]
         name: EndpointName,
         #[command(flatten)]

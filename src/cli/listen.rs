@@ -1,6 +1,6 @@
-//! `meetwatch listen`: a webhook receiver that verifies signatures and prints events. It can make trouble on purpose.
+//! `meetwatch listen`: a webhook receiver that verifies signatures and prints events. It can also simulate failures.
 
-mod trouble;
+mod faults;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::trouble::{ReceiverTrouble, TroubleAnswer, TroubleArgs};
+use self::faults::{FaultArgs, ReceiverAnswer, ReceiverFaults};
 use super::event_line::event_line;
 use super::input_file;
 use super::output;
@@ -33,7 +33,7 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// Receive webhooks, verify their signatures, and print each event as a line
 ///
-/// --status, --delay and --rate make trouble, to see how an endpoint copes with it. What is refused is not printed as an event.
+/// --status, --delay and --rate simulate failures, to see how an endpoint copes. What is refused is not printed as an event.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("secrets").args(["secret", "secret_file"]).required(true).multiple(true))]
 pub(super) struct Args {
@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    trouble: TroubleArgs,
+    faults: FaultArgs,
 }
 
 /// Receives webhooks until it is interrupted.
@@ -65,8 +65,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = writeln!(std::io::stderr(), "listening on http://{}/", listener.local_addr()?);
     let colour = std::io::stdout().is_terminal();
     let format = EventFormat { json: args.json, colour };
-    let receiver =
-        WebhookReceiver { secrets, clock: Clock::new(), format, trouble: ReceiverTrouble::new(&args.trouble)? };
+    let receiver = WebhookReceiver { secrets, clock: Clock::new(), format, faults: ReceiverFaults::new(&args.faults)? };
     axum::serve(listener, router(receiver)).with_graceful_shutdown(async { drop(output::interrupted().await) }).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -91,7 +90,7 @@ struct WebhookReceiver {
     secrets: Vec<SigningSecret>,
     clock: Clock,
     format: EventFormat,
-    trouble: ReceiverTrouble,
+    faults: ReceiverFaults,
 }
 
 /// How events are printed.
@@ -125,16 +124,16 @@ async fn receive(State(receiver): State<Arc<WebhookReceiver>>, headers: HeaderMa
             return status.into_response();
         }
     };
-    let trouble = &receiver.trouble;
-    let answer = trouble.answer(receiver.clock.mono());
-    tokio::time::sleep(trouble.delay).await;
-    if let TroubleAnswer::Refuse(status) = answer {
+    let faults = &receiver.faults;
+    let answer = faults.answer(receiver.clock.mono());
+    tokio::time::sleep(faults.delay).await;
+    if let ReceiverAnswer::Refuse(status) = answer {
         let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         output::complain(format_args!("answered {}: {}", status.as_u16(), for_terminal(id)));
         return status.into_response();
     }
-    let answer = match trouble.forward(&headers, body, MAX_BODY_BYTES).await {
-        None => trouble.status().into_response(),
+    let answer = match faults.forward(&headers, body, MAX_BODY_BYTES).await {
+        None => faults.status().into_response(),
         Some(Ok((status, body))) => {
             if !status.is_success() {
                 output::complain(format_args!("--forward answered {}", status.as_u16()));
@@ -211,8 +210,8 @@ mod tests {
 
     fn receiver(json: bool) -> WebhookReceiver {
         let secrets = vec![SigningSecret::from_bytes(vec![1; 32]).unwrap()];
-        let trouble = ReceiverTrouble::new(&crate::cli::arguments::parsed::<TroubleArgs>("").unwrap()).unwrap();
-        WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false }, trouble }
+        let faults = ReceiverFaults::new(&crate::cli::arguments::parsed::<FaultArgs>("").unwrap()).unwrap();
+        WebhookReceiver { secrets, clock: Clock::new(), format: EventFormat { json, colour: false }, faults }
     }
 
     fn signed(receiver: &WebhookReceiver, body: &str) -> HeaderMap {

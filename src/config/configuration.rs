@@ -29,7 +29,7 @@ pub struct Config {
     pub server: ServerSettings,
     pub log: LogSettings,
     /// Where the subject of each identity that stands for one of several is given.
-    pub subject_places: BTreeMap<IdentityName, Place>,
+    pub subject_places: BTreeMap<IdentityName, FileLine>,
     /// What is allowed but dangerous, or cannot work yet.
     pub warnings: Vec<Problem>,
     /// The file it was read from. `None` if it was parsed from a text.
@@ -38,12 +38,12 @@ pub struct Config {
 
 /// A line of a file, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FileLine {
     pub file: Arc<str>,
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::configuration::Place;
+use super::configuration::FileLine;
 use super::credentials;
 use super::files::ReferencedFiles;
 use super::names::DeclaredNames;
@@ -21,7 +21,7 @@ pub(super) struct ExpandedIdentity {
     /// For each subject, a target for all conferences that it organizes.
     pub(super) targets: Vec<TargetSettings>,
     /// Where each of these subjects is given.
-    pub(super) places: Vec<(IdentityName, Place)>,
+    pub(super) places: Vec<(IdentityName, FileLine)>,
     /// The name of the section if it stands for several identities.
     pub(super) group: Option<String>,
 }

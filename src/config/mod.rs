@@ -32,7 +32,7 @@ mod webhook_access;
 mod webhook_format;
 
 pub use client::{ClientSettings, TokenPlace};
-pub use configuration::{Config, ConfigFile, Place};
+pub use configuration::{Config, ConfigFile, FileLine};
 pub use environment::Environment;
 pub use example::EXAMPLE;
 pub use inherited_socket::listen_on_inherited_socket;

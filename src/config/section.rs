@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::configuration::Place;
+use super::configuration::FileLine;
 use super::diagnostics::Diagnostics;
 use super::suggest;
 
@@ -337,8 +337,8 @@ impl<'a, T> Located<'a, T> {
     }
 
     /// The file and the line of the value.
-    pub(super) fn place(&self) -> Place {
-        Place { file: self.diagnostics.file(), line: self.line }
+    pub(super) fn place(&self) -> FileLine {
+        FileLine { file: self.diagnostics.file(), line: self.line }
     }
 
     /// Adds a problem with this value.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::{Config, Place};
+use super::configuration::{Config, FileLine};
 use super::diagnostics::Diagnostics;
 use super::files::ReferencedFiles;
 use super::names::DeclaredNames;
@@ -43,7 +43,7 @@ struct WatchSections {
     /// The targets of each identity that has subjects.
     groups: BTreeMap<String, Vec<TargetName>>,
     /// Where each of their subjects is given.
-    places: BTreeMap<IdentityName, Place>,
+    places: BTreeMap<IdentityName, FileLine>,
 }
 
 fn identities_and_targets(root: &Section<'_>, files: &ReferencedFiles<'_>, diagnostics: &Diagnostics) -> WatchSections {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::configuration::Place;
+use super::configuration::FileLine;
 use super::files::ReferencedFiles;
 use super::section::{Located, Section};
 use crate::model::text::for_terminal;
@@ -31,7 +31,7 @@ pub(super) const EXPECTED: &str = "the e-mail address of a user";
 #[derive(Debug)]
 pub(super) struct SubjectAddress {
     pub(super) address: String,
-    pub(super) place: Place,
+    pub(super) place: FileLine,
 }
 
 /// Reads `subjects` or `subjects_file`, each address once. `None` if neither key is set.
@@ -74,7 +74,7 @@ fn from_file(path: &Located<'_, PathBuf>, files: &ReferencedFiles<'_>) -> Option
             continue;
         }
         match parse(text) {
-            Some(address) => subjects.push(SubjectAddress { address, place: Place { file: file.clone(), line } }),
+            Some(address) => subjects.push(SubjectAddress { address, place: FileLine { file: file.clone(), line } }),
             None => path.problem(format!("line {line} of {file} must be {EXPECTED}, alone on its line")),
         }
     }

@@ -9,6 +9,7 @@ use super::files::ReferencedFiles;
 use super::secret;
 use super::section::{Located, Section};
 use super::suggest;
+use crate::delivery::format::by_name;
 use crate::delivery::settings::Batching;
 use crate::delivery::{FORMATS, Format, FormatOptions, FormatSpec, Grouping, Signing};
 use crate::model::EventType;
@@ -28,9 +29,9 @@ pub(super) struct FormatKeys<'a> {
 /// Reads the keys of formats.
 pub(super) fn read<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Option<FormatKeys<'a>> {
     let spec = section.text("format").map(|text| {
-        let known = FORMATS.into_iter().find(|spec| spec.name == text.value);
+        let known = by_name(text.value);
         if known.is_none() {
-            text.problem(suggest::one_of(text.value, &FORMATS.map(|spec| spec.name)));
+            text.problem(suggest::one_of(text.value, &FORMATS.iter().map(|spec| spec.name).collect::<Vec<_>>()));
         }
         known
     });
@@ -44,7 +45,7 @@ pub(super) fn read<'a>(section: &Section<'a>, files: &ReferencedFiles<'_>) -> Op
     if spec.own_keys.contains(&"template") && !section.has("template") && !section.has("template_file") {
         section.absent("template_file", "is missing; set the template that writes the deliveries");
     }
-    let others = FORMATS.into_iter().filter(|other| other.name != spec.name);
+    let others = FORMATS.iter().filter(|other| other.name != spec.name);
     let foreign = others.flat_map(|other| other.own_keys.iter().map(|key| (*key, other.name)));
     if let Some((key, other)) =
         foreign.filter(|(key, _)| !spec.own_keys.contains(key)).find(|(key, _)| section.has(key))
@@ -100,7 +101,7 @@ pub(super) fn batching(section: &Section<'_>, wanted: Option<&FormatKeys<'_>>) -
 
 /// Names the formats that group events in this way.
 fn formats_with(grouping: Grouping) -> String {
-    let which = FORMATS.into_iter().filter(|spec| spec.grouping == grouping);
+    let which = FORMATS.iter().filter(|spec| spec.grouping == grouping);
     which.map(|spec| format!("`{}`", spec.name)).collect::<Vec<_>>().join(" and ")
 }
 

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::Policy;
-use super::format::{Message, Unwritable};
+use super::format::Unwritable;
 use super::http::send::SenderError;
 use super::learned_limits::LearnedLimits;
+use super::message::Message;
 use super::metrics::WebhookMetrics;
 use super::outcome::{Outcome, TransportFailure};
 use super::reason::FailureReason;
@@ -26,7 +27,7 @@ use crate::clock::{Clock, Mono};
 use crate::failpoints::{AbortFailpoint, AbortPoint};
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::model::EndpointName;
-use crate::store::{AttemptResult, Claimed, CommitError, OutboxReply, Store, StoredBreaker};
+use crate::store::{AttemptResult, Claimed, OutboxReply, Store, StoredBreaker, WriteError};
 
 /// The options of the dispatcher, beside the settings of each endpoint.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ pub struct Dispatcher {
     replacements: mpsc::Receiver<Replacement>,
 }
 
-type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, CommitError>> + Send>>;
+type Exchange = Pin<Box<dyn Future<Output = Result<OutboxReply, WriteError>> + Send>>;
 
 impl Dispatcher {
     /// Makes a dispatcher for these endpoints. It follows [`Store::progress`], so it learns of commits and admin changes by
@@ -195,7 +196,7 @@ impl Dispatcher {
         let failure = report.outcome.reason().map_or("", FailureReason::as_str);
         match &report.result {
             AttemptResult::Done => tracing::debug!(endpoint, delivery, attempt, "delivered"),
-            // What goes on was told of the endpoint; each attempt is stored with its delivery.
+            // The endpoint's state was already logged; a repeated failure is debug.
             AttemptResult::Retry { .. } if report.goes_on => {
                 tracing::debug!(
                     endpoint,
@@ -311,7 +312,7 @@ impl Attempts {
 }
 
 /// Waits for the exchange in flight, or for ever if there is none. Cancel-safe.
-async fn exchanged(exchange: &mut Option<Exchange>) -> Result<OutboxReply, CommitError> {
+async fn exchanged(exchange: &mut Option<Exchange>) -> Result<OutboxReply, WriteError> {
     match exchange {
         Some(exchange) => exchange.await,
         None => std::future::pending().await,

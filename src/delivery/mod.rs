@@ -1,6 +1,6 @@
 //! Delivers committed events to the configured endpoints.
 //!
-//! A commit wakes the [`Dispatcher`]. Its [`step`] claims due deliveries from the store, `format` writes each as a message,
+//! A commit wakes the [`Dispatcher`]. Its [`step`] claims due deliveries from the store, [`message`] redacts and formats each,
 //! [`http`] sends it, [`decide`] turns the [`Outcome`] into a retry or an end, and the next round with the store records that.
 //! Three things are kept apart: policy (the files of this folder), formats ([`mod@format`]) and transport ([`http`]).
 
@@ -8,13 +8,14 @@ pub mod breaker;
 pub mod decide;
 pub mod dispatch;
 pub mod endpoint;
+pub mod endpoint_test;
 pub mod format;
 pub mod http;
+pub mod message;
 pub mod metrics;
 pub mod names;
 pub mod outcome;
 pub mod pace;
-pub mod probe;
 pub mod pseudonym_key;
 pub mod reason;
 pub mod reconfigure;
@@ -33,14 +34,15 @@ mod told;
 pub use decide::Policy;
 pub use dispatch::{Dispatcher, DispatcherOptions};
 pub use endpoint::Endpoint;
+pub use endpoint_test::{TestResult, TestSender, check_clients};
 pub use format::{FORMATS, Format, FormatOptions, FormatSpec, Grouping, Signing};
 pub use http::send::SenderError;
 pub use http::sign;
 pub use learned_limits::LearnedLimits;
+pub use message::{Message, MessageWriter};
 pub use metrics::WebhookMetrics;
 pub use names::Names;
 pub use outcome::{Outcome, Reply, TransportFailure};
-pub use probe::{Probe, ProbeResult, check_clients};
 pub use pseudonym_key::KeyError;
 pub use reason::FailureReason;
 pub use reconfigure::{EndpointSet, ReconfigureHandle};

@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::decide::Policy;
 use super::endpoint::Endpoint;
-use super::format::MessageWriter;
 use super::http::send::{Sender, SenderError};
+use super::message::MessageWriter;
 use super::settings::EndpointSettings;
 use crate::clock::Clock;
 use crate::model::EndpointName;

@@ -112,7 +112,7 @@ impl EndpointSettings {
 
     /// Returns what the store has to know of the endpoint.
     #[must_use]
-    pub fn outbox(&self) -> EndpointConfig {
+    pub fn store_config(&self) -> EndpointConfig {
         EndpointConfig {
             name: self.name.clone(),
             ordered: self.ordered,

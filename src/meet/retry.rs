@@ -1,4 +1,4 @@
-//! Decides whether and when a failed request is retried. Pure: the attempts, the time and the random source are arguments.
+//! Step: decides whether and when a failed request is retried. The attempts, the time and the random source are arguments.
 
 use std::time::Duration;
 

@@ -13,45 +13,45 @@ use super::wire;
 
 /// A field that is read.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct FieldSpec {
     key: &'static str,
-    kind: Kind,
+    kind: FieldKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum FieldKind {
     /// Text that is parsed further, such as a name or a time.
     Text,
     /// Text that is shown as it is.
     Shown(UnreadableField),
     /// An object with these fields, as it is counted if it is none.
-    Object(&'static [Known], UnreadableField),
+    Object(&'static [FieldSpec], UnreadableField),
 }
 
 /// Takes the place of a text that is no text. Nothing can be parsed from it.
 const NO_TEXT: &str = "\0";
 
-const fn text(key: &'static str) -> Known {
-    Known { key, kind: Kind::Text }
+const fn text(key: &'static str) -> FieldSpec {
+    FieldSpec { key, kind: FieldKind::Text }
 }
 
-const fn object(key: &'static str, fields: &'static [Known], field: UnreadableField) -> Known {
-    Known { key, kind: Kind::Object(fields, field) }
+const fn object(key: &'static str, fields: &'static [FieldSpec], field: UnreadableField) -> FieldSpec {
+    FieldSpec { key, kind: FieldKind::Object(fields, field) }
 }
 
-const DISPLAY_NAME: Known = Known { key: "displayName", kind: Kind::Shown(UnreadableField::DisplayName) };
+const DISPLAY_NAME: FieldSpec = FieldSpec { key: "displayName", kind: FieldKind::Shown(UnreadableField::DisplayName) };
 
 /// A type of the wire, with the fields that are read of it.
 pub(super) trait Shape: DeserializeOwned {
-    const KNOWN: &'static [Known];
+    const FIELDS: &'static [FieldSpec];
 }
 
 impl Shape for wire::ConferenceRecord {
-    const KNOWN: &'static [Known] = &[text("name"), text("space"), text("startTime"), text("endTime")];
+    const FIELDS: &'static [FieldSpec] = &[text("name"), text("space"), text("startTime"), text("endTime")];
 }
 
 impl Shape for wire::Participant {
-    const KNOWN: &'static [Known] = &[
+    const FIELDS: &'static [FieldSpec] = &[
         text("name"),
         object("signedinUser", &[text("user"), DISPLAY_NAME], UnreadableField::User),
         object("anonymousUser", &[DISPLAY_NAME], UnreadableField::User),
@@ -62,11 +62,11 @@ impl Shape for wire::Participant {
 }
 
 impl Shape for wire::ParticipantSession {
-    const KNOWN: &'static [Known] = &[text("name"), text("startTime"), text("endTime")];
+    const FIELDS: &'static [FieldSpec] = &[text("name"), text("startTime"), text("endTime")];
 }
 
 impl Shape for wire::Space {
-    const KNOWN: &'static [Known] = &[
+    const FIELDS: &'static [FieldSpec] = &[
         text("name"),
         text("meetingCode"),
         object("activeConference", &[text("conferenceRecord")], UnreadableField::ActiveConference),
@@ -135,23 +135,23 @@ pub(super) fn belongs_to_page(key: &str, list: &str) -> bool {
 }
 
 fn shaped<W: Shape>(text: &str, unreadable: &mut UnreadableFields) -> Option<W> {
-    serde_json::from_value(Value::Object(mended(text, W::KNOWN, unreadable)?)).ok()
+    serde_json::from_value(Value::Object(mended(text, W::FIELDS, unreadable)?)).ok()
 }
 
 /// Returns the known fields of an object, each of the type that is expected.
-fn mended(text: &str, known: &[Known], unreadable: &mut UnreadableFields) -> Option<Map<String, Value>> {
+fn mended(text: &str, specs: &[FieldSpec], unreadable: &mut UnreadableFields) -> Option<Map<String, Value>> {
     let fields = fields(text)?;
     let mut mended = Map::new();
-    for Known { key, kind } in known {
+    for FieldSpec { key, kind } in specs {
         let Some(value) = fields.get(*key) else { continue };
         let text = || serde_json::from_str::<String>(value.get()).ok();
         let value = match kind {
-            Kind::Text => Value::String(text().unwrap_or_else(|| NO_TEXT.to_owned())),
-            Kind::Shown(field) => Value::String(text().unwrap_or_else(|| {
+            FieldKind::Text => Value::String(text().unwrap_or_else(|| NO_TEXT.to_owned())),
+            FieldKind::Shown(field) => Value::String(text().unwrap_or_else(|| {
                 unreadable.left_out(*field);
                 String::new()
             })),
-            Kind::Object(known, field) => Value::Object(mended_or_empty(value.get(), known, *field, unreadable)),
+            FieldKind::Object(specs, field) => Value::Object(mended_or_empty(value.get(), specs, *field, unreadable)),
         };
         mended.insert((*key).to_owned(), value);
     }
@@ -160,11 +160,11 @@ fn mended(text: &str, known: &[Known], unreadable: &mut UnreadableFields) -> Opt
 
 fn mended_or_empty(
     text: &str,
-    known: &[Known],
+    specs: &[FieldSpec],
     field: UnreadableField,
     unreadable: &mut UnreadableFields,
 ) -> Map<String, Value> {
-    mended(text, known, unreadable).unwrap_or_else(|| {
+    mended(text, specs, unreadable).unwrap_or_else(|| {
         unreadable.left_out(field);
         Map::new()
     })

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::store::{CommitError, StoreError};
+use crate::store::{StoreError, WriteError};
 
 /// An error response.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Refusal {
     }
 
     /// 503, and logs why the store could not be written. The response does not repeat it.
-    pub(super) fn store_unwritable(error: &CommitError) -> Self {
+    pub(super) fn store_unwritable(error: &WriteError) -> Self {
         tracing::warn!(
             reason = error.reason(),
             "an API request failed with 503, because the store could not be written: {error}"

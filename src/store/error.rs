@@ -7,18 +7,18 @@ use crate::model::EventId;
 
 /// Why an operation was not written. Nothing of it is stored then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
+pub enum WriteError {
     /// The commit holds an event that is already in the log. Writing it would report one change twice.
     #[error("the event {0} is in the log already")]
     Duplicate(EventId),
     /// The operation contradicts what is stored. This is a defect of the program, not of the disk.
-    #[error("a commit contradicts the store: {0}")]
+    #[error("the operation contradicts the store: {0}")]
     Invariant(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl CommitError {
+impl WriteError {
     /// Returns the error's name in logs and metric labels.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -69,8 +69,9 @@ pub enum StoreError {
     Unreadable(&'static str),
     #[error("the store is closed")]
     Closed,
+    /// The backend failed in another way.
     #[error("the store failed: {0}")]
-    Sqlite(String),
+    Backend(String),
 }
 
 impl StoreError {
@@ -86,7 +87,8 @@ impl StoreError {
             Self::Io(_) => "io",
             Self::Unreadable(_) => "unreadable",
             Self::Closed => "closed",
-            Self::Sqlite(_) => "sqlite",
+            // The name is in metrics and alerts, so it stays.
+            Self::Backend(_) => "sqlite",
         }
     }
 }

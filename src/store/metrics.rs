@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 
-use super::error::CommitError;
+use super::error::WriteError;
 
 /// The metrics of the store's writer.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl StoreMetrics {
             )?,
             size: IntGauge::new("meetwatch_store_size_bytes", "The size of the store's files.")?,
         };
-        for reason in CommitError::REASONS {
+        for reason in WriteError::REASONS {
             metrics.commit_failures.with_label_values(&[reason]);
         }
         registry.register(Box::new(metrics.commit_duration.clone()))?;
@@ -47,7 +47,7 @@ impl StoreMetrics {
         self.commit_duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn count_failure(&self, error: &CommitError) {
+    pub(super) fn count_failure(&self, error: &WriteError) {
         self.commit_failures.with_label_values(&[error.reason()]).inc();
     }
 

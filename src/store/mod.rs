@@ -5,7 +5,9 @@
 //! the [`StoreProgress`] and replies. Queries run on a pool of reading connections.
 //!
 //! The files of this folder are the contract: operations, rows, errors, and the loops around them, without SQL. The
-//! backend is the folder `sqlite`; only the handle, the writer and the readers use it.
+//! backend is the folder `sqlite`. Of this folder only the handle, the writer and the readers use it. It is also the
+//! source of three re-exports: [`Db`] and [`StoreReader`], which histories and tests drive without the writer's thread,
+//! and [`back_up`].
 //!
 //! **The contract**, which every backend keeps (`tests/it/store_contract` holds it): a commit is written whole or not
 //! at all, and survives a crash once it was acknowledged. An event is in the log once. Within a conference the log
@@ -38,7 +40,7 @@ pub use admin::{AdminRequest, Replay, ResumeFrom};
 pub use clock_check::{ClockCheck, ClockDoubt};
 pub use collector::{OutboxCollector, ShownEndpoints};
 pub use endpoint::{AttemptCount, Batching, EndpointConfig, EndpointSummary, StoredBreaker};
-pub use error::{CommitError, OpenError, StoreError};
+pub use error::{OpenError, StoreError, WriteError};
 pub use forget::{ForgetRequest, ParticipantKey, Subject, Traces};
 pub use handle::Store;
 pub use metrics::StoreMetrics;

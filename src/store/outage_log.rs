@@ -11,10 +11,10 @@ const REPEAT_EVERY: Duration = Duration::from_secs(600);
 
 /// The current outage of the store, if there is one.
 #[derive(Debug, Default)]
-pub(super) struct OutageLog(Option<Outage>);
+pub(super) struct OutageLog(Option<OngoingOutage>);
 
 #[derive(Debug)]
-struct Outage {
+struct OngoingOutage {
     since: Mono,
     reason: &'static str,
     failed: u64,
@@ -34,11 +34,11 @@ impl OutageLog {
     /// Notes the outcome of one transaction. `failed`: how many of its operations failed.
     pub(super) fn note(&mut self, outcome: Result<(), &StoreError>, failed: u64, now: Mono) -> Option<OutageNotice> {
         let Err(error) = outcome else {
-            let Outage { failed, since, .. } = self.0.take()?;
+            let OngoingOutage { failed, since, .. } = self.0.take()?;
             return Some(OutageNotice::Over { failed, duration: now.saturating_sub(since) });
         };
         let reason = error.reason();
-        let outage = self.0.get_or_insert(Outage { since: now, reason, failed: 0, repeat_at: now });
+        let outage = self.0.get_or_insert(OngoingOutage { since: now, reason, failed: 0, repeat_at: now });
         outage.failed += failed;
         let is_due = outage.reason != reason || now >= outage.repeat_at;
         outage.reason = reason;

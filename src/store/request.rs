@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::admin::AdminRequest;
 use super::clock_check::{ClockCheck, ClockDoubt};
-use super::error::CommitError;
+use super::error::WriteError;
 use super::forget::ForgetRequest;
 use super::outbox::{OutboxReply, OutboxRequest};
 use super::prune::{PruneRequest, Pruned};
@@ -25,7 +25,7 @@ pub trait Operation: std::fmt::Debug + Send + Sized + 'static {
 }
 
 /// What the writer gets for an operation: the reply, or why nothing was written.
-pub type OperationResult<O> = Result<<O as Operation>::Output, CommitError>;
+pub type OperationResult<O> = Result<<O as Operation>::Output, WriteError>;
 
 /// An operation on its way through the writer.
 #[derive(Debug)]
@@ -66,14 +66,14 @@ macro_rules! requests {
         impl WriteRequest {
             /// Returns why the operation failed; `None` where it succeeded or was not executed yet.
             #[must_use]
-            pub fn error(&self) -> Option<&CommitError> {
+            pub fn error(&self) -> Option<&WriteError> {
                 match self {
                     $(Self::$variant(pending) => pending.result.as_ref()?.as_ref().err(),)+
                 }
             }
 
             /// Replaces the result with a failure: the transaction that held it was not committed.
-            pub fn fail(&mut self, error: &CommitError) {
+            pub fn fail(&mut self, error: &WriteError) {
                 match self {
                     $(Self::$variant(pending) => pending.result = Some(Err(error.clone())),)+
                 }

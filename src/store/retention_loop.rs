@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock_check::{ClockCheck, ClockDoubt, TOMBSTONE_RETENTION};
-use super::error::CommitError;
+use super::error::WriteError;
 use super::handle::Store;
 use super::prune::{PruneCursor, PruneRequest};
 use crate::clock::{Clock, Now};
@@ -72,8 +72,8 @@ fn log_doubt(doubt: Option<ClockDoubt>) {
 /// Makes one pass through everything that may be old. Returns how many rows it deleted.
 ///
 /// # Errors
-/// [`CommitError::Store`]; what earlier steps deleted stays deleted.
-pub async fn pass(store: &Store, now: Now, retention: Duration) -> Result<u64, CommitError> {
+/// [`WriteError::Store`]; what earlier steps deleted stays deleted.
+pub async fn pass(store: &Store, now: Now, retention: Duration) -> Result<u64, WriteError> {
     let before = |by: Duration| now.wall.saturating_sub(by).unwrap_or(Timestamp::MIN);
     let (cutoff, tombstone_cutoff) = (before(retention), before(TOMBSTONE_RETENTION));
     let mut request = PruneRequest { cutoff, tombstone_cutoff, from: PruneCursor::START, rows: ROWS };

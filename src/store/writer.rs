@@ -1,13 +1,12 @@
 //! The writer's thread: takes the queued operations, writes them as one group, publishes the progress, and replies.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::error::{CommitError, StoreError};
+use super::error::{StoreError, WriteError};
 use super::metrics::StoreMetrics;
 use super::outage_log::{OutageLog, OutageNotice};
 use super::progress::StoreProgress;
@@ -42,7 +41,6 @@ pub(super) struct Writer {
     jobs: mpsc::Receiver<Job>,
     metrics: StoreMetrics,
     clock: Clock,
-    path: PathBuf,
     outage_log: OutageLog,
     /// The outage was found by a check and not by an operation, so a check finds its end.
     found_by_check: bool,
@@ -84,11 +82,11 @@ impl WriterStatus {
 }
 
 impl Writer {
-    pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock, path: PathBuf) -> Self {
+    pub(super) fn new(db: Db, jobs: mpsc::Receiver<Job>, metrics: StoreMetrics, clock: Clock) -> Self {
         let progress = watch::Sender::new(StoreProgress { log_position: db.log_position(), admin_changes: 0 });
         let (outage_log, status) = (OutageLog::default(), WriterStatus::default());
         let probe_due = clock.mono() + PROBE_EVERY;
-        Self { db, jobs, metrics, clock, path, outage_log, found_by_check: false, probe_due, status, progress }
+        Self { db, jobs, metrics, clock, outage_log, found_by_check: false, probe_due, status, progress }
     }
 
     pub(super) fn status(&self) -> WriterStatus {
@@ -114,7 +112,7 @@ impl Writer {
             let now = self.clock.now().mono;
             self.status.heartbeat.beat(now);
             if now >= size_due {
-                self.metrics.set_size(size_of(&self.path));
+                self.metrics.set_size(self.db.size_on_disk());
                 size_due = now + SIZE_EVERY;
             }
             if let Some(closed) = close {
@@ -182,17 +180,17 @@ impl Writer {
         });
     }
 
-    /// Logs refused commits, and the beginning, the lasting and the end of an outage.
+    /// Logs refused operations, and the beginning, the lasting and the end of an outage.
     fn log_failures(&mut self, group: &[WriteRequest], now: Mono) {
         let failed = || {
             group.iter().filter_map(|request| match request.error() {
-                Some(CommitError::Store(error)) => Some(error),
+                Some(WriteError::Store(error)) => Some(error),
                 _ => None,
             })
         };
         for error in group.iter().filter_map(WriteRequest::error) {
-            if let CommitError::Duplicate(_) | CommitError::Invariant(_) = error {
-                tracing::error!(reason = error.reason(), %error, "a commit was refused; this is a defect, please report it");
+            if let WriteError::Duplicate(_) | WriteError::Invariant(_) = error {
+                tracing::error!(reason = error.reason(), %error, "an operation was refused because it contradicts the store; this is a defect, please report it");
             }
         }
         let count = u64::try_from(failed().count()).unwrap_or(u64::MAX);
@@ -231,12 +229,4 @@ fn sort(jobs: &mut Vec<Job>) -> (Vec<WriteRequest>, Option<oneshot::Sender<Resul
         }
     }
     (group, None)
-}
-
-/// Returns the size of the store's file and its write-ahead log, in bytes.
-fn size_of(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(path) + size(log.as_ref())
 }

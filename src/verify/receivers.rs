@@ -15,11 +15,11 @@ use self::behavior::Behavior;
 use super::history::HistoryError;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed};
-use crate::delivery::format::{self, FormatOptions, MessageWriter};
+use crate::delivery::format::{self, FormatOptions};
 use crate::delivery::report::{AttemptReport, FinishedAttempt};
 use crate::delivery::settings::Batching;
 use crate::delivery::step::{Core, DispatchCommand, DispatchInput};
-use crate::delivery::{Endpoint, EndpointSettings, Outcome, Policy};
+use crate::delivery::{Endpoint, EndpointSettings, MessageWriter, Outcome, Policy};
 use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{
@@ -143,7 +143,7 @@ impl Receivers {
             deliveries: 0,
             failing: true,
         };
-        let configs = receivers.receivers.values().map(|receiver| receiver.settings.outbox()).collect();
+        let configs = receivers.receivers.values().map(|receiver| receiver.settings.store_config()).collect();
         db.write(AdminRequest::Configure(configs), now.wall).map_err(|error| HistoryError::Store(error.to_string()))?;
         Ok(receivers)
     }

@@ -25,7 +25,7 @@ use crate::model::{ConferenceName, IdentityName};
 use crate::sim::api::{ApiSettings, SimApi};
 use crate::sim::faults::Faults;
 use crate::sim::world::World;
-use crate::store::{Commit, CommitError, Db, StoredConference};
+use crate::store::{Commit, Db, StoredConference, WriteError};
 use crate::watch::{Scheduler, SchedulerCommand, SchedulerInput, WorkKey};
 
 /// How long after the last incident the simulation waits until the daemon has read everything.
@@ -342,7 +342,7 @@ impl Simulation {
         match result {
             Ok(()) => CommitResult::Stored,
             // Expected after a commit whose answer was lost, and only then.
-            Err(CommitError::Duplicate(_) | CommitError::Invariant(_))
+            Err(WriteError::Duplicate(_) | WriteError::Invariant(_))
                 if self.history.faults.contains_key("commit-unheard") =>
             {
                 CommitResult::Contradicts

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::failpoints::HangFailpoint;
 use crate::heartbeat::{BEAT_INTERVAL, Heartbeat};
 use crate::meet::{ReadError, Reader, Reason};
-use crate::store::{Commit, CommitError, Store};
+use crate::store::{Commit, Store, WriteError};
 
 /// How long commits under way are waited for at the stop.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
@@ -131,7 +131,7 @@ fn start<R: Reader>(
 async fn write(store: &Store, key: WorkKey, commit: Commit, now: Timestamp) -> SchedulerInput {
     match store.commit(commit, now).await {
         Ok(()) => SchedulerInput::Committed(key, true),
-        Err(CommitError::Duplicate(_) | CommitError::Invariant(_)) => {
+        Err(WriteError::Duplicate(_) | WriteError::Invariant(_)) => {
             // The store logs the error.
             tracing::info!(of = %key, "the store refused a commit; the state is reloaded from the store");
             reload_conference(store, key).await

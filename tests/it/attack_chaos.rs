@@ -161,7 +161,7 @@ async fn a_store_whose_pages_were_overwritten_makes_the_daemon_not_ready() {
 async fn a_store_that_was_deleted_is_told_as_one_warning_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let config = configure(folder.path(), "http://127.0.0.1:1", 0);
-    let said = "a store was here before";
+    let said = "the store file is missing but its token file exists";
     for (deleted, warnings) in [(false, 0), (false, 0), (true, 1), (false, 0)] {
         if deleted {
             for suffix in ["", "-wal", "-shm"] {

@@ -93,7 +93,7 @@ fn the_tests_receiver_finds_an_invalid_event_alone_and_among_others() {
 }
 
 #[test]
-fn what_is_missing_too_much_or_of_the_wrong_kind_is_refused() {
+fn a_missing_unknown_or_mistyped_field_is_refused() {
     let validator = &*SCHEMA;
     for event in examples() {
         for key in event.as_object().unwrap().keys() {
@@ -115,7 +115,7 @@ fn what_is_missing_too_much_or_of_the_wrong_kind_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn an_event_that_cannot_occur_is_refused() {
     let validator = &*SCHEMA;
     let broken = |name: &str, key: &str, value: Value| {
         let mut event = examples().into_iter().find(|event| event["type"] == name).unwrap();

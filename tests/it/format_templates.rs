@@ -1,7 +1,7 @@
 //! The templates that ship with the program, and a template that fails on one event.
 
-use meetwatch::delivery::EndpointSettings;
-use meetwatch::delivery::format::{FormatOptions, FrozenEvent, MessageWriter, by_name, samples};
+use meetwatch::delivery::format::{FormatOptions, FrozenEvent, by_name, samples};
+use meetwatch::delivery::{EndpointSettings, MessageWriter};
 use meetwatch::model::{EndpointName, EventType};
 use serde_json::{Value, json};
 

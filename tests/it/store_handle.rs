@@ -6,8 +6,8 @@ use std::time::Duration;
 use meetwatch::clock::Clock;
 use meetwatch::model::EventType;
 use meetwatch::store::{
-    Commit, CommitError, Db, EndpointConfig, EventFilter, Replay, ResumeFrom, Store, StoreError, StoreMetrics,
-    StoreProgress,
+    Commit, Db, EndpointConfig, EventFilter, Replay, ResumeFrom, Store, StoreError, StoreMetrics, StoreProgress,
+    WriteError,
 };
 use prometheus::Registry;
 
@@ -35,7 +35,7 @@ async fn commits_of_many_tasks_are_all_written_and_a_failing_one_fails_alone() {
 
     store.close(Duration::from_secs(10)).await.unwrap();
     let late = store.commit(joins("late", 1..=1, &[]), noon()).await;
-    assert_eq!(late, Err(CommitError::Store(StoreError::Closed)));
+    assert_eq!(late, Err(WriteError::Store(StoreError::Closed)));
     assert_eq!(store.targets().await, Err(StoreError::Closed));
 
     let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use meetwatch::sim::api::GoogleMethod;
-use meetwatch::store::{CommitError, Db, OpenError, StoreError};
+use meetwatch::store::{Db, OpenError, StoreError, WriteError};
 use meetwatch::verify::truth;
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-fn commit_one(db: &mut Db, id: &str) -> Result<(), CommitError> {
+fn commit_one(db: &mut Db, id: &str) -> Result<(), WriteError> {
     db.write(joins(id, 1..=1, &["ops"]), noon())
 }
 

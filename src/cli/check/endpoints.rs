@@ -10,7 +10,7 @@ use super::report::{CheckState, EndpointCheck};
 use crate::cli::progress::Progress;
 use crate::clock::Clock;
 use crate::delivery::settings::PseudonymKey;
-use crate::delivery::{self, EndpointSettings, Probe};
+use crate::delivery::{self, EndpointSettings, TestSender};
 use crate::model::EndpointName;
 
 /// Returns the results of the endpoints, which are tested only if `test` is set.
@@ -32,24 +32,24 @@ pub(super) async fn check(settings: &[EndpointSettings], test: bool) -> anyhow::
         // A test event names no person, so any pseudonym key will do.
         endpoint.pseudonyms.get_or_insert_with(|| PseudonymKey::new(vec![0; 32]));
     }
-    let probe = Arc::new(Probe::new(&settings, Clock::new())?);
+    let sender = Arc::new(TestSender::new(&settings, Clock::new())?);
     let gate = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tests = JoinSet::new();
     let progress = Progress::of("webhooks tested", settings.len() as u64);
     for (place, endpoint) in settings.into_iter().enumerate() {
-        let (gate, probe) = (Arc::clone(&gate), Arc::clone(&probe));
+        let (gate, sender) = (Arc::clone(&gate), Arc::clone(&sender));
         tests.spawn(async move {
             let _permit = gate.acquire().await;
-            (place, probe.test(&endpoint.name).await)
+            (place, sender.test(&endpoint.name).await)
         });
     }
     while let Some(joined) = tests.join_next().await {
         progress.step();
-        let (place, probed) = joined?;
-        if let (Some(endpoint), Some(probed)) = (all.get_mut(place), probed) {
-            let reason = probed.reply.outcome.reason();
+        let (place, tested) = joined?;
+        if let (Some(endpoint), Some(tested)) = (all.get_mut(place), tested) {
+            let reason = tested.reply.outcome.reason();
             endpoint.state = if reason.is_none() { CheckState::Ok } else { CheckState::Failed };
-            (endpoint.status, endpoint.seconds) = (probed.reply.status, Some(probed.took.as_secs_f64()));
+            (endpoint.status, endpoint.seconds) = (tested.reply.status, Some(tested.took.as_secs_f64()));
             endpoint.reason = reason.map(delivery::FailureReason::as_str);
             endpoint.remedy = reason.map(remedy);
         }

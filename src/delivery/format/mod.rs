@@ -1,10 +1,8 @@
-//! Formats: how an event, or several, become the body of a message. [`message`] redacts the stored event and has the
-//! endpoint's format encode it.
+//! Formats: how an event that is already redacted, or several, become the body of a message.
 //!
 //! A new format is one file that implements `spec::Encode` and has a `SPEC`, and one line in [`FORMATS`].
 
 pub mod body;
-pub mod message;
 pub mod sample;
 pub mod spec;
 
@@ -20,18 +18,17 @@ mod template_bounds;
 mod template_filters;
 
 pub use body::{FrozenEvent, MessageBody, Unwritable};
-pub use message::{Message, MessageWriter};
 pub use sample::{samples, test_event};
 pub use spec::{Format, FormatOptions, FormatSpec, Grouping, InvalidFormat, Signing};
 
 /// Every format. The first one is the default.
-pub static FORMATS: [&FormatSpec; 5] =
-    [&standard::SPEC, &cloudevents::SPEC, &slack::SPEC, &google_chat::SPEC, &template::SPEC];
+pub static FORMATS: &[&FormatSpec] =
+    &[&standard::SPEC, &cloudevents::SPEC, &slack::SPEC, &google_chat::SPEC, &template::SPEC];
 
 /// Returns the format of that name in the configuration.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static FormatSpec> {
-    FORMATS.into_iter().find(|spec| spec.name == name)
+    FORMATS.iter().copied().find(|spec| spec.name == name)
 }
 
 #[cfg(test)]
@@ -40,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_format_is_found_by_its_name_and_makes_a_format_of_that_name() {
-        for spec in FORMATS {
+        for spec in FORMATS.iter().copied() {
             assert_eq!(by_name(spec.name).unwrap().name, spec.name);
             let options = FormatOptions { template: Some("{}"), ..FormatOptions::default() };
             assert_eq!((spec.build)(options).unwrap().name(), spec.name);

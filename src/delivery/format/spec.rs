@@ -108,7 +108,7 @@ impl Format {
         self.spec.signing == Signing::AddressIsSecret
     }
 
-    pub(super) const fn grouping(&self) -> Grouping {
+    pub(in crate::delivery) const fn grouping(&self) -> Grouping {
         self.spec.grouping
     }
 

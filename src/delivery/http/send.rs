@@ -218,7 +218,7 @@ impl Sender {
                 endpoint,
                 status,
                 trouble,
-                "the body of an answer was not read to its end; its head counts"
+                "the body of an answer was not read to its end; the status decides"
             );
             answer = Some(format!("{} [{trouble}]", answer.unwrap_or_default()).trim_start().into());
         }

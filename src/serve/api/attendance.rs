@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Uri;
@@ -13,8 +12,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::conferences::ConferenceHeader;
-use crate::clock::elapsed;
-use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef, attendance};
+use crate::model::attendance::{Attendee, PresenceInterval, Presences, attendees};
+use crate::model::{ConferenceName, EventType, ParticipantName, ParticipantRef};
 use crate::serve::extract::{NoParameters, PathSegment, QueryParameters};
 use crate::serve::names::check_target;
 use crate::serve::refusal::Refusal;
@@ -42,63 +41,38 @@ struct ConferenceAttendance {
     participants: Vec<Attendee>,
 }
 
-#[derive(Debug, Serialize)]
-struct Attendee {
-    participant: ParticipantRef,
-    first_join: Timestamp,
-    /// `null` while the participant is present.
-    last_leave: Option<Timestamp>,
-    /// Up to now while the participant is present.
-    seconds_present: f64,
-    sessions: u32,
-}
-
-/// When a participant joined and left; `None` while they are present. Half-open.
-type PresenceInterval = (Timestamp, Option<Timestamp>);
-
 impl ConferenceAttendance {
     fn of(stored: StoredConference, now: Timestamp) -> Self {
-        let intervals = presence_intervals(&stored);
+        let mut intervals = presence_intervals(&stored);
         let mut sessions: BTreeMap<ParticipantName, u32> = BTreeMap::new();
         for session in &stored.sessions {
             *sessions.entry(session.name.participant()).or_default() += 1;
         }
-        let mut participants: Vec<Attendee> = stored
-            .participants
-            .into_iter()
-            .filter_map(|row| {
-                let (intervals, sessions) = (intervals.get(&row.name)?, sessions.get(&row.name).copied());
-                attendee(row, intervals, sessions.unwrap_or_default(), now)
-            })
-            .collect();
-        participants.sort_by(|a, b| (a.first_join, &a.participant.name).cmp(&(b.first_join, &b.participant.name)));
-        Self {
-            header: ConferenceHeader::from(stored.conference),
-            peak: attendance::peak(intervals.values().flatten().copied()),
-            total: participants.len(),
-            participants,
-        }
+        let presences = stored.participants.into_iter().map(|row| Presences {
+            intervals: intervals.remove(&row.name).unwrap_or_default(),
+            sessions: sessions.get(&row.name).copied().unwrap_or_default(),
+            participant: reference(row),
+        });
+        let (peak, participants) = attendees(presences.collect(), Some(now));
+        Self { header: ConferenceHeader::from(stored.conference), peak, total: participants.len(), participants }
     }
 }
 
-fn attendee(row: ParticipantRow, intervals: &[PresenceInterval], sessions: u32, now: Timestamp) -> Option<Attendee> {
-    let ((first_join, _), (_, last_leave)) = (*intervals.first()?, *intervals.last()?);
-    let present: Duration = intervals.iter().map(|(joined, left)| elapsed(*joined, left.unwrap_or(now))).sum();
+fn reference(row: ParticipantRow) -> ParticipantRef {
     let ParticipantRow { name, kind, user, display_name, email, affiliation, .. } = row;
-    let participant = ParticipantRef { name, kind, user, display_name, email, affiliation };
-    Some(Attendee { participant, first_join, last_leave, seconds_present: attendance::seconds(present), sessions })
+    ParticipantRef { name, kind, user, display_name, email, affiliation }
 }
 
 /// Returns the intervals of each participant in order. Intervals of one participant do not touch, so the joins and
 /// leaves that were not taken back pair up in the order of time.
 fn presence_intervals(stored: &StoredConference) -> BTreeMap<ParticipantName, Vec<PresenceInterval>> {
     let mut edges: BTreeMap<ParticipantName, (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
-    for told in stored.emitted.iter().filter(|told| told.stands) {
-        let Some(participant) = &told.participant else { continue };
+    for emitted in stored.emitted.iter().filter(|emitted| emitted.stands) {
+        let Some(participant) = &emitted.participant else { continue };
         let (joined, left) = edges.entry(participant.clone()).or_default();
-        match told.event {
-            EventType::ParticipantJoined => joined.push(told.time),
-            EventType::ParticipantLeft => left.push(told.time),
+        match emitted.event {
+            EventType::ParticipantJoined => joined.push(emitted.time),
+            EventType::ParticipantLeft => left.push(emitted.time),
             _ => {}
         }
     }

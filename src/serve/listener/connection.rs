@@ -45,7 +45,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(in crate::serve) struct PeerAddress(pub(in crate::serve) Option<IpAddr>);
 
 /// An accepted connection.
-pub(super) struct Accepted {
+pub(super) struct AcceptedConnection {
     pub(super) stream: AcceptedStream,
     pub(super) peer: PeerAddress,
     pub(super) slot: ConnectionSlot,
@@ -53,12 +53,12 @@ pub(super) struct Accepted {
 
 /// Serves a connection until the client closes it, it reaches its maximal age, it is evicted, or `cancel`.
 pub(super) async fn serve_connection(
-    accepted: Accepted,
+    accepted: AcceptedConnection,
     tls: Option<Arc<ServerConfig>>,
     router: Router,
     cancel: CancellationToken,
 ) {
-    let Accepted { stream, peer, slot } = accepted;
+    let AcceptedConnection { stream, peer, slot } = accepted;
     let (evicted, slot) = (slot.evicted().clone(), Arc::new(slot));
     let serving = async {
         let Some(config) = tls else { return serve_http(stream, peer, router, &slot, cancel).await };

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bind::{BindError, Listener};
-use super::connection::{Accepted, PeerAddress, serve_connection};
+use super::connection::{AcceptedConnection, PeerAddress, serve_connection};
 use super::connection_slots::{ConnectionSlot, ConnectionSlots};
 use super::listen::Listen;
 use crate::clock::{Clock, Mono};
@@ -125,13 +125,13 @@ impl Server {
     }
 
     /// Returns the next connection with its slot, or `None` after `cancel`.
-    async fn accept(&self, cancel: &CancellationToken, failures: &mut AcceptFailures) -> Option<Accepted> {
+    async fn accept(&self, cancel: &CancellationToken, failures: &mut AcceptFailures) -> Option<AcceptedConnection> {
         loop {
             match cancel.run_until_cancelled(self.listener.accept()).await? {
                 Ok((stream, address)) => {
                     failures.end(self.clock.mono());
                     let slot = cancel.run_until_cancelled(self.take_slot()).await?;
-                    return Some(Accepted { stream, peer: PeerAddress(address), slot });
+                    return Some(AcceptedConnection { stream, peer: PeerAddress(address), slot });
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {

@@ -6,7 +6,7 @@ use super::Store;
 use crate::model::EndpointName;
 use crate::store::admin::{AdminRequest, Replay, ResumeFrom};
 use crate::store::endpoint::EndpointConfig;
-use crate::store::error::CommitError;
+use crate::store::error::WriteError;
 use crate::store::outbox::{DeliveryId, DeliveryState};
 use crate::store::query::DeliveryFilter;
 
@@ -15,16 +15,16 @@ impl Store {
     /// orphaned: their deliveries are kept and not sent.
     ///
     /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn configure(&self, endpoints: Vec<EndpointConfig>, now: Timestamp) -> Result<(), CommitError> {
+    /// [`WriteError::Store`].
+    pub async fn configure(&self, endpoints: Vec<EndpointConfig>, now: Timestamp) -> Result<(), WriteError> {
         self.write(AdminRequest::Configure(endpoints), now).await.map(drop)
     }
 
     /// Sends deliveries again. Returns how many.
     ///
     /// # Errors
-    /// [`CommitError::Store`]; some may have been replayed then.
-    pub async fn replay(&self, which: Replay, now: Timestamp) -> Result<u64, CommitError> {
+    /// [`WriteError::Store`]; some may have been replayed then.
+    pub async fn replay(&self, which: Replay, now: Timestamp) -> Result<u64, WriteError> {
         let filter = match which {
             Replay::One(delivery) => return self.write(AdminRequest::Replay(vec![delivery]), now).await,
             Replay::Dead(endpoint) => {
@@ -43,8 +43,8 @@ impl Store {
     /// Switches an endpoint on. Returns how many deliveries of its backlog were skipped.
     ///
     /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn enable(&self, endpoint: EndpointName, from: ResumeFrom, now: Timestamp) -> Result<u64, CommitError> {
+    /// [`WriteError::Store`].
+    pub async fn enable(&self, endpoint: EndpointName, from: ResumeFrom, now: Timestamp) -> Result<u64, WriteError> {
         let mut skipped = 0;
         if from == ResumeFrom::Now {
             // While the backlog is skipped, nothing of it may be claimed.
@@ -60,8 +60,8 @@ impl Store {
     /// Switches an endpoint off: nothing more is claimed, and its deliveries stay pending.
     ///
     /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn disable(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), CommitError> {
+    /// [`WriteError::Store`].
+    pub async fn disable(&self, endpoint: EndpointName, now: Timestamp) -> Result<(), WriteError> {
         self.write(AdminRequest::Disable(endpoint), now).await.map(drop)
     }
 
@@ -69,8 +69,8 @@ impl Store {
     /// that is configured.
     ///
     /// # Errors
-    /// [`CommitError::Store`]; some may have been deleted then.
-    pub async fn remove_orphan(&self, endpoint: EndpointName, now: Timestamp) -> Result<u64, CommitError> {
+    /// [`WriteError::Store`]; some may have been deleted then.
+    pub async fn remove_orphan(&self, endpoint: EndpointName, now: Timestamp) -> Result<u64, WriteError> {
         let all = DeliveryFilter::all_of(endpoint.clone());
         let deleted = self.change_all(all, AdminRequest::Delete, now).await?;
         self.write(AdminRequest::Remove(endpoint), now).await?;
@@ -83,7 +83,7 @@ impl Store {
         mut filter: DeliveryFilter,
         change: fn(Vec<DeliveryId>) -> AdminRequest,
         now: Timestamp,
-    ) -> Result<u64, CommitError> {
+    ) -> Result<u64, WriteError> {
         let mut changed = 0;
         loop {
             let page = self.list_deliveries(filter.clone()).await?;

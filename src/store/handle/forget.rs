@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Store;
-use crate::store::error::{CommitError, StoreError};
+use crate::store::error::{StoreError, WriteError};
 use crate::store::forget::{ForgetRequest, Subject, Traces};
 
 /// How many participants one step erases.
@@ -30,8 +30,8 @@ impl Store {
     /// a crash, call it again to finish.
     ///
     /// # Errors
-    /// [`CommitError::Store`]; some of it may be done.
-    pub async fn forget(&self, subject: Subject, now: Timestamp) -> Result<Option<Traces>, CommitError> {
+    /// [`WriteError::Store`]; some of it may be done.
+    pub async fn forget(&self, subject: Subject, now: Timestamp) -> Result<Option<Traces>, WriteError> {
         let names = self.readers.read(move |reader| reader.subject_names(&subject)).await?;
         if names.is_empty() {
             return Ok(None);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock_check::{ClockCheck, ClockDoubt};
 use super::collector::OutboxCollector;
-use super::error::{CommitError, OpenError, StoreError};
+use super::error::{OpenError, StoreError, WriteError};
 use super::metrics::StoreMetrics;
 use super::outbox::{OutboxReply, OutboxRequest};
 use super::progress::StoreProgress;
@@ -58,7 +58,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let db = Db::open_aborting_at(path, clock.now().wall, abort)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(db, queue, metrics, clock, path.to_owned());
+        let writer = Writer::new(db, queue, metrics, clock);
         let (status, progress) = (writer.status(), writer.progress());
         std::thread::Builder::new()
             .name("store".to_owned())
@@ -79,32 +79,32 @@ impl Store {
     /// the future is dropped, the commit may still be written.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing of it was written then.
-    pub async fn commit(&self, commit: Commit, now: Timestamp) -> Result<(), CommitError> {
+    /// [`WriteError`]; nothing of it was written then.
+    pub async fn commit(&self, commit: Commit, now: Timestamp) -> Result<(), WriteError> {
         self.write(commit, now).await
     }
 
     /// Runs one round of the dispatcher with the outbox.
     ///
     /// # Errors
-    /// [`CommitError::Store`]; nothing was recorded and nothing claimed then.
-    pub async fn exchange(&self, request: OutboxRequest, now: Timestamp) -> Result<OutboxReply, CommitError> {
+    /// [`WriteError::Store`]; nothing was recorded and nothing claimed then.
+    pub async fn exchange(&self, request: OutboxRequest, now: Timestamp) -> Result<OutboxReply, WriteError> {
         self.write(request, now).await
     }
 
     /// Deletes some of what is older than the retention; [`super::retention_loop`] calls it repeatedly.
     ///
     /// # Errors
-    /// [`CommitError::Store`]; nothing was deleted then.
-    pub async fn prune(&self, request: PruneRequest, now: Timestamp) -> Result<Pruned, CommitError> {
+    /// [`WriteError::Store`]; nothing was deleted then.
+    pub async fn prune(&self, request: PruneRequest, now: Timestamp) -> Result<Pruned, WriteError> {
         self.write(request, now).await
     }
 
     /// Checks whether the wall clock is plausible enough to delete by it. Returns the doubt if there is one.
     ///
     /// # Errors
-    /// [`CommitError::Store`].
-    pub async fn check_clock(&self, check: ClockCheck) -> Result<Option<ClockDoubt>, CommitError> {
+    /// [`WriteError::Store`].
+    pub async fn check_clock(&self, check: ClockCheck) -> Result<Option<ClockDoubt>, WriteError> {
         self.write(check, check.now.wall).await
     }
 

@@ -13,7 +13,7 @@ use super::lock::StoreLock;
 use super::open::{self, Opened};
 use super::reader::StoreReader;
 use crate::failpoints::{AbortFailpoint, AbortPoint};
-use crate::store::error::{CommitError, OpenError, StoreError};
+use crate::store::error::{OpenError, StoreError, WriteError};
 use crate::store::request::{Operation, OperationResult, WriteRequest};
 
 /// An open store. It dereferences to a [`StoreReader`]: the writing connection can read, too.
@@ -73,7 +73,7 @@ impl Db {
     /// Writes one operation in a transaction of its own.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing was written then.
+    /// [`WriteError`]; nothing was written then.
     pub fn write<O: Operation>(&mut self, operation: O, now: Timestamp) -> OperationResult<O> {
         let closed = || Err(StoreError::Closed.into());
         self.write_all(vec![operation], now).pop().unwrap_or_else(closed)
@@ -107,7 +107,7 @@ impl Db {
     }
 
     /// Returns the position of the last event that the group appended; 0 if none.
-    fn try_group(&self, group: &mut [WriteRequest]) -> Result<u64, CommitError> {
+    fn try_group(&self, group: &mut [WriteRequest]) -> Result<u64, WriteError> {
         // A write to a deleted file would be lost when the file is closed.
         self.check_files()?;
         self.run("BEGIN IMMEDIATE")?;
@@ -144,6 +144,12 @@ impl Db {
     /// [`StoreError::Gone`]
     pub fn check_files(&self) -> Result<(), StoreError> {
         if self.files.as_ref().is_none_or(StoreFiles::are_unchanged) { Ok(()) } else { Err(StoreError::Gone) }
+    }
+
+    /// Returns how much space the store's files take, in bytes; 0 for a store in memory.
+    #[must_use]
+    pub fn size_on_disk(&self) -> u64 {
+        self.files.as_ref().map_or(0, StoreFiles::size)
     }
 
     /// Checks that the store can be written: writes one row.
@@ -221,7 +227,7 @@ mod tests {
         limit(&db, kept + 20);
 
         let results = db.write_all(vec![commit(1, 10), commit(2, 1_000_000), commit(3, 10)], Timestamp::UNIX_EPOCH);
-        assert_eq!(results[1], Err(CommitError::Store(StoreError::Full)));
+        assert_eq!(results[1], Err(WriteError::Store(StoreError::Full)));
         let acknowledged = results.iter().filter(|result| result.is_ok()).count();
         assert_eq!(db.log_after(0, 10).unwrap().len(), acknowledged);
 
@@ -240,7 +246,7 @@ mod tests {
         db.write(commit(1, 10), Timestamp::UNIX_EPOCH).unwrap();
         db.connection().pragma_update(None, "query_only", true).unwrap();
         let results = db.write_all(vec![commit(2, 10), commit(3, 10)], Timestamp::UNIX_EPOCH);
-        assert!(results.iter().all(|result| *result == Err(CommitError::Store(StoreError::ReadOnly))), "{results:?}");
+        assert!(results.iter().all(|result| *result == Err(WriteError::Store(StoreError::ReadOnly))), "{results:?}");
         assert_eq!(db.log_after(0, 10).unwrap().len(), 1);
         db.connection().pragma_update(None, "query_only", false).unwrap();
         db.write(commit(2, 10), Timestamp::UNIX_EPOCH).unwrap();

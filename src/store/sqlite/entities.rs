@@ -6,11 +6,11 @@ use super::conference_numbers::ConferenceNumbers;
 use super::values::{nanos, optional_nanos};
 use crate::model::event::Affiliation;
 use crate::model::{IdentityName, MeetingCode, SpaceName, TargetName, UserName};
-use crate::store::error::CommitError;
+use crate::store::error::WriteError;
 use crate::store::rows::{Commit, ConferenceRow, ParticipantRow, SessionRow, TargetRow};
 
 /// Writes the entities of a commit.
-pub(super) fn write(connection: &Connection, commit: &Commit) -> Result<(), CommitError> {
+pub(super) fn write(connection: &Connection, commit: &Commit) -> Result<(), WriteError> {
     if let Some(row) = &commit.conference {
         write_conference(connection, row)?;
     }
@@ -26,7 +26,7 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> Result<(), Comm
     commit.targets.iter().try_for_each(|row| write_target(connection, row))
 }
 
-fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), CommitError> {
+fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), WriteError> {
     let mut statement = connection.prepare_cached(
         r#"INSERT INTO conferences (name, space, meeting_code, start, "end", end_source, phase, targets, identity, last_sequence,
                                     present, last_listed, backfilled_to, final_read_due)
@@ -40,7 +40,7 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
                final_read_due = excluded.final_read_due
            WHERE excluded.last_sequence >= last_sequence"#,
     )?;
-    let last_sequence = i64::try_from(row.last_sequence).map_err(|_| CommitError::Invariant("a sequence overflows"))?;
+    let last_sequence = i64::try_from(row.last_sequence).map_err(|_| WriteError::Invariant("a sequence overflows"))?;
     let written = statement.execute(named_params! {
         ":name": row.name.as_str(),
         ":space": row.space.as_ref().map(SpaceName::as_str),
@@ -59,13 +59,13 @@ fn write_conference(connection: &Connection, row: &ConferenceRow) -> Result<(), 
     })?;
     // A commit that does not know the last event must not overwrite the state that the event left.
     if written == 0 {
-        Err(CommitError::Invariant("a conference's last sequence is behind the stored one"))
+        Err(WriteError::Invariant("a conference's last sequence is behind the stored one"))
     } else {
         Ok(())
     }
 }
 
-fn write_participant(connection: &Connection, conference: i64, row: &ParticipantRow) -> Result<(), CommitError> {
+fn write_participant(connection: &Connection, conference: i64, row: &ParticipantRow) -> Result<(), WriteError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO participants (conference, name, kind, user, display_name, earliest_start, latest_end, email, affiliation,
                                    seen_by, last_seen)
@@ -92,7 +92,7 @@ fn write_participant(connection: &Connection, conference: i64, row: &Participant
     Ok(())
 }
 
-fn write_session(connection: &Connection, conference: i64, row: &SessionRow) -> Result<(), CommitError> {
+fn write_session(connection: &Connection, conference: i64, row: &SessionRow) -> Result<(), WriteError> {
     let mut statement = connection.prepare_cached(
         r#"INSERT INTO sessions (conference, name, start, "end", end_source)
            VALUES (:conference, :name, :start, :end, :end_source)
@@ -109,7 +109,7 @@ fn write_session(connection: &Connection, conference: i64, row: &SessionRow) -> 
     Ok(())
 }
 
-fn write_target(connection: &Connection, row: &TargetRow) -> Result<(), CommitError> {
+fn write_target(connection: &Connection, row: &TargetRow) -> Result<(), WriteError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO targets (name, watched_since, discovered_to, last_looked)
          VALUES (:name, :watched_since, :discovered_to, :last_looked)

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::store::error::{CommitError, OpenError, StoreError};
+use crate::store::error::{OpenError, StoreError, WriteError};
 use rusqlite::ErrorCode;
 
-impl From<rusqlite::Error> for CommitError {
+impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error.into())
     }
@@ -22,7 +22,7 @@ impl From<rusqlite::Error> for StoreError {
                 | rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::Utf8Error(..) => Self::Unreadable("a column of an unexpected type"),
                 rusqlite::Error::QueryReturnedNoRows => Self::Unreadable("a row that has to be there is missing"),
-                _ => Self::Sqlite("a statement does not fit the schema".to_owned()),
+                _ => Self::Backend("a statement does not fit the schema".to_owned()),
             };
         };
         let text = || message.clone().unwrap_or_else(|| failure.to_string());
@@ -32,7 +32,7 @@ impl From<rusqlite::Error> for StoreError {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
             ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Self::Io(text()),
-            _ => Self::Sqlite(text()),
+            _ => Self::Backend(text()),
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{admin_sql, clock_marks, commit, exchange, forget, prune};
-use crate::store::error::CommitError;
+use crate::store::error::WriteError;
 use crate::store::request::{Operation, Pending, WriteRequest};
 
 /// Executes a request and puts the result into it. Returns the position of the last event that it appended.
@@ -26,6 +26,6 @@ pub(super) fn execute(connection: &Connection, request: &mut WriteRequest) -> Op
     appended.and_then(|position| u64::try_from(position).ok())
 }
 
-fn run<O: Operation>(pending: &mut Pending<O>, execute: impl FnOnce(&O, Timestamp) -> Result<O::Output, CommitError>) {
+fn run<O: Operation>(pending: &mut Pending<O>, execute: impl FnOnce(&O, Timestamp) -> Result<O::Output, WriteError>) {
     pending.result = Some(execute(&pending.operation, pending.now));
 }

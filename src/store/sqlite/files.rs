@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// The suffixes of the files: the database, SQLite's companions, and the lock.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", ".lock"];
 
+/// How many of them, from the first on, grow with what is stored.
+const SIZED: usize = 2;
+
 /// The files as they were when the store was opened.
 #[derive(Debug)]
 pub(super) struct StoreFiles(Vec<(PathBuf, FileId)>);
@@ -33,6 +36,12 @@ impl StoreFiles {
             files.push((file, id));
         }
         Ok(Self(files))
+    }
+
+    /// Returns the size of the database and its write-ahead log, in bytes. A file that is missing counts as empty.
+    pub(super) fn size(&self) -> u64 {
+        let of = |(path, _): &(PathBuf, FileId)| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        self.0.iter().take(SIZED).map(of).sum()
     }
 
     /// Whether each path still leads to the same file.

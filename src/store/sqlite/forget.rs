@@ -8,11 +8,11 @@ use rusqlite::Connection;
 
 use super::erase::erase;
 use super::forgotten::{key, make_key, remember};
-use crate::store::error::CommitError;
+use crate::store::error::WriteError;
 use crate::store::forget::ForgetRequest;
 
 /// Takes one step.
-pub(super) fn step(connection: &Connection, request: &ForgetRequest, now: Timestamp) -> Result<(), CommitError> {
+pub(super) fn step(connection: &Connection, request: &ForgetRequest, now: Timestamp) -> Result<(), WriteError> {
     match request {
         ForgetRequest::Remember(names) => {
             let key = match key(connection)? {
@@ -22,7 +22,7 @@ pub(super) fn step(connection: &Connection, request: &ForgetRequest, now: Timest
             names.iter().try_for_each(|name| remember(connection, &key.hash(name), now))?;
         }
         ForgetRequest::Erase(rows) => {
-            let key = key(connection)?.ok_or(CommitError::Invariant("an erasure came before anybody was forgotten"))?;
+            let key = key(connection)?.ok_or(WriteError::Invariant("an erasure came before anybody was forgotten"))?;
             for (conference, name) in rows {
                 erase(connection, &key, *conference, name, now)?;
             }

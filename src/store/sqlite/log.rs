@@ -6,7 +6,7 @@ use super::conference_numbers::{ConferenceNumbers, NO_CONFERENCE};
 use super::reader::StoreReader;
 use super::values::{known, nanos, optional_parse_at, parse_at, time_at};
 use crate::model::{EventId, EventType, ParticipantName, Provenance, SessionName, Source};
-use crate::store::error::{CommitError, StoreError};
+use crate::store::error::{StoreError, WriteError};
 use crate::store::rows::{Commit, EmittedRow, LogRow, NewEvent};
 
 /// An appended event, as the outbox needs it.
@@ -19,7 +19,7 @@ pub(super) struct Appended<'a> {
 }
 
 /// Appends the events of a commit, after its entities were written.
-pub(super) fn append<'a>(connection: &Connection, commit: &'a Commit) -> Result<Vec<Appended<'a>>, CommitError> {
+pub(super) fn append<'a>(connection: &Connection, commit: &'a Commit) -> Result<Vec<Appended<'a>>, WriteError> {
     let mut numbers = ConferenceNumbers::default();
     let mut appended = Vec::with_capacity(commit.events.len());
     for event in &commit.events {
@@ -40,37 +40,37 @@ pub(super) fn append<'a>(connection: &Connection, commit: &'a Commit) -> Result<
 }
 
 /// Checks that within a conference the log counts 1, 2, 3 … without a hole.
-fn check_sequence(connection: &Connection, conference: i64, event: &NewEvent) -> Result<(), CommitError> {
+fn check_sequence(connection: &Connection, conference: i64, event: &NewEvent) -> Result<(), WriteError> {
     let Some(sequence) = event.sequence else {
         return if conference == NO_CONFERENCE {
             Ok(())
         } else {
-            Err(CommitError::Invariant("an event of a conference has no sequence"))
+            Err(WriteError::Invariant("an event of a conference has no sequence"))
         };
     };
     let last: Option<i64> = connection
         .prepare_cached("SELECT max(sequence) FROM events WHERE conference = ?1 AND sequence IS NOT NULL")?
         .query_row([conference], |row| row.get(0))?;
     let next = u64::try_from(last.unwrap_or(0)).unwrap_or(0) + 1;
-    if sequence == next { Ok(()) } else { Err(CommitError::Invariant("an event's sequence is not the next one")) }
+    if sequence == next { Ok(()) } else { Err(WriteError::Invariant("an event's sequence is not the next one")) }
 }
 
 /// Checks that the conference's row and its events agree on the last sequence.
-fn check_last_sequence(commit: &Commit) -> Result<(), CommitError> {
+fn check_last_sequence(commit: &Commit) -> Result<(), WriteError> {
     let row = commit.conference.as_ref();
     let own = |event: &&NewEvent| event.conference.is_some();
     if commit.events.iter().filter(own).any(|event| event.conference.as_ref() != row.map(|row| &row.name)) {
-        return Err(CommitError::Invariant("an event comes without the row of its conference"));
+        return Err(WriteError::Invariant("an event comes without the row of its conference"));
     }
     let last = commit.events.iter().rfind(own).and_then(|event| event.sequence);
     if last.is_none() || last == row.map(|row| row.last_sequence) {
         Ok(())
     } else {
-        Err(CommitError::Invariant("a conference's last sequence is not that of its last event"))
+        Err(WriteError::Invariant("a conference's last sequence is not that of its last event"))
     }
 }
 
-fn insert(connection: &Connection, conference: i64, event: &NewEvent) -> Result<i64, CommitError> {
+fn insert(connection: &Connection, conference: i64, event: &NewEvent) -> Result<i64, WriteError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO events (id, type, conference, participant, session, sequence, time, observed_at, provenance, source,
                              n, body)
@@ -78,7 +78,7 @@ fn insert(connection: &Connection, conference: i64, event: &NewEvent) -> Result<
                  :n, :body)",
     )?;
     let sequence = event.sequence.map(i64::try_from).transpose();
-    let sequence = sequence.map_err(|_| CommitError::Invariant("a sequence overflows"))?;
+    let sequence = sequence.map_err(|_| WriteError::Invariant("a sequence overflows"))?;
     let inserted = statement.execute(named_params! {
         ":id": event.id.as_str(),
         ":type": event.event.as_str(),
@@ -97,21 +97,21 @@ fn insert(connection: &Connection, conference: i64, event: &NewEvent) -> Result<
         Ok(_) => Ok(connection.last_insert_rowid()),
         // The sequence was checked above, so the only constraint that can fail is the uniqueness of ids.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            Err(CommitError::Duplicate(event.id.clone()))
+            Err(WriteError::Duplicate(event.id.clone()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Marks `earlier` as taken back and returns its position.
-fn take_back(connection: &Connection, earlier: &EventId, by: &EventId) -> Result<i64, CommitError> {
+fn take_back(connection: &Connection, earlier: &EventId, by: &EventId) -> Result<i64, WriteError> {
     connection
         .prepare_cached(
             "UPDATE events SET taken_back_by = ?2 WHERE id = ?1 AND taken_back_by IS NULL RETURNING position",
         )?
         .query_row(params![earlier.as_str(), by.as_str()], |row| row.get(0))
         .optional()?
-        .ok_or(CommitError::Invariant("an event takes back one that is not in the log or was taken back before"))
+        .ok_or(WriteError::Invariant("an event takes back one that is not in the log or was taken back before"))
 }
 
 /// The events of unfinished conferences, in order. The bodies are not read.

@@ -8,11 +8,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::errors::open_error;
-use super::examine::examine;
 use super::files::{StoreFiles, create_private};
 use super::leases;
 use super::lock::{self, StoreLock};
 use super::migrate::{self, FileKind};
+use super::preflight::preflight;
 use crate::failpoints::AbortFailpoint;
 use crate::store::error::{OpenError, StoreError};
 use crate::store::settings::without_links;
@@ -43,7 +43,7 @@ pub(super) fn open(path: &Path, now: Timestamp, abort: &AbortFailpoint) -> Resul
     // SQLite would create the file with the umask; its companions inherit the mode of the file.
     let file = create_private(path).map_err(|error| OpenError::from_io(path, error))?;
     let lock = beside.and_on(file, path)?;
-    let kind = examine(path)?;
+    let kind = preflight(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error: rusqlite::Error| open_error(path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;

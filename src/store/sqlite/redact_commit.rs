@@ -19,7 +19,7 @@ use super::forgotten::{is_forgotten, key, remember};
 use super::pseudonym::ErasureKey;
 use super::values::parse_at;
 use crate::model::{EventType, ParticipantName, UserName};
-use crate::store::error::{CommitError, StoreError};
+use crate::store::error::{StoreError, WriteError};
 use crate::store::rows::{Commit, NewEvent, Phase};
 
 /// Returns the commit without the data of forgotten people.
@@ -65,7 +65,7 @@ fn redacted_body(connection: &Connection, key: &ErasureKey, row: &NewEvent) -> R
 }
 
 /// If a commit closed its conference, replaces Google's names of the forgotten people in it.
-pub(super) fn erase_closed(connection: &Connection, commit: &Commit, now: Timestamp) -> Result<(), CommitError> {
+pub(super) fn erase_closed(connection: &Connection, commit: &Commit, now: Timestamp) -> Result<(), WriteError> {
     let closed = commit.conference.as_ref().filter(|conference| conference.phase == Phase::Closed);
     let (Some(conference), Some(key)) = (closed, key(connection)?) else { return Ok(()) };
     let number = ConferenceNumbers::default().of(connection, &conference.name)?;

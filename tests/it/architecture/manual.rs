@@ -1,7 +1,8 @@
 //! `docs/ARCHITECTURE.md` names files and tests that exist, and every top-level module.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::directions::uses_as_documented;
 use super::scan::tests_in;
 use super::{files_under, module_of, read, root, rust_files_under};
 
@@ -64,6 +65,46 @@ fn every_module_has_a_row_in_the_map() {
         files.iter().filter(|file| file.ends_with(".rs")).map(|file| module_of(file)[0]).collect();
     let missing: Vec<&&str> = modules.iter().filter(|name| !outside.contains(name) && !rows.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What the third column of the table of modules says that a module may use. `all` is every module but itself.
+fn documented_uses(manual: &str) -> BTreeMap<&str, BTreeSet<String>> {
+    let table = manual.split("\n| module |").nth(1).unwrap_or_default();
+    let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| "));
+    let cells: Vec<(Vec<&str>, &str)> = rows
+        .filter_map(|row| {
+            let mut cells = row.trim_end_matches(" |").split(" | ");
+            let (names, uses) = (cells.next()?, cells.nth(1)?);
+            Some((names.split('`').skip(1).step_by(2).map(|name| name.trim_end_matches('/')).collect(), uses))
+        })
+        .collect();
+    let every: Vec<&str> = cells.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    let uses = |name: &str, cell: &str| match cell {
+        "no other module" => BTreeSet::new(),
+        "all" => every.iter().filter(|other| **other != name && **other != "main").map(ToString::to_string).collect(),
+        cell => cell.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+    };
+    let rows = cells.iter().flat_map(|(names, cell)| names.iter().map(move |name| (*name, *cell)));
+    rows.filter(|(name, _)| *name != "main").map(|(name, cell)| (name, uses(name, cell))).collect()
+}
+
+#[test]
+fn the_map_says_of_each_module_what_it_may_use() {
+    let manual = read("docs/ARCHITECTURE.md");
+    let (documented, held) = (documented_uses(&manual), uses_as_documented());
+    assert_eq!(Vec::from_iter(documented.keys()), Vec::from_iter(held.keys()));
+    for (module, uses) in held {
+        assert_eq!(documented[module], uses, "the row of `{module}` and MODULES in directions.rs differ");
+    }
+}
+
+#[test]
+fn the_third_column_is_read() {
+    let text = "\n| module | what | may use |\n|---|---|---|\n| `a/` | x | no other module |\n\
+        | `b` | y | `a`, and `c::d` for `e::f` |\n| `c`, `main` | z | all |\n\n| `g` | no row | `a` |\n";
+    let found: Vec<String> =
+        documented_uses(text).into_iter().map(|(name, uses)| format!("{name}: {uses:?}")).collect();
+    assert_eq!(found, ["a: {}", r#"b: {"a", "c::d", "e::f"}"#, r#"c: {"a", "b"}"#]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use meetwatch::model::{
     EventType, IdentityName, MeetingCode, ParticipantKind, Source, SpaceName, TargetName, UserName,
 };
 use meetwatch::store::{
-    Commit, CommitError, ConferenceQuery, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow,
-    StoredConference, TargetRow,
+    Commit, ConferenceQuery, ConferenceRow, EmittedRow, ParticipantRow, Phase, SessionRow, StoredConference, TargetRow,
+    WriteError,
 };
 
 use super::{Backend, Durable, contract_tests};
@@ -19,10 +19,10 @@ contract_tests!(
     a_commit_that_fails_half_way_leaves_nothing_and_takes_no_other_along,
     an_event_that_is_in_the_log_is_refused_and_nothing_is_doubled,
     a_sequence_neither_repeats_nor_leaves_a_hole,
-    an_event_that_is_taken_back_no_longer_stands_and_is_taken_back_once,
+    a_retracted_event_no_longer_stands_and_is_retracted_once,
     rows_of_a_conference_that_is_not_stored_are_refused,
     a_closed_conference_is_finished_and_not_loaded,
-    the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none,
+    the_gap_of_a_conference_is_loaded_with_it_and_a_targets_gap_with_no_conference,
     conferences_are_selected_by_a_half_open_interval_and_by_target,
     times_keep_their_nanoseconds_and_far_ones_do_not_overflow;
     durable: a_commit_is_read_back_the_same_after_a_restart
@@ -98,7 +98,7 @@ fn emitted(commit: &Commit, stands: bool) -> EmittedRow {
     }
 }
 
-fn write(db: &mut impl Backend, commit: &Commit) -> Result<(), CommitError> {
+fn write(db: &mut impl Backend, commit: &Commit) -> Result<(), WriteError> {
     db.write(commit.clone(), noon())
 }
 
@@ -141,7 +141,7 @@ fn a_commit_that_fails_half_way_leaves_nothing_and_takes_no_other_along<B: Backe
 
     let results = db.write_all(vec![good, bad.clone(), also_good], noon());
 
-    assert_eq!(results, [Ok(()), Err(CommitError::Duplicate(bad.events[0].id.clone())), Ok(())]);
+    assert_eq!(results, [Ok(()), Err(WriteError::Duplicate(bad.events[0].id.clone())), Ok(())]);
     let names: Vec<_> = db.load_unfinished().unwrap().into_iter().map(|stored| stored.conference.name).collect();
     assert_eq!(names, [conference("d"), conference("e")]);
     assert!(db.targets().unwrap().is_empty());
@@ -157,7 +157,7 @@ fn an_event_that_is_in_the_log_is_refused_and_nothing_is_doubled<B: Backend>() {
     again.events[0].sequence = Some(2);
     again.conference.as_mut().unwrap().last_sequence = 2;
 
-    assert_eq!(write(&mut db, &again), Err(CommitError::Duplicate(first.events[0].id.clone())));
+    assert_eq!(write(&mut db, &again), Err(WriteError::Duplicate(first.events[0].id.clone())));
 
     assert_eq!(db.log_after(0, 10).unwrap().len(), 1);
     assert_eq!(db.load_unfinished().unwrap()[0].conference.last_sequence, 1);
@@ -171,15 +171,15 @@ fn a_sequence_neither_repeats_nor_leaves_a_hole<B: Backend>() {
     for wrong in [2, 4] {
         let mut commit = joins("c", 3..=3, &[]);
         commit.events[0].sequence = Some(wrong);
-        assert!(matches!(write(&mut db, &commit), Err(CommitError::Invariant(_))), "{wrong}");
+        assert!(matches!(write(&mut db, &commit), Err(WriteError::Invariant(_))), "{wrong}");
     }
     let mut ahead = joins("c", 3..=3, &[]);
     ahead.conference.as_mut().unwrap().last_sequence = 4;
-    assert!(matches!(write(&mut db, &ahead), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &ahead), Err(WriteError::Invariant(_))));
     write(&mut db, &joins("c", 3..=3, &[])).unwrap();
 }
 
-fn an_event_that_is_taken_back_no_longer_stands_and_is_taken_back_once<B: Backend>() {
+fn a_retracted_event_no_longer_stands_and_is_retracted_once<B: Backend>() {
     let mut db = B::create();
     let first = joins("c", 1..=1, &[]);
     write(&mut db, &first).unwrap();
@@ -194,20 +194,20 @@ fn an_event_that_is_taken_back_no_longer_stands_and_is_taken_back_once<B: Backen
 
     let mut twice = retraction("c", 3, &earlier);
     twice.id = event("c", 3, &[]).id;
-    assert!(matches!(write(&mut db, &commit("c", vec![twice])), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &commit("c", vec![twice])), Err(WriteError::Invariant(_))));
     let unknown = retraction("c", 3, &event("never", 1, &[]).id);
-    assert!(matches!(write(&mut db, &commit("c", vec![unknown])), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &commit("c", vec![unknown])), Err(WriteError::Invariant(_))));
 }
 
 fn rows_of_a_conference_that_is_not_stored_are_refused<B: Backend>() {
     let mut db = B::create();
     let orphan = Commit { participants: vec![participant_row("c", "p")], ..Commit::default() };
-    assert!(matches!(write(&mut db, &orphan), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &orphan), Err(WriteError::Invariant(_))));
     let orphan = Commit { events: vec![event("c", 1, &[])], ..Commit::default() };
-    assert!(matches!(write(&mut db, &orphan), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &orphan), Err(WriteError::Invariant(_))));
     write(&mut db, &joins("c", 1..=1, &[])).unwrap();
     let without_its_row = Commit { events: vec![event("c", 2, &[])], ..Commit::default() };
-    assert!(matches!(write(&mut db, &without_its_row), Err(CommitError::Invariant(_))));
+    assert!(matches!(write(&mut db, &without_its_row), Err(WriteError::Invariant(_))));
 }
 
 fn a_closed_conference_is_finished_and_not_loaded<B: Backend>() {
@@ -224,7 +224,7 @@ fn a_closed_conference_is_finished_and_not_loaded<B: Backend>() {
     assert_eq!(db.finished().unwrap().into_iter().collect::<Vec<_>>(), [conference("c")]);
 }
 
-fn the_gap_of_a_conference_comes_back_with_it_and_that_of_a_target_with_none<B: Backend>() {
+fn the_gap_of_a_conference_is_loaded_with_it_and_a_targets_gap_with_no_conference<B: Backend>() {
     let mut db = B::create();
     let mut gap = event("c", 1, &[]);
     gap.event = EventType::WatchGap;

@@ -23,7 +23,7 @@ const SPECIAL: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks whether this version can open the file, and whether the file is sound.
-pub(super) fn examine(path: &Path) -> Result<FileKind, OpenError> {
+pub(super) fn preflight(path: &Path) -> Result<FileKind, OpenError> {
     // Alone, SQLite keeps its index of the log in memory.
     let alone = checked(path, true);
     let checked = match alone {

@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::format::{FrozenEvent, Message, MessageWriter, test_event};
+use super::format::{FrozenEvent, test_event};
 use super::http::send::{Sender, SenderError};
+use super::message::{Message, MessageWriter};
 use super::outcome::{Outcome, Reply};
 use super::settings::EndpointSettings;
 use crate::clock::Clock;
 use crate::model::EndpointName;
 
-/// Tests the configured endpoints.
+/// Sends test events to the configured endpoints.
 #[derive(Debug)]
-pub struct Probe {
+pub struct TestSender {
     endpoints: BTreeMap<EndpointName, (Sender, MessageWriter)>,
     clock: Clock,
 }
 
 /// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeResult {
+pub struct TestResult {
     /// The id that the test was sent under.
     pub id: Box<str>,
     pub took: Duration,
@@ -34,8 +35,8 @@ pub fn check_clients(endpoints: &[EndpointSettings], clock: Clock) -> Result<(),
     endpoints.iter().try_for_each(|settings| Sender::new(settings, clock).map(drop))
 }
 
-impl Probe {
-    /// Makes a probe for these endpoints.
+impl TestSender {
+    /// Makes a sender for these endpoints.
     ///
     /// # Errors
     /// [`SenderError`]
@@ -47,7 +48,7 @@ impl Probe {
     }
 
     /// Sends a test, within the endpoint's timeout. Returns `None` if there is no such endpoint.
-    pub async fn test(&self, endpoint: &EndpointName) -> Option<ProbeResult> {
+    pub async fn test(&self, endpoint: &EndpointName) -> Option<TestResult> {
         let (sender, writer) = self.endpoints.get(endpoint)?;
         let began = self.clock.now();
         let event = test_event(endpoint.as_str(), began.wall);
@@ -61,6 +62,6 @@ impl Probe {
             None => (event.id.as_str().into(), Outcome::Unsendable.into()),
         };
         let took = self.clock.now().mono.saturating_sub(began.mono);
-        Some(ProbeResult { id, took, reply })
+        Some(TestResult { id, took, reply })
     }
 }

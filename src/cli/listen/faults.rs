@@ -1,4 +1,4 @@
-//! The trouble that a receiver makes on purpose: a status, a delay, a rate, or what another receiver answers.
+//! The faults that a receiver simulates: a status, a delay, a rate, or what another receiver answers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const FORWARD_TIMEOUT: Duration = Duration::from_secs(60);
 const OWN_HEADERS: [&str; 6] = ["host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"];
 
 #[derive(Debug, clap::Args)]
-pub(super) struct TroubleArgs {
+pub(super) struct FaultArgs {
     /// Answer with this status; with --rate, answer so only to what exceeds the rate [default with --rate: 429]
     #[arg(long, value_name = "CODE", value_parser = whole_in(200..=599_u16))]
     status: Option<u16>,
@@ -36,7 +36,7 @@ pub(super) struct TroubleArgs {
 
 /// Decides how requests are answered.
 #[derive(Debug)]
-pub(super) struct ReceiverTrouble {
+pub(super) struct ReceiverFaults {
     status: Option<StatusCode>,
     pub(super) delay: Duration,
     bucket: Option<Mutex<TokenBucket>>,
@@ -45,15 +45,15 @@ pub(super) struct ReceiverTrouble {
 
 /// The answer to a request whose signature is valid.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TroubleAnswer {
+pub(super) enum ReceiverAnswer {
     Take,
     Refuse(StatusCode),
 }
 
-impl ReceiverTrouble {
+impl ReceiverFaults {
     /// # Errors
     /// If requests are to be passed on and no client can be set up.
-    pub(super) fn new(args: &TroubleArgs) -> anyhow::Result<Self> {
+    pub(super) fn new(args: &FaultArgs) -> anyhow::Result<Self> {
         let forward = args.forward.clone().map(|url| {
             let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
             Ok::<_, reqwest::Error>((client.timeout(FORWARD_TIMEOUT).build()?, url))
@@ -66,18 +66,18 @@ impl ReceiverTrouble {
         })
     }
 
-    pub(super) fn answer(&self, now: Mono) -> TroubleAnswer {
+    pub(super) fn answer(&self, now: Mono) -> ReceiverAnswer {
         match (&self.bucket, self.status) {
             (Some(bucket), status) => {
                 let takes = bucket.lock().unwrap_or_else(PoisonError::into_inner).try_take(now);
                 if takes {
-                    TroubleAnswer::Take
+                    ReceiverAnswer::Take
                 } else {
-                    TroubleAnswer::Refuse(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS))
+                    ReceiverAnswer::Refuse(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS))
                 }
             }
-            (None, Some(status)) if !status.is_success() => TroubleAnswer::Refuse(status),
-            (None, _) => TroubleAnswer::Take,
+            (None, Some(status)) if !status.is_success() => ReceiverAnswer::Refuse(status),
+            (None, _) => ReceiverAnswer::Take,
         }
     }
 
@@ -139,17 +139,17 @@ mod tests {
     use super::*;
     use crate::cli::arguments::parsed;
 
-    fn trouble(line: &str) -> ReceiverTrouble {
-        ReceiverTrouble::new(&parsed::<TroubleArgs>(line).unwrap()).unwrap()
+    fn faults(line: &str) -> ReceiverFaults {
+        ReceiverFaults::new(&parsed::<FaultArgs>(line).unwrap()).unwrap()
     }
 
     #[test]
     fn a_rate_takes_what_fits_it_and_refuses_the_rest() {
         for (line, refused) in [("--rate 1/s", 429), ("--rate 60/m --status 503", 503)] {
-            let trouble = trouble(line);
-            let at = |millis| match trouble.answer(Duration::from_millis(millis)) {
-                TroubleAnswer::Take => 0,
-                TroubleAnswer::Refuse(status) => status.as_u16(),
+            let faults = faults(line);
+            let at = |millis| match faults.answer(Duration::from_millis(millis)) {
+                ReceiverAnswer::Take => 0,
+                ReceiverAnswer::Refuse(status) => status.as_u16(),
             };
             assert_eq!(
                 [at(0), at(10), at(999), at(1000), at(1500), at(9000), at(9001)],
@@ -160,13 +160,13 @@ mod tests {
 
     #[test]
     fn a_status_answers_every_request() {
-        assert_eq!(trouble("--status 503").answer(Mono::ZERO), TroubleAnswer::Refuse(StatusCode::SERVICE_UNAVAILABLE));
-        let taken = trouble("--status 202 --delay 2s");
-        assert_eq!((taken.answer(Mono::ZERO), taken.status()), (TroubleAnswer::Take, StatusCode::ACCEPTED));
+        assert_eq!(faults("--status 503").answer(Mono::ZERO), ReceiverAnswer::Refuse(StatusCode::SERVICE_UNAVAILABLE));
+        let taken = faults("--status 202 --delay 2s");
+        assert_eq!((taken.answer(Mono::ZERO), taken.status()), (ReceiverAnswer::Take, StatusCode::ACCEPTED));
         assert_eq!(taken.delay, Duration::from_secs(2));
         assert_eq!(
-            (trouble("").answer(Mono::ZERO), trouble("").status()),
-            (TroubleAnswer::Take, StatusCode::NO_CONTENT)
+            (faults("").answer(Mono::ZERO), faults("").status()),
+            (ReceiverAnswer::Take, StatusCode::NO_CONTENT)
         );
     }
 
@@ -183,7 +183,7 @@ mod tests {
             ("--forward hook", "http://127.0.0.1"),
             ("--status 99", "200"),
         ] {
-            let error = parsed::<TroubleArgs>(bad).unwrap_err().to_string();
+            let error = parsed::<FaultArgs>(bad).unwrap_err().to_string();
             assert!(error.contains(example), "{bad}: {error}");
         }
     }

@@ -1,9 +1,8 @@
 //! Writes the messages of one endpoint: redacts the stored events as the endpoint asks and has its format encode them.
 
-use super::body::{FrozenEvent, MessageBody, Unwritable};
-use super::spec::{Format, Grouping};
-use crate::delivery::redact::{NameRedaction, NoKey};
-use crate::delivery::settings::EndpointSettings;
+use super::format::{Format, FrozenEvent, Grouping, MessageBody, Unwritable};
+use super::redact::{NameRedaction, NoKey};
+use super::settings::EndpointSettings;
 use crate::model::{BatchId, EventId};
 use crate::store::Claimed;
 
