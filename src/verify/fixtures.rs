@@ -29,6 +29,8 @@ pub(super) struct Fixtures {
     /// The callers of former identity names, whose reads may still be in flight.
     former: BTreeMap<IdentityName, Caller>,
     settings: WatchSettings,
+    /// How many reads a minute each identity may make.
+    budget: f64,
     organizer: Caller,
     /// The conferences that are watched by name, if the scenario does so.
     pub named: Vec<ConferenceName>,
@@ -47,6 +49,7 @@ impl Fixtures {
             callers: BTreeMap::from([(one.clone(), organizer), (two.clone(), Caller::Anybody)]),
             former: BTreeMap::new(),
             settings: WatchSettings::default(),
+            budget: scenario.budget,
             organizer,
             named: Vec::new(),
         };
@@ -108,14 +111,14 @@ impl Fixtures {
 
     /// Returns the settings of the scheduler.
     pub(super) fn setup(&self, routes: Vec<Route>) -> Setup {
-        let identity = |name: &IdentityName| WatchIdentity { name: name.clone(), looks_up: false, budget: 480.0 };
+        let identity = |name: &IdentityName| WatchIdentity { name: name.clone(), looks_up: false, budget: self.budget };
         Setup {
             settings: self.settings,
             targets: self.targets.clone(),
             identities: self.callers.keys().map(identity).collect(),
             routes,
             internal_domains: Vec::new(),
-            project_budget: 4800.0,
+            project_budget: 10.0 * self.budget,
         }
     }
 

@@ -48,9 +48,14 @@ pub(super) struct Scenario {
     pub expires: Option<u32>,
     /// Whether events are delivered to receivers that fail at times.
     pub delivers: bool,
+    /// How many reads a minute each identity may make: from plenty to a fraction of what is planned.
+    pub budget: f64,
     /// The fault rules, and whether each also applies to conferences that have ended.
     pub rules: Vec<(Rule, bool)>,
 }
+
+/// The budgets, in reads a minute: plenty mostly, and down to a twentieth of what a few lively meetings need.
+const BUDGETS: [f64; 6] = [480.0, 480.0, 480.0, 60.0, 20.0, 8.0];
 
 /// How the meetings are watched, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +113,7 @@ impl Scenario {
             outage: None,
             expires: None,
             delivers: random.u8(0..3) == 0,
+            budget: BUDGETS[0],
             rules: Vec::new(),
         };
         if options.crashes && random.u8(0..4) == 0 {
@@ -116,6 +122,8 @@ impl Scenario {
             scenario.outage = Some((Duration::from_secs(from), Duration::from_secs(from + length)));
         }
         if options.faults {
+            // A stream of its own: what else is drawn stays as it was.
+            scenario.budget = BUDGETS[Random::with_seed(seed ^ 0xb0d6_e701).usize(0..BUDGETS.len())];
             scenario.draw_incidents(options, begun, random);
             scenario.draw_faults(seed, random)?;
         }
@@ -256,6 +264,9 @@ impl fmt::Display for Scenario {
             self.late.as_secs()
         )?;
         write!(f, ", clock {} s off", self.skew.as_secs())?;
+        if self.budget < BUDGETS[0] {
+            write!(f, ", {} reads a minute", self.budget)?;
+        }
         if let Some((from, to)) = self.outage {
             write!(f, ", down from {} s to {} s", from.as_secs(), to.as_secs())?;
         }

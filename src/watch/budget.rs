@@ -27,12 +27,12 @@ const REGAINED_IN_A_MINUTE: f64 = 0.1;
 /// The budgets of a project and its identities.
 #[derive(Debug)]
 pub struct Budgets {
-    project: Budget,
-    identities: BTreeMap<IdentityName, Budget>,
+    project: ReadBudget,
+    identities: BTreeMap<IdentityName, ReadBudget>,
 }
 
 #[derive(Debug)]
-struct Budget {
+struct ReadBudget {
     /// The configured limit, in reads a minute.
     limit: f64,
     /// The share of the limit that Google lets us spend at present.
@@ -42,7 +42,7 @@ struct Budget {
     regained_at: Mono,
 }
 
-impl Budget {
+impl ReadBudget {
     fn new(limit: f64, now: Mono) -> Self {
         Self { limit, share: 1.0, bucket: QuotaBucket::new(limit, now), refused_at: None, regained_at: now }
     }
@@ -85,8 +85,8 @@ impl Budgets {
     /// Creates full budgets of so many reads a minute: of the project, and of each identity.
     #[must_use]
     pub fn new<'a>(project: f64, identities: impl IntoIterator<Item = (&'a IdentityName, f64)>, now: Mono) -> Self {
-        let identities = identities.into_iter().map(|(name, limit)| (name.clone(), Budget::new(limit, now)));
-        Self { project: Budget::new(project, now), identities: identities.collect() }
+        let identities = identities.into_iter().map(|(name, limit)| (name.clone(), ReadBudget::new(limit, now)));
+        Self { project: ReadBudget::new(project, now), identities: identities.collect() }
     }
 
     /// Takes over other limits. What was spent stays spent. `renamed`: the name before, and the name now.
@@ -102,7 +102,7 @@ impl Budgets {
         let mut known: BTreeMap<_, _> =
             before.into_iter().map(|(name, budget)| (renamed.get(&name).cloned().unwrap_or(name), budget)).collect();
         for (name, limit) in identities {
-            let mut budget = known.remove(name).unwrap_or_else(|| Budget::new(limit, now));
+            let mut budget = known.remove(name).unwrap_or_else(|| ReadBudget::new(limit, now));
             budget.set_limit(limit, now);
             self.identities.insert(name.clone(), budget);
         }

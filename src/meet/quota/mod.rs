@@ -1,8 +1,9 @@
 //! Keeps requests within the configured share of Google's quota.
 //!
 //! A request waits for the `RateLimiter` of its identity and then for that of the project. A rate limiter is a token bucket
-//! with a priority queue of waiting requests: `priority_queue` is pure and takes the time as an argument; `rate_limiter` adds
-//! the timers.
+//! with a priority queue of waiting requests: `priority_queue` decides, and `rate_limiter` adds
+//! the timers. The schedule pays for reads before it issues them (see `watch::budget`), so a request seldom waits here: only
+//! what a read takes beyond what was expected, and the reads of commands.
 
 mod collector;
 mod priority_queue;

@@ -1,4 +1,4 @@
-//! Pure: the reads that are due and wait for their turn, and which of them is worth most.
+//! Step: the reads that are due and wait for their turn, and which of them is worth most.
 //!
 //! A wish has a due time and a *patience*: how much later than that it may come before it is twice as late as it should be.
 //! The lateness of a wish is its delay divided by its patience, and the latest goes first. So under pressure every kind of
@@ -18,13 +18,13 @@ use crate::watch::wish::{Lateness, Wish};
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct WaitingReads {
-    queues: BTreeMap<IdentityName, Queue>,
+    queues: BTreeMap<IdentityName, WishQueue>,
     /// The wishes of each key: one for what it does all the time and one for the most urgent of the rest.
     wishes: BTreeMap<WorkKey, (IdentityName, Vec<Wish>)>,
 }
 
 /// The wishes of one identity, by patience: of those with the same patience the one that was due first is the latest.
-type Queue = BTreeMap<Duration, BTreeSet<(Mono, WorkKey)>>;
+type WishQueue = BTreeMap<Duration, BTreeSet<(Mono, WorkKey)>>;
 
 impl WaitingReads {
     /// Replaces the wishes of a key.
@@ -85,7 +85,7 @@ impl WaitingReads {
     }
 }
 
-fn latest_of(queue: &Queue, now: Mono) -> Option<(Lateness, &WorkKey)> {
+fn latest_of(queue: &WishQueue, now: Mono) -> Option<(Lateness, &WorkKey)> {
     let of_class = queue.iter().filter_map(|(patience, wishes)| {
         wishes.first().map(|(due, key)| (Wish { due: *due, patience: *patience }.lateness(now), key))
     });

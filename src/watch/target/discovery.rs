@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Discovered, DiscoveredConference, DiscoveryQuestion, Target};
+use super::{Discovered, DiscoveredConference, DiscoveryQuestion, ENDED_EVERY, Target};
 use crate::backoff::{Random, jittered};
 use crate::clock::{Mono, elapsed};
 use crate::meet::{Answer, ConferenceFilter, Read, Reading};
@@ -18,9 +18,7 @@ use crate::watch::settings::TargetSelector;
 
 /// Records may appear late in Google's lists, so each list of ended conferences overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
-/// How often the ended conferences of a target are listed.
-pub(super) const ENDED_EVERY: Duration = Duration::from_secs(60);
-/// The same when quota is short.
+/// How often the ended conferences of a target are listed when quota is short.
 const ENDED_EVERY_WHEN_TIGHT: Duration = Duration::from_secs(1800);
 /// After so many lists in a row with a record that cannot be read, the cursor moves past it.
 const MAX_IN_PART: u32 = 6;

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::discovery::ENDED_EVERY;
 use self::look_back::LookBack;
 use super::gap::{LATE, NOT_RUNNING};
 use super::roster::EmittedEvent;
@@ -23,6 +22,9 @@ use crate::clock::Mono;
 use crate::meet::Reason;
 use crate::model::{Conference, ConferenceName, Gap, MeetingCode, SpaceName};
 use crate::store::TargetRow;
+
+/// How often the ended conferences of a target are listed.
+const ENDED_EVERY: Duration = Duration::from_secs(60);
 
 /// One target, and what is known of it.
 #[derive(Debug, Clone)]

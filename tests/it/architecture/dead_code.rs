@@ -19,6 +19,31 @@ struct ForTests {
 
 const FOR_TESTS: &[ForTests] = &[
     ForTests {
+        file: "src/verify/lateness/figures.rs",
+        item: "fn mean",
+        reason: "A bench prints how late events are, and a test holds it against a naive poller.",
+    },
+    ForTests {
+        file: "src/verify/lateness/figures.rs",
+        item: "fn quantile",
+        reason: "A bench prints how late events are, and a test holds it against a naive poller.",
+    },
+    ForTests {
+        file: "src/verify/lateness/figures.rs",
+        item: "fn naive",
+        reason: "A bench prints how late events are, and a test holds it against a naive poller.",
+    },
+    ForTests {
+        file: "src/verify/lateness/figures.rs",
+        item: "fn bound",
+        reason: "A bench prints how late events are, and a test holds it against a naive poller.",
+    },
+    ForTests {
+        file: "src/verify/lateness.rs",
+        item: "fn of_a_project",
+        reason: "A bench prints how late events are, and a test holds it against a naive poller.",
+    },
+    ForTests {
         file: "src/sim/api/mod.rs",
         item: "fn tally",
         reason: "Tests wait until the daemon has made its reads and count them.",
