@@ -80,7 +80,7 @@ impl EndpointSettings {
         let is_at = |host: &str| {
             let of =
                 |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-            CHAT_DOMAINS.iter().any(|domain| of(domain))
+            CHAT_DOMAINS.iter().any(of)
         };
         self.format.is_chat() || self.url.host_str().is_some_and(is_at)
     }

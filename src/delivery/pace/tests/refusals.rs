@@ -82,8 +82,8 @@ fn a_receiver_that_refuses_a_share_whatever_the_rate_is_not_slowed_down_for_good
 
 #[test]
 fn a_limit_that_falls_is_found_and_not_taken_for_none() {
-    for (before, after) in [(20.0, 5.0), (20.0, 1.0), (5.0, 1.0), (100.0, 2.0)] {
-        let mut first = Receiver::new(bucket(before, 1.0), Hint::None);
+    for (before, after) in [(20_u32, 5.0), (20, 1.0), (5, 1.0), (100, 2.0)] {
+        let mut first = Receiver::new(bucket(f64::from(before), 1.0), Hint::None);
         let mut then = Receiver::new(bucket(after, 1.0), Hint::None);
         let accepted_before = std::cell::Cell::new(0);
         let answer = |_, now| {
@@ -94,7 +94,7 @@ fn a_limit_that_falls_is_found_and_not_taken_for_none() {
             accepted_before.set(accepted_before.get() + u32::from(answer.is_ok()));
             answer
         };
-        let backlog = (30.0 * before) as u32 + 100;
+        let backlog = 30 * before + 100;
         let sent = Sending { backlog, concurrency: 8, latency: 0.05, answer }.run();
         let ideal = 30.0 + f64::from(backlog - accepted_before.get()) / after;
         assert!(sent.took <= ideal * 1.15, "{before}, {after}: {sent:?}, at best {ideal}");
