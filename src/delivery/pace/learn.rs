@@ -31,7 +31,7 @@ impl Pace {
             self.shrink_to(self.window / 2);
             return;
         }
-        if self.has_no_limit(began) {
+        if self.shows_no_limit(began) {
             self.capacity = None;
             self.no_limit_until = now + NO_LIMIT_FOR;
             self.idle();
@@ -67,7 +67,7 @@ impl Pace {
     }
 
     /// Counts a refusal. Returns whether refusals come as often however far the rate is lowered.
-    fn has_no_limit(&mut self, began: Mono) -> bool {
+    fn shows_no_limit(&mut self, began: Mono) -> bool {
         let Some(rate) = self.learned() else { return false };
         match &mut self.share {
             Some(share) => share.refuse(began, rate),

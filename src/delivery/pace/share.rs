@@ -35,10 +35,10 @@ pub(super) struct RefusedShare {
     counting: Round,
     rate: f64,
     /// The share and the rate that were seen before, if they still count.
-    before: Option<Seen>,
+    before: Option<SeenShare>,
     /// Until enough was accepted to see what the receiver takes.
     taking: Round,
-    taken: Option<Seen>,
+    taken: Option<SeenShare>,
     doubts: u32,
     /// The accepted deliveries since the last refusal, and the times in a row that they were few.
     accepted: u32,
@@ -46,13 +46,13 @@ pub(super) struct RefusedShare {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Seen {
+struct SeenShare {
     share: f64,
     rate: f64,
     until: Mono,
 }
 
-impl Seen {
+impl SeenShare {
     fn new(share: f64, rate: f64, from: Mono, now: Mono) -> Self {
         Self { share, rate, until: now + (now.saturating_sub(from) * REMEMBERED.1).max(REMEMBERED.0) }
     }
@@ -82,14 +82,14 @@ impl RefusedShare {
             1..TAKEN_OFTEN => self.short + 1,
             _ => 0,
         };
-        self.short >= SHORT || self.is_doubtful(began, rate) || self.is_the_same(began, rate)
+        self.short >= SHORT || self.raises_doubts(began, rate) || self.shows_the_same(began, rate)
     }
 
-    fn is_doubtful(&mut self, began: Mono, rate: f64) -> bool {
+    fn raises_doubts(&mut self, began: Mono, rate: f64) -> bool {
         let is_slower = self.taken.is_some_and(|taken| rate < taken.rate * SLOWER);
         self.doubts += u32::from(is_slower && self.counting.refused_at_most(TAKEN.1));
         if self.taking.count() >= TAKEN.0 {
-            let seen = Seen::new(0.0, self.taking.at_least(began), self.taking.began(), began);
+            let seen = SeenShare::new(0.0, self.taking.at_least(began), self.taking.began(), began);
             if self.taken.is_none_or(|taken| taken.rate <= seen.rate) {
                 (self.taken, self.doubts) = (Some(seen), 0);
             }
@@ -98,9 +98,9 @@ impl RefusedShare {
         self.doubts >= DOUBTS
     }
 
-    fn is_the_same(&mut self, began: Mono, rate: f64) -> bool {
+    fn shows_the_same(&mut self, began: Mono, rate: f64) -> bool {
         let Some(share) = self.counting.share() else { return false };
-        let seen = Seen::new(share, self.rate, self.counting.began(), began);
+        let seen = SeenShare::new(share, self.rate, self.counting.began(), began);
         if share > TAKEN.1 {
             (self.taken, self.doubts, self.taking) = (None, 0, Round::new(began));
         }
@@ -109,7 +109,7 @@ impl RefusedShare {
             Some(before) if seen.rate <= before.rate && seen.rate > before.rate * SLOWER => false,
             before => {
                 self.before = Some(seen);
-                let same = |before: Seen| (before.share * SAME.0..before.share * SAME.1).contains(&share);
+                let same = |before: SeenShare| (before.share * SAME.0..before.share * SAME.1).contains(&share);
                 before.is_some_and(|before| seen.rate <= before.rate && same(before))
             }
         }

@@ -33,14 +33,14 @@ enum Kind {
     /// Answers within seconds; one in five answers is an error.
     Flaky,
     /// Accepts so many deliveries a second, and refuses the others.
-    Limited { bucket: TokenBucket, refusal: Refusal },
+    Limited { bucket: TokenBucket, refusal: OverLimit },
     /// Accepts everything after ten seconds.
     Slow,
 }
 
 /// How a receiver refuses what exceeds its limit.
 #[derive(Debug, Clone, Copy)]
-enum Refusal {
+enum OverLimit {
     /// With this status. `hint`: whether 429 and 503 say for how long.
     Status { status: u16, hint: bool },
     /// With a body of failure behind a head of success.
@@ -81,7 +81,7 @@ impl Behavior {
                 let rate = [0.2, 0.5, 1.0, 3.0][random.usize(0..4)];
                 let burst = [1.0, 1.0, 5.0][random.usize(0..3)];
                 let bucket = TokenBucket::new(burst, rate, burst, 1e-9, Mono::ZERO);
-                Kind::Limited { bucket, refusal: Refusal::draw(random) }
+                Kind::Limited { bucket, refusal: OverLimit::draw(random) }
             }
             _ => Kind::Slow,
         };
@@ -154,7 +154,7 @@ impl Behavior {
     }
 }
 
-impl Refusal {
+impl OverLimit {
     fn draw(random: &mut Random) -> Self {
         match random.u8(0..7) {
             0 => Self::Status { status: 429, hint: random.bool() },

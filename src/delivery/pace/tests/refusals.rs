@@ -26,7 +26,7 @@ impl<F: FnMut(u32, f64) -> Answer> Sending<F> {
     fn run(mut self) -> Delivered {
         let limits = PaceLimits { concurrency: self.concurrency, rate: None, longest_pause: seconds(180.0) };
         let mut pace = Pace::new(limits, Mono::ZERO);
-        let mut random = fastrand::Rng::with_seed(7);
+        let mut random = crate::backoff::Random::with_seed(7);
         let (mut now, mut left, mut done, mut number) = (0.0_f64, self.backlog, 0, 0);
         let mut result = Delivered { took: 0.0, refused: 0, rate: None, least: f64::INFINITY };
         let mut in_flight: Vec<(f64, f64, Answer)> = Vec::new();
@@ -72,7 +72,7 @@ fn bound(sent: &Delivered, latency: f64, learning: f64) -> f64 {
 fn a_receiver_that_refuses_a_share_whatever_the_rate_is_not_slowed_down_for_good() {
     for (share, learning) in [(0.05, 90.0), (0.2, 330.0), (0.5, 60.0), (0.8, 10_800.0)] {
         for seed in 0..20 {
-            let mut random = fastrand::Rng::with_seed(seed);
+            let mut random = crate::backoff::Random::with_seed(seed);
             let answer = move |_, _| if random.f64() < share { Err(None) } else { Ok(()) };
             let sent = Sending { backlog: 1000, concurrency: 1, latency: 0.02, answer }.run();
             assert!(sent.took <= bound(&sent, 0.02, learning), "{share}, {seed}: {sent:?}");
