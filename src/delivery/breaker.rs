@@ -5,7 +5,8 @@
 //! longer than an endpoint that takes little needs between two deliveries. Then three failures in a row that are the
 //! endpoint's own fault open it. If the fault is unclear, it takes five, of three lanes, or two minutes: one conference's
 //! failing delivery does not prove that the endpoint is down. Until three lanes have failed, a lane that has not failed is
-//! also probed before the next probe is due. An endpoint that asks for a long wait opens it at once.
+//! also probed before the next probe is due. An endpoint that asks for a long wait, and accepts nothing
+//! meanwhile, opens it at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,6 +46,8 @@ const JITTER: f64 = 0.2;
 pub struct Failed<'a> {
     pub lane: LaneId,
     pub outcome: &'a Outcome,
+    /// When the attempt began.
+    pub began: Mono,
     /// How long the receiver asked to wait.
     pub asked: Option<Duration>,
     /// How many deliveries a second the endpoint takes, if that is known to be few.
@@ -173,7 +176,7 @@ impl Breaker {
 
     /// Notes a failed attempt. Returns whether that opens the breaker.
     pub fn failed(&mut self, failed: &Failed<'_>, now: Now) -> bool {
-        let Failed { lane, outcome, asked, jitter, .. } = *failed;
+        let Failed { lane, outcome, began, asked, jitter, .. } = *failed;
         match outcome.at_fault() {
             None => return false,
             Some(AtFault::Delivery) if !self.is_open() => return false,
@@ -196,7 +199,9 @@ impl Breaker {
                 false
             }
             StoredBreaker::Closed | StoredBreaker::Draining => {
-                let is_asked = asked.is_some_and(|asked| asked > LONG_WAIT);
+                // One that accepted others meanwhile did not mean them.
+                let is_well = self.accepted_at.is_some_and(|accepted| accepted >= began);
+                let is_asked = !is_well && asked.is_some_and(|asked| asked > LONG_WAIT);
                 let opens = is_asked || self.is_down(failed, since.mono, now.mono);
                 if is_asked {
                     // The wait holds for every lane.
@@ -242,155 +247,4 @@ impl Breaker {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::super::outcome::TransportFailure;
-    use super::*;
-
-    const CONNECT: Outcome = Outcome::TransportFailed(TransportFailure::Connect);
-    const TIMEOUT: Outcome = Outcome::TransportFailed(TransportFailure::Timeout);
-
-    fn now(seconds: u64) -> Now {
-        Now { mono: Mono::ZERO, wall: Timestamp::UNIX_EPOCH }.after(Duration::from_secs(seconds))
-    }
-
-    fn fail(breaker: &mut Breaker, lane: i64, outcome: Outcome, seconds: u64) -> bool {
-        let failed = Failed { lane: LaneId(lane), outcome: &outcome, asked: None, capacity: None, jitter: 0.0 };
-        breaker.failed(&failed, now(seconds))
-    }
-
-    #[test]
-    fn three_failures_in_a_row_that_are_the_endpoints_own_fault_open_it() {
-        let unreachable = [TransportFailure::Dns, TransportFailure::Tls].map(Outcome::TransportFailed);
-        for outcome in [CONNECT, TIMEOUT, Outcome::Unauthorized].into_iter().chain(unreachable) {
-            let mut breaker = Breaker::default();
-            assert!(!fail(&mut breaker, 1, outcome, 0) && !fail(&mut breaker, 1, outcome, 1));
-            assert!(fail(&mut breaker, 1, outcome, 2), "{outcome:?}");
-            assert_eq!(breaker.probe_at(), Some(now(7).mono));
-        }
-    }
-
-    #[test]
-    fn one_conferences_failing_delivery_does_not_open_it() {
-        let mut breaker = Breaker::default();
-        for seconds in 0..100 {
-            assert!(!fail(&mut breaker, 1, Outcome::ServerError, seconds));
-        }
-        assert!(!fail(&mut breaker, 2, Outcome::ServerError, 100));
-        assert!(fail(&mut breaker, 3, Outcome::ServerError, 101));
-    }
-
-    #[test]
-    fn a_success_in_between_keeps_it_closed() {
-        let mut breaker = Breaker::default();
-        for lane in 0..100 {
-            assert!(!fail(&mut breaker, lane, CONNECT, 0));
-            assert!(!fail(&mut breaker, lane, CONNECT, 0));
-            assert!(!breaker.succeeded(Mono::ZERO));
-        }
-        assert_eq!(breaker.state(), StoredBreaker::Closed);
-    }
-
-    #[test]
-    fn one_conferences_failures_open_it_if_nothing_else_was_accepted_for_two_minutes() {
-        let mut breaker = Breaker::default();
-        for seconds in 0..120 {
-            assert!(!fail(&mut breaker, 1, Outcome::ServerError, seconds));
-        }
-        assert!(fail(&mut breaker, 1, Outcome::ServerError, 120));
-        let mut breaker = Breaker::default();
-        assert!((0..1000).all(|seconds| !fail(&mut breaker, 1, Outcome::NotFound, seconds)), "that is its own trouble");
-    }
-
-    #[test]
-    fn an_endpoint_that_was_well_a_moment_ago_is_given_a_moment() {
-        for outcome in [CONNECT, Outcome::Unavailable { wait: None }, Outcome::NotFound] {
-            let mut breaker = Breaker::default();
-            breaker.succeeded(now(10).mono);
-            for lane in 0..30 {
-                assert!(!fail(&mut breaker, lane, outcome, 11), "{outcome:?}");
-            }
-            assert!(!fail(&mut breaker, 1, outcome, 14));
-            assert!(fail(&mut breaker, 1, outcome, 16), "{outcome:?}");
-            assert!(matches!(breaker.state(), StoredBreaker::Open { since, .. } if since == now(11).wall));
-        }
-    }
-
-    #[test]
-    fn an_endpoint_that_takes_little_is_not_down_between_two_deliveries() {
-        let (busy, down) = (Outcome::Busy { wait: None }, Outcome::Unavailable { wait: None });
-        for (outcome, capacity, opens) in [(busy, 1.0, 120), (busy, 0.01, 400), (down, 1.0, 5), (down, 0.1, 40)] {
-            let mut breaker = Breaker::default();
-            let opened = (0..1000).find(|seconds| {
-                let lane = LaneId(i64::try_from(*seconds).unwrap());
-                let failed = Failed { lane, outcome: &outcome, asked: None, capacity: Some(capacity), jitter: 0.0 };
-                breaker.failed(&failed, now(*seconds))
-            });
-            assert_eq!(opened, Some(opens), "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn failures_that_are_the_deliverys_own_fault_do_not_open_it() {
-        let mut breaker = Breaker::default();
-        for lane in 0..100 {
-            assert!(!fail(&mut breaker, lane, Outcome::Refused, 0));
-        }
-        assert_eq!(breaker.take_change(), None);
-    }
-
-    #[test]
-    fn probes_are_five_seconds_to_ten_minutes_apart_and_the_first_success_drains() {
-        let mut breaker = Breaker::default();
-        for lane in 0..3 {
-            fail(&mut breaker, lane, CONNECT, 0);
-        }
-        let mut gaps = Vec::new();
-        for _ in 0..10 {
-            let at = breaker.probe_at().unwrap().as_secs();
-            fail(&mut breaker, 1, CONNECT, at);
-            gaps.push(breaker.probe_at().unwrap().as_secs() - at);
-        }
-        assert_eq!(gaps, [10, 20, 40, 80, 160, 320, 600, 600, 600, 600]);
-        assert!(breaker.succeeded(Mono::ZERO));
-        assert_eq!((breaker.take_change(), breaker.take_change()), (Some(StoredBreaker::Draining), None));
-        breaker.drained();
-        assert_eq!(breaker.take_change(), Some(StoredBreaker::Closed));
-    }
-
-    #[test]
-    fn probes_wait_as_long_as_the_receiver_asked() {
-        let mut breaker = Breaker::default();
-        let wait = Some(Duration::from_secs(1000));
-        let outcome = Outcome::Busy { wait };
-        let failed = Failed { lane: LaneId(1), outcome: &outcome, asked: wait, capacity: None, jitter: 0.0 };
-        assert!(breaker.failed(&failed, now(0)), "it asks for a long wait");
-        assert_eq!(breaker.early_probe_not_of(now(500).mono), None);
-        assert_eq!(breaker.probe_at(), Some(now(1000).mono));
-    }
-
-    #[test]
-    fn a_lane_that_did_not_fail_is_probed_early_until_three_have_failed() {
-        let mut breaker = Breaker::default();
-        for seconds in 0..3 {
-            fail(&mut breaker, 1, TIMEOUT, seconds);
-        }
-        assert_eq!(breaker.early_probe_not_of(now(6).mono), None, "probes are at least five seconds apart");
-        assert_eq!(breaker.early_probe_not_of(now(7).mono), Some(vec![LaneId(1)]));
-        fail(&mut breaker, 2, TIMEOUT, 7);
-        fail(&mut breaker, 3, TIMEOUT, 12);
-        assert_eq!(breaker.early_probe_not_of(now(17).mono), None);
-    }
-
-    #[test]
-    fn the_stored_state_is_taken_over_and_a_clock_that_jumped_does_not_delay_the_probe() {
-        let mut breaker = Breaker::default();
-        let stored = StoredBreaker::Open { since: now(0).wall, probes: 9, probe_at: now(1_000_000).wall };
-        assert!(breaker.adopt(stored, now(10)));
-        assert_eq!(breaker.probe_at(), Some(now(610).mono));
-        assert!(!breaker.adopt(stored, now(20)), "the state is the same");
-        breaker.succeeded(Mono::ZERO);
-        assert!(!breaker.adopt(stored, now(30)), "a state that is not stored yet is newer");
-    }
-}
+mod tests;

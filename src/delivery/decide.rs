@@ -30,6 +30,8 @@ pub struct Attempt {
     /// Whether a failure is the endpoint's: then the delivery's schedule stays where it is, and the delivery is due at once.
     /// The endpoint's pace and breaker say when it is sent again.
     pub endpoint_fails: bool,
+    /// Whether it may be the delivery's all the same: then it waits as after its first failure.
+    pub is_suspect: bool,
 }
 
 /// When to retry and when to give up.
@@ -56,7 +58,7 @@ impl Policy {
     #[must_use]
     pub fn of(settings: &EndpointSettings) -> Self {
         let default = Self::new(settings.window);
-        let longest = if settings.format.is_chat() { LONGEST_CHAT_WAIT } else { default.retry_after.1 };
+        let longest = if settings.goes_to_a_chat() { LONGEST_CHAT_WAIT } else { default.retry_after.1 };
         let then_every = settings.schedule.last().copied().unwrap_or(settings.window);
         Self {
             schedule: settings.schedule.clone(),
@@ -101,6 +103,7 @@ pub fn decide(attempt: &Attempt, outcome: &Outcome, policy: &Policy, now: Timest
     let (wait, rejections) = match outcome {
         Outcome::Gone => return AttemptResult::EndpointOff { reason },
         Outcome::Unsendable => return AttemptResult::Dead { reason },
+        _ if attempt.is_suspect => (spread(scheduled(policy, 0), policy.jitter, jitter), attempt.rejections),
         _ if attempt.endpoint_fails => (Duration::ZERO, attempt.rejections),
         Outcome::Refused | Outcome::NotFound => match policy.after_rejection.get(attempt.rejections as usize) {
             Some(wait) => (spread(*wait, policy.jitter, jitter), attempt.rejections + 1),
@@ -179,6 +182,7 @@ mod tests {
             tried_since: at(0),
             others_wait: false,
             endpoint_fails: false,
+            is_suspect: false,
         }
     }
 
@@ -343,6 +347,27 @@ mod tests {
             assert_eq!(decide(&held, &answered(status), &policy(), now, 1.0), retry, "{status}");
             let decision = decided(&held, &answered(status), at(72 * 3600), 0.0);
             assert_eq!(decision, Decided::Dead { reason: FailureReason::Window });
+        }
+    }
+
+    #[test]
+    fn a_suspect_is_tried_again_in_a_moment_and_its_schedule_stays_where_it_is() {
+        let suspect = Attempt { endpoint_fails: true, is_suspect: true, others_wait: true, ..attempt(3) };
+        let retry = AttemptResult::Retry { at: at(105), hold_until: at(6 * 3600), failures: 2, rejections: 0 };
+        assert_eq!(decide(&suspect, &answered(500), &policy(), at(100), 0.0), retry);
+    }
+
+    #[test]
+    fn a_template_that_goes_to_a_chat_waits_no_longer_than_a_chat() {
+        for (url, longest) in [
+            ("https://discord.com/api/webhooks/1/x", LONGEST_CHAT_WAIT),
+            ("https://prod-12.westeurope.logic.azure.com/workflows/x", LONGEST_CHAT_WAIT),
+            ("https://notdiscord.com/", 12 * HOUR),
+            ("https://discord.com.example.com/", 12 * HOUR),
+        ] {
+            let name = crate::model::EndpointName::parse("ops").unwrap();
+            let settings = EndpointSettings::new(name, url.parse().unwrap());
+            assert_eq!(Policy::of(&settings).retry_after.1, longest, "{url}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! What attempts have shown about an endpoint: how much it takes, whether it is in trouble as a whole, whose fault failures
 //! are, and what of it was reported. Pure.
 
+use std::time::Duration;
+
 use super::breaker::{Breaker, Failed};
 use super::decide;
 use super::endpoint::Endpoint;
-use super::fault::{Evidence, JudgedFailure};
+use super::fault::{Blame, Evidence, JudgedFailure};
 use super::outcome::Outcome;
 use super::pace::{Pace, PaceLimits};
 use super::ready::RunKey;
@@ -13,6 +15,9 @@ use super::report::{EndpointReport, PaceReport};
 use super::told::Told;
 use crate::clock::{Mono, Now};
 use crate::store::{DeliveryId, LaneId, StoredBreaker};
+
+/// An endpoint that accepted something in this time is not left alone for longer, whatever it asks for.
+const LONGEST_WHILE_WELL: Duration = Duration::from_secs(600);
 
 /// The health of one endpoint.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub(super) struct Learned {
     pub(super) was_open: bool,
     /// Whether the attempt failed because of the endpoint.
     pub(super) endpoint_fails: bool,
+    /// Whether the delivery may be at fault all the same.
+    pub(super) is_suspect: bool,
     /// Whether the failure belongs to a trouble that was reported before.
     pub(super) goes_on: bool,
     pub(super) reports: Vec<EndpointReport>,
@@ -80,7 +87,7 @@ impl EndpointHealth {
                 self.pace.accepted(attempt.began, now.mono);
             }
             let reports = self.tell(endpoint, has_closed, None, now.mono);
-            return Learned { was_open, endpoint_fails: false, goes_on: false, reports };
+            return Learned { was_open, endpoint_fails: false, is_suspect: false, goes_on: false, reports };
         };
         let failure = JudgedFailure {
             delivery: attempt.delivery,
@@ -91,24 +98,50 @@ impl EndpointHealth {
             own_failures: attempt.own_failures,
             breaker_is_open: was_open,
         };
-        let endpoint_fails = self.evidence.failed(&failure, now.mono);
-        let asked = decide::asked_wait(outcome, &endpoint.policy);
+        let blame = self.evidence.failed(&failure, now.mono);
+        let endpoint_fails = blame != Blame::Delivery;
+        let asked = self.asked_wait(endpoint, outcome, now.mono);
+        let refuses = self.is_refusal(outcome, now.mono);
+        let is_told = was_open || self.pace.is_failing() || (refuses && self.pace.learned().is_some());
         let is_busy = matches!(outcome, Outcome::Busy { .. } | Outcome::Unavailable { .. });
-        let goes_on = endpoint_fails && (is_busy || was_open || self.pace.is_failing());
-        if endpoint_fails && !was_open {
-            if is_busy {
-                self.pace.refused(asked, attempt.began, now.mono, jitter);
-            } else {
-                self.pace.failed(attempt.began, now.mono, jitter);
+        let goes_on = endpoint_fails && blame != Blame::Suspect && (is_busy || is_told);
+        if !was_open {
+            let (began, now) = (attempt.began, now.mono);
+            match blame {
+                // It is tried again beside the others, which need not wait for it.
+                Blame::Suspect if asked.is_none() => {}
+                Blame::Suspect | Blame::Doubtful if refuses => self.pace.refused_again(asked, began, now, jitter),
+                Blame::Endpoint if refuses => self.pace.refused(asked, began, now, jitter),
+                Blame::Endpoint | Blame::Doubtful | Blame::Suspect => self.pace.failed(began, now, jitter),
+                Blame::Delivery => {}
             }
         }
         // A delivery's own failure shows nothing about the endpoint, but several that are not found may.
         if endpoint_fails || was_open || *outcome == Outcome::NotFound {
             let capacity = self.pace.learned();
-            self.breaker.failed(&Failed { lane: attempt.lane, outcome, asked, capacity, jitter }, now);
+            let failed = Failed { lane: attempt.lane, outcome, began: attempt.began, asked, capacity, jitter };
+            self.breaker.failed(&failed, now);
         }
         let reports = self.tell(endpoint, self.breaker.is_open(), Some(reason), now.mono);
-        Learned { was_open, endpoint_fails, goes_on, reports }
+        Learned { was_open, endpoint_fails, is_suspect: blame == Blame::Suspect, goes_on, reports }
+    }
+
+    /// Returns how long the endpoint asked to wait. One that was well a moment ago may have meant milliseconds, or only this
+    /// delivery: it is tried again soon, and may then ask again.
+    fn asked_wait(&self, endpoint: &Endpoint, outcome: &Outcome, now: Mono) -> Option<Duration> {
+        let asked = decide::asked_wait(outcome, &endpoint.policy)?;
+        let accepted = self.pace.accepted_at();
+        let was_well = accepted.is_some_and(|accepted| now.saturating_sub(accepted) < LONGEST_WHILE_WELL);
+        Some(if was_well { asked.min(LONGEST_WHILE_WELL) } else { asked })
+    }
+
+    /// Returns whether a failure means that the endpoint is busy. Some say so with any error, even without an answer: as long
+    /// as others are accepted, each counts.
+    fn is_refusal(&self, outcome: &Outcome, now: Mono) -> bool {
+        match outcome {
+            Outcome::Busy { .. } | Outcome::Unavailable { .. } | Outcome::BodyFailed => true,
+            outcome => !outcome.is_of_the_endpoint() && self.pace.is_alive(now),
+        }
     }
 
     /// Returns what is to be told of the endpoint after an attempt.

@@ -1,8 +1,10 @@
 //! Whose fault a failure is, as far as the endpoint's other answers show. Pure.
 //!
 //! Some answers say nothing about the delivery: busy, unavailable, no connection. Others may be about either: a server error
-//! can come from this one event. It counts as the endpoint's until the endpoint accepts others meanwhile; from then on it
-//! counts as the delivery's, until others fail as well.
+//! can come from this one event, or from a receiver that takes only so many a second. One acceptance of another delivery
+//! shows nothing, because a receiver that limits its rate accepts some as well. So a failure counts as the delivery's only
+//! if it fails so often in a row, while others are accepted, that this would be a coincidence at any receiver that refuses
+//! as large a share of all deliveries. If others fail too, the share is large, and it takes longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,17 @@ const LANES: usize = 3;
 /// How many failing deliveries are remembered.
 const REMEMBERED: usize = 4096;
 
+/// How often at least a delivery fails again, others being accepted meanwhile, before that is its own: if the failure may be
+/// about it, and if the answer says that it is not.
+const AGAIN: (u32, u32) = (4, 8);
+
+/// What is taken for a coincidence is at least so probable.
+const COINCIDENCE: f64 = 1e-3;
+
+/// The share of deliveries that fail at first is smoothed over so many; where it begins, and the largest that counts.
+const SHARE_OVER: f64 = 16.0;
+const SHARE_BOUNDS: (f64, f64) = (0.1, 0.9);
+
 /// A failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JudgedFailure<'a> {
@@ -30,140 +43,168 @@ pub(super) struct JudgedFailure<'a> {
     pub(super) breaker_is_open: bool,
 }
 
-/// What the endpoint's last answers show.
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    Endpoint,
+    /// The endpoint's as far as is known, but others were accepted since the delivery failed before.
+    Doubtful,
+    /// The same, and no other failed since the delivery failed for the first time.
+    Suspect,
+    Delivery,
+}
+
+/// A delivery that fails.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    /// When its first failure in a row began, and when the last one came.
+    first: Mono,
+    last: Mono,
+    /// How often it failed again while others were accepted.
+    again: u32,
+}
+
+/// When something came of the deliveries of two runs last, the later first.
 #[derive(Debug, Default)]
+struct LastOfTwo([Option<(RunKey, Mono)>; 2]);
+
+impl LastOfTwo {
+    fn note(&mut self, run: RunKey, now: Mono) {
+        if self.0[0].is_some_and(|(last, _)| last != run) {
+            self.0[1] = self.0[0];
+        }
+        self.0[0] = Some((run, now));
+    }
+
+    /// Returns when it came last of another run.
+    fn of_others(&self, run: RunKey) -> Option<Mono> {
+        self.0.iter().flatten().find(|(other, _)| *other != run).map(|(_, at)| *at)
+    }
+}
+
+/// What the endpoint's last answers show.
+#[derive(Debug)]
 pub(super) struct Evidence {
-    /// When deliveries of two runs were accepted last, the later first.
-    accepted: [Option<(RunKey, Mono)>; 2],
-    /// When the attempts of deliveries failed last.
-    failed: BTreeMap<DeliveryId, Mono>,
+    accepted: LastOfTwo,
+    failed: LastOfTwo,
+    failing: BTreeMap<DeliveryId, Failing>,
     /// The runs (the first few) that failed, and the lanes that were not found, since the last success.
-    failing: BTreeSet<RunKey>,
+    failing_runs: BTreeSet<RunKey>,
     not_found: BTreeSet<LaneId>,
+    /// The share of deliveries that fail at first.
+    share: f64,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            accepted: LastOfTwo::default(),
+            failed: LastOfTwo::default(),
+            failing: BTreeMap::new(),
+            failing_runs: BTreeSet::new(),
+            not_found: BTreeSet::new(),
+            share: SHARE_BOUNDS.0,
+        }
+    }
 }
 
 impl Evidence {
     pub(super) fn accepted(&mut self, delivery: DeliveryId, run: RunKey, now: Mono) {
-        self.failed.remove(&delivery);
-        self.failing.clear();
-        self.not_found.clear();
-        if self.accepted[0].is_some_and(|(last, _)| last != run) {
-            self.accepted[1] = self.accepted[0];
+        if self.failing.remove(&delivery).is_none() {
+            self.count_first(false);
         }
-        self.accepted[0] = Some((run, now));
+        self.failing_runs.clear();
+        self.not_found.clear();
+        self.accepted.note(run, now);
     }
 
-    /// Notes a failure. Returns whether it is the endpoint's.
-    pub(super) fn failed(&mut self, failure: &JudgedFailure<'_>, now: Mono) -> bool {
-        let since = self.failed.insert(failure.delivery, now).unwrap_or(failure.began);
-        if self.failed.len() > REMEMBERED {
-            self.failed.pop_first();
-        }
-        if self.failing.len() < LANES {
-            self.failing.insert(failure.run);
+    fn count_first(&mut self, fails: bool) {
+        self.share += (f64::from(u8::from(fails)) - self.share) / SHARE_OVER;
+    }
+
+    /// Notes a failure. Returns whose it is.
+    pub(super) fn failed(&mut self, failure: &JudgedFailure<'_>, now: Mono) -> Blame {
+        if self.failing_runs.len() < LANES {
+            self.failing_runs.insert(failure.run);
         }
         match failure.outcome {
-            Outcome::Accepted | Outcome::Gone | Outcome::Unsendable | Outcome::Refused => false,
+            Outcome::Accepted | Outcome::Gone | Outcome::Unsendable | Outcome::Refused => Blame::Delivery,
             Outcome::NotFound => {
                 if self.not_found.len() < LANES {
                     self.not_found.insert(failure.lane);
                 }
-                failure.breaker_is_open || self.not_found.len() >= LANES
+                let is_endpoints = failure.breaker_is_open || self.not_found.len() >= LANES;
+                if is_endpoints { Blame::Endpoint } else { Blame::Delivery }
             }
-            outcome if outcome.is_of_the_endpoint() || failure.breaker_is_open => true,
             _ => {
-                let alone = self.failing.iter().all(|run| *run == failure.run);
-                let shown_before = failure.own_failures > 0 && alone;
-                !(shown_before || self.accepts_others(failure.run, since))
+                let blame = self.judge(failure, now);
+                if blame != Blame::Delivery {
+                    self.failed.note(failure.run, now);
+                }
+                blame
             }
         }
     }
 
-    /// Returns whether a delivery of another run was accepted since a time.
-    fn accepts_others(&self, run: RunKey, since: Mono) -> bool {
-        self.accepted.iter().flatten().any(|(other, at)| *other != run && *at >= since)
+    /// Judges a failure that may be the endpoint's.
+    fn judge(&mut self, failure: &JudgedFailure<'_>, now: Mono) -> Blame {
+        let (run, is_of_the_endpoint) = (failure.run, failure.outcome.is_of_the_endpoint());
+        let accepted = self.accepted.of_others(run);
+        let Some(mut failing) = self.failing.get(&failure.delivery).copied() else {
+            self.count_first(true);
+            self.remember(failure.delivery, Failing { first: failure.began, last: now, again: 0 });
+            let is_well = accepted.is_some_and(|accepted| accepted >= failure.began);
+            return if self.is_shown_before(failure, is_well) { Blame::Delivery } else { Blame::Endpoint };
+        };
+        let others_since = accepted.is_some_and(|accepted| accepted > failing.last);
+        let others_fail = self.failed.of_others(run).is_some_and(|failed| failed >= failing.first);
+        let alone = !others_fail && accepted.is_some_and(|accepted| accepted >= failing.first);
+        // What says nothing about the delivery says it each time, so each time others have to show that it is.
+        if others_since || (alone && !is_of_the_endpoint) {
+            failing.again += 1;
+        }
+        failing.last = now;
+        self.remember(failure.delivery, failing);
+        if failure.breaker_is_open {
+            return Blame::Endpoint;
+        }
+        let is_shown = (others_since || !is_of_the_endpoint) && failing.again >= self.needed(is_of_the_endpoint);
+        if is_shown || self.is_shown_before(failure, others_since) {
+            Blame::Delivery
+        } else if alone {
+            Blame::Suspect
+        } else if others_since {
+            Blame::Doubtful
+        } else {
+            Blame::Endpoint
+        }
+    }
+
+    /// Returns whether it was seen before that the delivery is at fault, and nothing shows now that the endpoint is.
+    fn is_shown_before(&self, failure: &JudgedFailure<'_>, others_are_accepted: bool) -> bool {
+        let alone = self.failing_runs.iter().all(|run| *run == failure.run);
+        let may_be = !failure.outcome.is_of_the_endpoint() && !failure.breaker_is_open;
+        may_be && failure.own_failures > 0 && (alone || others_are_accepted)
+    }
+
+    /// Returns how often a delivery has to fail again until that is no coincidence.
+    fn needed(&self, is_of_the_endpoint: bool) -> u32 {
+        let least = if is_of_the_endpoint { AGAIN.1 } else { AGAIN.0 };
+        let share = self.share.clamp(SHARE_BOUNDS.0, SHARE_BOUNDS.1);
+        let (mut needed, mut probability) = (0, 1.0);
+        while probability > COINCIDENCE {
+            (needed, probability) = (needed + 1, probability * share);
+        }
+        needed.max(least)
+    }
+
+    fn remember(&mut self, delivery: DeliveryId, failing: Failing) {
+        self.failing.insert(delivery, failing);
+        if self.failing.len() > REMEMBERED {
+            self.failing.pop_first();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn at(seconds: u64) -> Mono {
-        Duration::from_secs(seconds)
-    }
-
-    fn lane(lane: i64) -> RunKey {
-        RunKey::Lane(LaneId(lane))
-    }
-
-    /// The first delivery of a lane fails.
-    fn fails(evidence: &mut Evidence, number: i64, outcome: Outcome, own_failures: u32, seconds: u64) -> bool {
-        let failure = JudgedFailure {
-            delivery: DeliveryId(number),
-            run: lane(number),
-            lane: LaneId(number),
-            outcome: &outcome,
-            began: at(seconds),
-            own_failures,
-            breaker_is_open: false,
-        };
-        evidence.failed(&failure, at(seconds))
-    }
-
-    #[test]
-    fn a_server_error_is_the_endpoints_until_the_endpoint_accepts_others() {
-        let mut evidence = Evidence::default();
-        assert!(fails(&mut evidence, 1, Outcome::ServerError, 0, 1));
-        assert!(fails(&mut evidence, 1, Outcome::ServerError, 0, 2));
-        evidence.accepted(DeliveryId(2), lane(2), at(3));
-        assert!(!fails(&mut evidence, 1, Outcome::ServerError, 0, 4), "the endpoint is well");
-        assert!(!fails(&mut evidence, 1, Outcome::ServerError, 1, 5), "and nothing shows that it is not");
-        assert!(fails(&mut evidence, 2, Outcome::ServerError, 0, 6));
-        assert!(fails(&mut evidence, 1, Outcome::ServerError, 2, 7), "now others fail as well");
-    }
-
-    #[test]
-    fn a_success_of_its_own_conference_shows_nothing_about_a_delivery() {
-        let mut evidence = Evidence::default();
-        evidence.accepted(DeliveryId(9), lane(1), at(1));
-        assert!(fails(&mut evidence, 1, Outcome::Unexpected, 0, 1));
-        evidence.accepted(DeliveryId(8), lane(2), at(2));
-        evidence.accepted(DeliveryId(9), lane(1), at(3));
-        assert!(!fails(&mut evidence, 1, Outcome::Unexpected, 0, 4));
-    }
-
-    #[test]
-    fn busy_and_unreachable_are_the_endpoints_whatever_it_accepts() {
-        let mut evidence = Evidence::default();
-        let unreachable = Outcome::TransportFailed(super::super::outcome::TransportFailure::Connect);
-        for outcome in [Outcome::Busy { wait: None }, Outcome::Unavailable { wait: None }, unreachable] {
-            for seconds in 0..5 {
-                assert!(fails(&mut evidence, 1, outcome, 1, 10 * seconds), "{outcome:?}");
-                evidence.accepted(DeliveryId(2), lane(2), at(10 * seconds + 5));
-            }
-        }
-    }
-
-    #[test]
-    fn not_found_is_the_endpoints_if_three_conferences_get_it_without_a_success_between() {
-        let mut evidence = Evidence::default();
-        assert!(!fails(&mut evidence, 1, Outcome::NotFound, 0, 1));
-        assert!(!fails(&mut evidence, 2, Outcome::NotFound, 0, 2));
-        assert!(!fails(&mut evidence, 1, Outcome::NotFound, 0, 3));
-        evidence.accepted(DeliveryId(9), lane(9), at(4));
-        assert!(!fails(&mut evidence, 3, Outcome::NotFound, 0, 5));
-        assert!(!fails(&mut evidence, 1, Outcome::NotFound, 0, 6));
-        assert!(fails(&mut evidence, 2, Outcome::NotFound, 0, 7));
-        assert!(!fails(&mut evidence, 4, Outcome::Refused, 0, 8), "a refused body is the delivery's own");
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let mut evidence = Evidence::default();
-        assert!((0..10_000).all(|number| fails(&mut evidence, number, Outcome::ServerError, 0, 1)));
-        assert_eq!((evidence.failed.len(), evidence.failing.len()), (REMEMBERED, LANES));
-    }
-}
+mod tests;

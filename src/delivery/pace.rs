@@ -12,15 +12,22 @@
 //!   step down. Each refusal makes the flat part of the curve longer, so that a steady limit is seldom exceeded.
 //! - Between a refusal and the next attempt lies a pause: the time that the receiver asked for, or else a fraction of the
 //!   time that it needs for one delivery, growing while it goes on refusing.
+//! - Not every refusal shows a limit: one of two backends may be down. If the share of refusals stays the same while the rate
+//!   is lowered, no limit is learned for a while, and only the pauses are kept.
 //!
 //! Any other trouble of the endpoint (no connection, no answer in time, a server error) halves the concurrency, down to one
 //! attempt at a time, and pauses, longer while nothing succeeds. Longer waits are the breaker's.
 
 mod capacity;
+mod learn;
+mod round;
+mod share;
 
 use std::time::Duration;
 
-use self::capacity::{Capacity, PLATEAU};
+use self::capacity::Capacity;
+use self::round::Round;
+use self::share::RefusedShare;
 use crate::clock::Mono;
 use crate::token_bucket::TokenBucket;
 
@@ -49,18 +56,14 @@ const TOLERANCE: f64 = 1e-6;
 /// A share of each pause that the receiver did not ask for, on top or below.
 const JITTER: f64 = 0.1;
 
-/// The rate after a refusal that came too early to measure anything, as a share of the rate before it.
-const EARLY_STEP_DOWN: f64 = 0.9;
-
 /// A limit that allows this multiple of what the concurrency allows limits nothing and is forgotten.
 const UNLIMITED: f64 = 2.0;
 
-/// A round that accepted so many deliveries in so long ended at a rate that was nearly right.
-const LONG_ROUND: (u32, Duration) = (8, Duration::from_secs(1));
+/// A round goes on over an outage if it began so short a time before its end.
+const SHORT_OUTAGE: Duration = Duration::from_secs(60);
 
-/// So many refusals in a row, for longer than the receiver needed for so many deliveries, show that the capacity fell: the
-/// next round is measured from nothing.
-const CAPACITY_FELL: (u32, f64) = (4, 2.0);
+/// An endpoint that accepted something in this time, or in the time that it needs for so many deliveries, is alive.
+const ALIVE: (Duration, f64) = (Duration::from_secs(15), 4.0);
 
 /// The configured bounds of an endpoint's pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,14 +82,6 @@ impl PaceLimits {
     }
 }
 
-/// From one refusal to the next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Round {
-    /// When the attempt began whose refusal began the round.
-    began: Mono,
-    accepted: u32,
-}
-
 /// The pace of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pace {
@@ -98,6 +93,10 @@ pub struct Pace {
     capacity: Option<Capacity>,
     /// `None` before the first refusal, and when there was nothing to send since the last one.
     round: Option<Round>,
+    /// How much is refused, while a limit is known.
+    share: Option<RefusedShare>,
+    /// Until then refusals are not taken for those of a limit.
+    no_limit_until: Mono,
     bucket: TokenBucket,
     not_before: Mono,
     /// When an attempt began last.
@@ -128,6 +127,8 @@ impl Pace {
             grown: 0,
             capacity: None,
             round: None,
+            share: None,
+            no_limit_until: now,
             bucket: TokenBucket::new(1.0, 1.0, 1.0, TOLERANCE, now),
             not_before: now,
             begun_at: now,
@@ -213,9 +214,22 @@ impl Pace {
         self.failures > 0
     }
 
-    /// Notes that nothing is left to send: the current round measures nothing.
+    /// Returns when a delivery was accepted last.
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<Mono> {
+        self.accepted_at
+    }
+
+    /// Returns whether the endpoint accepted something lately, as far as what it takes lets expect it.
+    #[must_use]
+    pub fn is_alive(&self, now: Mono) -> bool {
+        let slow = self.learned().map_or(Duration::ZERO, |rate| Duration::from_secs_f64(ALIVE.1 / rate));
+        self.accepted_at.is_some_and(|accepted| now.saturating_sub(accepted) <= ALIVE.0.max(slow))
+    }
+
+    /// Notes that nothing is left to send, or nothing could be: the current round measures nothing.
     pub fn idle(&mut self) {
-        self.round = None;
+        (self.round, self.share) = (None, None);
     }
 
     /// Notes that an attempt that began at `began` was accepted.
@@ -226,15 +240,19 @@ impl Pace {
             self.refusals_before = (std::mem::take(&mut self.refusals), now.saturating_sub(self.refused_since));
         }
         self.failures = 0;
-        if let Some(round) = self.round.as_mut().filter(|round| began > round.began) {
-            round.accepted += 1;
+        if let Some(round) = &mut self.round {
+            round.accept(began);
+        }
+        if let Some(share) = &mut self.share {
+            share.accept(began);
         }
         let since = self.accepted_at.map_or(Duration::ZERO, |last| now.saturating_sub(last));
         self.accepted_at = Some(now);
         if let Some(capacity) = &mut self.capacity {
             capacity.rise(since);
             if capacity.rate() * self.latency > self.limits.most() * UNLIMITED {
-                (self.capacity, self.round) = (None, None);
+                self.capacity = None;
+                self.idle();
             }
         }
         self.grow();
@@ -258,15 +276,34 @@ impl Pace {
     /// Notes that the endpoint refused an attempt because it is busy. `asked`: how long it asked to wait. `jitter` lies
     /// between -1 and 1.
     pub fn refused(&mut self, asked: Option<Duration>, began: Mono, now: Mono, jitter: f64) {
-        let asked = asked.map(|asked| asked.min(self.limits.longest_pause));
-        if let Some(asked) = asked {
-            self.not_before = self.not_before.max(now + asked);
+        self.refuse(asked, began, now, jitter, true);
+    }
+
+    /// Notes that the endpoint refused a delivery again that it had refused before it accepted others. That may be the
+    /// delivery's own fault, so it measures nothing.
+    pub fn refused_again(&mut self, asked: Option<Duration>, began: Mono, now: Mono, jitter: f64) {
+        self.refuse(asked, began, now, jitter, false);
+    }
+
+    fn refuse(&mut self, asked: Option<Duration>, began: Mono, now: Mono, jitter: f64, measures: bool) {
+        let is_news = self.refused_at.is_none_or(|refused| began >= refused);
+        if is_news {
+            self.refused_at = Some(now);
+            if measures {
+                self.end_round(began, now);
+            }
         }
-        if self.refused_at.is_some_and(|refused| began < refused) {
+        if let Some(asked) = asked {
+            let until = now + asked.min(self.limits.longest_pause);
+            let pause = until.saturating_sub(self.not_before.max(now));
+            if let Some(round) = &mut self.round {
+                round.pause(pause);
+            }
+            self.not_before = self.not_before.max(until);
+        }
+        if !is_news {
             return;
         }
-        self.refused_at = Some(now);
-        self.end_round(began);
         if asked.is_none() {
             self.not_before = self.not_before.max(now + self.pause(jitter));
         }
@@ -292,7 +329,7 @@ impl Pace {
         self.not_before = self.not_before.max(now + pause);
         self.failures = self.failures.saturating_add(1);
         // The time without an answer measures nothing.
-        self.round = None;
+        self.idle();
     }
 
     /// Notes that a probe was accepted after a time in which nothing else was sent: attempts may begin again, one at a time at
@@ -300,7 +337,10 @@ impl Pace {
     pub fn recovered(&mut self, now: Mono) {
         self.shrink_to(1);
         self.not_before = now;
-        self.round = None;
+        match &mut self.round {
+            Some(round) if now.saturating_sub(round.began()) <= SHORT_OUTAGE => round.accept(now),
+            _ => self.idle(),
+        }
         (self.refusals, self.failures) = (0, 0);
         self.accepted_at = Some(now);
     }
@@ -311,42 +351,6 @@ impl Pace {
             Duration::from_secs_f64(share.clamp(FIRST_PAUSE_BOUNDS.0, FIRST_PAUSE_BOUNDS.1))
         });
         lengthened(first, self.refusals, LONGEST_PAUSES.0, jitter)
-    }
-
-    /// Ends a round with the refusal of an attempt that began at `began`, and learns from it.
-    fn end_round(&mut self, began: Mono) {
-        let Some(round) = self.round else {
-            self.round = Some(Round { began, accepted: 0 });
-            match &mut self.capacity {
-                // This is a guess, so the rate soon rises again if it was wrong.
-                Some(capacity) => *capacity = Capacity::new(capacity.rate() * EARLY_STEP_DOWN, PLATEAU.0),
-                None => self.shrink_to(self.window / 2),
-            }
-            return;
-        };
-        if round.accepted == 0 {
-            // The receiver still has nothing to give: the round goes on.
-            return;
-        }
-        let lasted = began.saturating_sub(round.began);
-        let measured = f64::from(round.accepted) / lasted.as_secs_f64().max(1e-3);
-        let is_long = round.accepted >= LONG_ROUND.0 && lasted >= LONG_ROUND.1;
-        let (refusals, refused_for) = self.refusals_before;
-        let has_fallen = |capacity: Capacity| {
-            refusals >= CAPACITY_FELL.0 && refused_for.as_secs_f64() * capacity.measured > CAPACITY_FELL.1
-        };
-        let measured = match self.capacity {
-            None => measured,
-            Some(capacity) if !is_long && has_fallen(capacity) => measured,
-            Some(capacity) if is_long => measured.max(capacity.rate() * 0.97),
-            Some(capacity) => measured.max(capacity.rate() * EARLY_STEP_DOWN),
-        };
-        let plateau = self.capacity.map_or(PLATEAU.0, |capacity| capacity.plateau * 2);
-        self.capacity = Some(Capacity::new(measured, plateau));
-        self.round = Some(Round { began, accepted: 0 });
-        // Little's law: so many are under way at once when the receiver is busy all the time.
-        let busy = measured * self.latency;
-        self.shrink_to((1..self.window).find(|window| f64::from(*window) >= busy).unwrap_or(self.window));
     }
 }
 

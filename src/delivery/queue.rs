@@ -137,6 +137,12 @@ impl Queue {
         if std::mem::take(&mut self.release_next) { self.release_waiting() } else { Vec::new() }
     }
 
+    /// Notes that the outbox failed: what was due could not be sent, so the time shows nothing of the endpoint.
+    pub(super) fn exchange_failed(&mut self) {
+        self.health.breaker.saved(false);
+        self.health.pace.idle();
+    }
+
     pub(super) fn name(&self) -> &EndpointName {
         &self.endpoint.name
     }
@@ -299,6 +305,7 @@ impl Queue {
             // While the breaker is open, it is the endpoint that holds the others back.
             others_wait: sending.others_wait && self.endpoint.ordered && !learned.was_open,
             endpoint_fails: learned.endpoint_fails,
+            is_suspect: learned.is_suspect,
         };
         let result = decide::decide(&attempt, &outcome, &self.endpoint.policy, now.wall, jitter);
         let reason = outcome.reason().map(FailureReason::as_str);

@@ -74,6 +74,17 @@ impl EndpointSettings {
         std::iter::once(&self.url).chain(&self.proxy).any(|url| url.scheme() == "https")
     }
 
+    /// Returns whether it is known to be a chat: by its format, or by the host of its address if it has a template.
+    #[must_use]
+    pub fn goes_to_a_chat(&self) -> bool {
+        let is_at = |host: &str| {
+            let of =
+                |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+            CHAT_DOMAINS.iter().any(of)
+        };
+        self.format.is_chat() || self.url.host_str().is_some_and(is_at)
+    }
+
     /// Makes an endpoint with default settings: it gets every event, unsigned.
     #[must_use]
     pub fn new(name: EndpointName, url: Url) -> Self {
@@ -122,6 +133,19 @@ impl EndpointSettings {
         }
     }
 }
+
+/// Where chats take messages that a template writes.
+const CHAT_DOMAINS: [&str; 9] = [
+    "discord.com",
+    "discordapp.com",
+    "webhook.office.com",
+    "logic.azure.com",
+    "api.powerplatform.com",
+    "hooks.slack.com",
+    "chat.googleapis.com",
+    "api.telegram.org",
+    "webexapis.com",
+];
 
 /// The retry schedule of the Standard Webhooks specification; the last wait repeats.
 pub const DEFAULT_SCHEDULE: [Duration; 8] = [

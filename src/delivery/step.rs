@@ -202,7 +202,7 @@ impl Core {
         self.not_before = now.mono + self.backoff.delay(self.failures, &mut self.random);
         self.recording.append(&mut self.records);
         std::mem::swap(&mut self.recording, &mut self.records);
-        self.queues.values_mut().for_each(|queue| queue.breaker().saved(false));
+        self.queues.values_mut().for_each(Queue::exchange_failed);
         self.end_round();
         self.look_for_due();
     }

@@ -69,6 +69,52 @@ fn d2_a_receiver_that_answers_503_to_more_than_one_a_second_is_sent_what_it_take
 }
 
 #[test]
+fn d1_and_d2_hold_whatever_the_receiver_answers_to_more_than_it_takes() {
+    let failed = |failure| meetwatch::delivery::Outcome::TransportFailed(failure).into();
+    let answers: [Reply; 6] = [
+        answer::reply(500, None),
+        answer::reply(502, None),
+        answer::reply(504, None),
+        meetwatch::delivery::Outcome::BodyFailed.into(),
+        failed(meetwatch::delivery::TransportFailure::Timeout),
+        failed(meetwatch::delivery::TransportFailure::Interrupted),
+    ];
+    for refusal in answers {
+        for (concurrency, conferences, events) in [(1, 6, 11), (8, 6, 11), (8, 9, 14)] {
+            let mut takes = one_a_second(500, None);
+            let given = refusal.clone();
+            let mut simulation = Simulation::of(plain(concurrency), move |claimed, now| {
+                let reply = takes(claimed, now);
+                if reply.status == Some(200) { reply } else { given.clone() }
+            });
+            commit(&mut simulation, conferences, events);
+            let all = conferences * events;
+            simulation.run_to(all * 115 / 100 + 10);
+            let (done, told) = (done(&simulation), &simulation.told);
+            assert_eq!(done, usize::try_from(all).unwrap(), "{:?}, {concurrency}: {told:?}", refusal.outcome);
+            assert_eq!((simulation.breaker(), told.len()), (StoredBreaker::Closed, 1), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn one_long_wait_that_is_asked_for_while_others_are_accepted_stops_the_endpoint_for_ten_minutes_at_most() {
+    let mut answers = 0;
+    let mut simulation = Simulation::of(plain(8), move |_, _| {
+        answers += 1;
+        answer::reply(if answers == 15 { 429 } else { 200 }, Some(Duration::from_secs(60_000)))
+    });
+    for second in 0..60 {
+        for conference in 0..10 {
+            simulation.commit(&format!("c{second}x{conference}"), 1..=1);
+        }
+        simulation.run_to(second + 1);
+    }
+    simulation.run_to(700);
+    assert_eq!(done(&simulation), simulation.states().len());
+}
+
+#[test]
 fn d3_nothing_dies_of_a_redeployment_that_answers_404_and_the_first_success_makes_all_due() {
     let mut simulation = Simulation::of(plain(8), |_, now| {
         let redeployed = (60..660).contains(&now.as_secs());

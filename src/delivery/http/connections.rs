@@ -1,6 +1,6 @@
 //! The connections to one endpoint. They have a greatest age: a receiver's name may come to mean another address while the
 //! old one still answers, and a connection that is used all the time would stay with the old one for good. After a 5xx
-//! response, too, the next attempt gets a new connection.
+//! response other than 503, too, the next attempt gets a new connection.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

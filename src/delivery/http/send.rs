@@ -208,7 +208,8 @@ impl Sender {
         if outcome == Outcome::Accepted && !self.patterns.accept(&start) {
             outcome = Outcome::BodyFailed;
         }
-        if status >= 500 {
+        // Whoever answers 503 is only busy: another connection costs it more.
+        if status >= 500 && status != 503 {
             self.connections.distrust();
         }
         let mut answer = self.mask.excerpt(&start);

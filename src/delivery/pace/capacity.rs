@@ -16,6 +16,9 @@ const PLATEAU_DELIVERIES: f64 = 16.0;
 /// A rate that has risen to this multiple of the measured capacity without a refusal is taken as measured.
 const RISEN: f64 = 2.0;
 
+/// The least rate that is learned: a wrong measurement must not stop an endpoint for long.
+const LEAST: f64 = 1.0 / 300.0;
+
 /// How many deliveries a second an endpoint takes, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Capacity {
@@ -30,8 +33,8 @@ pub(super) struct Capacity {
 impl Capacity {
     /// Returns a capacity that was just measured. The rate begins below it.
     pub(super) fn new(measured: f64, plateau: Duration) -> Self {
-        let measured = measured.clamp(1.0 / 3600.0, 1e6);
-        Self { measured, plateau: plateau.clamp(PLATEAU.0, PLATEAU.1), risen_for: Duration::ZERO }
+        let plateau = plateau.clamp(PLATEAU.0, PLATEAU.1);
+        Self { measured: measured.clamp(LEAST, 1e6), plateau, risen_for: Duration::ZERO }
     }
 
     /// Returns how long the rate takes to come back to what was measured.

@@ -271,3 +271,5 @@ fn other_limits_keep_what_was_learned() {
     pace.set_limits(limits(2, None));
     assert_eq!((pace.window(), pace.rate()), (2, None));
 }
+
+mod refusals;

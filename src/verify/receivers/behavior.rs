@@ -32,10 +32,21 @@ pub(super) struct Behavior {
 enum Kind {
     /// Answers within seconds; one in five answers is an error.
     Flaky,
-    /// Accepts so many deliveries a second, and refuses the others. `hint`: whether it says for how long.
-    Limited { bucket: TokenBucket, hint: bool },
+    /// Accepts so many deliveries a second, and refuses the others.
+    Limited { bucket: TokenBucket, refusal: OverLimit },
     /// Accepts everything after ten seconds.
     Slow,
+}
+
+/// How a receiver refuses what exceeds its limit.
+#[derive(Debug, Clone, Copy)]
+enum OverLimit {
+    /// With this status. `hint`: whether 429 and 503 say for how long.
+    Status { status: u16, hint: bool },
+    /// With a body of failure behind a head of success.
+    Body,
+    /// With no answer.
+    None(TransportFailure),
 }
 
 /// A time in which the receiver accepts nothing.
@@ -69,7 +80,8 @@ impl Behavior {
             4..7 => {
                 let rate = [0.2, 0.5, 1.0, 3.0][random.usize(0..4)];
                 let burst = [1.0, 1.0, 5.0][random.usize(0..3)];
-                Kind::Limited { bucket: TokenBucket::new(burst, rate, burst, 1e-9, Mono::ZERO), hint: random.bool() }
+                let bucket = TokenBucket::new(burst, rate, burst, 1e-9, Mono::ZERO);
+                Kind::Limited { bucket, refusal: OverLimit::draw(random) }
             }
             _ => Kind::Slow,
         };
@@ -119,13 +131,13 @@ impl Behavior {
         }
         match &mut self.kind {
             Kind::Slow => Arrival { reply: answer::reply(200, None), takes: true },
-            Kind::Limited { bucket, hint } => {
+            Kind::Limited { bucket, refusal } => {
                 if bucket.try_take(now) {
                     return Arrival { reply: answer::reply(200, None), takes: true };
                 }
                 // `Retry-After` has whole seconds.
                 let wait = Duration::from_secs_f64(bucket.wait_for(1, now).as_secs_f64().ceil().max(1.0));
-                refused(answer::reply(429, hint.then_some(wait)))
+                refused(refusal.reply(wait))
             }
             Kind::Flaky => {
                 let fails = failing && attempts < MOST_FAILURES && random.u8(0..5) == 0;
@@ -138,6 +150,29 @@ impl Behavior {
                 // A receiver may have accepted a message that it seems to have refused.
                 Arrival { reply, takes: !fails || random.bool() }
             }
+        }
+    }
+}
+
+impl OverLimit {
+    fn draw(random: &mut Random) -> Self {
+        match random.u8(0..7) {
+            0 => Self::Status { status: 429, hint: random.bool() },
+            1 => Self::Status { status: 503, hint: random.bool() },
+            2 => Self::Status { status: 500, hint: false },
+            3 => Self::Status { status: 502, hint: false },
+            4 => Self::Body,
+            5 => Self::None(TransportFailure::Timeout),
+            _ => Self::None(TransportFailure::Interrupted),
+        }
+    }
+
+    /// Refuses a delivery that would be taken after `wait`.
+    fn reply(self, wait: Duration) -> Reply {
+        match self {
+            Self::Status { status, hint } => answer::reply(status, hint.then_some(wait)),
+            Self::Body => Outcome::BodyFailed.into(),
+            Self::None(failure) => Outcome::TransportFailed(failure).into(),
         }
     }
 }

@@ -213,12 +213,8 @@ impl ParticipantState {
     /// Returns the presence that follows from the participant resource alone. Without a start of Google's it begins when
     /// the participant was first seen.
     fn presence_of_resource(&self) -> Option<Presence> {
-        let uncertain = self.sessions_incomplete || self.earliest_start.is_none();
-        let gone = match self.listing_status {
-            ListingStatus::Away => true,
-            ListingStatus::Missing { .. } => uncertain,
-            ListingStatus::Listed { .. } => false,
-        };
+        // Somebody who is listed may have come back since.
+        let gone = !matches!(self.listing_status, ListingStatus::Listed { .. });
         let google = self.latest_end.filter(|_| gone).map(|end| (end, Source::Google));
         let end = google.or_else(|| self.inferred_end.map(|end| (end, Source::Inferred)));
         let (start, start_source) = match (self.earliest_start, self.first_sight) {

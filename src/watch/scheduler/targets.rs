@@ -12,7 +12,6 @@ use crate::watch::conference::WatchedConference;
 use crate::watch::gap::GapCoverage;
 use crate::watch::settings::TargetSelector;
 use crate::watch::target::{DiscoveredConference, Target};
-use crate::watch::wish::Wish;
 
 impl Scheduler {
     /// Wishes for the read that a target has due.
@@ -22,12 +21,14 @@ impl Scheduler {
             return;
         }
         let key = WorkKey::Target(name.clone());
-        let due = target.due();
-        if due > now.mono {
-            return self.wake_at(key, due);
+        let (due, later): (Vec<_>, Vec<_>) =
+            target.wishes(self.setup.settings.discovery).partition(|wish| wish.due <= now.mono);
+        if !due.is_empty() {
+            self.waiting.put(&key, target.settings.identity.clone(), due);
         }
-        let wish = Wish { due, patience: target.patience(self.setup.settings.discovery) };
-        self.waiting.put(&key, target.settings.identity.clone(), vec![wish]);
+        if let Some(next) = later.into_iter().map(|wish| wish.due).min() {
+            self.wake_at(key, next);
+        }
     }
 
     /// Makes the read that a target has due.
@@ -39,7 +40,7 @@ impl Scheduler {
         }
         let identity = target.settings.identity.clone();
         let is_tight = self.stretches.get(&identity).is_some_and(|stretch| stretch.is_tight);
-        let read = target.ask(is_tight, google, now.mono);
+        let read = target.ask(self.setup.settings.discovery, is_tight, google, now.mono);
         self.issue(WorkKey::Target(name.clone()), identity, Priority::Record, read, 1, now.mono, commands);
     }
 

@@ -3,6 +3,7 @@
 //! A target asks two questions in turn: which conference is live now, and which conferences have ended since the last such
 //! answer, so that one that began and ended between two reads is found too.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::meet::{Answer, ConferenceFilter, Read, Reading};
 use crate::model::Gap;
 use crate::watch::gap::{self, LATE};
 use crate::watch::settings::TargetSelector;
+use crate::watch::wish::Wish;
 
 /// Records may appear late in Google's lists, so each list of ended conferences overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
@@ -26,10 +28,18 @@ const MAX_IN_PART: u32 = 6;
 const JITTER: f64 = 0.05;
 
 impl Target {
-    /// Returns the read that is due. `google` is the current time by Google's clock. `is_tight`: whether quota is short. Then one
-    /// list of what began lately takes the place of the live conferences, and ended ones are listed rarely.
-    pub fn ask(&mut self, is_tight: bool, google: Timestamp, now: Mono) -> Read {
-        self.question = if self.due <= now { DiscoveryQuestion::Live } else { DiscoveryQuestion::Ended };
+    /// Returns the read that is due and latest. `period`: the time between two looks for live conferences. `google` is the
+    /// current time by Google's clock. `is_tight`: whether quota is short. Then one list of what began lately takes the place of
+    /// the live conferences, and ended ones are listed rarely.
+    pub fn ask(&mut self, period: Duration, is_tight: bool, google: Timestamp, now: Mono) -> Read {
+        let mut wishes = self.wishes(period);
+        let (live, ended) = (wishes.next(), wishes.next());
+        let ended = ended.filter(|wish| wish.due <= now).map(|wish| wish.lateness(now));
+        let live = live.filter(|wish| wish.due <= now).map(|wish| wish.lateness(now));
+        let is_ended_later =
+            ended.is_some_and(|ended| live.is_none_or(|live| ended.compare(&live) == Ordering::Greater));
+        drop(wishes);
+        self.question = if is_ended_later { DiscoveryQuestion::Ended } else { DiscoveryQuestion::Live };
         self.ended_every = if is_tight { ENDED_EVERY_WHEN_TIGHT } else { ENDED_EVERY };
         if self.question == DiscoveryQuestion::Ended {
             return Read::Conferences(self.ended(google));
@@ -45,10 +55,13 @@ impl Target {
         }
     }
 
-    /// Returns how patiently the read that is due is awaited. `period`: the time between two looks for live conferences.
-    #[must_use]
-    pub fn patience(&self, period: Duration) -> Duration {
-        if self.due <= self.ended_due { period } else { self.ended_every }
+    /// Returns when the live conferences and, except for a target that names one conference, the ended ones are to be read.
+    /// `period`: the time between two looks for live conferences.
+    pub fn wishes(&self, period: Duration) -> impl Iterator<Item = Wish> + use<> {
+        let live = Wish { due: self.due, patience: period };
+        let is_one = matches!(self.settings.selector, TargetSelector::Conference(_));
+        let ended = (!is_one).then_some(Wish { due: self.ended_due, patience: self.ended_every });
+        std::iter::once(live).chain(ended)
     }
 
     /// Returns the filter for what began since the last look or before the oldest live conference began: it shows every live
