@@ -21,8 +21,8 @@ impl Scheduler {
             return;
         }
         let key = WorkKey::Target(name.clone());
-        let (due, later): (Vec<_>, Vec<_>) =
-            target.wishes(self.setup.settings.discovery).partition(|wish| wish.due <= now.mono);
+        let (live, ended) = target.wishes(self.setup.settings.discovery);
+        let (due, later): (Vec<_>, Vec<_>) = std::iter::once(live).chain(ended).partition(|wish| wish.due <= now.mono);
         if !due.is_empty() {
             self.waiting.put(&key, target.settings.identity.clone(), due);
         }

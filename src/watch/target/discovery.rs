@@ -32,13 +32,12 @@ impl Target {
     /// current time by Google's clock. `is_tight`: whether quota is short. Then one list of what began lately takes the place of
     /// the live conferences, and ended ones are listed rarely.
     pub fn ask(&mut self, period: Duration, is_tight: bool, google: Timestamp, now: Mono) -> Read {
-        let mut wishes = self.wishes(period);
-        let (live, ended) = (wishes.next(), wishes.next());
-        let ended = ended.filter(|wish| wish.due <= now).map(|wish| wish.lateness(now));
-        let live = live.filter(|wish| wish.due <= now).map(|wish| wish.lateness(now));
-        let is_ended_later =
-            ended.is_some_and(|ended| live.is_none_or(|live| ended.compare(&live) == Ordering::Greater));
-        drop(wishes);
+        let (live, ended) = self.wishes(period);
+        let lateness = |wish: Wish| (wish.due <= now).then(|| wish.lateness(now));
+        let live = lateness(live);
+        let is_ended_later = ended
+            .and_then(lateness)
+            .is_some_and(|ended| live.is_none_or(|live| ended.compare(&live) == Ordering::Greater));
         self.question = if is_ended_later { DiscoveryQuestion::Ended } else { DiscoveryQuestion::Live };
         self.ended_every = if is_tight { ENDED_EVERY_WHEN_TIGHT } else { ENDED_EVERY };
         if self.question == DiscoveryQuestion::Ended {
@@ -57,11 +56,11 @@ impl Target {
 
     /// Returns when the live conferences and, except for a target that names one conference, the ended ones are to be read.
     /// `period`: the time between two looks for live conferences.
-    pub fn wishes(&self, period: Duration) -> impl Iterator<Item = Wish> + use<> {
+    #[must_use]
+    pub fn wishes(&self, period: Duration) -> (Wish, Option<Wish>) {
         let live = Wish { due: self.due, patience: period };
         let is_one = matches!(self.settings.selector, TargetSelector::Conference(_));
-        let ended = (!is_one).then_some(Wish { due: self.ended_due, patience: self.ended_every });
-        std::iter::once(live).chain(ended)
+        (live, (!is_one).then_some(Wish { due: self.ended_due, patience: self.ended_every }))
     }
 
     /// Returns the filter for what began since the last look or before the oldest live conference began: it shows every live
