@@ -114,6 +114,7 @@ impl Dispatcher {
         // The first turn looks for due deliveries; from here on no change is missed.
         let mut progress = self.store.progress();
         progress.mark_unchanged();
+        let mut admin_changes = progress.borrow().admin_changes;
         let mut attempts = Attempts::default();
         let mut exchange: Option<Exchange> = None;
         let mut wake_at = Some(Mono::ZERO);
@@ -125,7 +126,10 @@ impl Dispatcher {
             let turn_at = wake_at.unwrap_or(Mono::MAX).min(now + BEAT_INTERVAL);
             let input = tokio::select! {
                 // Disabled once the writer has ended.
-                Ok(()) = progress.changed() => DispatchInput::Woken,
+                Ok(()) = progress.changed() => {
+                    let before = std::mem::replace(&mut admin_changes, progress.borrow_and_update().admin_changes);
+                    if admin_changes == before { DispatchInput::Woken } else { DispatchInput::AdminChanged }
+                }
                 reply = exchanged(&mut exchange) => {
                     exchange = None;
                     reply.map_or_else(|error| {

@@ -24,11 +24,11 @@ const REMEMBERED: usize = 4096;
 const AGAIN: (u32, u32) = (4, 8);
 
 /// What is taken for a coincidence is at least so probable.
-const COINCIDENCE: f64 = 1e-3;
+const COINCIDENCE: f64 = 2e-4;
 
-/// The share of deliveries that fail at first is smoothed over so many; where it begins, and the largest that counts.
+/// The share of attempts that fail is smoothed over so many; where it begins, and the largest that counts.
 const SHARE_OVER: f64 = 16.0;
-const SHARE_BOUNDS: (f64, f64) = (0.1, 0.9);
+const SHARE_BOUNDS: (f64, f64) = (0.05, 0.9);
 
 /// A failed attempt.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ pub(super) struct Evidence {
     /// The runs (the first few) that failed, and the lanes that were not found, since the last success.
     failing_runs: BTreeSet<RunKey>,
     not_found: BTreeSet<LaneId>,
-    /// The share of deliveries that fail at first.
+    /// The share of attempts that fail, without those of a delivery that fails alone.
     share: f64,
 }
 
@@ -110,15 +110,14 @@ impl Default for Evidence {
 
 impl Evidence {
     pub(super) fn accepted(&mut self, delivery: DeliveryId, run: RunKey, now: Mono) {
-        if self.failing.remove(&delivery).is_none() {
-            self.count_first(false);
-        }
+        self.failing.remove(&delivery);
+        self.count(false);
         self.failing_runs.clear();
         self.not_found.clear();
         self.accepted.note(run, now);
     }
 
-    fn count_first(&mut self, fails: bool) {
+    fn count(&mut self, fails: bool) {
         self.share += (f64::from(u8::from(fails)) - self.share) / SHARE_OVER;
     }
 
@@ -151,7 +150,7 @@ impl Evidence {
         let (run, is_of_the_endpoint) = (failure.run, failure.outcome.is_of_the_endpoint());
         let accepted = self.accepted.of_others(run);
         let Some(mut failing) = self.failing.get(&failure.delivery).copied() else {
-            self.count_first(true);
+            self.count(true);
             self.remember(failure.delivery, Failing { first: failure.began, last: now, again: 0 });
             let is_well = accepted.is_some_and(|accepted| accepted >= failure.began);
             return if self.is_shown_before(failure, is_well) { Blame::Delivery } else { Blame::Endpoint };
@@ -159,6 +158,9 @@ impl Evidence {
         let others_since = accepted.is_some_and(|accepted| accepted > failing.last);
         let others_fail = self.failed.of_others(run).is_some_and(|failed| failed >= failing.first);
         let alone = !others_fail && accepted.is_some_and(|accepted| accepted >= failing.first);
+        if !alone {
+            self.count(true);
+        }
         // What says nothing about the delivery says it each time, so each time others have to show that it is.
         if others_since || (alone && !is_of_the_endpoint) {
             failing.again += 1;

@@ -122,7 +122,7 @@ impl Queue {
     }
 
     /// Releases what is not being sent, and what the claim in flight brings.
-    fn release_unsent(&mut self) -> Vec<AttemptRecord> {
+    pub(super) fn release_unsent(&mut self) -> Vec<AttemptRecord> {
         self.release_next |= self.claiming;
         self.release_waiting()
     }

@@ -23,6 +23,8 @@ const POLL_PERIOD: Duration = Duration::from_secs(60);
 pub enum DispatchInput {
     /// Deliveries may be due: a commit was made, or an endpoint was switched on.
     Woken,
+    /// An operator changed deliveries, or had a person forgotten: what was claimed and not sent may be out of date.
+    AdminChanged,
     /// The time of [`Step::wake_at`] has come.
     Tick,
     /// The outbox replied.
@@ -109,6 +111,7 @@ impl Core {
         let mut commands = Vec::new();
         match input {
             DispatchInput::Woken => self.look_for_due(),
+            DispatchInput::AdminChanged => self.claim_anew(),
             DispatchInput::Tick => {}
             DispatchInput::Exchanged(reply) => self.exchanged(now, reply, &mut commands),
             DispatchInput::ExchangeFailed => self.exchange_failed(now),
@@ -156,6 +159,14 @@ impl Core {
         for (name, _) in self.queues.extract_if(.., |_, queue| queue.is_retired() && queue.is_idle()) {
             commands.push(DispatchCommand::Forget(name));
         }
+    }
+
+    /// Releases what is not being sent, so that it is claimed again as it is now.
+    fn claim_anew(&mut self) {
+        for queue in self.queues.values_mut() {
+            self.records.extend(queue.release_unsent());
+        }
+        self.look_for_due();
     }
 
     fn look_for_due(&mut self) {

@@ -78,7 +78,17 @@ impl Inner {
         let began = self.clock.mono();
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(call, url).await {
+            let answer = match call.identity.tokens.bearer(call.scopes()).await {
+                Ok(bearer) => {
+                    // A request that cannot be made for want of a token costs no quota.
+                    self.wait_for_quota(call)
+                        .await
+                        .map_err(|failure| self.record_failure(call, failure).during(call.method))?;
+                    self.attempt(call, url, &bearer).await
+                }
+                Err(failure) => Err(failure),
+            };
+            let failure = match answer {
                 Ok(fetched) => {
                     call.identity.health.record_success(call.api());
                     return Ok(fetched);
@@ -118,14 +128,16 @@ impl Inner {
     }
 
     /// Sends one request. If Google refuses the token, sends one more with a new token.
-    async fn attempt<T: ResponseBody>(&self, call: RequestContext<'_>, url: &Url) -> Result<Fetched<T>, Failure> {
+    async fn attempt<T: ResponseBody>(
+        &self,
+        call: RequestContext<'_>,
+        url: &Url,
+        bearer: &Bearer,
+    ) -> Result<Fetched<T>, Failure> {
         let (tokens, scopes) = (&call.identity.tokens, call.scopes());
-        // A request that cannot be made for want of a token costs no quota.
-        let bearer = tokens.bearer(scopes).await?;
-        self.wait_for_quota(call).await?;
-        match self.send(call, url, &bearer).await {
+        match self.send(call, url, bearer).await {
             Err(failure) if failure.reason == Reason::Unauthenticated => {
-                let other = tokens.replace_refused(&bearer, scopes).await?;
+                let other = tokens.replace_refused(bearer, scopes).await?;
                 self.wait_for_quota(call).await?;
                 let answer = self.send(call, url, &other).await;
                 if matches!(&answer, Err(failure) if failure.reason == Reason::Unauthenticated) {

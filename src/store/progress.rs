@@ -9,7 +9,7 @@
 pub struct StoreProgress {
     /// The position of the last event that was appended to the log; 0 before the first. Never falls.
     pub log_position: u64,
-    /// How many admin requests (replay, enable, configure …) this process has written. They change which deliveries are
-    /// due without appending to the log.
+    /// How many admin requests (replay, enable, configure …) and requests to forget a person this process has written. They
+    /// change deliveries without appending to the log.
     pub admin_changes: u64,
 }

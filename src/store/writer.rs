@@ -168,8 +168,9 @@ impl Writer {
     /// Publishes the progress before the callers get their replies: a caller that has its reply sees at least its own
     /// position.
     fn publish(&self, group: &[WriteRequest]) {
-        let is_change =
-            |request: &&WriteRequest| matches!(request, WriteRequest::Admin(_)) && request.error().is_none();
+        let is_change = |request: &&WriteRequest| {
+            matches!(request, WriteRequest::Admin(_) | WriteRequest::Forget(_)) && request.error().is_none()
+        };
         let changes = u64::try_from(group.iter().filter(is_change).count()).unwrap_or(u64::MAX);
         let log_position = self.db.log_position();
         self.progress.send_if_modified(|progress| {

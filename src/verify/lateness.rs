@@ -339,3 +339,35 @@ fn seat_people(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A short measurement, so that it can be part of every test run.
+    fn measured(meetings: usize) -> LatenessReport {
+        let options = LatenessOptions::of_one_user(meetings);
+        let minutes = |minutes| MINUTE * minutes;
+        run(LatenessOptions { warm_up: minutes(15), measured: minutes(15), ..options }).unwrap()
+    }
+
+    #[test]
+    fn a_short_quota_is_kept_and_joins_and_leaves_are_never_later_than_a_naive_poller_tells_them() {
+        for meetings in [60, 150] {
+            let report = measured(meetings);
+            let people = report.of_people();
+            assert!(report.most_in_a_minute <= 480, "{meetings} meetings: {} in a minute", report.most_in_a_minute);
+            assert!(people.mean() < report.naive(), "{meetings} meetings: {} s", people.mean());
+            assert!(people.mean() <= report.bound() * 1.25, "{meetings} meetings: {} s", people.mean());
+            assert!(people.quantile(0.99) <= people.mean() * 4.0, "{meetings} meetings");
+            assert_eq!((people.told(), report.corrections), (people.happened, 0), "{meetings} meetings");
+        }
+    }
+
+    #[test]
+    fn a_short_budget_is_used_to_95_percent() {
+        let report = measured(120);
+        let reads = report.reads.values().sum::<u64>();
+        assert!(reads >= 15 * 480 * 95 / 100, "{reads} reads in 15 minutes");
+    }
+}

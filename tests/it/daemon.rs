@@ -6,7 +6,7 @@ use meetwatch::model::EventType;
 use meetwatch::model::event::Affiliation;
 use meetwatch::sim::api::{ApiSettings, Forbidden, GoogleMethod, Hint};
 use meetwatch::sim::faults::{Fault, Lag, Rule, When};
-use meetwatch::sim::world::SimPerson;
+use meetwatch::sim::world::{KnownFrom, SimPerson};
 
 use crate::house::House;
 
@@ -242,7 +242,7 @@ async fn with_lookups_an_event_has_address_and_affiliation() {
     let house = House::seen_by(guarded(), "lookup = \"people\"", "organizer = true").await;
     let (ada, eve) = (
         house.person(SimPerson::signed_in("Ada", "ada@example.com")),
-        house.person(SimPerson::signed_in("Eve", "eve@else.org")),
+        house.person(SimPerson::signed_in("Eve", "eve@else.org").known_from(KnownFrom::Nowhere)),
     );
     for person in [ada, eve] {
         house.join(person, "laptop");

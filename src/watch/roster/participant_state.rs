@@ -187,12 +187,15 @@ impl ParticipantState {
         united
     }
 
-    /// Returns the end of each session: Google's, or else the one in the participant resource, or else one that was inferred.
+    /// Returns the end of each session: Google's, or else the later of the one in the participant resource and one that was
+    /// inferred, because what is open when everything was read lasted until the conference's end.
     pub(super) fn session_ends(&self) -> impl Iterator<Item = Option<(Timestamp, Source)>> {
         let shown = self.shown_end();
-        self.sessions
-            .iter()
-            .map(move |session| session.google_end().or(shown.filter(|(end, _)| session.start <= *end)).or(session.end))
+        self.sessions.iter().map(move |session| {
+            let shown = shown.filter(|(end, _)| session.start <= *end);
+            let inferred = session.end.filter(|(end, _)| shown.is_none_or(|(shown, _)| *end > shown));
+            session.google_end().or(inferred).or(shown)
+        })
     }
 
     /// Returns the end in the participant resource. Google shows it only once no session is open, so whatever began before it

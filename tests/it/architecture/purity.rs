@@ -88,7 +88,10 @@ const IMPURE: &[&str] = &[
 
 /// The files under `path`, without those that hold only tests: a test may draw numbers and wait.
 fn product_files_under(path: &str) -> Vec<String> {
-    rust_files_under(path).into_iter().filter(|file| !file.ends_with("/tests.rs")).collect()
+    rust_files_under(path)
+        .into_iter()
+        .filter(|file| !file.ends_with("/tests.rs") && !file.contains("/tests/"))
+        .collect()
 }
 
 /// The words of [`IMPURE`] in the code of `text`.

@@ -333,7 +333,8 @@ fn check_presences(person: &ParticipantState) {
     let stretch = |session: &'_ _| {
         let crate::watch::roster::SessionState { start, end, .. } = *session;
         // Google shows an end of the participant once no session is open.
-        let end = google(end).or(shown.filter(|(shown, _)| start <= *shown)).or(end);
+        let shown = shown.filter(|(shown, _)| start <= *shown);
+        let end = google(end).or(end.filter(|(end, _)| shown.is_none_or(|(shown, _)| *end > shown))).or(shown);
         SessionInterval { session: None, start, end }
     };
     let united: Vec<_> = unite(person.sessions().iter().map(stretch)).iter().map(|one| (one.start, one.end)).collect();

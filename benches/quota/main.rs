@@ -1,17 +1,32 @@
-//! How late joins and leaves are reported under a quota, in virtual time: `cargo bench --bench quota [-- MEETINGS,…]`.
+//! How late joins and leaves are reported under a quota, in virtual time, beside a naive poller and the least that the quota
+//! allows: `cargo bench --bench quota`. With `-- --svg FILE` it also draws the curve; a list of numbers such as `-- 31,120`
+//! measures only those meetings.
+
+mod picture;
 
 use anyhow::{Context, Result};
 use meetwatch::model::EventType;
 use meetwatch::verify::lateness::{self, LatenessOptions, LatenessReport};
+use picture::Point;
 
 fn main() -> Result<()> {
-    let list = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let list = list.unwrap_or_else(|| "1,9,31,60,90,120,150,200,300,600,1000".to_owned());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let svg = arguments.iter().position(|argument| argument == "--svg").and_then(|at| arguments.get(at + 1));
+    let list = arguments.iter().find(|argument| argument.starts_with(|c: char| c.is_ascii_digit()));
+    let list = list.map_or("1,9,31,60,90,120,150,200,300,600,1000", String::as_str);
     println!("one user, 480 reads a minute, ten people a meeting; delays of joins and leaves in seconds");
     println!("meetings    mean     p50     p95     p99     max   naive   bound  ratio  reads a minute");
+    let mut points = Vec::new();
     for meetings in list.split(',') {
         let meetings = meetings.parse().with_context(|| format!("{meetings:?} is no number of meetings"))?;
-        print(&lateness::run(LatenessOptions::of_one_user(meetings))?);
+        let report = lateness::run(LatenessOptions::of_one_user(meetings))?;
+        print(&report);
+        points.push(Point {
+            meetings: meetings as f64,
+            mean: report.of_people().mean(),
+            naive: report.naive(),
+            bound: report.bound(),
+        });
     }
     let project = lateness::run(LatenessOptions::of_a_project(5_000, 500))?;
     let started = project.of_event(EventType::ConferenceStarted);
@@ -23,6 +38,9 @@ fn main() -> Result<()> {
         started.quantile(0.99),
         project.most_in_a_minute,
     );
+    if let Some(file) = svg {
+        std::fs::write(file, picture::svg(&points)).with_context(|| format!("cannot write {file}"))?;
+    }
     Ok(())
 }
 
