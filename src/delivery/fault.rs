@@ -24,7 +24,7 @@ const REMEMBERED: usize = 4096;
 const AGAIN: (u32, u32) = (4, 8);
 
 /// What is taken for a coincidence is at least so probable.
-const COINCIDENCE: f64 = 2e-4;
+const COINCIDENCE: f64 = 1e-5;
 
 /// The share of attempts that fail is smoothed over so many; where it begins, and the largest that counts.
 const SHARE_OVER: f64 = 16.0;
