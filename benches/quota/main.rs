@@ -2,6 +2,8 @@
 //! allows: `cargo bench --bench quota`. With `-- --svg FILE` it also draws the curve; a list of numbers such as `-- 31,120`
 //! measures only those meetings.
 
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 mod picture;
 
 use anyhow::{Context, Result};

@@ -10,6 +10,9 @@ pub(crate) struct Point {
     pub(crate) bound: f64,
 }
 
+/// The colour, the dashes and the name of a curve, and its value at a point.
+type Curve = (&'static str, &'static str, &'static str, fn(&Point) -> f64);
+
 const SIZE: (f64, f64) = (640.0, 360.0);
 /// The left and right, and the upper and lower end of the curves.
 const X: (f64, f64) = (56.0, 620.0);
@@ -60,7 +63,7 @@ pub(crate) fn svg(points: &[Point]) -> String {
         (X.0 + X.1) / 2.0,
         SIZE.1 - 10.0
     );
-    let curves: [(&str, &str, &str, fn(&Point) -> f64); 3] = [
+    let curves: [Curve; 3] = [
         ("#c0392b", "6 4", "naive poller", |point| point.naive),
         ("#7f8c8d", "2 3", "the least that the quota allows", |point| point.bound),
         ("#1f5fa8", "none", "meetwatch", |point| point.mean),
