@@ -101,7 +101,7 @@ impl EventFilter {
 }
 
 impl StoreReader {
-    /// Returns a page of the log that a filter selects. At most [`LOOKED_THROUGH`] events are looked through for it, so it may
+    /// Returns a page of the log that a filter selects. At most `LOOKED_THROUGH` events are looked through for it, so it may
     /// hold fewer than the limit, even none, before the end of the log.
     ///
     /// # Errors

@@ -17,12 +17,24 @@ const SHARED_FILE_SYSTEMS: [u32; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
 
 /// The lock on `<store>.lock`. The file stays when the store is closed; only the lock on it counts.
 #[derive(Debug)]
-pub(super) struct LockBeside(File);
+pub(super) struct LockBeside(HeldLock);
 
 /// Held while the store is open.
 #[derive(Debug)]
 pub(super) struct StoreLock {
-    _held: [File; 2],
+    _held: [HeldLock; 2],
+}
+
+/// A file that is locked. It is unlocked before it is closed: a process that another thread is just starting holds the same
+/// handle until it runs its program, and the lock with it.
+#[derive(Debug)]
+struct HeldLock(File);
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        // Closing the file unlocks it as well.
+        let _unlocked = self.0.unlock();
+    }
 }
 
 /// Refuses a store that has several names: each of them would have a write-ahead log of its own.
@@ -54,7 +66,7 @@ pub(super) fn take_beside(path: &Path) -> Result<LockBeside, OpenError> {
         .open(&lock_path)
         .map_err(|error| OpenError::from_io(path, error))?;
     lock(&file, path)?;
-    Ok(LockBeside(file))
+    Ok(LockBeside(HeldLock(file)))
 }
 
 impl LockBeside {
@@ -65,7 +77,7 @@ impl LockBeside {
         if !is_shared(&file) {
             lock(&file, path)?;
         }
-        Ok(StoreLock { _held: [self.0, file] })
+        Ok(StoreLock { _held: [self.0, HeldLock(file)] })
     }
 }
 
