@@ -21,7 +21,9 @@ use crate::watch::wish::Wish;
 /// Records may appear late in Google's lists, so each list of ended conferences overlaps the one before by this much.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often the ended conferences of a target are listed when quota is short.
-const ENDED_EVERY_WHEN_TIGHT: Duration = Duration::from_secs(1800);
+const ENDED_EVERY_WHEN_TIGHT: Duration = Duration::from_secs(900);
+/// The overlap covers at least so many lists, however seldom they are made: any of them may miss a conference.
+const LISTS_IN_OVERLAP: i32 = 4;
 /// After so many lists in a row with a record that cannot be read, the cursor moves past it.
 const MAX_IN_PART: u32 = 6;
 /// The jitter of discovery, as a share of its period.
@@ -76,7 +78,8 @@ impl Target {
     fn ended(&mut self, google: Timestamp) -> ConferenceFilter {
         // If our clock was ahead when the cursor was stored, the cursor may be in the future and would hide conferences.
         let since = self.row.discovered_to.unwrap_or(self.row.watched_since).min(google);
-        let since = since.saturating_sub(OVERLAP).unwrap_or(since).max(self.row.watched_since);
+        let lists = SignedDuration::try_from(self.ended_every).unwrap_or(OVERLAP) * LISTS_IN_OVERLAP;
+        let since = since.saturating_sub(OVERLAP.max(lists)).unwrap_or(since).max(self.row.watched_since);
         let (space, meeting_code) = match &self.settings.selector {
             TargetSelector::MeetingCode(code) => (None, Some(code.clone())),
             TargetSelector::Space(space) => (Some(space.clone()), None),
