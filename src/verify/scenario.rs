@@ -130,6 +130,11 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Returns whether there is quota for everything that is planned.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.budget >= BUDGETS[0]
+    }
+
     fn draw_incidents(&mut self, options: &HistoryOptions, begun: Timestamp, random: &mut Random) {
         let one_in = |n: u8, random: &mut Random| random.u8(0..n) == 0;
         self.skew = SignedDuration::from_secs(random.i64(-300..300));
@@ -264,7 +269,7 @@ impl fmt::Display for Scenario {
             self.late.as_secs()
         )?;
         write!(f, ", clock {} s off", self.skew.as_secs())?;
-        if self.budget < BUDGETS[0] {
+        if !self.is_roomy() {
             write!(f, ", {} reads a minute", self.budget)?;
         }
         if let Some((from, to)) = self.outage {

@@ -17,7 +17,9 @@ impl Simulation {
             self.scenario.watch,
             Watching::Organizer | Watching::Codes | Watching::Spaces | Watching::Conferences
         );
-        self.down.iter().copied().chain(self.scenario.refused.filter(|_| alone)).collect()
+        // With a short budget, listings are planned so far apart that a refusal between two of them is not noticed.
+        let noticed = alone && self.scenario.is_roomy();
+        self.down.iter().copied().chain(self.scenario.refused.filter(|_| noticed)).collect()
     }
 
     pub(in crate::verify) fn compare(mut self) -> Result<History, HistoryError> {
