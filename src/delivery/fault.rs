@@ -62,6 +62,8 @@ struct Failing {
     last: Mono,
     /// How often it failed again while others were accepted.
     again: u32,
+    /// How probable that is at a receiver that refuses as large a share of all deliveries as it did each time.
+    chance: f64,
 }
 
 /// When something came of the deliveries of two runs last, the later first.
@@ -151,7 +153,7 @@ impl Evidence {
         let accepted = self.accepted.of_others(run);
         let Some(mut failing) = self.failing.get(&failure.delivery).copied() else {
             self.count(true);
-            self.remember(failure.delivery, Failing { first: failure.began, last: now, again: 0 });
+            self.remember(failure.delivery, Failing { first: failure.began, last: now, again: 0, chance: 1.0 });
             let is_well = accepted.is_some_and(|accepted| accepted >= failure.began);
             return if self.is_shown_before(failure, is_well) { Blame::Delivery } else { Blame::Endpoint };
         };
@@ -164,13 +166,15 @@ impl Evidence {
         // What says nothing about the delivery says it each time, so each time others have to show that it is.
         if others_since || (alone && !is_of_the_endpoint) {
             failing.again += 1;
+            failing.chance *= self.share.clamp(SHARE_BOUNDS.0, SHARE_BOUNDS.1);
         }
         failing.last = now;
         self.remember(failure.delivery, failing);
         if failure.breaker_is_open {
             return Blame::Endpoint;
         }
-        let is_shown = (others_since || !is_of_the_endpoint) && failing.again >= self.needed(is_of_the_endpoint);
+        let least = if is_of_the_endpoint { AGAIN.1 } else { AGAIN.0 };
+        let is_shown = (others_since || !is_of_the_endpoint) && failing.again >= least && failing.chance <= COINCIDENCE;
         if is_shown || self.is_shown_before(failure, others_since) {
             Blame::Delivery
         } else if alone {
@@ -187,17 +191,6 @@ impl Evidence {
         let alone = self.failing_runs.iter().all(|run| *run == failure.run);
         let may_be = !failure.outcome.is_of_the_endpoint() && !failure.breaker_is_open;
         may_be && failure.own_failures > 0 && (alone || others_are_accepted)
-    }
-
-    /// Returns how often a delivery has to fail again until that is no coincidence.
-    fn needed(&self, is_of_the_endpoint: bool) -> u32 {
-        let least = if is_of_the_endpoint { AGAIN.1 } else { AGAIN.0 };
-        let share = self.share.clamp(SHARE_BOUNDS.0, SHARE_BOUNDS.1);
-        let (mut needed, mut probability) = (0, 1.0);
-        while probability > COINCIDENCE {
-            (needed, probability) = (needed + 1, probability * share);
-        }
-        needed.max(least)
     }
 
     fn remember(&mut self, delivery: DeliveryId, failing: Failing) {
