@@ -120,10 +120,11 @@ pub enum OpenError {
     ForeignLog(PathBuf),
     #[error("the store {0} is damaged; restore it from a backup, or move it away to begin anew")]
     Corrupt(PathBuf),
-    #[error("the store {path} cannot be opened: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error("the store {path} cannot be opened: {source}")]
-    Store { path: PathBuf, source: StoreError },
+    // The text says why, so the cause is not a source of its own: whoever prints the sources would print it twice.
+    #[error("the store {path} cannot be opened: {cause}")]
+    Io { path: PathBuf, cause: io::Error },
+    #[error("the store {path} cannot be opened: {cause}")]
+    Store { path: PathBuf, cause: StoreError },
 }
 
 impl OpenError {
@@ -132,7 +133,7 @@ impl OpenError {
         match source {
             StoreError::Corrupt => Self::Corrupt(path),
             StoreError::ReadOnly => Self::ReadOnly(path),
-            source => Self::Store { path, source },
+            cause => Self::Store { path, cause },
         }
     }
 
@@ -143,7 +144,7 @@ impl OpenError {
                 Self::FolderMissing(folder.unwrap_or(Path::new(".")).to_owned())
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.to_owned()),
-            _ => Self::Io { path: path.to_owned(), source },
+            _ => Self::Io { path: path.to_owned(), cause: source },
         }
     }
 }

@@ -63,7 +63,7 @@ impl Store {
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            .map_err(|cause| OpenError::Io { path: path.to_owned(), cause })?;
         Ok(Self { jobs, readers: Readers::new(path.to_owned(), status.clone()), writer: status, progress })
     }
 

@@ -89,7 +89,7 @@ fn open_source(store: &Path) -> Result<Connection, BackupError> {
     File::open(store).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => BackupError::NoStore(store.to_owned()),
         io::ErrorKind::PermissionDenied => BackupError::Unreadable(store.to_owned()),
-        _ => OpenError::Io { path: store.to_owned(), source: error }.into(),
+        _ => OpenError::Io { path: store.to_owned(), cause: error }.into(),
     })?;
     let connection = open_reader(store).map_err(|error| open_error(store, error))?;
     match migrate::check(&connection, store)? {

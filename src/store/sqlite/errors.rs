@@ -28,6 +28,8 @@ impl From<rusqlite::Error> for StoreError {
         let text = || message.clone().unwrap_or_else(|| failure.to_string());
         match failure.code {
             ErrorCode::DiskFull => Self::Full,
+            // The index of the write-ahead log cannot be made larger.
+            _ if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => Self::Full,
             ErrorCode::ReadOnly => Self::ReadOnly,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
@@ -43,4 +45,19 @@ pub(super) fn open_error(path: &Path, error: rusqlite::Error) -> OpenError {
         return OpenError::NotAStore(path.to_owned());
     }
     OpenError::from_store(path, error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_at_the_start_is_named_once_and_as_that() {
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+        let error = open_error(Path::new("/data/m.db"), rusqlite::Error::SqliteFailure(failure, None));
+        assert_eq!(error.to_string(), format!("the store /data/m.db cannot be opened: {}", StoreError::Full));
+        assert!(error.source().is_none(), "whoever prints the sources would repeat it");
+    }
 }

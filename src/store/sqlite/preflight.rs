@@ -28,7 +28,7 @@ pub(super) fn preflight(path: &Path) -> Result<FileKind, OpenError> {
     let alone = checked(path, true);
     let checked = match alone {
         // Somebody reads the store, for example a backup. Then the index is shared, and only that file may change.
-        Err(OpenError::Store { source: StoreError::Busy, .. }) => checked(path, false),
+        Err(OpenError::Store { cause: StoreError::Busy, .. }) => checked(path, false),
         alone => alone,
     };
     match checked {
