@@ -28,7 +28,7 @@ mod forget;
 mod google_client;
 mod health;
 #[cfg(test)]
-mod help;
+mod help_tests;
 mod input_file;
 mod listen;
 pub mod login;

@@ -3,11 +3,11 @@
 
 mod backlog;
 mod behavior;
+mod endpoints;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reqwest::Url;
 use serde_json::Value;
 
 use self::backlog::{Accepted, Takes};
@@ -15,12 +15,9 @@ use self::behavior::Behavior;
 use super::history::HistoryError;
 use crate::backoff::Random;
 use crate::clock::{Mono, Now, elapsed};
-use crate::delivery::format::{self, FormatOptions};
 use crate::delivery::report::{AttemptReport, FinishedAttempt};
-use crate::delivery::settings::Batching;
 use crate::delivery::step::{Core, DispatchCommand, DispatchInput};
 use crate::delivery::{Endpoint, EndpointSettings, MessageWriter, Outcome, Policy};
-use crate::model::route::EventPattern;
 use crate::model::{ConferenceName, EndpointName, Event, EventId, Route};
 use crate::store::{
     AdminRequest, AttemptResult, Claimed, Db, DeliveryFilter, DeliveryId, DeliveryRow, DeliveryState, LaneId,
@@ -71,52 +68,12 @@ pub(super) struct Receivers {
     failing: bool,
 }
 
-/// The template of the receiver with a format of its own.
-const TEMPLATE: &str = r#"{"id": "{{ event.id }}", "text": "{{ sentence|plain }}", "at": "{{ local_time }}"}"#;
-
-/// Returns one receiver for each way of delivery: single events, batches, a chat with settled digests about people, a
-/// chat with immediate messages about people, and an unordered receiver with a template.
-fn settings() -> Result<[EndpointSettings; 5], HistoryError> {
-    let plain = |name: &str| {
-        let broken = |error: &dyn std::fmt::Display| HistoryError::Setup(error.to_string());
-        let name = EndpointName::parse(name).map_err(|error| broken(&error))?;
-        let url = Url::parse("https://example.com/").map_err(|error| broken(&error))?;
-        let settings = EndpointSettings::new(name, url);
-        let route = Route { events: vec![EventPattern::All], ..settings.route.clone() };
-        Ok::<_, HistoryError>(EndpointSettings { route, concurrency: CONCURRENCY as usize, ..settings })
-    };
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
-    let format = |name: &str, template| {
-        let spec = format::by_name(name).ok_or_else(|| HistoryError::Setup(format!("no format {name}")))?;
-        let options = FormatOptions { zone: zone.clone(), template, ..FormatOptions::default() };
-        (spec.build)(options).map_err(|error| HistoryError::Setup(error.to_string()))
-    };
-    let gathering = |max_events, seconds| Some(Batching { max_events, max_wait: Duration::from_secs(seconds) });
-    let batches =
-        EndpointSettings { format: format("cloudevents", None)?, batching: gathering(7, 30), ..plain("heaps")? };
-    let events: Vec<_> =
-        ["participant.*", "conference.*", "watch.gap"].into_iter().filter_map(EventPattern::parse).collect();
-    let of_people = |settings: EndpointSettings| EndpointSettings {
-        route: Route { events: events.clone(), ..settings.route.clone() },
-        ..settings
-    };
-    let slack = EndpointSettings {
-        format: format("slack", None)?,
-        settle: Duration::from_secs(30),
-        batching: gathering(100, 20),
-        ..of_people(plain("slack")?)
-    };
-    let google = EndpointSettings { format: format("google-chat", None)?, ..of_people(plain("google")?) };
-    let own = EndpointSettings { format: format("template", Some(TEMPLATE))?, ordered: false, ..plain("own")? };
-    Ok([plain("receiver")?, batches, slack, google, own])
-}
-
 impl Receivers {
     /// Draws the behavior of the receivers from `seed`. `length`: how long meetings are held.
     pub(super) fn new(db: &mut Db, seed: u64, length: Duration, now: Now) -> Result<Self, HistoryError> {
         let mut random = Random::with_seed(seed);
         let mut receivers = BTreeMap::new();
-        for settings in settings()? {
+        for settings in endpoints::settings()? {
             let writer = MessageWriter::new(&settings).map_err(|error| HistoryError::Setup(error.to_string()))?;
             let receiver = SimulatedReceiver {
                 writer,

@@ -131,7 +131,9 @@ fn is_type_name(word: &str) -> bool {
 pub(super) fn imports_in(code: &str) -> Vec<Import> {
     let words = tokens(code);
     let mut imports = Vec::new();
-    for (at, _) in words.iter().enumerate().filter(|(_, word)| **word == "use") {
+    // `use<…>` names the lifetimes and types that an opaque type captures.
+    let is_import = |at: usize| words[at] == "use" && words.get(at + 1) != Some(&"<");
+    for at in (0..words.len()).filter(|at| is_import(*at)) {
         let is_public = at > 0 && matches!(words[at - 1], "pub" | ")");
         for (path, name) in branches_of(&words, at + 1) {
             imports.push(Import { name, path, is_public });
@@ -174,6 +176,9 @@ mod tests {
 
     #[test]
     fn imports_are_read_with_their_names() {
+        assert!(
+            imports_in("fn f<'a>(x: &'a str) -> impl Iterator<Item = u8> + use<> { x.bytes().collect() }").is_empty()
+        );
         let found = imports_in("pub use a::{b::C, d as E, f::{self, *}}; use g;");
         let listed: Vec<String> =
             found.iter().map(|one| format!("{}={}{}", one.name, one.path.join("::"), one.is_public)).collect();
