@@ -9,7 +9,7 @@ pub(super) fn watch_setup(config: &Config, client: &Client) -> Setup {
     let identities = config.identities.iter().map(|identity| WatchIdentity {
         name: identity.name.clone(),
         looks_up: identity.lookup_people,
-        budget: client.budget_per_minute(&identity.name),
+        budget: client.limit_per_minute(&identity.name),
     });
     Setup {
         settings: config.watch,
@@ -17,6 +17,6 @@ pub(super) fn watch_setup(config: &Config, client: &Client) -> Setup {
         identities: identities.collect(),
         routes: config.webhooks.iter().map(|endpoint| endpoint.route.clone()).collect(),
         internal_domains: config.google.internal_domains.clone(),
-        project_budget: client.project_budget_per_minute(),
+        project_budget: client.project_limit_per_minute(),
     }
 }

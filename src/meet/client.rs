@@ -147,17 +147,16 @@ impl Client {
         Ok(Renewal { old: self.clone(), google: google.clone(), identities: identities.to_vec(), http })
     }
 
-    /// The reads of the Meet API a minute that this identity can sustain if no other identity reads. Zero for an unknown
-    /// identity.
+    /// The reads of the Meet API a minute that this identity may make at most. Zero for an unknown identity.
     #[must_use]
-    pub fn budget_per_minute(&self, identity: &IdentityName) -> f64 {
-        self.0.quota.user_budget(identity)
+    pub fn limit_per_minute(&self, identity: &IdentityName) -> f64 {
+        self.0.quota.user_limit(identity)
     }
 
-    /// The reads of the Meet API a minute that all identities together can sustain.
+    /// The reads of the Meet API a minute that all identities together may make at most.
     #[must_use]
-    pub fn project_budget_per_minute(&self) -> f64 {
-        self.0.quota.project_budget()
+    pub fn project_limit_per_minute(&self) -> f64 {
+        self.0.quota.project_limit()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sends one request: gets a token, waits for quota, sends, reads the body and parses it. A failure that may pass is
 //! retried.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
@@ -14,6 +14,7 @@ use super::error::{ReadError, Reason};
 use super::failure::{Failure, classify};
 use super::metrics::Limit;
 use super::quota::AcquireError;
+use super::quota_scope::QuotaScope;
 use super::reader::Priority;
 use super::request::{GoogleApi, Method};
 use super::response_body::{ParsedBody, ResponseBody};
@@ -36,8 +37,30 @@ pub(super) struct RequestContext<'a> {
     pub(super) identity: &'a Identity,
     pub(super) method: Method,
     pub(super) priority: Priority,
-    /// Counts the requests that are sent.
-    pub(super) sent: &'a AtomicU32,
+    pub(super) spent: &'a Spent,
+}
+
+/// What the requests of one read spend, retries included.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    requests: AtomicU32,
+    used_up: Mutex<Option<QuotaScope>>,
+}
+
+impl Spent {
+    /// How many requests were sent.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whose quota Google said was used up, if it did.
+    pub(super) fn used_up(&self) -> Option<QuotaScope> {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_used_up(&self, scope: QuotaScope) {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope);
+    }
 }
 
 /// A parsed response.
@@ -157,7 +180,7 @@ impl Inner {
     ) -> Result<Fetched<T>, Failure> {
         let began = self.clock.mono();
         let request = self.http.get(url.clone()).header(AUTHORIZATION, bearer.header());
-        call.sent.fetch_add(1, Ordering::Relaxed);
+        call.spent.requests.fetch_add(1, Ordering::Relaxed);
         let answer = match request.send().await {
             Ok(response) => self.receive(call, response).await,
             Err(error) => Err(transport::failure_of(&error)),
@@ -208,6 +231,7 @@ impl Inner {
             self.metrics.limit(Limit::Body);
         }
         if let Some(scope) = failure.used_up {
+            call.spent.note_used_up(scope);
             let pause = failure.retry_after.unwrap_or(DEFAULT_PAUSE);
             self.quota.pause(&call.identity.name, call.api(), scope, pause);
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::error::ReadError;
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
+use super::quota_scope::QuotaScope;
 use super::unreadable::UnreadableFields;
 use crate::model::{
     Conference, ConferenceName, IdentityName, MeetingCode, Participant, ParticipantName, Person, Session, Space,
@@ -74,6 +75,8 @@ pub struct Reading {
     pub google_time: Option<Timestamp>,
     /// How many requests were sent, retries included.
     pub requests: u32,
+    /// Whose quota Google said was used up, if it refused a request that succeeded when it was sent again.
+    pub used_up: Option<QuotaScope>,
     /// What of the answer could not be read. It hides nothing but what it says.
     pub unreadable: UnreadableFields,
     /// Whether a list came as an empty body. That may be an empty list, or nothing that Google sent.
@@ -84,7 +87,7 @@ impl Reading {
     /// Creates a reading of which everything could be read.
     #[must_use]
     pub fn whole(answer: Answer, google_time: Option<Timestamp>, requests: u32) -> Self {
-        Self { answer, google_time, requests, unreadable: UnreadableFields::default(), blank: false }
+        Self { answer, google_time, requests, used_up: None, unreadable: UnreadableFields::default(), blank: false }
     }
 }
 

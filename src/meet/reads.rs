@@ -1,7 +1,5 @@
 //! Does a [`Read`]: sends the requests that it takes and combines their responses into one [`Reading`].
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -9,7 +7,7 @@ use reqwest::header::HeaderValue;
 use super::client::{Client, Inner};
 use super::error::ReadError;
 use super::failure::Failure;
-use super::fetch::{Fetched, RequestContext};
+use super::fetch::{Fetched, RequestContext, Spent};
 use super::merge::{self, Merge};
 use super::metrics::Limit;
 use super::page::Page;
@@ -25,13 +23,13 @@ use crate::model::{IdentityName, MeetingCode, SpaceName, UserName};
 impl Reader for Client {
     async fn read(&self, identity: &IdentityName, priority: Priority, read: &Read) -> Result<Reading, ReadError> {
         let method = method(read);
-        let sent = AtomicU32::new(0);
-        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority, sent: &sent };
+        let spent = Spent::default();
+        let call = RequestContext { identity: self.0.identity(identity, method)?, method, priority, spent: &spent };
         let result = self.0.read(call, read).await;
-        let requests = sent.load(Ordering::Relaxed);
+        let (requests, used_up) = (spent.requests(), spent.used_up());
         match result {
-            Ok(reading) => Ok(Reading { requests, ..reading }),
-            Err(error) => Err(ReadError { requests, ..error }),
+            Ok(reading) => Ok(Reading { requests, used_up, ..reading }),
+            Err(error) => Err(ReadError { requests, used_up, ..error }),
         }
     }
 }
@@ -63,6 +61,7 @@ impl<T> Gathered<T> {
             answer: answer(self.value),
             google_time: self.date.as_ref().and_then(google_time),
             requests: 0,
+            used_up: None,
             unreadable: self.unreadable,
             blank: self.blank,
         }

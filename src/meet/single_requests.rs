@@ -1,13 +1,11 @@
 //! Single requests with every parameter that Google's reference documents, for `meetwatch api` and `check --online`. They
 //! use the same quota, tokens, retries and errors as the reads of the daemon.
 
-use std::sync::atomic::AtomicU32;
-
 use super::auth::Scopes;
 use super::client::Client;
 use super::error::ReadError;
 use super::failure::Failure;
-use super::fetch::{Fetched, RequestContext};
+use super::fetch::{Fetched, RequestContext, Spent};
 use super::filter::{ConferenceFilter, ParticipantFilter, SessionFilter};
 use super::page::Page;
 use super::people::{self, PersonQuery};
@@ -105,8 +103,8 @@ impl Client {
         url: Result<Url, InvalidUrl>,
     ) -> Result<Fetched<T>, ReadError> {
         let url = url.map_err(|invalid| Failure::from(invalid).during(method))?;
-        let (identity, sent) = (self.0.identity(identity, method)?, AtomicU32::new(0));
-        let call = RequestContext { identity, method, priority: PRIORITY, sent: &sent };
+        let (identity, spent) = (self.0.identity(identity, method)?, Spent::default());
+        let call = RequestContext { identity, method, priority: PRIORITY, spent: &spent };
         self.0.fetch(call, &url).await
     }
 }

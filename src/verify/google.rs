@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::backoff::Random;
 use crate::clock::Mono;
 use crate::meet::parse::{self, FromWire};
-use crate::meet::{Answer, ParticipantFilter, Read, ReadError, Reading, Reason, UnreadableFields, merge, wire};
+use crate::meet::{
+    Answer, ParticipantFilter, QuotaScope, Read, ReadError, Reading, Reason, UnreadableFields, merge, wire,
+};
 use crate::model::{Conference, Participant, Session, Space};
 use crate::sim::api::{Caller, GoogleError, ListParameters, ReadCall, ReadResponse, SimApi};
 use crate::sim::faults::Fault;
@@ -20,6 +22,7 @@ pub(super) struct ReadInProgress {
     pages: u32,
     /// The requests that were sent, retries included.
     sent: u32,
+    used_up: Option<QuotaScope>,
     /// How often the current page failed.
     failures: u32,
     token: String,
@@ -48,6 +51,7 @@ impl ReadInProgress {
             read,
             pages: 0,
             sent: 0,
+            used_up: None,
             failures: 0,
             token: String::new(),
             conferences: Vec::new(),
@@ -111,7 +115,14 @@ impl ReadInProgress {
             Err(error) => self.retry(error, now),
             Ok(Some(answer)) => {
                 let unreadable = std::mem::take(&mut self.unreadable);
-                let reading = Reading { answer, google_time: date, requests: self.sent, unreadable, blank: false };
+                let reading = Reading {
+                    answer,
+                    google_time: date,
+                    requests: self.sent,
+                    used_up: self.used_up,
+                    unreadable,
+                    blank: false,
+                };
                 ReadProgress::Done(Ok(reading), slow)
             }
             Ok(None) if self.pages >= MAX_PAGES => ReadProgress::Done(Err(failure(Reason::Malformed, None)), slow),
@@ -124,9 +135,13 @@ impl ReadInProgress {
 
     /// Retries the page if the error is transient, as the client does.
     fn retry(mut self, error: ReadError, now: Mono) -> ReadProgress {
+        self.used_up = (error.reason == Reason::Throttled).then_some(QuotaScope::User).or(self.used_up);
         let may_help = matches!(error.reason, Reason::Server | Reason::Network | Reason::Timeout | Reason::Throttled);
         if !may_help || self.failures >= MAX_RETRIES {
-            return ReadProgress::Done(Err(ReadError { requests: self.sent, ..error }), Duration::ZERO);
+            return ReadProgress::Done(
+                Err(ReadError { requests: self.sent, used_up: self.used_up, ..error }),
+                Duration::ZERO,
+            );
         }
         self.failures += 1;
         self.pages -= 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::roster::Roster;
 use super::roster::listing_status::ListingStatus;
-use super::settings::SWEEP_BATCH;
+use super::settings::{PARTICIPANTS_A_PAGE, SWEEP_BATCH};
 use super::stretch::Stretch;
 use super::wish::Wish;
 use crate::backoff::{Backoff, Random, jittered};
@@ -71,6 +71,35 @@ pub struct DueReads {
     pub next: Mono,
 }
 
+/// The reads of a conference besides its listing.
+struct OtherReads {
+    now: Mono,
+    /// The latest of those that are due.
+    latest: Option<DueRead>,
+    /// When another will be due.
+    next: Mono,
+}
+
+impl OtherReads {
+    const fn new(now: Mono) -> Self {
+        Self { now, latest: None, next: Mono::MAX }
+    }
+
+    fn add(&mut self, wish: Wish, purpose: impl FnOnce() -> Purpose) {
+        if wish.due > self.now {
+            return self.will_be_due(wish.due);
+        }
+        let lateness = wish.lateness(self.now);
+        if self.latest.as_ref().is_none_or(|latest| lateness.compare(&latest.wish.lateness(self.now)).is_gt()) {
+            self.latest = Some(DueRead { purpose: purpose(), wish });
+        }
+    }
+
+    fn will_be_due(&mut self, at: Mono) {
+        self.next = self.next.min(at);
+    }
+}
+
 impl DueReads {
     /// Takes the read that is latest.
     #[must_use]
@@ -90,8 +119,8 @@ const SHOWN_LIVE_FOR: u32 = 20;
 /// How patiently the sweep is awaited, and a record that says whether an empty listing counts.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(600);
 const CONFIRMATION_PATIENCE: Duration = Duration::from_secs(10);
-/// The whole list of participants is read while so few are known that it fits on one page of 250, with some room.
-const WHOLE_LIST_UP_TO: usize = 200;
+/// The whole list of participants is read while so few are known that it fits on one page, with some room.
+const WHOLE_LIST_UP_TO: usize = PARTICIPANTS_A_PAGE * 4 / 5;
 /// A conference that was empty for this long is taken to stay empty. A shorter time does not tell: people often come one by
 /// one, and a listing may lag.
 const STAYS_EMPTY_AFTER: Duration = Duration::from_secs(120);
@@ -197,41 +226,30 @@ impl Plan {
         }
         let everybody = stretch.is_tight && roster.participants().len() <= WHOLE_LIST_UP_TO;
         let listing = Wish { due: self.listing, patience: self.plain_interval() };
-        let mut others =
-            vec![DueRead { purpose: Purpose::Record, wish: Wish { due: self.record, patience: self.periods.record } }];
+        let mut others = OtherReads::new(now);
+        others.add(Wish { due: self.record, patience: self.periods.record }, || Purpose::Record);
         if !unobserved {
             if !everybody {
-                let wish = Wish { due: self.backfill, patience: self.periods.backfill };
-                others.push(DueRead { purpose: Purpose::Backfill, wish });
+                others.add(Wish { due: self.backfill, patience: self.periods.backfill }, || Purpose::Backfill);
             }
-            others.extend(roster.rechecks().iter().map(|(name, recheck)| DueRead {
-                wish: Wish {
-                    due: recheck.due.max(held(name).unwrap_or_default()),
-                    patience: recheck_patience(roster, name),
-                },
-                purpose: Purpose::Recheck(name.clone()),
-            }));
-            let sweep = self.queue.front().map(|(participant, all)| DueRead {
-                purpose: Purpose::Sweep { participant: participant.clone(), all: *all },
-                wish: Wish { due: now, patience: SWEEP_PATIENCE },
-            });
-            others.extend(sweep);
+            for (name, recheck) in roster.rechecks() {
+                let due = recheck.due.max(held(name).unwrap_or_default());
+                others.add(Wish { due, patience: recheck_patience(roster, name) }, || Purpose::Recheck(name.clone()));
+            }
+            if let Some((participant, all)) = self.queue.front() {
+                let purpose = || Purpose::Sweep { participant: participant.clone(), all: *all };
+                others.add(Wish { due: now, patience: SWEEP_PATIENCE }, purpose);
+            } else if !stretch.is_tight {
+                // What it reads is queued once it is due.
+                others.will_be_due(self.sweep);
+            }
         }
-        let mut next = [Some(self.listing), others.iter().map(|read| read.wish.due).filter(|due| *due > now).min()]
-            .into_iter()
-            .flatten()
-            .filter(|due| *due > now)
-            .min()
-            .unwrap_or(Mono::MAX);
-        if !unobserved && self.queue.is_empty() && !stretch.is_tight {
-            next = next.min(self.sweep.max(now));
+        if self.listing > now {
+            others.will_be_due(self.listing);
         }
-        others.retain(|read| read.wish.due <= now);
-        let lateness = |read: &DueRead| read.wish.lateness(now);
-        let other = others.into_iter().max_by(|one, other| lateness(one).compare(&lateness(other)));
         let listing =
             (self.listing <= now).then_some(DueRead { purpose: Purpose::Listing { everybody }, wish: listing });
-        DueReads { reads: listing.into_iter().chain(other).collect(), next }
+        DueReads { reads: listing.into_iter().chain(others.latest).collect(), next: others.next }
     }
 
     /// Queues the participants of the next sweep if it is due.

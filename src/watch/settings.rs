@@ -21,6 +21,9 @@ pub struct WatchSettings {
     pub lookup_wait: Duration,
 }
 
+/// How many participants are on one page of a list, as Google documents it.
+pub const PARTICIPANTS_A_PAGE: usize = 250;
+
 /// How many participants one sweep reads.
 pub const SWEEP_BATCH: usize = 12;
 

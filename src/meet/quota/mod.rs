@@ -126,14 +126,14 @@ impl Quota {
         }
     }
 
-    /// The reads a minute that an identity can sustain if no other identity of the project reads.
-    pub(super) fn user_budget(&self, identity: &IdentityName) -> f64 {
-        self.users.get(identity).map_or(0.0, |user| user.meet.per_minute()).min(self.project_budget())
+    /// The reads a minute that an identity may make at most.
+    pub(super) fn user_limit(&self, identity: &IdentityName) -> f64 {
+        self.users.get(identity).map_or(0.0, |user| user.meet.level().0)
     }
 
-    /// The reads a minute that all identities together can sustain.
-    pub(super) fn project_budget(&self) -> f64 {
-        self.project.per_minute()
+    /// The reads a minute that all identities together may make at most.
+    pub(super) fn project_limit(&self) -> f64 {
+        self.project.level().0
     }
 
     /// Every rate limiter with the values of its labels `scope` and `identity`.

@@ -103,11 +103,6 @@ impl RateLimiter {
         self.lock().queue.bucket().is_full(now)
     }
 
-    /// The tokens gained in a minute.
-    pub(in crate::meet) fn per_minute(&self) -> f64 {
-        self.lock().queue.bucket().per_minute()
-    }
-
     /// The limit a minute, and the tokens there now.
     pub(in crate::meet) fn level(&self) -> (f64, f64) {
         let now = self.clock.mono();

@@ -1,6 +1,7 @@
 //! Pure: one watched conference, from the first read of its record to the last read after its end.
 //!
-//! It does one thing at a time. `next` says what is due: a read or a commit. `answer` takes in the result of a read.
+//! It does one thing at a time. `next` says what is due: a read or a commit. A read is made only when the schedule allows it;
+//! until then `next` returns what it wants to read. `answer` takes in the result of a read.
 //! `commit` turns it into an observation, and continues once that is committed. `change` applies another configuration.
 //!
 //! The roster is replaced only after its commit succeeded. If the commit fails, the observation is dropped, and the same is
@@ -10,10 +11,10 @@
 //!
 //! 1. Opening: the record is read, and the meeting code of its space, if that is not known.
 //! 2. Live: reads follow the [`Plan`], until the record has an end.
-//! 3. Closing: the complete list of participants is read, then the sessions of each. What Google left open ends with the
-//!    conference. Then the end is emitted.
-//! 4. Awaiting the final read: Google may correct records for some minutes, so a second closing follows, and corrects what
-//!    was emitted.
+//! 3. Closing: the complete list of participants is read, then the sessions of each; when quota is short, only of those whose
+//!    known sessions do not explain the list. What Google left open ends with the conference. Then the end is emitted.
+//! 4. Awaiting the final read: Google may correct records for some minutes, so a second closing follows, reads everything, and
+//!    corrects what was emitted.
 //! 5. Closed.
 
 mod answer;

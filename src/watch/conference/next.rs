@@ -12,6 +12,7 @@ use crate::model::ParticipantName;
 use crate::watch::closing::{Closing, ClosingStep};
 use crate::watch::plan::Purpose;
 use crate::watch::roster::{Moment, Roster, Seen};
+use crate::watch::settings::PARTICIPANTS_A_PAGE;
 use crate::watch::target::Target;
 use crate::watch::wish::Wish;
 
@@ -23,9 +24,6 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(60);
 const LAST_CLOSING_PATIENCE: Duration = Duration::from_secs(600);
-
-/// The participants on one page of a list.
-const PAGE: usize = 250;
 
 impl WatchedConference {
     /// Returns what to do now. Call it only while nothing is under way.
@@ -161,7 +159,7 @@ impl WatchedConference {
             Read::Participants(_, ParticipantFilter::All) => roster.participants().len(),
             _ => 0,
         };
-        u32::try_from(people / PAGE + 1).unwrap_or(u32::MAX)
+        u32::try_from(people / PARTICIPANTS_A_PAGE + 1).unwrap_or(u32::MAX)
     }
 
     /// Takes the record in: the first commit of the conference.

@@ -7,9 +7,10 @@
 //!
 //! - **Listing.** The list of participants in the call is read every few seconds. A new name on it is a participant whose
 //!   sessions have to be read. The join is emitted with the start of the first session. If no session can be read for 15 s,
-//!   the start in the participant resource is used. That is the same event with the same id.
+//!   or at once when quota is short, the start in the participant resource is used. That is the same event with the same id.
 //! - **Absence.** A participant who is missing from a complete listing has not left yet. Their sessions are read
-//!   ([`Recheck`]), and only an end that Google reports makes a leave. A listing that failed, or of which a page failed,
+//!   ([`Recheck`]), and only an end that Google reports makes a leave: of the last session, or of the participant, which Google
+//!   shows only once no session is open. A listing that failed, or of which a page failed,
 //!   says nothing about absence. Neither does a listing by another identity than the one that saw the participant, because
 //!   it may be shown less.
 //! - **Confirmation.** An empty listing counts only after the record was read, because lost access may look the same.
@@ -24,6 +25,8 @@
 //!   that was inferred. Then the event is emitted again with the new time, and `corrects` the one before.
 //! - **Retraction.** What no longer holds and has no replacement is withdrawn by an `event.retracted`: the leave and the
 //!   join between two presences that turned out to be one, or an inferred leave of somebody who is listed again.
+//! - **List of everybody.** While the conference goes on, it is a listing of those without an end, and shows the ends of all
+//!   others.
 //! - **Closing.** After the conference's end everything is read once more. What Google left open ends with the conference,
 //!   and the end is emitted last, with the attendance. If later reads change anything, the end is emitted again as a
 //!   correction.

@@ -7,7 +7,7 @@ use super::{REPLAN_EVERY, Scheduler, SchedulerCommand, WorkKey};
 use crate::clock::{Mono, Now};
 use crate::meet::{Priority, Read, ReadError, Reading};
 use crate::model::IdentityName;
-use crate::watch::settings::{SWEEP_BATCH, TargetSelector};
+use crate::watch::settings::{PARTICIPANTS_A_PAGE, SWEEP_BATCH, TargetSelector};
 use crate::watch::stretch::{Demand, Stretch};
 
 /// The weight of the last seconds in the average of what changes need.
@@ -49,10 +49,13 @@ impl Scheduler {
     /// Settles a read with the requests that it took.
     pub(super) fn settle(&mut self, key: &WorkKey, result: &Result<Reading, ReadError>, now: Mono) {
         let Some((identity, charged)) = self.charged.remove(key) else { return };
-        let took = result.as_ref().map_or_else(|error| error.requests, |reading| reading.requests);
+        let (took, used_up, asked) = match result {
+            Ok(reading) => (reading.requests, reading.used_up, None),
+            Err(error) => (error.requests, error.used_up, error.retry_after),
+        };
         self.budgets.settle(&identity, charged, took, now);
-        if let Some((error, scope)) = result.as_ref().err().and_then(|error| Some((error, error.used_up?))) {
-            self.budgets.refused(&identity, scope, error.retry_after, now);
+        if let Some(scope) = used_up {
+            self.budgets.refused(&identity, scope, asked, now);
         }
     }
 
@@ -68,10 +71,11 @@ impl Scheduler {
         for watched in self.conferences.values().filter(|watched| watched.is_live()) {
             let (Some(identity), Some(roster)) = (watched.identity(), watched.roster()) else { continue };
             let demand = demands.entry(identity).or_default();
-            demand.listing += per_minute(watched.periods().listing) * f64::from(roster.present() / PAGE + 1);
+            demand.listing +=
+                per_minute(watched.periods().listing) * number(roster.expected() / PARTICIPANTS_A_PAGE + 1);
             demand.backfill += per_minute(self.setup.settings.backfill);
             demand.sweep +=
-                per_minute(self.setup.settings.session_sweep) * f64::from(roster.present().min(SWEEP_PEOPLE));
+                per_minute(self.setup.settings.session_sweep) * f64::from(roster.present()).min(number(SWEEP_BATCH));
             demand.record += per_minute(self.setup.settings.discovery);
         }
         let mut changes = std::mem::take(&mut self.changes);
@@ -96,11 +100,11 @@ impl Scheduler {
     }
 }
 
-/// The participants on one page of a listing.
-const PAGE: u32 = 250;
-/// [`SWEEP_BATCH`] as a number of people.
-#[expect(clippy::cast_possible_truncation, reason = "12 fits")]
-const SWEEP_PEOPLE: u32 = SWEEP_BATCH as u32;
+/// Returns a number of people as one of reads.
+#[expect(clippy::cast_precision_loss, reason = "a number of people is small")]
+const fn number(people: usize) -> f64 {
+    people as f64
+}
 
 fn per_minute(period: Duration) -> f64 {
     60.0 / period.as_secs_f64().max(1.0)

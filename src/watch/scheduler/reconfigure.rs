@@ -36,6 +36,7 @@ impl Scheduler {
         let identities = self.setup.identities.iter().map(|identity| &identity.name).collect::<BTreeSet<_>>();
         for gone in before.identities.iter().filter(|identity| !identities.contains(&identity.name)) {
             self.metrics.forget_stretch(&gone.name);
+            self.needed_by_changes.remove(&gone.name);
         }
         self.outages.keep_identities(|name| self.setup.identities.iter().any(|identity| identity.name == *name));
         self.replan_due = now.mono;

@@ -1,7 +1,8 @@
 //! Pure: which read finds a target's conferences, and what its answer shows.
 //!
 //! A target asks two questions in turn: which conference is live now, and which conferences have ended since the last such
-//! answer, so that one that began and ended between two reads is found too.
+//! answer, so that one that began and ended between two reads is found too. When quota is short, an organizer's target asks
+//! what began lately in place of the first question, which mostly answers the second as well.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -22,6 +23,8 @@ use crate::watch::wish::Wish;
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 /// How often the ended conferences of a target are listed when quota is short.
 const ENDED_EVERY_WHEN_TIGHT: Duration = Duration::from_secs(900);
+/// The list of what began lately goes back at most this far.
+const RECENT_AT_MOST: Duration = Duration::from_secs(6 * 3600);
 /// The overlap covers at least so many lists, however seldom they are made: any of them may miss a conference.
 const LISTS_IN_OVERLAP: i32 = 4;
 /// After so many lists in a row with a record that cannot be read, the cursor moves past it.
@@ -66,12 +69,14 @@ impl Target {
     }
 
     /// Returns the filter for what began since the last look or before the oldest live conference began: it shows every live
-    /// conference, and those that began and ended since. `None` before the first look.
+    /// conference, and those that began and ended since. `None` before the first look, and if a conference has been live for
+    /// so long that the list would have many pages.
     fn recent(&self) -> Option<ConferenceFilter> {
         let last_look = self.row.last_looked.filter(|_| self.looked_up_at.is_some())?;
         let since = last_look.saturating_sub(OVERLAP).unwrap_or(last_look);
         let started_since = self.shown_starts.values().copied().min().map_or(since, |oldest| oldest.min(since));
-        Some(ConferenceFilter { started_since: Some(started_since), ..ConferenceFilter::default() })
+        let is_short = elapsed(started_since, last_look) <= RECENT_AT_MOST;
+        is_short.then(|| ConferenceFilter { started_since: Some(started_since), ..ConferenceFilter::default() })
     }
 
     /// Returns the filter for ended conferences. Google lists them to the organizer only; to others the list is empty.
