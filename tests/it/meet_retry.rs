@@ -23,6 +23,18 @@ async fn transient_failures_are_retried() {
 }
 
 #[tokio::test]
+async fn a_read_says_what_it_spent_and_whose_quota_was_used_up() {
+    let bench = Bench::new().await;
+    bench.fake.will([throttled("", "0.1s"), error(503, "UNAVAILABLE", ""), json(200, CONFERENCE)]);
+    let reading = bench.get().await.unwrap();
+    assert_eq!(reading.requests, 3);
+    assert!(reading.used_up.is_some(), "a retry that succeeds does not hide the refusal");
+    bench.fake.will([json(200, CONFERENCE)]);
+    let reading = bench.get().await.unwrap();
+    assert_eq!((reading.requests, reading.used_up), (1, None));
+}
+
+#[tokio::test]
 async fn the_waits_in_header_and_body_are_respected() {
     for (header, delay) in [("", "0.3s"), ("retry-after: 0\r\n", "0.3s")] {
         let bench = Bench::new().await;

@@ -105,6 +105,24 @@ fn nobody_is_missing_from_a_listing_with_an_item_that_cannot_be_read() {
 }
 
 #[test]
+fn a_list_of_everybody_shows_leaves_and_who_is_not_on_one_that_could_not_be_read_whole_is_not_missing() {
+    for complete in [true, false] {
+        let mut scene = Scene::with_ada();
+        let mut now = 20;
+        while now < 2000 {
+            let participants = vec![participant("bo", 15, Some(18)), participant("cy", 16, None)];
+            scene.see_as(now, Seen::Everybody { participants, reason: "" }, complete);
+            scene.record(now + 1, None);
+            now += 10;
+        }
+        let left =
+            |source| facts(&scene.log).iter().filter(|told| told.0 == "participant.left" && told.2 == source).count();
+        assert_eq!(left(Source::Google), 1, "bo's end is Google's: {:?}", types(&scene.log));
+        assert_eq!(left(Source::Inferred), usize::from(complete), "ada is missing only from a whole list");
+    }
+}
+
+#[test]
 fn a_participant_with_neither_start_nor_session_is_told_from_first_sight_as_inferred() {
     let mut scene = Scene::new();
     assert_eq!(scene.list_without_start(10, "eve"), Vec::new());
