@@ -350,3 +350,16 @@ fn after_a_stop_attempts_in_flight_finish_and_late_claims_are_released() {
     assert!(!last.finished && exchange(last).unwrap().records[0].result == AttemptResult::Done);
     assert!(core.step(now(2), DispatchInput::Exchanged(OutboxReply::default())).finished);
 }
+
+#[test]
+fn what_waits_is_claimed_anew_after_a_person_was_forgotten() {
+    let mut core = core(1);
+    assert!(exchange(core.step(now(1), DispatchInput::Woken)).is_some());
+    assert_eq!(sends(&core.step(now(1), reply(&[1, 2], None))), [1]);
+    let request = exchange(core.step(now(2), DispatchInput::AdminChanged)).unwrap();
+    let released: Vec<_> = request.records.iter().map(|record| (record.delivery, record.result.clone())).collect();
+    assert_eq!(released, [(DeliveryId(2), AttemptResult::Release)], "it may name who was forgotten");
+    assert_eq!(request.claims.len(), 1);
+    // What is being sent cannot be taken back.
+    assert_eq!(sends(&core.step(now(2), reply(&[], None))), Vec::<i64>::new());
+}
